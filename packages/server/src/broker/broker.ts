@@ -1,0 +1,147 @@
+/**
+ * Broker: the third waist. One channel, many nodes: where streams are kept and how messages reach
+ * every node that watches them. A backplane implements it and never knows who subscribes.
+ */
+import type { Draft, Message, Position } from '@trunkline/wire';
+import type { StateStore } from './state.ts';
+
+/** How much of a channel's stream is kept. Whatever is over one of the bounds may go. */
+export interface Retention {
+  /** At most so many messages; older ones are never read again. */
+  readonly countMax: number;
+  /** Payload bytes; the newest message stays even if it alone is larger. */
+  readonly sizeMax: number;
+  readonly ageMsMax: number;
+}
+
+/** What a broker is told about a publish beside the message. */
+export interface PublishOptions {
+  readonly retention: Retention;
+  /** False: lost with the process, on backplanes that can tell the difference. */
+  readonly durable: boolean;
+  readonly idempotency?: Idempotency;
+}
+
+/** One logical publish, however often it is tried (promise 6). */
+export interface Idempotency {
+  readonly key: string;
+  /** Whose key it is: keys of different users never meet. */
+  readonly scope: string;
+}
+
+/** The answer to a publish: it is in the log. */
+export interface Published {
+  readonly position: Position;
+  /** True when the key had been used before: this is the first one's position. */
+  readonly duplicate: boolean;
+}
+
+/** Which part of a stream to read. Offsets are those of the stream's present epoch. */
+export interface ReadRange {
+  /** Messages with a higher offset, oldest first. Ignored with `before`. */
+  readonly after: number;
+  /** Messages with a lower offset, the newest of them, still in rising order. */
+  readonly before?: number;
+  /** 0 reads only `epoch`, `oldest` and `top`. */
+  readonly countMax: number;
+  /** Payload bytes after which the slice ends; at least one message is read all the same. */
+  readonly sizeMax: number;
+}
+
+/**
+ * Part of a stream, as it was at one moment. Messages are contiguous. A slice is shared between
+ * readers and never changed.
+ */
+export interface StreamSlice {
+  /** `'0'` when the channel has no stream: nothing was ever published, or even that was forgotten. */
+  readonly epoch: string;
+  /** Offset of the oldest retained message; `top + 1` when none is. */
+  readonly oldest: number;
+  /** Offset of the newest message ever given in this epoch; outlives the messages. */
+  readonly top: number;
+  readonly messages: readonly Message[];
+}
+
+/** A channel that changed since a mark. */
+export interface ChangedChannel {
+  readonly channel: string;
+  /** Where the channel stood at the mark; `0:0` for one born later. */
+  readonly position: Position;
+}
+
+/** Keeps channel streams and carries messages to every node that watches them. */
+export interface Broker {
+  readonly state: StateStore;
+
+  /**
+   * Resolves when the streams can be read and written. Called once, before everything else.
+   *
+   * @throws {BrokerError} when the log can't be opened; the message says what to do.
+   */
+  open(sink: BrokerSink): Promise<void>;
+
+  /**
+   * Appends and fans out as one atomic step per channel, so offset order is delivery order. What
+   * one caller publishes to a channel in order gets offsets in that order. Resolved means "in the
+   * log" in the sense of the backplane; the sink has seen the message by then if this node
+   * watches the channel.
+   *
+   * @throws {BrokerError} not stored, or `stored: 'unknown'`; `conflict` for a reused key.
+   */
+  publish(channel: string, draft: Draft, options: PublishOptions): Promise<Published>;
+
+  /** Reads part of a stream. What was acknowledged before the call is seen. */
+  read(channel: string, range: ReadRange): Promise<StreamSlice>;
+
+  /** Resolves once no later message can be missed by the sink. Watch first, then read. */
+  watch(channel: string): Promise<void>;
+  unwatch(channel: string): void;
+
+  /**
+   * The place in the whole order of all channels up to which a reader that reads now has seen
+   * everything; begins with `~`.
+   */
+  mark(): Promise<string>;
+
+  /**
+   * Which of the channels that `filter` accepts changed since `mark`, each with its position at
+   * the mark; `undefined` when the mark is not one of this backplane's.
+   */
+  changedSince(
+    mark: string,
+    filter: (channel: string) => boolean,
+  ): Promise<readonly ChangedChannel[] | undefined>;
+
+  /** Resolves when what was accepted is stored and nothing more will reach the sink. */
+  close(): Promise<void>;
+}
+
+/** How a broker speaks to the hub of its node. Calls must not throw and return at once. */
+export interface BrokerSink {
+  /** In offset order per channel; may repeat one, never skips one without `onGap`. */
+  onMessage(channel: string, epoch: string, message: Message): void;
+  /** Messages may have been missed or the stream begun anew: the hub must read the log. */
+  onGap(channel: string): void;
+}
+
+/** Why a broker could not do what was asked. */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError';
+  /**
+   * `unavailable`: the log can't be written or read now. `conflict`: the key was used for another
+   * payload. `closed`: the broker is closing.
+   */
+  readonly kind: 'unavailable' | 'conflict' | 'closed';
+  /** For a publish: whether the message may be in the log all the same. */
+  readonly stored: false | 'unknown';
+
+  constructor(
+    kind: BrokerError['kind'],
+    message: string,
+    details: { readonly stored?: false | 'unknown'; readonly cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.kind = kind;
+    this.stored = details.stored ?? false;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * State: small records beside the streams, on every backplane: sessions, retained values, leases,
+ * revocations. Durable as the streams are.
+ */
+
+export interface StateRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+  /** Rises with every put of this key; compare to write only over what was read. */
+  readonly version: number;
+}
+
+/** The condition under which a put or delete happens. */
+export interface StateCondition {
+  /** Only over this version; 0 means "only if there is no record". */
+  readonly ifVersion?: number;
+}
+
+export interface StatePut extends StateCondition {
+  /** Unix milliseconds after which the record is gone by itself. */
+  readonly expiresAt?: number;
+}
+
+/** Versioned records by key. Keys are text of at most 512 bytes, values at most 1 MB. */
+export interface StateStore {
+  get(key: string): Promise<StateRecord | undefined>;
+
+  /** @returns the new version, or `undefined` when the condition did not hold. */
+  put(key: string, value: Uint8Array, options?: StatePut): Promise<number | undefined>;
+
+  /** @returns false when there was no record or the condition did not hold. */
+  delete(key: string, condition?: StateCondition): Promise<boolean>;
+
+  /** Records whose key begins with `prefix`, in key order, after the key `after`. */
+  list(
+    prefix: string,
+    page: { readonly after?: string; readonly countMax: number },
+  ): Promise<readonly StateRecord[]>;
+}

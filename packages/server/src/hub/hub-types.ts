@@ -1,0 +1,94 @@
+/**
+ * What protocols and the HTTP API see of the hub, the second waist: every protocol meets every
+ * channel here. Times are milliseconds.
+ */
+import type { After, Draft, Gap, Message, Position } from '@trunkline/wire';
+import type { Link } from '../link/link.ts';
+
+/** How a protocol writes messages. One object per encoding in the whole process: it is a key. */
+export interface Encoding {
+  readonly name: string;
+  /** True when the result is UTF-8 text. */
+  readonly text: boolean;
+  /** One frame that carries all of `messages`, which are contiguous and not empty. Pure. */
+  encode(channel: string, epoch: string, messages: readonly Message[]): Uint8Array;
+}
+
+/** All the hub knows of a client, whatever protocol it speaks. Calls must not throw. */
+export interface Subscriber {
+  readonly link: Link;
+  readonly encoding: Encoding;
+  /** Messages are lost to this subscription, which goes on after `position`. */
+  onGap(channel: string, gap: Gap, position: Position): void;
+}
+
+/** Where a subscription or a read begins. */
+export interface Start {
+  /** Absent: only what comes from now on. */
+  readonly after?: After;
+  /** Begins with so many of the newest messages; ignored with `after`. */
+  readonly last?: number;
+  /** With a trimmed range: deliver what is left of it. */
+  readonly partial?: boolean;
+}
+
+/** The honest answer to a start. */
+export interface Verdict {
+  /** Where the cursor stands before anything is delivered. */
+  readonly position: Position;
+  /** Present when `after` was given: whether everything after it is delivered. */
+  readonly recovered?: boolean;
+  /** Present when not recovered. Its `to` is the offset of `position`. */
+  readonly gap?: Gap;
+}
+
+/** A patient read of several channels (polling). */
+export interface ReadRequest {
+  readonly channels: ReadonlyMap<string, Start>;
+  /** 0 answers at once. */
+  readonly waitMs: number;
+  readonly countMax: number;
+  /** Called with a function that ends the wait early, e.g. when the peer is gone. */
+  onWait?(cancel: () => void): void;
+}
+
+/** What one channel gave to a read. */
+export interface ChannelRead extends Verdict {
+  readonly channel: string;
+  /** Contiguous after `position`; of the epoch of `end`. */
+  readonly messages: readonly Message[];
+  /** After the messages: where to go on. */
+  readonly end: Position;
+  /** The same read goes on at once from `end`. */
+  readonly more: boolean;
+}
+
+export interface ReadResult {
+  readonly channels: readonly ChannelRead[];
+  /** The place in the whole order at which all `end`s stand. */
+  readonly mark: string;
+}
+
+export interface HistoryRequest {
+  readonly after?: After;
+  readonly before?: After;
+  readonly last?: number;
+  readonly countMax: number;
+}
+
+export interface HistoryPage {
+  readonly messages: readonly Message[];
+  readonly epoch: string;
+  /** After the messages: read on with `after` this. */
+  readonly position: Position;
+  readonly oldest: Position;
+  readonly newest: Position;
+  readonly more: boolean;
+  /** The place asked for is not one of this stream. */
+  readonly gap?: Gap;
+}
+
+/** A publish on its way to the log. */
+export interface PublishRequest extends Draft {
+  readonly key?: string;
+}

@@ -1,0 +1,32 @@
+/** What the transports over HTTP ask before a request becomes a link. */
+import type { RequestHead } from '../http/request.ts';
+import type { Close, Link, LinkHandler } from '../link/link.ts';
+
+/**
+ * Decides who may open a link and who speaks on it. At most one promise a link: where the answer
+ * is known at once, it is given at once.
+ */
+export type Admit = (head: RequestHead) => Admission | Promise<Admission>;
+
+export type Admission =
+  | {
+      readonly kind: 'welcome';
+      /** The subprotocol chosen from those the client offered, where there are any. */
+      readonly subprotocol?: string;
+      /** Called once, when the link is open. */
+      open(link: Link): LinkHandler;
+      /** Headers the transport adds to its answer, e.g. CORS. */
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly close: Close;
+      /** What was wrong, in a sentence for the developer at the other end. */
+      readonly message: string;
+      /**
+       * True when the peer is a browser of an allowed origin, which sees nothing of a refused
+       * handshake: it is let in and then told (PROTOCOL §5, §4).
+       */
+      readonly tellInside: boolean;
+      readonly headers?: Readonly<Record<string, string>>;
+    };

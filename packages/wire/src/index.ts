@@ -1,0 +1,36 @@
+/** @trunkline/wire: what client and server agree on. No dependencies; runs in browsers. */
+export { decodeBase64, encodeBase64 } from './base64.ts';
+export {
+  CHANNEL_BYTES_MAX,
+  channelNameFault,
+  compareSpecificity,
+  isWildcard,
+  matchesPattern,
+  patternFault,
+} from './channel.ts';
+export { CodedError, CODES, isCodeName, reconnectAfterClose } from './codes.ts';
+export type { AfterClose, Code, CodeName, ErrorDetails } from './codes.ts';
+export { decodeCommands, decodeServerFrames, JSON_SUBPROTOCOL } from './codec-json.ts';
+export {
+  contentTypeFault,
+  decodeCommand,
+  decodePublishBody,
+  eventFault,
+  isJsonContentType,
+  TEXT_LIMITS,
+} from './commands.ts';
+export type { Command, CommandId, Decoded, PublishFields, PublishRequest } from './commands.ts';
+export { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from './message.ts';
+export type { Draft, Message, PayloadKind, Sender } from './message.ts';
+export {
+  formatPosition,
+  isMark,
+  isOrigin,
+  ORIGIN,
+  parseAfter,
+  parseAfterEach,
+  parsePosition,
+} from './position.ts';
+export type { After, Gap, GapReason, Position } from './position.ts';
+export { encodeMessage } from './replies.ts';
+export type { ErrorFrame, HistoryFields, Limits, ServerFrame, WireMessage } from './replies.ts';

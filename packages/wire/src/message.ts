@@ -1,0 +1,88 @@
+/**
+ * Messages: what is published in a channel, and how its payload appears on text transports.
+ *
+ * The payload's bytes are kept and handed on as published. Absent content type means JSON, which
+ * is embedded byte for byte, so that large numbers survive (PROTOCOL §1).
+ */
+import { decodeBase64, encodeBase64 } from './base64.ts';
+
+/** Who published a message. */
+export interface Sender {
+  readonly user?: string;
+  readonly session: string;
+}
+
+/** What a publisher gives: a message without its place. */
+export interface Draft {
+  /** JSON text as UTF-8 unless `contentType` says otherwise. */
+  readonly payload: Uint8Array;
+  readonly contentType?: string;
+  /** A name for the kind of message; `event:` on SSE. */
+  readonly event?: string;
+  readonly from?: Sender;
+}
+
+/** A message in a channel's stream. */
+export interface Message extends Draft {
+  /** 1, 2, 3 … within one epoch of one channel, without holes. */
+  readonly offset: number;
+  /** Milliseconds since 1970 at which the server stored it. */
+  readonly time: number;
+}
+
+/** How a payload appears as a member of a JSON object. */
+export type PayloadKind = 'json' | 'text' | 'bytes';
+
+/** Tells how a payload of this content type appears on text transports. */
+export function payloadKind(contentType: string | undefined): PayloadKind {
+  if (contentType === undefined) return 'json';
+  return contentType.startsWith('text/') ? 'text' : 'bytes';
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+const strictUtf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+
+/**
+ * The payload as JSON members, without a leading comma: `"data":…`, or `"data":"…","contentType":…`,
+ * or `"bytes":"…","contentType":…`. Free of CR and LF.
+ */
+export function payloadMembers(message: Draft): string {
+  const { payload, contentType } = message;
+  const kind = payloadKind(contentType);
+  if (kind === 'json') return `"data":${oneLine(utf8.decode(payload))}`;
+  const type = `"contentType":${JSON.stringify(contentType)}`;
+  if (kind === 'text') {
+    const text = decodeUtf8(payload);
+    if (text !== undefined) return `"data":${JSON.stringify(text)},${type}`;
+  }
+  return `"bytes":"${encodeBase64(payload)}",${type}`;
+}
+
+/** Decodes UTF-8; `undefined` when the bytes are not valid. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * JSON text on one line. Between tokens CR and LF are mere white space, and inside strings JSON
+ * has them escaped, so replacing them changes no value.
+ */
+export function oneLine(json: string): string {
+  return /[\r\n]/.test(json) ? json.replace(/[\r\n]/g, ' ') : json;
+}
+
+/** A payload that arrived as members of a JSON object, as bytes again. */
+export function payloadBytes(
+  members: { readonly data?: string; readonly bytes?: string },
+  contentType: string | undefined,
+): Uint8Array | undefined {
+  if (members.bytes !== undefined) return decodeBase64(members.bytes);
+  if (members.data === undefined) return undefined;
+  if (contentType === undefined) return new TextEncoder().encode(members.data);
+  const text: unknown = JSON.parse(members.data);
+  return typeof text === 'string' ? new TextEncoder().encode(text) : undefined;
+}
