@@ -3,6 +3,7 @@
  * channel here. Times are milliseconds.
  */
 import type { After, Draft, Gap, Message, Position } from '@trunkline/wire';
+import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
 
 /** How a protocol writes messages. One object per encoding in the whole process: it is a key. */
@@ -91,4 +92,33 @@ export interface HistoryPage {
 /** A publish on its way to the log. */
 export interface PublishRequest extends Draft {
   readonly key?: string;
+}
+
+/** On whose behalf something is done. */
+export interface Caller {
+  readonly identity: Identity;
+  /** The session, or one made for the request. */
+  readonly session: string;
+}
+
+/** A channel that someone on this node listens to. */
+export interface ActiveChannel {
+  readonly channel: string;
+  /** Subscriptions and waiting polls on this node. */
+  readonly subscribers: number;
+}
+
+/**
+ * One node's meeting point, as the HTTP API sees it. Permission and limits are checked here, once
+ * for all protocols; every refusal is a `CodedError`.
+ */
+export interface HubCalls {
+  /** Resolves when the message is in the log. */
+  publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position>;
+  /** Reads what is new in several channels, waiting for it if asked to. */
+  read(caller: Caller, request: ReadRequest): Promise<ReadResult>;
+  /** Reads a page of what is stored. */
+  history(caller: Caller, channel: string, request: HistoryRequest): Promise<HistoryPage>;
+  /** The channels with subscribers whose name matches `pattern`. */
+  activeChannels(pattern: string): readonly ActiveChannel[];
 }
