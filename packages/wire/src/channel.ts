@@ -53,13 +53,13 @@ export function matchesPattern(pattern: string, name: string): boolean {
     if (index >= segments.length) return false;
     if (segment !== '+' && segment !== segments[index]) return false;
   }
-  // `a/#` matched its parent above only if the loop saw the `#`; lengths decide the rest.
+  // A `#` has returned above, also for the parent; without one the lengths must agree.
   return wanted.length === segments.length;
 }
 
 /**
  * Orders patterns so that the most specific comes first: segment by segment a literal beats `+`,
- * `+` beats `#`, and a longer pattern beats its own beginning.
+ * `+` beats the end, and the end beats `#`. So for the channel `a`, `a` comes before `a/#`.
  */
 export function compareSpecificity(a: string, b: string): number {
   const left = a.split('/');
@@ -73,8 +73,8 @@ export function compareSpecificity(a: string, b: string): number {
 }
 
 function segmentRank(segment: string | undefined): number {
-  if (segment === undefined) return 3;
-  if (segment === '#') return 2;
+  if (segment === '#') return 3;
+  if (segment === undefined) return 2;
   if (segment === '+') return 1;
   return 0;
 }

@@ -24,7 +24,12 @@ export const CODES = {
   forbidden: { http: 403, close: 4403, reason: 'not allowed', temporary: false },
   not_found: { http: 404, close: 4404, reason: 'no such thing', temporary: false },
   conflict: { http: 409, close: 4409, reason: 'same key, other payload', temporary: false },
-  replaced: { http: 409, close: 4409, reason: 'the same identity connected again', temporary: false },
+  replaced: {
+    http: 409,
+    close: 4409,
+    reason: 'the same identity connected again',
+    temporary: false,
+  },
   too_large: { http: 413, close: 1009, reason: 'over the size limit', temporary: false },
   rate_limited: { http: 429, close: 4429, reason: 'over a rate limit', temporary: true },
   internal: { http: 500, close: 1011, reason: 'internal error', temporary: true },

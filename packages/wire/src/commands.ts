@@ -62,6 +62,12 @@ export type Decoded =
 /** Characters a key, an event name, a content type or a token may have. */
 export const TEXT_LIMITS = { key: 256, event: 128, contentType: 128, token: 16_384 } as const;
 
+/** Publications that one body may ask for, counting each of `channels`. */
+export const PUBLISH_BATCH_MAX = 1000;
+
+/** RFC 9110 §8.3.1: two tokens, then parameters, which are handed on as they are. */
+const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[\t -~]*)?$/;
+
 /** Event names the event stream uses itself (PROTOCOL §4). */
 const RESERVED_EVENTS = new Set(['open', 'gap', 'close', 'join', 'leave', 'error', 'message']);
 
@@ -70,7 +76,8 @@ export function eventFault(event: string): string | undefined {
   if (event.length === 0) return 'must not be empty';
   if (event.length > TEXT_LIMITS.event) return `must have at most ${TEXT_LIMITS.event} characters`;
   // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(event)) return 'must not contain control characters';
+  if (/[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(event))
+    return 'must not contain control characters';
   if (RESERVED_EVENTS.has(event) || event.startsWith('bytes:')) {
     return 'must not be open, gap, close, join, leave, error, message or begin with bytes:';
   }
@@ -82,7 +89,7 @@ export function contentTypeFault(contentType: string): string | undefined {
   if (contentType.length > TEXT_LIMITS.contentType) {
     return `must have at most ${TEXT_LIMITS.contentType} characters`;
   }
-  if (!/^[!-~]+\/[!-~]+(?:[ ;][ -~]*)?$/.test(contentType)) return 'must look like type/subtype';
+  if (!CONTENT_TYPE.test(contentType)) return 'must look like type/subtype';
   return undefined;
 }
 
@@ -103,7 +110,10 @@ export function decodeCommand(json: string): Decoded {
   } catch (error) {
     return { ok: false, error: asCoded(error) };
   }
-  const id = typeof fields['id'] === 'number' && Number.isSafeInteger(fields['id']) ? fields['id'] : undefined;
+  const id =
+    typeof fields['id'] === 'number' && Number.isSafeInteger(fields['id'])
+      ? fields['id']
+      : undefined;
   try {
     return { ok: true, command: toCommand(json, fields) };
   } catch (error) {
@@ -121,7 +131,8 @@ export interface PublishRequest extends PublishFields {
  * Reads the body of `POST /v1/publish`: an object, or an array of objects as a batch whose faulty
  * elements become errors in their place.
  *
- * @throws {CodedError} when the body as a whole is neither.
+ * @throws {CodedError} when the body as a whole is neither, or asks for more than
+ *   {@link PUBLISH_BATCH_MAX}.
  */
 export function decodePublishBody(json: string): PublishRequest | (PublishRequest | CodedError)[] {
   let body: unknown;
@@ -130,14 +141,32 @@ export function decodePublishBody(json: string): PublishRequest | (PublishReques
   } catch (error) {
     throw notJson(error);
   }
-  if (!Array.isArray(body)) return toPublishRequest(json, body);
+  if (!Array.isArray(body)) {
+    checkBatchSize([body]);
+    return toPublishRequest(json, body);
+  }
+  const elements: unknown[] = body;
+  checkBatchSize(elements);
   return elementSources(json).map((source, index) => {
     try {
-      return toPublishRequest(source, (body as unknown[])[index]);
+      return toPublishRequest(source, elements[index]);
     } catch (error) {
       return asCoded(error);
     }
   });
+}
+
+/** Checked before anything is made of a body: an element may cost its sender no more than two bytes. */
+function checkBatchSize(elements: readonly unknown[]): void {
+  let count = elements.length;
+  for (const element of elements) {
+    const channels = isFields(element) ? element['channels'] : undefined;
+    if (Array.isArray(channels) && channels.length > 0) count += channels.length - 1;
+  }
+  if (count > PUBLISH_BATCH_MAX) {
+    const message = `one body publishes at most ${PUBLISH_BATCH_MAX} messages, got ${count}`;
+    throw new CodedError('too_large', message);
+  }
 }
 
 function toPublishRequest(json: string, body: unknown): PublishRequest {
@@ -225,7 +254,10 @@ function publishFields(json: string, fields: Record<string, unknown>): PublishFi
   if (key === '') throw bad('key must not be empty');
   return {
     payload: publishPayload(json, fields, contentType),
-    ...optional('contentType', contentType ?? (fields['bytes'] === undefined ? undefined : 'application/octet-stream')),
+    ...optional(
+      'contentType',
+      contentType ?? (fields['bytes'] === undefined ? undefined : 'application/octet-stream'),
+    ),
     ...optional('event', event),
     ...optional('key', key),
   };
@@ -248,7 +280,7 @@ function publishPayload(
   if (source === undefined) throw bad('data is missing');
   const payload = payloadBytes({ data: source }, contentType);
   if (payload === undefined) {
-    throw bad(`data must be a string when contentType is ${contentType}`);
+    throw bad(`data must be a string of Unicode text when contentType is ${contentType}`);
   }
   return payload;
 }
@@ -264,10 +296,12 @@ function parseObject(json: string): Record<string, unknown> {
 }
 
 function asFields(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw bad(`expected a JSON object, got ${show(value)}`);
-  }
-  return value as Record<string, unknown>;
+  if (!isFields(value)) throw bad(`expected a JSON object, got ${show(value)}`);
+  return value;
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function commandId(fields: Record<string, unknown>): CommandId {
@@ -341,6 +375,11 @@ function asCoded(error: unknown): CodedError {
 /** Untrusted input in an error message: short, and never a second problem. */
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value) ?? typeof value;
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  if (typeof value === 'string') {
+    return value.length > 60 ? `${JSON.stringify(value.slice(0, 60))}…` : JSON.stringify(value);
+  }
+  // Never written out: writing a value that is nested deep enough fails.
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
 }

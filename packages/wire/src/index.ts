@@ -10,13 +10,19 @@ export {
 } from './channel.ts';
 export { CodedError, CODES, isCodeName, reconnectAfterClose } from './codes.ts';
 export type { AfterClose, Code, CodeName, ErrorDetails } from './codes.ts';
-export { decodeCommands, decodeServerFrames, JSON_SUBPROTOCOL } from './codec-json.ts';
+export {
+  COMMANDS_PER_FRAME_MAX,
+  decodeCommands,
+  decodeServerFrames,
+  JSON_SUBPROTOCOL,
+} from './codec-json.ts';
 export {
   contentTypeFault,
   decodeCommand,
   decodePublishBody,
   eventFault,
   isJsonContentType,
+  PUBLISH_BATCH_MAX,
   TEXT_LIMITS,
 } from './commands.ts';
 export type { Command, CommandId, Decoded, PublishFields, PublishRequest } from './commands.ts';

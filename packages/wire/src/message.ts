@@ -36,9 +36,10 @@ export type PayloadKind = 'json' | 'text' | 'bytes';
 /** Tells how a payload of this content type appears on text transports. */
 export function payloadKind(contentType: string | undefined): PayloadKind {
   if (contentType === undefined) return 'json';
-  return contentType.startsWith('text/') ? 'text' : 'bytes';
+  return /^text\//i.test(contentType) ? 'text' : 'bytes';
 }
 
+const encoder = new TextEncoder();
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictUtf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
@@ -75,14 +76,18 @@ export function oneLine(json: string): string {
   return /[\r\n]/.test(json) ? json.replace(/[\r\n]/g, ' ') : json;
 }
 
-/** A payload that arrived as members of a JSON object, as bytes again. */
+/**
+ * A payload that arrived as members of a JSON object, as bytes again: `data` is the member's JSON
+ * source, `bytes` its decoded string. `undefined` when `bytes` is no base64, or when `data` has a
+ * content type and is no string, or one with a lone surrogate, which UTF-8 can't hold.
+ */
 export function payloadBytes(
   members: { readonly data?: string; readonly bytes?: string },
   contentType: string | undefined,
 ): Uint8Array | undefined {
   if (members.bytes !== undefined) return decodeBase64(members.bytes);
   if (members.data === undefined) return undefined;
-  if (contentType === undefined) return new TextEncoder().encode(members.data);
+  if (contentType === undefined) return encoder.encode(members.data);
   const text: unknown = JSON.parse(members.data);
-  return typeof text === 'string' ? new TextEncoder().encode(text) : undefined;
+  return typeof text === 'string' && text.isWellFormed() ? encoder.encode(text) : undefined;
 }

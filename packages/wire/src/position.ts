@@ -64,18 +64,20 @@ export function parseAfter(text: string): After {
 
 /**
  * Reads what a client said for several channels: `A=POS&B=POS` form-encoded, or one word (`start`,
- * a mark, a position) that holds for each. A channel that the text does not name has no entry.
+ * a mark, a position) that holds for each. A channel that the text does not name has no entry; if
+ * it names none of them, it is no such list, and `unknown` for each.
  */
 export function parseAfterEach(text: string, channels: readonly string[]): Map<string, After> {
   const after = new Map<string, After>();
-  if (!text.includes('=')) {
-    const one = parseAfter(text);
-    for (const channel of channels) after.set(channel, one);
-    return after;
+  if (text.includes('=')) {
+    const wanted = new Set(channels);
+    for (const [channel, place] of new URLSearchParams(text)) {
+      if (wanted.has(channel)) after.set(channel, parseAfter(place));
+    }
+    if (after.size > 0) return after;
   }
-  for (const [channel, place] of new URLSearchParams(text)) {
-    if (channels.includes(channel)) after.set(channel, parseAfter(place));
-  }
+  const one = parseAfter(text);
+  for (const channel of channels) after.set(channel, one);
   return after;
 }
 
