@@ -16,16 +16,10 @@ export {
   decodeServerFrames,
   JSON_SUBPROTOCOL,
 } from './codec-json.ts';
-export {
-  contentTypeFault,
-  decodeCommand,
-  decodePublishBody,
-  eventFault,
-  isJsonContentType,
-  PUBLISH_BATCH_MAX,
-  TEXT_LIMITS,
-} from './commands.ts';
-export type { Command, CommandId, Decoded, PublishFields, PublishRequest } from './commands.ts';
+export { decodeCommand } from './commands.ts';
+export type { Command, CommandId, Decoded } from './commands.ts';
+export { TEXT_LIMITS } from './fields.ts';
+export { elementSources, memberSource } from './json-source.ts';
 export { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from './message.ts';
 export type { Draft, Message, PayloadKind, Sender } from './message.ts';
 export {
@@ -38,5 +32,14 @@ export {
   parsePosition,
 } from './position.ts';
 export type { After, Gap, GapReason, Position } from './position.ts';
+export {
+  contentTypeFault,
+  decodePublishBody,
+  eventFault,
+  isJsonContentType,
+  isJsonText,
+  PUBLISH_BATCH_MAX,
+} from './publish.ts';
+export type { PublishFields, PublishRequest } from './publish.ts';
 export { encodeMessage } from './replies.ts';
 export type { ErrorFrame, HistoryFields, Limits, ServerFrame, WireMessage } from './replies.ts';

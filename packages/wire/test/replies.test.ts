@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'vitest';
+import type { Message, Sender } from '../src/message.ts';
+import { encodeMessage } from '../src/replies.ts';
+import { readVectors, vectorPayload, vectorText } from './support/vectors.ts';
+import type { VectorPayload, VectorText } from './support/vectors.ts';
+
+interface MessageVectors {
+  readonly messages: {
+    name: string;
+    message: VectorPayload & {
+      channel: string;
+      epoch: string;
+      offset: number;
+      time: number;
+      contentType?: string;
+      event?: string;
+      from?: Sender;
+    };
+    text: VectorText;
+  }[];
+}
+
+describe('encodeMessage', () => {
+  test.each(readVectors<MessageVectors>('messages').messages)('$name', ({ message, text }) => {
+    const { channel, epoch, payload, payloadBase64, ...rest } = message;
+    const draft: Message = { ...rest, payload: vectorPayload(message) };
+    const expected = vectorText(text);
+    // Compared as a boolean: a difference in a megabyte helps nobody when printed.
+    expect(encodeMessage(channel, epoch, draft, false) === expected).toBe(true);
+    const push = encodeMessage(channel, epoch, draft, true);
+    expect(push === `{"type":"message",${expected.slice(1)}`).toBe(true);
+    expect(push).not.toMatch(/[\r\n]/);
+    expect(JSON.parse(push)).toMatchObject({ type: 'message', channel, epoch });
+  });
+});
