@@ -1,0 +1,32 @@
+/** What the hub is told: limits with their units, and the rules of channels. */
+import type { NamespaceRules } from '../config/namespace-rules.ts';
+
+export interface HubConfig {
+  /** The rules of a channel. Cheap to call, the same object for the same channel where possible. */
+  readonly rulesOf: (channel: string) => NamespaceRules;
+  /** How long the broker remembers an idempotency key; told to clients. */
+  readonly keyWindowMs: number;
+  /** Unsent bytes of a link above which its cursors fall behind. */
+  readonly highWaterSize: number;
+}
+
+/** Bytes of one shared batch; a burst is divided into several. */
+export const BATCH_SIZE_MAX = 64 * 1024;
+
+/** Messages and bytes of one read of the log on behalf of a cursor. */
+export const READ_COUNT_MAX = 500;
+export const READ_SIZE_MAX = 64 * 1024;
+
+/** Memory of one channel's tail, and of the tails of all channels together. */
+export const TAIL_SIZE_MAX = 512 * 1024;
+export const TAILS_SIZE_MAX = 256 * 1024 * 1024;
+
+/** A live channel is compared with the log so often, so that a lost wake-up heals. */
+export const VERIFY_INTERVAL_MS = 40_000;
+
+/** A channel without users is kept so long: polls come back, pages are reloaded. */
+export const LINGER_MS = 30_000;
+
+/** After a failed read of the log it is tried again, at first after so long. */
+export const RETRY_MS = 200;
+export const RETRY_MS_MAX = 5_000;

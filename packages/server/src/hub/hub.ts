@@ -1,0 +1,251 @@
+/**
+ * Hub: one node's meeting point, where every protocol meets every channel.
+ *
+ * Permission and limits are checked here, once for all protocols. A subscription is opened in two
+ * steps, so that its answer leaves before its messages: `subscribe` judges where it begins,
+ * `start` lets it run.
+ */
+import { CodedError, formatPosition, matchesPattern } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
+import { isGranted } from '../auth/identity.ts';
+import type { Action, Identity } from '../auth/identity.ts';
+import type { Idempotency, StreamSlice } from '../broker/broker.ts';
+import { ChannelTable, refusal } from './channel-table.ts';
+import type { TableParts } from './channel-table.ts';
+import { Cursor } from './cursor.ts';
+import { FanOut } from './fan-out.ts';
+import type {
+  ActiveChannel,
+  Caller,
+  HistoryPage,
+  HistoryRequest,
+  HubCalls,
+  PublishRequest,
+  ReadRequest,
+  ReadResult,
+  Start,
+  Subscriber,
+  Verdict,
+} from './hub-types.ts';
+import { patientRead, resolveMark } from './patient-read.ts';
+import { judge } from './recovery.ts';
+
+/** Payload bytes of one page of history. */
+const PAGE_SIZE_MAX = 1024 * 1024;
+
+/** What a hub is built from. */
+export type HubParts = TableParts;
+
+/** A subscription that was opened and not yet started. */
+export interface Opened extends Verdict {
+  readonly cursor: Cursor;
+}
+
+/** Counters since the start, for the metrics. */
+export interface HubCounts {
+  readonly published: number;
+  readonly delivered: number;
+}
+
+export class Hub implements HubCalls {
+  readonly #parts: HubParts;
+  readonly #fanOut: FanOut;
+  readonly #table: ChannelTable;
+  #publishedCount = 0;
+
+  constructor(parts: HubParts) {
+    this.#parts = parts;
+    this.#fanOut = new FanOut(parts.config.highWaterSize, parts.clock, parts.log);
+    this.#table = new ChannelTable(parts, this.#fanOut);
+    this.#fanOut.attach(this.#table);
+  }
+
+  /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
+  async open(): Promise<void> {
+    await this.#parts.broker.open(this.#table);
+  }
+
+  /** Closes the broker; what it accepted is stored first. */
+  async close(): Promise<void> {
+    this.#table.close();
+    await this.#parts.broker.close();
+  }
+
+  get counts(): HubCounts {
+    return { published: this.#publishedCount, delivered: this.#fanOut.deliveredCount };
+  }
+
+  /** @throws {CodedError} `forbidden` when neither a token nor the namespace allows it. */
+  demand(identity: Identity, action: Action, channel: string): void {
+    if (this.permits(identity, action, channel)) return;
+    const who = identity.user === undefined ? 'this client' : `user ${identity.user}`;
+    throw new CodedError('forbidden', `${who} may not ${action} ${channel}`);
+  }
+
+  /** True when the identity may do it: by its token, its own channel, or the namespace. */
+  permits(identity: Identity, action: Action, channel: string): boolean {
+    if (isGranted(identity, action, channel)) return true;
+    if (channel.startsWith('@')) {
+      // A user's own channel is hers to read; only servers publish to it (PROTOCOL §1).
+      return action !== 'publish' && identity.user !== undefined && channel === `@${identity.user}`;
+    }
+    if (identity.kind === 'server') return true;
+    return this.#parts.config.rulesOf(channel).allow[identity.kind].includes(action);
+  }
+
+  /**
+   * Opens a subscription; it delivers nothing before `start`.
+   *
+   * @throws {CodedError} `forbidden`, or `unavailable` when the log can't be read.
+   */
+  async subscribe(
+    subscriber: Subscriber,
+    caller: Caller,
+    name: string,
+    start: Start,
+  ): Promise<Opened> {
+    this.demand(caller.identity, 'subscribe', name);
+    const channel = await this.#table.acquire(name);
+    try {
+      const after = await resolveMark(this.#parts, channel, start.after);
+      const resolved: Start = after === undefined ? start : { ...start, after };
+      const bounds = await this.#table.boundsFor(channel, resolved);
+      const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
+      return { ...verdict, cursor: new Cursor(subscriber, channel, verdict.position) };
+    } catch (error) {
+      this.#table.release(channel);
+      throw refusal(error);
+    }
+  }
+
+  /** Lets a subscription run from where it was opened. */
+  start(cursor: Cursor): void {
+    this.#fanOut.start(cursor);
+  }
+
+  /** The cursor's link has drained: it moves on if it is behind. */
+  advance(cursor: Cursor): void {
+    this.#fanOut.advance(cursor);
+  }
+
+  /** Ends a subscription. Idempotent. */
+  unsubscribe(cursor: Cursor): void {
+    if (cursor.state === 'ended') return;
+    this.#fanOut.end(cursor);
+    this.#table.release(cursor.channel);
+  }
+
+  async publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position> {
+    this.demand(caller.identity, 'publish', channel);
+    const rules = this.#parts.config.rulesOf(channel);
+    const size = request.payload.length;
+    if (size > rules.messageBytesMax) {
+      const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
+      throw new CodedError('too_large', `${expected}, got ${size}`, { stored: false });
+    }
+    const { key, ...draft } = request;
+    const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
+    try {
+      const published = await this.#parts.broker.publish(channel, draft, {
+        retention: rules.history,
+        durable: rules.durable,
+        ...idempotency,
+      });
+      this.#publishedCount += 1;
+      return published.position;
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
+    for (const name of request.channels.keys()) this.demand(caller.identity, 'subscribe', name);
+    try {
+      const { broker, wheel } = this.#parts;
+      return await patientRead({ broker, wheel, table: this.#table }, request);
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  async history(caller: Caller, channel: string, request: HistoryRequest): Promise<HistoryPage> {
+    this.demand(caller.identity, 'history', channel);
+    try {
+      return await this.#history(channel, request);
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  activeChannels(pattern: string): readonly ActiveChannel[] {
+    const active: ActiveChannel[] = [];
+    for (const channel of this.#table.channels) {
+      if (channel.users === 0 || !matchesPattern(pattern, channel.name)) continue;
+      active.push({ channel: channel.name, subscribers: channel.users });
+    }
+    return active;
+  }
+
+  async #history(channel: string, request: HistoryRequest): Promise<HistoryPage> {
+    const { broker } = this.#parts;
+    const limits = { countMax: request.countMax, sizeMax: PAGE_SIZE_MAX };
+    const { before } = request;
+    if (before !== undefined) {
+      const bounds = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+      const verdict = judge({ after: before, partial: true }, bounds);
+      if (verdict.gap !== undefined && verdict.gap.reason !== 'trimmed') {
+        return page(bounds, [], verdict.position, false, verdict);
+      }
+      const offset = before.kind === 'position' ? before.position.offset : bounds.oldest;
+      return backwards(
+        await broker.read(channel, { after: 0, before: offset, ...limits }),
+        offset - 1,
+      );
+    }
+    if (request.after === undefined) {
+      const countMax = Math.min(request.last ?? limits.countMax, limits.countMax);
+      const everything = { after: 0, before: Number.MAX_SAFE_INTEGER, ...limits, countMax };
+      const slice = await broker.read(channel, everything);
+      return backwards(slice, slice.top);
+    }
+    const bounds = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+    const verdict = judge({ after: request.after, partial: true }, bounds);
+    const slice = await broker.read(channel, { after: verdict.position.offset, ...limits });
+    const end = {
+      epoch: slice.epoch,
+      offset: slice.messages.at(-1)?.offset ?? verdict.position.offset,
+    };
+    return page(slice, slice.messages, end, end.offset < slice.top, verdict);
+  }
+}
+
+/** A page that ends at `last`, its messages being the newest up to there. */
+function backwards(slice: StreamSlice, last: number): HistoryPage {
+  const first = slice.messages[0]?.offset ?? slice.oldest;
+  const offset = slice.messages.at(-1)?.offset ?? Math.max(0, Math.min(last, slice.top));
+  return page(slice, slice.messages, { epoch: slice.epoch, offset }, first > slice.oldest);
+}
+
+function page(
+  slice: StreamSlice,
+  messages: HistoryPage['messages'],
+  position: Position,
+  more: boolean,
+  verdict?: Verdict,
+): HistoryPage {
+  return {
+    messages,
+    epoch: slice.epoch,
+    position,
+    oldest: { epoch: slice.epoch, offset: Math.min(slice.oldest, slice.top) },
+    newest: { epoch: slice.epoch, offset: slice.top },
+    more,
+    ...(verdict?.gap === undefined ? {} : { gap: verdict.gap }),
+  };
+}
+
+/** Keys are a user's own; anonymous clients share theirs, as nothing tells them apart. */
+function idempotencyOf(caller: Caller, key: string): Idempotency {
+  const { kind, user } = caller.identity;
+  return { key, scope: kind === 'user' ? `user:${user ?? ''}` : kind };
+}

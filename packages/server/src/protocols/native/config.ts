@@ -1,0 +1,31 @@
+/** What the native protocol is told. */
+export interface NativeConfig {
+  /** This node's name, told in the welcome. */
+  readonly node: string;
+  /** How often the transport pings, told in the welcome. */
+  readonly pingIntervalMs: number;
+  /** A link that has not said hello by then is closed with `timeout`. */
+  readonly helloTimeoutMs: number;
+  /** Subscriptions of one session; one more is refused with `rate_limited`. */
+  readonly subscriptionsMax: number;
+  /** Commands a second of one session, 0 for no limit; above it commands are `rate_limited`. */
+  readonly commandsPerSecondMax: number;
+  /** Payload bytes of a message, told in the welcome. */
+  readonly messageBytesMax: number;
+  /** Bytes of a frame, told in the welcome. */
+  readonly frameBytesMax: number;
+  /** How long an idempotency key is remembered, told in the welcome. */
+  readonly keyWindowMs: number;
+  /** Unsent bytes above which a session stops reading commands. */
+  readonly highWaterSize: number;
+}
+
+/** Commands of one session that may wait for their answer; then it stops reading. */
+export const UNDER_WAY_MAX = 1_000;
+
+/** A session may spend so many seconds' worth of its command rate at once. */
+export const COMMAND_BURST_SECONDS = 2;
+
+/** Messages of one page of history. */
+export const HISTORY_COUNT_MAX = 1_000;
+export const HISTORY_COUNT_DEFAULT = 100;

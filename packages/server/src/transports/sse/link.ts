@@ -1,0 +1,102 @@
+/**
+ * SseLink: an endless answer to a request as a one-way link.
+ *
+ * A frame is a piece of `text/event-stream`. The link adds only what belongs to the transport:
+ * keep-alive comments and the goodbye.
+ */
+import type { Duplex } from 'node:stream';
+import { bodyFraming, LAST_CHUNK } from '../../http/chunked.ts';
+import type { RequestHead } from '../../http/request.ts';
+import type { Close, LinkHandler, LinkInfo, LinkTraits } from '../../link/link.ts';
+import { SharedBatch } from '../../link/shared-batch.ts';
+import type { Framing } from '../../link/shared-batch.ts';
+import type { Turn } from '../../link/turn.ts';
+import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
+import { StreamLink } from '../stream-link.ts';
+import type { SseConfig } from './config.ts';
+import { goodbyeEvent } from './goodbye.ts';
+
+const TRAITS: LinkTraits = { duplex: false, binary: false, reliable: true };
+
+/** Shared by all links: framed once, written many times. */
+const COMMENT = new SharedBatch(Buffer.from(':\n\n'), true);
+
+/** What all links of the transport share. */
+export interface SseLinkParts {
+  readonly turn: Turn;
+  readonly wheel: Wheel;
+  readonly config: SseConfig;
+  /** Called once for each link, when its stream is gone. */
+  readonly onGone: (link: SseLink) => void;
+}
+
+export class SseLink extends StreamLink implements Alarm {
+  readonly info: LinkInfo;
+  readonly traits = TRAITS;
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined;
+  alarmAfter: AlarmMarks | undefined;
+  protected readonly framing: Framing;
+  readonly #parts: SseLinkParts;
+  /** What was pending at the last look, to see whether the peer takes anything. */
+  #pendingBefore = 0;
+  #stalledForMs = 0;
+
+  constructor(stream: Duplex, head: RequestHead, parts: SseLinkParts) {
+    super(stream, parts.turn);
+    this.info = { transport: 'sse', remoteAddress: head.remoteAddress };
+    this.framing = bodyFraming(head.version);
+    this.#parts = parts;
+  }
+
+  /** Begins to serve. */
+  open(handler: LinkHandler): void {
+    this.attach(handler);
+    // What the peer sends after its request is read and dropped, so that its end is seen.
+    this.stream.resume();
+    this.#armNext();
+  }
+
+  /** Keeps a quiet stream open, and notices a peer that takes nothing any more. */
+  onAlarm(): void {
+    if (this.isClosed) {
+      this.stream.destroy(); // It did not take its goodbye in time.
+      return;
+    }
+    const pending = this.pendingBytes;
+    const { keepAliveMs, stalledMs } = this.#parts.config;
+    if (pending === 0) {
+      this.sendShared(COMMENT);
+      this.#stalledForMs = 0;
+    } else if (pending < this.#pendingBefore) {
+      this.#stalledForMs = 0;
+    } else {
+      this.#stalledForMs += keepAliveMs;
+      if (this.#stalledForMs >= stalledMs) {
+        this.abort({ code: 'timeout' });
+        return;
+      }
+    }
+    this.#pendingBefore = pending;
+    this.#armNext();
+  }
+
+  protected sayGoodbye(close: Close): void {
+    this.send(goodbyeEvent(close, this.#parts.config.retryMs));
+  }
+
+  protected endStream(): void {
+    if (this.framing === bodyFraming('1.1')) this.stream.write(LAST_CHUNK);
+    this.stream.end();
+    this.#armNext(); // A peer that does not read would keep the socket for ever.
+  }
+
+  protected override onGone(): void {
+    this.#parts.wheel.cancel(this);
+    this.#parts.onGone(this);
+  }
+
+  #armNext(): void {
+    this.#parts.wheel.arm(this, this.#parts.config.keepAliveMs);
+  }
+}
