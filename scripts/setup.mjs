@@ -1,0 +1,146 @@
+/**
+ * Set-up: what a command needs before it runs, on a machine that has only Node 20 and npm. Plain
+ * JavaScript, because the Node that can run the TypeScript here is one of the things set up.
+ *
+ * Each step looks first and does nothing when all is well, says in one line what it does when it
+ * takes time, and ends the run with one line on standard error when it can't.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The root of the repository. */
+export const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** The Node that runs the TypeScript here; from the npm package `node`. */
+export const NODE = join(ROOT, 'node_modules/.bin/node');
+
+const NODE_VERSION_MIN = [24, 12];
+const LOCK = join(ROOT, 'package-lock.json');
+/** Where npm itself notes what it installed; it writes this file last. */
+const INSTALLED = join(ROOT, 'node_modules/.package-lock.json');
+const SETUP_STAMP = join(ROOT, 'node_modules/.trunkline-setup');
+const CONSOLE = join(ROOT, 'packages/console');
+const CONSOLE_STAMP = join(ROOT, 'node_modules/.cache/trunkline/console-sources');
+const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** A step that can't be done; the message says what to do. */
+export class SetupError extends Error {}
+
+/** Installs the dependencies unless those of this lock file are there. */
+export function ensureDependencies() {
+  const hash = createHash('sha256').update(readFileSync(LOCK)).digest('hex');
+  const known = existsSync(SETUP_STAMP) && readFileSync(SETUP_STAMP, 'utf8').trim() === hash;
+  // Installed by hand since the lock file last changed: as good as installed here.
+  const fresh = known || (existsSync(INSTALLED) && modifiedMs(INSTALLED) > modifiedMs(LOCK));
+  if (!fresh || nodeFault() !== undefined) installDependencies();
+  const fault = nodeFault();
+  if (fault !== undefined) {
+    throw new SetupError(
+      `${fault}; run: npm ci --include=dev, and see that npm may run the scripts`,
+    );
+  }
+  if (!known) writeFileSync(SETUP_STAMP, `${hash}\n`);
+}
+
+/** Builds the console page unless it was built from these sources. */
+export function ensureConsole() {
+  const hash = hashOfFiles(CONSOLE, ['dist', 'node_modules', 'test']);
+  const built = existsSync(join(CONSOLE, 'dist/index.html')) && existsSync(CONSOLE_STAMP);
+  if (built && readFileSync(CONSOLE_STAMP, 'utf8') === hash) return;
+  const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
+  step('Building the console page', NODE, [vite, 'build', CONSOLE, '--logLevel', 'warn']);
+  mkdirSync(join(CONSOLE_STAMP, '..'), { recursive: true });
+  writeFileSync(CONSOLE_STAMP, hash);
+}
+
+/**
+ * Finds Chromium for the browser tests, and installs Debian's when there is none and this is root.
+ *
+ * @returns {string} the path of the executable.
+ */
+export function ensureChromium() {
+  const found = findChromium();
+  if (found !== undefined) return found;
+  const canInstall = process.getuid?.() === 0 && inPath('apt-get') !== undefined;
+  if (canInstall) {
+    const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+    step('Fetching the list of Debian packages', 'apt-get', ['-qq', 'update'], options);
+    const install = ['-qq', 'install', '--yes', '--no-install-recommends', 'chromium'];
+    step('Installing Chromium for the browser tests', 'apt-get', install, options);
+  }
+  const installed = findChromium();
+  if (installed !== undefined) return installed;
+  throw new SetupError(
+    'the browser tests need Chromium (Debian package: chromium); run: sudo apt-get install chromium',
+  );
+}
+
+function installDependencies() {
+  const npm = process.env.npm_execpath;
+  // Started by npm, the same npm is used. Development dependencies even under NODE_ENV=production:
+  // the Node that runs everything is one.
+  const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
+  const flags = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  step('Installing the dependencies with npm ci', command, [...first, ...flags]);
+}
+
+/** Why the installed Node can't be used, or `undefined` when it can. */
+function nodeFault() {
+  if (!existsSync(NODE)) return 'node_modules/.bin/node is missing';
+  const { status, stdout } = spawnSync(NODE, ['--version'], { encoding: 'utf8' });
+  const [major = 0, minor = 0] = (/^v(\d+)\.(\d+)\./.exec(stdout ?? '') ?? []).slice(1).map(Number);
+  const [majorMin, minorMin] = NODE_VERSION_MIN;
+  if (status === 0 && (major > majorMin || (major === majorMin && minor >= minorMin)))
+    return undefined;
+  const got = status === 0 ? stdout.trim() : 'one that does not run';
+  return `node_modules/.bin/node must be ${NODE_VERSION_MIN.join('.')} or newer, got ${got}`;
+}
+
+/** Runs one step with its output on the screen, and one line before and after. */
+function step(what, command, args, options = {}) {
+  const startedAt = Date.now();
+  console.log(`${what} …`);
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
+  if (error !== undefined || status !== 0) {
+    const why = error === undefined ? `ended with ${status ?? 'a signal'}` : error.message;
+    throw new SetupError(`${what} failed: ${command} ${why}`);
+  }
+  console.log(`${what}: done in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
+}
+
+function findChromium() {
+  for (const name of CHROMIUM_NAMES) {
+    const path = inPath(name);
+    if (path !== undefined) return path;
+  }
+  return undefined;
+}
+
+function inPath(name) {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** One hash over the names and contents of the files in a folder. */
+function hashOfFiles(folder, skipped) {
+  const hash = createHash('sha256');
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort(byName)) {
+    if (skipped.includes(entry.name)) continue;
+    const path = join(folder, entry.name);
+    hash.update(`${entry.name}\0`);
+    hash.update(entry.isDirectory() ? hashOfFiles(path, skipped) : readFileSync(path));
+    hash.update('\0');
+  }
+  return hash.digest('hex');
+}
+
+function byName(a, b) {
+  return a.name < b.name ? -1 : 1;
+}
+
+function modifiedMs(path) {
+  return statSync(path).mtimeMs;
+}
