@@ -1,0 +1,16 @@
+/** Test tools: time, chance and networks that a test decides, and a judge of whole runs. */
+export { ManualClock } from './manual-clock.ts';
+export type { ManualClockOptions } from './manual-clock.ts';
+export { seededRandom } from './random.ts';
+export type { SeededRandom } from './random.ts';
+export { faulty, MemoryLink } from './memory-link.ts';
+export type { Faults, MemoryLinkOptions, MemoryPeer } from './memory-link.ts';
+export { checkHistory, formatViolation } from './history-checker.ts';
+export type {
+  BrokenPromise,
+  History,
+  HistoryEvent,
+  StreamLog,
+  StreamState,
+  Violation,
+} from './history.ts';
