@@ -1,0 +1,154 @@
+/**
+ * Authenticator: who is asking. It answers at once wherever it can, because handshakes come in
+ * storms: only a token that was not seen before costs a promise.
+ */
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { CodedError } from '@trunkline/wire';
+import type { Clock } from '../clock.ts';
+import type { RequestHead } from '../http/request.ts';
+import type { AuthOptions } from './config.ts';
+import { findCredential } from './credentials.ts';
+import type { Credential } from './credentials.ts';
+import type { Identity } from './identity.ts';
+import { sharedSecretKeys, TokenVerifier } from './tokens.ts';
+import { Tickets } from './tickets.ts';
+
+/** A client that proved nothing; shared, because there may be very many. */
+export const ANONYMOUS: Identity = { kind: 'anonymous', grants: new Map() };
+
+/** An application that showed an API key. */
+const SERVER: Identity = { kind: 'server', grants: new Map() };
+
+/** The answer to "who is asking". */
+export type Authentication =
+  | { readonly kind: 'identity'; readonly identity: Identity }
+  /** Nobody, and strangers are not let in: a session may still say hello with a token. */
+  | { readonly kind: 'none' }
+  /** Someone claimed to be somebody and could not prove it. */
+  | { readonly kind: 'refused'; readonly error: CodedError };
+
+/** What authentication needs to know of the world. */
+export interface AuthenticatorSurroundings {
+  readonly clock: Clock;
+  /** True when a page of this request's `Origin` may act for its user; false without an `Origin`. */
+  readonly isOriginAllowed: (head: RequestHead) => boolean;
+}
+
+const NOBODY: Authentication = { kind: 'none' };
+const STRANGER: Authentication = { kind: 'identity', identity: ANONYMOUS };
+const APPLICATION: Authentication = { kind: 'identity', identity: SERVER };
+
+/** Finds out who is asking, from a request, a token or a ticket. */
+export class Authenticator {
+  /** True when clients without a token are let in. */
+  readonly mayAnonymous: boolean;
+  readonly #apiKeyDigests: readonly Uint8Array[];
+  readonly #verifier: TokenVerifier | undefined;
+  readonly #tickets: Tickets;
+  readonly #isOriginAllowed: (head: RequestHead) => boolean;
+
+  constructor(options: AuthOptions, { clock, isOriginAllowed }: AuthenticatorSurroundings) {
+    this.mayAnonymous = options.anonymous ?? options.development;
+    this.#apiKeyDigests = (options.apiKeys ?? []).map(digest);
+    const secret = tokenSecret(options);
+    this.#verifier =
+      secret === undefined ? undefined : new TokenVerifier(sharedSecretKeys(secret), clock);
+    this.#tickets = new Tickets(options.secret, clock);
+    this.#isOriginAllowed = isOriginAllowed;
+  }
+
+  /** Who sent this request. A cookie counts only with an allowed `Origin`. Never rejects. */
+  fromRequest(head: RequestHead): Authentication | Promise<Authentication> {
+    let credential: Credential | undefined;
+    try {
+      credential = findCredential(head);
+    } catch (error) {
+      return refusal(error);
+    }
+    if (
+      credential === undefined ||
+      (credential.place === 'cookie' && !this.#isOriginAllowed(head))
+    ) {
+      return this.mayAnonymous ? STRANGER : NOBODY;
+    }
+    const { place, token } = credential;
+    if (place === 'header') return this.fromToken(token);
+    if (this.#isApiKey(token)) {
+      const message =
+        'an API key goes in the Authorization header: URLs and cookies are not secret';
+      return refusal(new CodedError('unauthenticated', message));
+    }
+    return this.#fromJwt(token);
+  }
+
+  /** Who holds this token or API key. Never rejects. */
+  fromToken(token: string): Authentication | Promise<Authentication> {
+    return this.#isApiKey(token) ? APPLICATION : this.#fromJwt(token);
+  }
+
+  /** Who holds this resume ticket. */
+  fromTicket(ticket: string): Authentication {
+    let identity: Identity;
+    try {
+      identity = this.#tickets.verify(ticket);
+    } catch (error) {
+      return refusal(error);
+    }
+    if (identity.kind !== 'anonymous') return { kind: 'identity', identity };
+    // The ticket may be older than the rule that keeps strangers out.
+    return this.mayAnonymous ? STRANGER : NOBODY;
+  }
+
+  /** The `resume` ticket with which this identity comes back. */
+  ticketFor(identity: Identity): string {
+    return this.#tickets.sign(identity);
+  }
+
+  #fromJwt(token: string): Authentication | Promise<Authentication> {
+    if (this.#verifier === undefined) {
+      const message = 'no token can be checked here: the server has no JWT secret configured';
+      return refusal(new CodedError('unauthenticated', message));
+    }
+    try {
+      const identity = this.#verifier.verify(token);
+      if (identity instanceof Promise) return identity.then(accepted, refusal);
+      return accepted(identity);
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  /** Compares digests, which have one length, and all of them: the time tells nothing. */
+  #isApiKey(token: string): boolean {
+    if (this.#apiKeyDigests.length === 0) return false;
+    const given = digest(token);
+    let found = false;
+    for (const known of this.#apiKeyDigests) {
+      if (timingSafeEqual(given, known)) found = true;
+    }
+    return found;
+  }
+}
+
+/**
+ * The secret that tokens are signed with. Development mode needs none configured: it has one of
+ * its own, so that `/v1/token` works out of the box.
+ */
+export function tokenSecret(options: AuthOptions): string | undefined {
+  if (options.jwtSecret !== undefined || !options.development) return options.jwtSecret;
+  return createHmac('sha256', options.secret).update('trunkline development tokens').digest('hex');
+}
+
+function digest(text: string): Uint8Array {
+  return hash('sha256', text, 'buffer');
+}
+
+function accepted(identity: Identity): Authentication {
+  return { kind: 'identity', identity };
+}
+
+function refusal(error: unknown): Authentication {
+  if (error instanceof CodedError) return { kind: 'refused', error };
+  const message = 'the token could not be checked';
+  return { kind: 'refused', error: new CodedError('internal', message, { cause: error }) };
+}

@@ -1,0 +1,93 @@
+/**
+ * Claims: what a token says once its signature holds, read strictly. A claim that is not
+ * understood refuses the whole token: ignoring it would grant something else than was meant.
+ */
+import { CodedError, patternFault } from '@trunkline/wire';
+import { ACTIONS } from './identity.ts';
+import type { Action, Grants, Identity } from './identity.ts';
+
+/** Characters of a user's name. */
+export const USER_LENGTH_MAX = 255;
+
+const NO_GRANTS: Grants = new Map();
+
+/** What is read of a token's payload. */
+export interface Claims {
+  readonly sub?: unknown;
+  readonly exp?: unknown;
+  readonly channels?: unknown;
+}
+
+/**
+ * Turns verified claims into an identity.
+ *
+ * @throws {CodedError} `unauthenticated` when a claim is not what it has to be.
+ */
+export function identityFromClaims(claims: Claims): Identity {
+  const { sub, exp, channels } = claims;
+  const fault = userFault(sub);
+  if (fault !== undefined) throw refused(`the token's sub ${fault}`);
+  const user = String(sub);
+  const grants = channels === undefined ? NO_GRANTS : grantsFromClaim(channels);
+  if (exp === undefined) return { kind: 'user', user, grants };
+  const expiresAt = typeof exp === 'number' ? Math.floor(exp * 1000) : Number.NaN;
+  if (!Number.isSafeInteger(expiresAt)) {
+    throw refused(`the token's exp must be a number of seconds, got ${show(exp)}`);
+  }
+  return { kind: 'user', user, grants, expiresAt };
+}
+
+/** Why `user` names nobody, or `undefined` when it can be a user's name. */
+export function userFault(user: unknown): string | undefined {
+  if (typeof user !== 'string') return `must be a string that names the user, got ${show(user)}`;
+  if (user === '') return 'must not be empty';
+  if (user.length > USER_LENGTH_MAX) return `must have at most ${USER_LENGTH_MAX} characters`;
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(user)) {
+    return 'must not contain control characters or lone surrogates';
+  }
+  return undefined;
+}
+
+/**
+ * Reads the `channels` claim: a map from pattern to a list of actions.
+ *
+ * @throws {CodedError} `unauthenticated` for anything else.
+ */
+export function grantsFromClaim(claim: unknown): Grants {
+  if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) {
+    throw refused(`channels must map patterns to lists of actions, got ${show(claim)}`);
+  }
+  const grants = new Map<string, ReadonlySet<Action>>();
+  for (const [pattern, actions] of Object.entries(claim)) {
+    const fault = patternFault(pattern);
+    if (fault !== undefined) throw refused(`channels: pattern ${show(pattern)} ${fault}`);
+    if (!Array.isArray(actions)) {
+      throw refused(`channels: ${show(pattern)} must have a list, got ${show(actions)}`);
+    }
+    grants.set(pattern, new Set(actions.map((action) => knownAction(pattern, action))));
+  }
+  return grants;
+}
+
+/** Writes grants as the `channels` claim. */
+export function claimFromGrants(grants: Grants): Record<string, Action[]> {
+  return Object.fromEntries([...grants].map(([pattern, actions]) => [pattern, [...actions]]));
+}
+
+function knownAction(pattern: string, action: unknown): Action {
+  const known = ACTIONS.find((name) => name === action);
+  if (known !== undefined) return known;
+  throw refused(`channels: ${show(pattern)} may list ${ACTIONS.join(', ')}, got ${show(action)}`);
+}
+
+function refused(message: string): CodedError {
+  return new CodedError('unauthenticated', message);
+}
+
+/** A claim in an error message: short. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value) ?? typeof value;
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
