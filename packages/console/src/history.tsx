@@ -1,0 +1,113 @@
+/** History: what a channel keeps, newest first, read page by page towards the oldest. */
+import { formatPosition } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { history } from './api.ts';
+import type { HistoryPage } from './api.ts';
+import type { Desk } from './desk.ts';
+import type { LineMessage } from './lines/line.ts';
+import { toLineMessage } from './lines/read.ts';
+
+const PAGE_SIZE = 50;
+
+/** Messages the dialog holds; older ones are then read after closing it. */
+const SHOWN_MAX = 2_000;
+
+/** The dialog with a channel's history. */
+export function History(props: {
+  readonly desk: Desk;
+  readonly channel: string;
+  onClose(): void;
+}) {
+  const { desk, channel, onClose } = props;
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [messages, setMessages] = useState<readonly LineMessage[]>([]);
+  const [page, setPage] = useState<HistoryPage>();
+  const [fault, setFault] = useState<string>();
+  const [busy, setBusy] = useState(false);
+
+  async function load(before: Position | undefined): Promise<void> {
+    setBusy(true);
+    const result = await history(channel, before, PAGE_SIZE, desk.token);
+    setBusy(false);
+    if (!result.ok) {
+      setFault(result.reason);
+      return;
+    }
+    setFault(undefined);
+    setPage(result.value);
+    const read = result.value.messages.map(toLineMessage).reverse();
+    setMessages((known) => [...(before === undefined ? [] : known), ...read]);
+  }
+
+  useEffect(() => {
+    dialog.current?.showModal();
+    void load(undefined); // Never rejects, as `history` does not.
+  }, [channel]);
+
+  const last = messages.at(-1);
+  const end = page !== undefined && (page.messages.length === 0 || isOldest(last, page.oldest));
+  return (
+    <dialog class="history" ref={dialog} aria-labelledby="history-title" onClose={onClose}>
+      <header class="history-head">
+        <div>
+          <h2 id="history-title">
+            History of <span class="mono">{channel}</span>
+          </h2>
+          <p>{rangeText(page)}</p>
+        </div>
+        <button type="button" class="button" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </header>
+      {fault !== undefined && (
+        <p class="verdict" data-tone="bad" role="alert">
+          {fault}
+        </p>
+      )}
+      <ol class="rows history-rows" tabIndex={0} aria-label="Messages, newest first">
+        {messages.map((message) => (
+          <li class="row" key={formatPosition(message.position)}>
+            <span class="row-offset">
+              {message.position.offset}
+              <time class="row-epoch" dateTime={new Date(message.time ?? 0).toISOString()}>
+                {new Date(message.time ?? 0).toLocaleTimeString()}
+              </time>
+            </span>
+            <span class="row-payload">
+              {message.event !== undefined && <b class="row-event">{message.event}</b>}
+              {message.kind === 'bytes' && <b class="row-event">base64</b>}
+              {message.payload}
+            </span>
+          </li>
+        ))}
+      </ol>
+      <footer class="history-foot">
+        <p role="status">{footText(busy, messages.length, end)}</p>
+        <button
+          type="button"
+          class="button"
+          disabled={busy || end || last === undefined || messages.length >= SHOWN_MAX}
+          onClick={() => void load(last?.position)}
+        >
+          Older
+        </button>
+      </footer>
+    </dialog>
+  );
+}
+
+function isOldest(message: LineMessage | undefined, oldest: Position | undefined): boolean {
+  return message !== undefined && oldest !== undefined && message.position.offset <= oldest.offset;
+}
+
+function rangeText(page: HistoryPage | undefined): string {
+  if (page?.oldest === undefined || page.newest === undefined) return '';
+  return `Kept from ${formatPosition(page.oldest)} to ${formatPosition(page.newest)}`;
+}
+
+function footText(busy: boolean, shown: number, end: boolean): string {
+  if (busy) return 'Reading';
+  if (shown === 0) return 'Nothing is kept';
+  return end ? `${String(shown)} messages, down to the oldest kept` : `${String(shown)} messages`;
+}

@@ -1,0 +1,121 @@
+/** The server machine's load, as `system/metrics` tells it once a second in development mode. */
+import type { LineMessage, LineStatus } from './lines/line.ts';
+import { connect } from './lines/websocket.ts';
+import type { Line } from './lines/line.ts';
+import { formatPosition } from '@trunkline/wire';
+import { history } from './api.ts';
+import { Changes } from './changes.ts';
+
+/** The channel that carries the load. */
+export const METRICS_CHANNEL = 'system/metrics';
+
+/** How far back the pictures reach. */
+export const METRICS_MS = 120_000;
+
+const SAMPLES_MAX = 240;
+
+/** One second of the machine. */
+export interface Sample {
+  /** Milliseconds since 1970, by the server's clock. */
+  readonly time: number;
+  /** Each core's use, 0 to 1. */
+  readonly cores: readonly number[];
+  readonly memory: { readonly used: number; readonly total: number };
+  readonly server: { readonly rss: number; readonly cpu: number; readonly lagMs: number };
+  readonly links: { readonly websocket: number; readonly sse: number; readonly polls: number };
+  readonly rates: { readonly published: number; readonly delivered: number };
+}
+
+/** Reads one payload; `undefined` when it is something else that somebody published there. */
+export function parseSample(payload: string, time: number): Sample | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    return undefined;
+  }
+  const cores = member(value, 'cpu');
+  if (!Array.isArray(cores) || !cores.every((core) => typeof core === 'number')) return undefined;
+  const numbers = (group: string, name: string): number => {
+    const found = member(member(value, group), name);
+    return typeof found === 'number' && Number.isFinite(found) ? found : 0;
+  };
+  return {
+    time,
+    cores,
+    memory: { used: numbers('memory', 'used'), total: numbers('memory', 'total') },
+    server: {
+      rss: numbers('server', 'rss'),
+      cpu: numbers('server', 'cpu'),
+      lagMs: numbers('server', 'lagMs'),
+    },
+    links: {
+      websocket: numbers('links', 'websocket'),
+      sse: numbers('links', 'sse'),
+      polls: numbers('links', 'polls'),
+    },
+    rates: {
+      published: numbers('rates', 'published'),
+      delivered: numbers('rates', 'delivered'),
+    },
+  };
+}
+
+/** The mean of the cores. */
+export function meanCpu({ cores }: Sample): number {
+  return cores.length === 0 ? 0 : cores.reduce((sum, core) => sum + core, 0) / cores.length;
+}
+
+/** Follows the load over a line of its own, beginning with what the channel still keeps. */
+export class MetricsFeed {
+  readonly changes = new Changes();
+  samples: readonly Sample[] = [];
+  status: LineStatus = { state: 'connecting', tries: 0 };
+  /** The page's clock when the newest sample came. */
+  heardAt = 0;
+  #line: Line | undefined;
+  /** Counts starts: what an earlier one still answers is not heard any more. */
+  #start = 0;
+
+  /** Follows with this token from now on, instead of what was before. */
+  async start(token: string | undefined): Promise<void> {
+    this.#start += 1;
+    const start = this.#start;
+    this.#line?.cut();
+    this.samples = [];
+    const page = await history(METRICS_CHANNEL, undefined, METRICS_MS / 1_000, token);
+    if (start !== this.#start) return;
+    const kept = page.ok ? page.value.messages : [];
+    for (const { data, time } of kept) this.#add(JSON.stringify(data), time);
+    const last = kept.at(-1);
+    this.#line = connect({
+      server: location.origin,
+      channel: METRICS_CHANNEL,
+      ...(last === undefined ? {} : { after: formatPosition(last) }),
+      ...(token === undefined ? {} : { token }),
+      onMessage: (message: LineMessage) => {
+        this.#add(message.payload, message.time ?? Date.now());
+        this.changes.notify();
+      },
+      onVerdict: () => {},
+      onState: (status) => {
+        this.status = status;
+        this.changes.notify();
+      },
+    });
+  }
+
+  #add(payload: string, time: number): void {
+    const sample = parseSample(payload, time);
+    if (sample === undefined) return;
+    const last = this.samples.at(-1);
+    if (last !== undefined && sample.time <= last.time) return;
+    this.samples = [...this.samples.slice(-(SAMPLES_MAX - 1)), sample];
+    this.heardAt = performance.now();
+  }
+}
+
+function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
