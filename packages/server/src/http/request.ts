@@ -25,16 +25,20 @@ export interface HttpRequest extends RequestHead {
   /**
    * Reads the body, once.
    *
-   * @throws {CodedError} `too_large` as soon as more than `sizeMax` bytes are declared or came.
+   * @throws {CodedError} `too_large` as soon as more than `sizeMax` bytes are declared or came;
+   *   `timeout` when it does not come in time; `bad_request` when it is cut off or badly framed.
    */
   body(sizeMax: number): Promise<Uint8Array>;
-  /** Calls `task` once if the peer goes away before it was answered. */
+  /**
+   * Calls `task` once if the peer goes away before it was answered; at once if it is gone already.
+   * Whatever is answered after that is dropped.
+   */
   onAbort(task: () => void): void;
 }
 
 export interface HttpAnswer {
   readonly status: number;
-  /** By lower-case name. `content-length` and `date` are the listener's. */
+  /** By lower-case name. Those of the framing, `connection` and `date` are the listener's. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
 }
@@ -45,10 +49,14 @@ export interface HttpAnswer {
  */
 export interface StreamRequest extends RequestHead {
   /**
-   * Writes the head of the answer; from now on the stream belongs to the caller. What the client
-   * sent after its request is read from it as usual.
+   * Writes the head of the answer; from now on the stream belongs to the caller, who attaches
+   * listeners before it yields: the stream flows, and what no listener takes is dropped. What the
+   * client sent after its request comes first. A stream whose peer is gone closes in a later tick.
+   *
+   * A body on HTTP/1.1 is chunked, and the caller writes the chunks: see `bodyFraming`.
    *
    * @param status 101 for an HTTP/1.1 upgrade, 200 else.
+   * @param headers without `connection`, `upgrade`, `date` and those of the framing.
    */
   accept(status: 101 | 200, headers: Readonly<Record<string, string>>): Duplex;
   /** Answers and ends the connection. */

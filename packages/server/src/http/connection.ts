@@ -1,0 +1,196 @@
+/**
+ * Connection: what the listener knows of a socket until a stream takes it over.
+ *
+ * It has one deadline at any time, on the wheel: for the first head, between requests, and while
+ * it closes. While a request waits for its answer there is none, so that a poll may wait.
+ */
+import type { Socket } from 'node:net';
+import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
+import { closingAnswer } from './answer.ts';
+import type { HttpDate } from './date.ts';
+import type { Exchange } from './exchange.ts';
+import type { HttpLimits } from './limits.ts';
+import { problemAnswer } from './problem.ts';
+import type { HttpAnswer } from './request.ts';
+
+/**
+ * - `opening`: the first head is awaited.
+ * - `busy`: at least one request waits for its answer.
+ * - `idle`: all requests were answered and the connection was kept.
+ * - `stream`: it belongs to a stream, or to the request for one.
+ * - `closing`: the last bytes were written; what the peer still sends is dropped.
+ */
+export type Phase = 'opening' | 'busy' | 'idle' | 'stream' | 'closing';
+
+/** What all connections of a listener share. */
+export interface ConnectionHost {
+  readonly wheel: Wheel;
+  readonly limits: HttpLimits;
+  readonly date: HttpDate;
+  /** True when no connection is kept after its answers. */
+  readonly stopping: boolean;
+  /** The connection is a stream's from now on. */
+  release(connection: Connection): void;
+}
+
+export class Connection implements Alarm {
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined = undefined;
+  alarmAfter: AlarmMarks | undefined = undefined;
+
+  readonly socket: Socket;
+  readonly remoteAddress: string;
+  readonly host: ConnectionHost;
+  /** What the door has read and not handed on. */
+  seen: Buffer | undefined = undefined;
+  /** The request that came last. */
+  newest: Exchange | undefined = undefined;
+  /** True when it was over a limit from the start and only waits to be told so. */
+  readonly refused: boolean;
+  #phase: Phase = 'opening';
+  #unanswered = 0;
+  #deaf = false;
+  // Between requests: how long already, and what had been read when it began.
+  #silentMs = 0;
+  #bytesAtRest = 0;
+  #headBegun = false;
+
+  constructor(socket: Socket, remoteAddress: string, host: ConnectionHost, refused: boolean) {
+    this.socket = socket;
+    this.remoteAddress = remoteAddress;
+    this.host = host;
+    this.refused = refused;
+  }
+
+  /** True when nothing more is read: the connection closes after the answers that are due. */
+  get isDeaf(): boolean {
+    return this.#deaf;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Requests that wait for their answers. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  /** Starts the deadline for the first head. */
+  open(): void {
+    this.host.wheel.arm(this, this.host.limits.headMs);
+  }
+
+  /** A request's head is complete. */
+  requestBegan(exchange: Exchange): void {
+    this.newest = exchange;
+    this.#unanswered += 1;
+    this.#phase = 'busy';
+    this.host.wheel.cancel(this);
+  }
+
+  /** An answer left completely; the connection is kept. */
+  requestEnded(): void {
+    this.#unanswered -= 1;
+    if (this.#unanswered > 0 || this.#phase !== 'busy') return;
+    if (this.host.stopping || this.#deaf) this.close();
+    else this.#rest();
+  }
+
+  /** True when the next answer is the last one and should say so. */
+  get endsWithNextAnswer(): boolean {
+    return this.#unanswered === 1 && (this.host.stopping || this.#deaf);
+  }
+
+  /** Reads nothing more; what the peer still sends is dropped, within a limit. */
+  stopReading(): void {
+    if (this.#deaf) return;
+    this.#deaf = true;
+    const { socket } = this;
+    const start = socket.bytesRead;
+    socket.removeAllListeners('data');
+    // A new listener for data is what makes node:http give the socket's handle back.
+    socket.on('data', () => {
+      if (socket.bytesRead - start > this.host.limits.lingerSizeMax) socket.destroy();
+    });
+    socket.resume();
+  }
+
+  /** A request for a stream is being decided: nothing is read and no deadline runs meanwhile. */
+  holdForStream(): void {
+    this.#phase = 'stream';
+    this.seen = undefined;
+    this.host.wheel.cancel(this);
+    this.socket.pause();
+  }
+
+  /** Gives the socket away; it flows from now on. */
+  giveToStream(): Socket {
+    this.host.release(this);
+    this.socket.resume();
+    return this.socket;
+  }
+
+  /** Writes a last answer and closes. Throws for header values that can't stand in a head. */
+  answerAndClose(answer: HttpAnswer): void {
+    if (this.#phase === 'closing') return;
+    const bytes = closingAnswer(answer, this.host.date.text());
+    if (this.socket.writable) this.socket.write(bytes);
+    this.close();
+  }
+
+  /**
+   * Says that nothing more comes, and waits a moment for the peer to do the same. Closing at once
+   * while bytes of the peer are on their way would reset the connection and could take the answer
+   * from the peer before it was read (RFC 9112 §9.6).
+   */
+  close(): void {
+    if (this.#phase === 'closing') return;
+    this.#phase = 'closing';
+    this.seen = undefined;
+    this.host.wheel.arm(this, this.host.limits.lingerMs);
+    this.stopReading();
+    this.socket.end();
+  }
+
+  onAlarm(): void {
+    if (this.#phase === 'opening') this.#endOpening();
+    else if (this.#phase === 'idle') this.#endSilence();
+    else if (this.#phase === 'closing') this.socket.destroy();
+  }
+
+  #endOpening(): void {
+    // Browsers open connections ahead of need; there is nothing to answer to on those.
+    if (this.socket.bytesRead === 0) this.close();
+    else this.#endSlowHead();
+  }
+
+  #endSlowHead(): void {
+    const seconds = this.host.limits.headMs / 1000;
+    this.answerAndClose(
+      problemAnswer('timeout', `A request's head must be complete within ${seconds} s.`),
+    );
+  }
+
+  #rest(): void {
+    this.#phase = 'idle';
+    this.newest = undefined;
+    this.#silentMs = 0;
+    this.#headBegun = false;
+    this.#bytesAtRest = this.socket.bytesRead;
+    this.host.wheel.arm(this, this.host.limits.headMs);
+  }
+
+  /**
+   * Looks, once a head deadline, whether the next head has begun. One that was begun at a look and
+   * is not complete at the next is too slow, so that drops of bytes keep nothing open.
+   */
+  #endSilence(): void {
+    const { headMs, idleMs } = this.host.limits;
+    this.#silentMs += headMs;
+    if (this.#headBegun) this.#endSlowHead();
+    else if (this.socket.bytesRead !== this.#bytesAtRest) this.#headBegun = true;
+    else if (this.#silentMs >= idleMs) this.close();
+    if (this.#phase === 'idle') this.host.wheel.arm(this, headMs);
+  }
+}

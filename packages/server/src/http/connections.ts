@@ -1,0 +1,148 @@
+/** Connections: all open sockets of a listener, and how many of them each address has. */
+import type { Socket } from 'node:net';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../observe/log.ts';
+import type { Wheel } from '../wheel.ts';
+import { Connection, type ConnectionHost } from './connection.ts';
+import { HttpDate } from './date.ts';
+import type { HttpLimits } from './limits.ts';
+import { problemAnswer } from './problem.ts';
+
+/** IPv4 addresses as a socket for both families shows them (RFC 4291 §2.5.5.2). */
+const MAPPED_IPV4 = '::ffff:';
+
+export class Connections implements ConnectionHost {
+  readonly wheel: Wheel;
+  readonly limits: HttpLimits;
+  readonly date: HttpDate;
+  readonly #log: Log;
+  /** A socket that belongs to a stream has no connection any more, but still counts. */
+  readonly #open = new Map<Socket, Connection | undefined>();
+  readonly #perAddress = new Map<string, number>();
+  #refusals = 0;
+  #full = false;
+  #stopping = false;
+
+  constructor(clock: Clock, wheel: Wheel, limits: HttpLimits, log: Log) {
+    this.wheel = wheel;
+    this.limits = limits;
+    this.date = new HttpDate(clock);
+    this.#log = log;
+  }
+
+  /** Open connections, streams included; those that were refused do not count. */
+  get count(): number {
+    return this.#open.size - this.#refusals;
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  /** The connection of a socket that no stream has. */
+  of(socket: Socket): Connection | undefined {
+    return this.#open.get(socket);
+  }
+
+  /**
+   * Takes a new socket in, or answers and closes it.
+   *
+   * @returns the connection to read from; undefined when the socket was refused.
+   */
+  add(socket: Socket): Connection | undefined {
+    const address = addressOf(socket);
+    if (address === undefined || this.#stopping) {
+      socket.destroy();
+      return undefined;
+    }
+    const ofAddress = this.#perAddress.get(address) ?? 0;
+    if (this.count >= this.limits.connectionsMax) {
+      this.#warnFull();
+      this.#refuse(socket, address, 'unavailable', 'The server has no room for more connections.');
+      return undefined;
+    }
+    this.#full = false;
+    if (ofAddress >= this.limits.connectionsPerAddressMax) {
+      const limit = this.limits.connectionsPerAddressMax;
+      const detail = `Your address has ${limit} connections, which is the limit.`;
+      this.#log.debug({ address, limit }, 'a connection was refused: too many of its address');
+      this.#refuse(socket, address, 'rate_limited', detail);
+      return undefined;
+    }
+    const connection = new Connection(socket, address, this, false);
+    this.#open.set(socket, connection);
+    this.#perAddress.set(address, ofAddress + 1);
+    connection.open();
+    return connection;
+  }
+
+  /** The socket is closed. */
+  remove(socket: Socket): void {
+    const connection = this.#open.get(socket);
+    if (!this.#open.delete(socket)) return;
+    if (connection !== undefined) {
+      this.wheel.cancel(connection);
+      if (connection.refused) {
+        this.#refusals -= 1;
+        return;
+      }
+    }
+    const address = connection?.remoteAddress ?? addressOf(socket) ?? '';
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left > 0) this.#perAddress.set(address, left);
+    else this.#perAddress.delete(address);
+  }
+
+  release(connection: Connection): void {
+    if (this.#open.has(connection.socket)) this.#open.set(connection.socket, undefined);
+  }
+
+  /** Ends the connections without a request; those with one end after its answer. */
+  stop(): void {
+    this.#stopping = true;
+    this.closeIdle();
+  }
+
+  /** Ends the connections that wait for a request. */
+  closeIdle(): void {
+    for (const connection of this.#open.values()) {
+      if (connection?.phase === 'idle' || connection?.phase === 'opening') connection.close();
+    }
+  }
+
+  /** Cuts every connection, streams included. */
+  destroyAll(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  #refuse(
+    socket: Socket,
+    address: string,
+    code: 'unavailable' | 'rate_limited',
+    detail: string,
+  ): void {
+    // Telling costs a socket for a while; in a flood the rest learns it from the closed connection.
+    if (this.#refusals >= this.limits.refusalsMax) {
+      socket.destroy();
+      return;
+    }
+    this.#refusals += 1;
+    const connection = new Connection(socket, address, this, true);
+    this.#open.set(socket, connection);
+    const retryAfter = this.limits.refusedRetryMs;
+    connection.answerAndClose(problemAnswer(code, detail, { retryAfter }));
+  }
+
+  #warnFull(): void {
+    if (this.#full) return;
+    this.#full = true;
+    const limit = this.limits.connectionsMax;
+    this.#log.warn({ limit }, 'new connections are refused: the limit of connections is reached');
+  }
+}
+
+/** The peer's address; undefined when the peer is gone already. */
+function addressOf(socket: Socket): string | undefined {
+  const address = socket.remoteAddress;
+  return address?.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
+}

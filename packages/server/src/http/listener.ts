@@ -1,0 +1,107 @@
+/** HttpListener: one address on which HTTP is served. */
+import { createServer, type Server } from 'node:net';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../observe/log.ts';
+import type { Wheel } from '../wheel.ts';
+import { Connections } from './connections.ts';
+import { Door } from './door.ts';
+import { Http1 } from './http1.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import type { HttpHandlers } from './request.ts';
+import { StreamBranch } from './stream-branch.ts';
+
+/** Handshakes the kernel keeps for us while a storm of clients arrives; it has a limit of its own. */
+const BACKLOG = 4096;
+
+/** How long a connection is silent before the kernel asks whether the peer is still there. */
+const PROBE_AFTER_MS = 60_000;
+
+export interface HttpListenerOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly clock: Clock;
+  readonly wheel: Wheel;
+  readonly handlers: HttpHandlers;
+  readonly log: Log;
+  /** Those left out have their defaults. */
+  readonly limits?: Partial<HttpLimits>;
+}
+
+/** Where a listener listens. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HttpListener {
+  /** Open connections, streams included. */
+  readonly connectionCount: number;
+  /**
+   * Resolves when peers can connect.
+   *
+   * @throws when the address can't be listened on.
+   */
+  start(): Promise<ListenAddress>;
+  /**
+   * Takes no new connections and ends those without a request; one with requests ends after its
+   * answers. Streams stay: they are their owners' to end. Resolves when nothing listens any more.
+   * Idempotent.
+   */
+  stop(): Promise<void>;
+  /** Ends the connections that wait for a request. */
+  closeIdle(): void;
+  /** Cuts all connections, streams included; for the end of a drain's deadline. */
+  destroyAll(): void;
+}
+
+/** Makes a listener; it listens once `start` is called. */
+export function createHttpListener(options: HttpListenerOptions): HttpListener {
+  const { host, port, clock, wheel, handlers, log } = options;
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
+  const connections = new Connections(clock, wheel, limits, log);
+  const streams = new StreamBranch(handlers, limits, log);
+  // Other openings (TLS, the HTTP/2 preface, the PROXY protocol) are branches before the last.
+  const door = new Door(connections, [streams], new Http1(connections, handlers, streams, log));
+  const server = createServer({
+    // A socket whose peer is done would otherwise stay half open until someone ends it.
+    allowHalfOpen: false,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_AFTER_MS,
+  });
+  server.on('connection', (socket) => door.enter(socket));
+  return {
+    get connectionCount() {
+      return connections.count;
+    },
+    async start() {
+      const address = await listen(server, host, port);
+      server.on('error', (error) => log.error({ error }, 'the HTTP listener failed'));
+      return address;
+    },
+    async stop() {
+      if (!server.listening) return;
+      // Its callback waits for all connections; listening ends with the call.
+      server.close();
+      connections.stop();
+    },
+    closeIdle: () => connections.closeIdle(),
+    destroyAll: () => connections.destroyAll(),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<ListenAddress> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.removeListener('error', reject);
+      const address = server.address();
+      if (address === null || typeof address === 'string') {
+        reject(new Error(`expected to listen on a port, got ${String(address)}`));
+      } else {
+        resolve({ host: address.address, port: address.port });
+      }
+    });
+  });
+}
