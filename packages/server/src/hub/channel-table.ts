@@ -23,7 +23,6 @@ import {
   RETRY_MS_MAX,
   TAIL_SIZE_MAX,
   TAILS_SIZE_MAX,
-  VERIFY_INTERVAL_MS,
 } from './config.ts';
 import type { HubConfig } from './config.ts';
 import type { Start } from './hub-types.ts';
@@ -117,6 +116,23 @@ export class ChannelTable implements BrokerSink {
     else channel.stale = true;
   }
 
+  /**
+   * Brings the head up to what the sink was given: pending messages are flushed, and a read of the
+   * log that is under way is waited for.
+   *
+   * @throws {CodedError} `unavailable` when the log can't be read now.
+   */
+  async settle(channel: Channel): Promise<void> {
+    while (channel.healing && !this.#closed) {
+      if (channel.away)
+        throw new CodedError('unavailable', 'the log can not be read now', { retryAfter: 1000 });
+      await new Promise<void>((resolve) => {
+        channel.whenWhole.push(resolve);
+      });
+    }
+    this.#events.flush(channel);
+  }
+
   /** Reads the log from the channel's newest message until it is whole again. Never fails. */
   heal(channel: Channel): void {
     channel.stale = true;
@@ -137,7 +153,8 @@ export class ChannelTable implements BrokerSink {
       if (slice.epoch === channel.epoch && slice.oldest <= channel.head + 1) {
         return { epoch: slice.epoch, oldest: slice.oldest, top: channel.head };
       }
-      await this.#whole(channel);
+      this.heal(channel);
+      await this.settle(channel);
     }
   }
 
@@ -201,19 +218,20 @@ export class ChannelTable implements BrokerSink {
       channel.stale = false;
       try {
         more = await this.#healOnce(channel);
+        channel.away = false;
         retryMs = RETRY_MS;
       } catch (error) {
         // The broker is away: subscribers stay, and the log is read when it is back.
         this.#parts.log.warn({ channel: channel.name, error }, 'reading the log failed');
         channel.stale = true;
+        channel.away = true;
+        this.#tellWaiting(channel);
         await this.#pause(retryMs);
         retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
       }
     }
     channel.healing = false;
-    const waiting = channel.whenWhole;
-    channel.whenWhole = [];
-    for (const resolve of waiting) resolve();
+    this.#tellWaiting(channel);
     if (!this.#closed) this.#events.healed(channel);
   }
 
@@ -275,11 +293,10 @@ export class ChannelTable implements BrokerSink {
     );
   }
 
-  async #whole(channel: Channel): Promise<void> {
-    this.heal(channel);
-    await new Promise<void>((resolve) => {
-      channel.whenWhole.push(resolve);
-    });
+  #tellWaiting(channel: Channel): void {
+    const waiting = channel.whenWhole;
+    channel.whenWhole = [];
+    for (const resolve of waiting) resolve();
   }
 
   #once<T>(channel: Channel, what: string, read: () => Promise<T>): Promise<T> {
@@ -334,7 +351,7 @@ export class ChannelTable implements BrokerSink {
   }
 
   #verifyDelayMs(): number {
-    return VERIFY_INTERVAL_MS * (0.75 + this.#parts.random.fraction() / 2);
+    return this.#parts.config.checkIntervalMs * (0.75 + this.#parts.random.fraction() / 2);
   }
 
   /** Takes memory back from the channels opened first, except from the one just served. */

@@ -37,11 +37,13 @@ export class Channel implements Alarm {
   opening: Promise<void> | undefined;
   /** True while the log is being read because something was missed. */
   healing = false;
+  /** True after a read of the log failed, until one works again. */
+  away = false;
   /** True when news came while the log was being read: read again. */
   stale = false;
   /** True while it waits for this turn's flush. */
   dirty = false;
-  /** Called once when the log has been read and nothing is missing any more. */
+  /** Called once when the log has been read and nothing is missing, or when that failed. */
   whenWhole: (() => void)[] = [];
   /** Cursors that must wait until the channel is whole. */
   readonly stalled = new Set<Cursor>();

@@ -8,6 +8,8 @@ export interface HubConfig {
   readonly keyWindowMs: number;
   /** Unsent bytes of a link above which its cursors fall behind. */
   readonly highWaterSize: number;
+  /** How often, about, a live channel is compared with the log, so that a lost wake-up heals. */
+  readonly checkIntervalMs: number;
 }
 
 /** Bytes of one shared batch; a burst is divided into several. */
@@ -20,9 +22,6 @@ export const READ_SIZE_MAX = 64 * 1024;
 /** Memory of one channel's tail, and of the tails of all channels together. */
 export const TAIL_SIZE_MAX = 512 * 1024;
 export const TAILS_SIZE_MAX = 256 * 1024 * 1024;
-
-/** A live channel is compared with the log so often, so that a lost wake-up heals. */
-export const VERIFY_INTERVAL_MS = 40_000;
 
 /** A channel without users is kept so long: polls come back, pages are reloaded. */
 export const LINGER_MS = 30_000;

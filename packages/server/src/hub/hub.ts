@@ -28,6 +28,7 @@ import type {
   Verdict,
 } from './hub-types.ts';
 import { patientRead, resolveMark } from './patient-read.ts';
+import type { ReadParts } from './patient-read.ts';
 import { judge } from './recovery.ts';
 
 /** Payload bytes of one page of history. */
@@ -51,6 +52,7 @@ export class Hub implements HubCalls {
   readonly #parts: HubParts;
   readonly #fanOut: FanOut;
   readonly #table: ChannelTable;
+  readonly #readParts: ReadParts;
   #publishedCount = 0;
 
   constructor(parts: HubParts) {
@@ -58,6 +60,8 @@ export class Hub implements HubCalls {
     this.#fanOut = new FanOut(parts.config.highWaterSize, parts.clock, parts.log);
     this.#table = new ChannelTable(parts, this.#fanOut);
     this.#fanOut.attach(this.#table);
+    const { broker, wheel } = parts;
+    this.#readParts = { broker, wheel, table: this.#table, waits: new Set() };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
@@ -107,7 +111,7 @@ export class Hub implements HubCalls {
     this.demand(caller.identity, 'subscribe', name);
     const channel = await this.#table.acquire(name);
     try {
-      const after = await resolveMark(this.#parts, channel, start.after);
+      const after = await resolveMark(this.#readParts, channel, start.after);
       const resolved: Start = after === undefined ? start : { ...start, after };
       const bounds = await this.#table.boundsFor(channel, resolved);
       const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
@@ -161,8 +165,7 @@ export class Hub implements HubCalls {
   async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
     for (const name of request.channels.keys()) this.demand(caller.identity, 'subscribe', name);
     try {
-      const { broker, wheel } = this.#parts;
-      return await patientRead({ broker, wheel, table: this.#table }, request);
+      return await patientRead(this.#readParts, request);
     } catch (error) {
       throw refusal(error);
     }
@@ -175,6 +178,16 @@ export class Hub implements HubCalls {
     } catch (error) {
       throw refusal(error);
     }
+  }
+
+  /** Reads that wait now. */
+  get waitCount(): number {
+    return this.#readParts.waits.size;
+  }
+
+  /** All waiting reads answer now: the node is going away. */
+  endWaits(): void {
+    for (const wait of [...this.#readParts.waits]) wait.onAlarm();
   }
 
   activeChannels(pattern: string): readonly ActiveChannel[] {

@@ -21,6 +21,8 @@ export interface ReadParts {
   readonly broker: Broker;
   readonly table: ChannelTable;
   readonly wheel: Wheel;
+  /** Reads that wait now, so that a drain can answer them. */
+  readonly waits: Set<Alarm>;
 }
 
 /** One channel's part of a read, while it waits. */
@@ -35,7 +37,7 @@ interface Reading {
 export async function patientRead(parts: ReadParts, request: ReadRequest): Promise<ReadResult> {
   const readings = await acquireAll(parts.table, request);
   try {
-    const patience = new Patience(parts.wheel, request);
+    const patience = new Patience(parts, request);
     try {
       for (;;) {
         const result = await readOnce(parts, readings, request.countMax);
@@ -60,11 +62,12 @@ export async function patientRead(parts: ReadParts, request: ReadRequest): Promi
 
 /** Where a start that names a mark begins in one channel. */
 export async function resolveMark(
-  parts: Pick<ReadParts, 'broker'>,
+  parts: Pick<ReadParts, 'broker' | 'table'>,
   channel: Channel,
   after: After | undefined,
 ): Promise<After | undefined> {
   if (after?.kind !== 'mark') return after;
+  await parts.table.settle(channel);
   // The head is taken first: what comes while the mark is looked up is then after it.
   const head: Position = channel.position;
   const changed = await parts.broker.changedSince(after.mark, (name) => name === channel.name);
@@ -128,6 +131,8 @@ async function readChannel(
   countMax: number,
 ): Promise<ChannelRead> {
   const { channel, start, first } = reading;
+  // The mark was taken before: what it stands for must be at the head.
+  await parts.table.settle(channel);
   const after = await resolveMark(parts, channel, start.after);
   const resolved: Start = after === undefined ? start : { ...start, after };
   const bounds = await parts.table.boundsFor(channel, resolved);
@@ -184,15 +189,16 @@ class Patience implements Alarm, Waiter {
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
-  readonly #wheel: Wheel;
+  readonly #parts: Pick<ReadParts, 'wheel' | 'waits'>;
   #over: boolean;
   #resume: (() => void) | undefined;
 
-  constructor(wheel: Wheel, request: ReadRequest) {
-    this.#wheel = wheel;
+  constructor(parts: Pick<ReadParts, 'wheel' | 'waits'>, request: ReadRequest) {
+    this.#parts = parts;
     this.#over = request.waitMs <= 0;
     if (this.#over) return;
-    wheel.arm(this, request.waitMs);
+    parts.wheel.arm(this, request.waitMs);
+    parts.waits.add(this);
     request.onWait?.(() => this.onAlarm());
   }
 
@@ -221,6 +227,7 @@ class Patience implements Alarm, Waiter {
   }
 
   end(): void {
-    this.#wheel.cancel(this);
+    this.#parts.wheel.cancel(this);
+    this.#parts.waits.delete(this);
   }
 }

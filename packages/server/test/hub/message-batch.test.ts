@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import type { Encoding } from '../../src/hub/hub-types.ts';
+import { divide, MessageBatch, messageSize } from '../../src/hub/message-batch.ts';
+import { message, messages } from './messages.ts';
+
+function countingEncoding(name: string): Encoding & { count: number } {
+  return {
+    name,
+    text: true,
+    count: 0,
+    encode(channel, epoch, batch) {
+      this.count += 1;
+      const offsets = batch.map(({ offset }) => offset).join();
+      return Buffer.from(`${channel} ${epoch} ${offsets}`);
+    },
+  };
+}
+
+describe('MessageBatch', () => {
+  test('encodes once per encoding, whoever asks', () => {
+    const json = countingEncoding('json');
+    const stream = countingEncoding('stream');
+    const batch = new MessageBatch('news', 'e1', messages(3, 5));
+    const first = batch.encoded(json);
+    expect(batch.encoded(json)).toBe(first);
+    expect(batch.encoded(stream)).not.toBe(first);
+    expect(batch.encoded(json)).toBe(first);
+    expect([json.count, stream.count]).toEqual([1, 1]);
+    expect(Buffer.from(first.payload).toString()).toBe('news e1 3,4,5');
+  });
+
+  test('knows its place and gives what comes after an offset', () => {
+    const batch = new MessageBatch('news', 'e1', messages(3, 6));
+    expect([batch.first, batch.last]).toEqual([3, 6]);
+    expect(batch.after(2)).toBe(batch);
+    expect(batch.after(4).messages.map(({ offset }) => offset)).toEqual([5, 6]);
+  });
+});
+
+describe('divide', () => {
+  test('keeps the order and loses nothing at any size', () => {
+    const all = messages(1, 20);
+    for (let size = 1; size < messageSize(message(1)) * 25; size += 97) {
+      expect(divide(all, size).flat()).toEqual(all);
+    }
+  });
+
+  test('makes no run larger than asked, but for a single message', () => {
+    const size = messageSize(message(1)) * 3;
+    const runs = divide(messages(1, 9), size);
+    expect(runs.map((run) => run.length)).toEqual([3, 3, 3]);
+    expect(divide(messages(1, 3), 1).map((run) => run.length)).toEqual([1, 1, 1]);
+    expect(divide([], 1)).toEqual([]);
+  });
+});

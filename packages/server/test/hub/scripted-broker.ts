@@ -1,0 +1,135 @@
+/** ScriptedBroker: a broker in memory whose failures, delays and silences the test decides. */
+import type { Draft, Message } from '@trunkline/wire';
+import { BrokerError } from '../../src/broker/broker.ts';
+import type {
+  Broker,
+  BrokerSink,
+  ChangedChannel,
+  Published,
+  ReadRange,
+  StreamSlice,
+} from '../../src/broker/broker.ts';
+import type { StateStore } from '../../src/broker/state.ts';
+
+interface Stream {
+  epoch: string;
+  oldest: number;
+  messages: Message[];
+}
+
+const noState: StateStore = {
+  get: () => Promise.resolve(undefined),
+  put: () => Promise.resolve(1),
+  delete: () => Promise.resolve(false),
+  list: () => Promise.resolve([]),
+};
+
+export class ScriptedBroker implements Broker {
+  readonly state = noState;
+  readonly watched = new Set<string>();
+  readonly readRanges: ReadRange[] = [];
+  /** While set, reads fail. */
+  failure: Error | undefined;
+  /** While true, messages are stored and the sink is not told. */
+  silent = false;
+  readonly #streams = new Map<string, Stream>();
+  readonly #order: { readonly channel: string; readonly offset: number }[] = [];
+  #sink: BrokerSink | undefined;
+  #epochs = 0;
+
+  open(sink: BrokerSink): Promise<void> {
+    this.#sink = sink;
+    return Promise.resolve();
+  }
+
+  publish(channel: string, draft: Draft): Promise<Published> {
+    const stream = this.#stream(channel);
+    if (stream.epoch === '0') stream.epoch = `e${(this.#epochs += 1)}`;
+    const offset = stream.oldest + stream.messages.length;
+    const message: Message = { ...draft, offset, time: 1000 };
+    stream.messages.push(message);
+    this.#order.push({ channel, offset });
+    if (!this.silent && this.watched.has(channel)) {
+      this.#sink?.onMessage(channel, stream.epoch, message);
+    }
+    return Promise.resolve({ position: { epoch: stream.epoch, offset }, duplicate: false });
+  }
+
+  async read(channel: string, range: ReadRange): Promise<StreamSlice> {
+    this.readRanges.push(range);
+    await Promise.resolve();
+    if (this.failure !== undefined) throw this.failure;
+    const { epoch, oldest, messages } = this.#stream(channel);
+    const { before, after, countMax } = range;
+    const found =
+      before === undefined
+        ? messages.filter(({ offset }) => offset > after).slice(0, countMax)
+        : messages
+            .filter(({ offset }) => offset < before)
+            .slice(countMax === 0 ? Infinity : -countMax);
+    return { epoch, oldest, top: oldest + messages.length - 1, messages: found };
+  }
+
+  watch(channel: string): Promise<void> {
+    this.watched.add(channel);
+    return Promise.resolve();
+  }
+
+  unwatch(channel: string): void {
+    this.watched.delete(channel);
+  }
+
+  mark(): Promise<string> {
+    return Promise.resolve(`~${this.#order.length}`);
+  }
+
+  changedSince(
+    mark: string,
+    filter: (channel: string) => boolean,
+  ): Promise<ChangedChannel[] | undefined> {
+    const place = /^~(\d+)$/.exec(mark);
+    if (place === null) return Promise.resolve(undefined);
+    const after = Number(place[1]);
+    const names = new Set(this.#order.slice(after).map(({ channel }) => channel));
+    const changed = [...names].filter(filter).map((channel) => {
+      const before = this.#order.slice(0, after).findLast((entry) => entry.channel === channel);
+      const { epoch } = this.#stream(channel);
+      const position =
+        before === undefined ? { epoch: '0', offset: 0 } : { epoch, offset: before.offset };
+      return { channel, position };
+    });
+    return Promise.resolve(changed);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Retention takes everything below `oldest`. */
+  trim(channel: string, oldest: number): void {
+    const stream = this.#stream(channel);
+    stream.messages = stream.messages.filter(({ offset }) => offset >= oldest);
+    stream.oldest = oldest;
+  }
+
+  /** The stream is lost; the next publish begins a new life. */
+  lose(channel: string): void {
+    this.#streams.delete(channel);
+  }
+
+  /** Says that something may have been missed. */
+  doubt(channel: string): void {
+    this.#sink?.onGap(channel);
+  }
+
+  #stream(channel: string): Stream {
+    const known = this.#streams.get(channel);
+    if (known !== undefined) return known;
+    const stream: Stream = { epoch: '0', oldest: 1, messages: [] };
+    this.#streams.set(channel, stream);
+    return stream;
+  }
+}
+
+/** What a broker that can't be reached says. */
+export const away = new BrokerError('unavailable', 'the log can not be read');
