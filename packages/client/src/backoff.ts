@@ -1,0 +1,35 @@
+/**
+ * Backoff: how long to wait before coming back. Exponential with full jitter, so that the clients
+ * of a lost server do not return together (PROTOCOL §8). Pure.
+ */
+
+/** The first wait is somewhere below this. */
+const BASE_MS = 100;
+/** And none is longer, unless the server said otherwise. */
+const CAP_MS = 5000;
+/** What the server may ask for at most: a wrong number must not keep a client away for days. */
+const HINT_MS_MAX = 300_000;
+
+/** What the server said about coming back. */
+export interface RetryHint {
+  /** At a random moment inside so many milliseconds, instead of the usual wait. */
+  readonly withinMs?: number;
+  /** Not before so many milliseconds, and then the usual wait. */
+  readonly notBeforeMs?: number;
+}
+
+/**
+ * Milliseconds to wait.
+ *
+ * @param attempt 0 for the first try after a good connection.
+ * @param fraction in [0, 1), random.
+ */
+export function backoffMs(attempt: number, fraction: number, hint: RetryHint = {}): number {
+  if (hint.withinMs !== undefined) return Math.round(fraction * bounded(hint.withinMs));
+  const ceiling = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 30));
+  return bounded(hint.notBeforeMs ?? 0) + Math.round(fraction * ceiling);
+}
+
+function bounded(ms: number): number {
+  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), HINT_MS_MAX) : 0;
+}

@@ -1,0 +1,49 @@
+/**
+ * Ending: how an attempt over a transport ended, in one vocabulary for close codes, HTTP statuses
+ * and `close` events, so that the decision to come back is made in one place.
+ */
+import { CodedError, CODES, reconnectAfterClose } from '@trunkline/wire';
+import type { CodeName } from '@trunkline/wire';
+import type { RetryHint } from './backoff.ts';
+
+/** Why an attempt is over. */
+export type Ending =
+  /** Come back with the same input. */
+  | { readonly kind: 'lost'; readonly reason: string; readonly hint?: RetryHint }
+  /** Come back, but with a fresh token. */
+  | { readonly kind: 'stale'; readonly error: CodedError }
+  /** The same input would be refused again. */
+  | { readonly kind: 'refused'; readonly error: CodedError };
+
+/** What an error of the registry means for a connection. */
+export function endingOf(error: CodedError, hint: RetryHint = {}): Ending {
+  if (error.code === 'unauthenticated') return { kind: 'stale', error };
+  if (!CODES[error.code].temporary) return { kind: 'refused', error };
+  const notBeforeMs = error.retryAfter ?? hint.notBeforeMs;
+  return {
+    kind: 'lost',
+    reason: `${error.code}: ${error.message}`,
+    hint: { ...hint, ...(notBeforeMs === undefined ? {} : { notBeforeMs }) },
+  };
+}
+
+/** What the end of a WebSocket means (PROTOCOL §8), codes that are not in the registry included. */
+export function endingOfClose(close: number, reason: string, hint: RetryHint = {}): Ending {
+  const named = codeOfClose(close, reason);
+  const told = `closed with ${close}${reason === '' ? '' : ` (${reason})`}`;
+  switch (reconnectAfterClose(close)) {
+    case 'stay':
+      return { kind: 'refused', error: new CodedError(named ?? 'bad_request', told) };
+    case 'refresh':
+      return { kind: 'stale', error: new CodedError('unauthenticated', told) };
+    case 'wait':
+    case 'reconnect':
+      return { kind: 'lost', reason: named === undefined ? told : `${named}: ${told}`, hint };
+  }
+}
+
+/** The registry's name of a close code; of two that share a number, the one with this reason. */
+function codeOfClose(close: number, reason: string): CodeName | undefined {
+  const names = (Object.keys(CODES) as CodeName[]).filter((name) => CODES[name].close === close);
+  return names.find((name) => CODES[name].reason === reason) ?? names[0];
+}
