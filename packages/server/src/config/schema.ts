@@ -71,20 +71,20 @@ const store = z.strictObject({
 });
 
 const link = z.strictObject({
-  helloTimeoutMs: field(
+  helloMs: field(
     whole(1).default(10 * SECOND),
     'Time for the handshake and the first hello; after it the connection closes with timeout.',
-    { unit: 'ms', env: 'TRUNKLINE_HELLO_TIMEOUT_MS' },
+    { unit: 'ms', env: 'TRUNKLINE_HELLO_MS' },
   ),
   pingIntervalMs: field(
     whole(100).default(25 * SECOND),
     'Silence after which the server pings a WebSocket.',
     { unit: 'ms', env: 'TRUNKLINE_PING_INTERVAL_MS' },
   ),
-  pongTimeoutMs: field(
+  pongMs: field(
     whole(100).default(10 * SECOND),
     'Time for the answer to a ping; after it the connection closes with timeout.',
-    { unit: 'ms', env: 'TRUNKLINE_PONG_TIMEOUT_MS' },
+    { unit: 'ms', env: 'TRUNKLINE_PONG_MS' },
   ),
   commentIntervalMs: field(
     whole(100).default(15 * SECOND),

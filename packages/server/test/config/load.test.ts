@@ -20,25 +20,25 @@ const file = (value: unknown) => ({ file: { path: 'trunkline.json', value } });
 describe('resolveConfig', () => {
   test('lays file over defaults, environment over file, flags over environment', () => {
     const loaded = resolveConfig({
-      ...file({ port: 1, host: '127.0.0.2', link: { helloTimeoutMs: 5 }, node: 'a' }),
+      ...file({ port: 1, host: '127.0.0.2', link: { helloMs: 5 }, node: 'a' }),
       env: { TRUNKLINE_PORT: '2', TRUNKLINE_NODE: 'b' },
       flags: new Map([['port', '3']]),
     });
     expect(loaded.config).toMatchObject({ port: 3, host: '127.0.0.2', node: 'b' });
-    expect(loaded.config.link).toMatchObject({ helloTimeoutMs: 5, pongTimeoutMs: 10_000 });
+    expect(loaded.config.link).toMatchObject({ helloMs: 5, pongMs: 10_000 });
     expect(Object.fromEntries(loaded.sources)).toMatchObject({
       port: 'flag --port',
       node: 'environment TRUNKLINE_NODE',
       host: 'file trunkline.json',
-      'link.helloTimeoutMs': 'file trunkline.json',
-      'link.pongTimeoutMs': 'default',
+      'link.helloMs': 'file trunkline.json',
+      'link.pongMs': 'default',
     });
   });
 
   test('does not change the value a file gave', () => {
-    const value = Object.freeze({ link: Object.freeze({ helloTimeoutMs: 5 }) });
-    resolveConfig({ ...file(value), env: { TRUNKLINE_PONG_TIMEOUT_MS: '200' } });
-    expect(value).toEqual({ link: { helloTimeoutMs: 5 } });
+    const value = Object.freeze({ link: Object.freeze({ helloMs: 5 }) });
+    resolveConfig({ ...file(value), env: { TRUNKLINE_PONG_MS: '200' } });
+    expect(value).toEqual({ link: { helloMs: 5 } });
   });
 
   test.each([

@@ -3,7 +3,7 @@ import { nearest } from '@trunkline/server/internal/config/nearest.ts';
 
 test.each([
   ['prot', ['host', 'port'], 'port'],
-  ['pingIntervall', ['pingIntervalMs', 'pongTimeoutMs'], 'pingIntervalMs'],
+  ['pingIntervall', ['pingIntervalMs', 'pongMs'], 'pingIntervalMs'],
   ['PORT', ['port'], 'port'],
   ['x', ['host', 'port'], undefined],
   ['x'.repeat(65), ['x'.repeat(64)], undefined],

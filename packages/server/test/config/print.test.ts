@@ -11,7 +11,7 @@ describe('config print', () => {
   test('shows value, unit and source of every setting', () => {
     const text = printConfig(configLines(loaded));
     expect(text).toMatch(/^port +9000 +flag --port$/m);
-    expect(text).toMatch(/^link\.pongTimeoutMs +10000 ms +default$/m);
+    expect(text).toMatch(/^link\.pongMs +10000 ms +default$/m);
     expect(text).toMatch(/^node +\(unset\) +default$/m);
     expect(text.endsWith('\n')).toBe(true);
   });

@@ -10,9 +10,9 @@ describe('the configuration schema', () => {
       port: 8080,
       store: { keyWindowMs: 3_600_000, keysPerChannelMax: 10_000, metadataAgeMsMax: 2_592_000_000 },
       link: {
-        helloTimeoutMs: 10_000,
+        helloMs: 10_000,
         pingIntervalMs: 25_000,
-        pongTimeoutMs: 10_000,
+        pongMs: 10_000,
         frameBytesMax: 1_048_576,
         pendingBytesMax: 262_144,
         subscriptionsMax: 128,
@@ -61,7 +61,7 @@ describe('the configuration schema', () => {
 
   test.each([
     ['a port beyond the last', { port: 65_536 }],
-    ['a fraction of a millisecond', { link: { helloTimeoutMs: 0.5 } }],
+    ['a fraction of a millisecond', { link: { helloMs: 0.5 } }],
     ['a wildcard inside a segment', { namespaces: { 'room+': {} } }],
     ['an action that does not exist', { namespaces: { a: { allow: { user: ['fly'] } } } }],
     ['an empty secret', { secret: '' }],
