@@ -21,11 +21,24 @@ export function isBodiless(status: number): boolean {
   return status === 204 || status === 304 || status < 200;
 }
 
+/** The `Connection` field of an answer; empty when it needs none (RFC 9110 §7.6.1 and §7.8). */
+export function connectionOptions(answer: HttpAnswer, close: boolean): string {
+  // A 426 names the protocol to change to.
+  const options = [
+    close ? 'close' : '',
+    answer.headers?.['upgrade'] === undefined ? '' : 'Upgrade',
+  ];
+  return options.filter((option) => option !== '').join(', ');
+}
+
 /** A whole answer, after which the connection ends. */
 export function closingAnswer(answer: HttpAnswer, date: string): Buffer {
   const body = Buffer.from(isBodiless(answer.status) ? '' : (answer.body ?? ''));
   const length = isBodiless(answer.status) ? '' : `content-length: ${body.length}\r\n`;
-  const head = `${startOf(answer.status, date, answer.headers ?? {})}${length}connection: close\r\n\r\n`;
+  const { headers = {} } = answer;
+  const upgrade = headers['upgrade'] === undefined ? '' : `upgrade: ${headers['upgrade']}\r\n`;
+  const start = startOf(answer.status, date, headers) + upgrade + length;
+  const head = `${start}connection: ${connectionOptions(answer, true)}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head, 'latin1'), body]);
 }
 

@@ -8,7 +8,6 @@ import type { Socket } from 'node:net';
 import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
 import { closingAnswer } from './answer.ts';
 import type { HttpDate } from './date.ts';
-import type { Exchange } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import { problemAnswer } from './problem.ts';
 import type { HttpAnswer } from './request.ts';
@@ -33,6 +32,13 @@ export interface ConnectionHost {
   release(connection: Connection): void;
 }
 
+/** A request that waits for its answer. */
+export interface PendingRequest {
+  /** What came of the body can't be read: whoever reads it is told, now or later. */
+  breakBody(): void;
+}
+
+/** One socket, from its first byte until a stream takes it or it closes. */
 export class Connection implements Alarm {
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined = undefined;
@@ -44,7 +50,7 @@ export class Connection implements Alarm {
   /** What the door has read and not handed on. */
   seen: Buffer | undefined = undefined;
   /** The request that came last. */
-  newest: Exchange | undefined = undefined;
+  newest: PendingRequest | undefined = undefined;
   /** True when it was over a limit from the start and only waits to be told so. */
   readonly refused: boolean;
   #phase: Phase = 'opening';
@@ -82,8 +88,8 @@ export class Connection implements Alarm {
   }
 
   /** A request's head is complete. */
-  requestBegan(exchange: Exchange): void {
-    this.newest = exchange;
+  requestBegan(request: PendingRequest): void {
+    this.newest = request;
     this.#unanswered += 1;
     this.#phase = 'busy';
     this.host.wheel.cancel(this);

@@ -11,6 +11,7 @@ import { problemAnswer } from './problem.ts';
 /** IPv4 addresses as a socket for both families shows them (RFC 4291 §2.5.5.2). */
 const MAPPED_IPV4 = '::ffff:';
 
+/** The registry: takes sockets in within the limits, and finds the connection of a socket. */
 export class Connections implements ConnectionHost {
   readonly wheel: Wheel;
   readonly limits: HttpLimits;

@@ -1,6 +1,7 @@
 /** The `Date` header, made once a second instead of once an answer. */
 import type { Clock } from '../clock.ts';
 
+/** The current `Date`, of a clock. */
 export class HttpDate {
   readonly #clock: Clock;
   #second = Number.NaN;

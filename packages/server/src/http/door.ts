@@ -28,6 +28,7 @@ export interface LastBranch {
   take(connection: Connection, seen: Buffer): void;
 }
 
+/** Reads the first bytes of connections and finds who serves them. */
 export class Door {
   readonly #connections: Connections;
   readonly #branches: readonly Branch[];

@@ -2,14 +2,15 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { CodedError } from '@trunkline/wire';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
-import { isBodiless, OWN_FIELDS } from './answer.ts';
+import { connectionOptions, isBodiless, OWN_FIELDS } from './answer.ts';
 import { BodyReader, bodyTooLarge } from './body.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, PendingRequest } from './connection.ts';
 import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 
 const EMPTY = new Uint8Array(0);
 
 /** A response that knows its exchange, so that listeners are shared by all of them. */
+/** What the handlers see of a request, and where their answer goes. */
 export class ExchangeResponse<
   Request extends IncomingMessage = IncomingMessage,
 > extends ServerResponse<Request> {
@@ -23,7 +24,8 @@ export class ExchangeResponse<
  */
 type State = 'waiting' | 'answered' | 'over';
 
-export class Exchange implements HttpRequest, Alarm {
+/** What the handlers see of a request, and where their answer goes. */
+export class Exchange implements HttpRequest, PendingRequest, Alarm {
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined = undefined;
   alarmAfter: AlarmMarks | undefined = undefined;
@@ -111,15 +113,15 @@ export class Exchange implements HttpRequest, Alarm {
     const response = this.#response;
     const { status } = answer;
     const body = isBodiless(status) ? undefined : (answer.body ?? '');
+    // A body that did not come completely stands between this request and the next.
+    const isLast = !this.#request.complete || this.#connection.endsWithNextAnswer;
+    const options = connectionOptions(answer, isLast || !response.shouldKeepAlive);
     const headers = ['date', host.date.text()];
     for (const [name, value] of Object.entries(answer.headers ?? {})) {
-      if (!OWN_FIELDS.has(name)) headers.push(name, value);
+      if (name === 'upgrade' || !OWN_FIELDS.has(name)) headers.push(name, value);
     }
     if (body !== undefined) headers.push('content-length', String(Buffer.byteLength(body)));
-    // A body that did not come completely stands between this request and the next.
-    if (!this.#request.complete || this.#connection.endsWithNextAnswer) {
-      headers.push('connection', 'close');
-    }
+    if (options !== '') headers.push('connection', options);
     response.sendDate = false;
     response.writeHead(status, headers);
     this.#state = 'answered';
@@ -129,7 +131,6 @@ export class Exchange implements HttpRequest, Alarm {
     response.end(body);
   }
 
-  /** What came of the body can't be read: whoever reads it is told, now or later. */
   breakBody(): void {
     this.#broken = true;
     this.#reader?.fail(brokenBody());

@@ -33,6 +33,7 @@ const PARSE_ERRORS: Readonly<Record<string, { status: number; code: CodeName; de
   },
 };
 
+/** Serves connections with node:http. */
 export class Http1 implements LastBranch {
   readonly #connections: Connections;
   readonly #handlers: HttpHandlers;

@@ -1,5 +1,6 @@
 /** Limits of the HTTP listener: each bounds time or memory that a peer could otherwise take. */
 
+/** Every limit by name; {@link DEFAULT_HTTP_LIMITS} has their defaults. */
 export interface HttpLimits {
   /** Bytes of a request's head; more is answered 431. */
   readonly headSizeMax: number;

@@ -16,6 +16,7 @@ const BACKLOG = 4096;
 /** How long a connection is silent before the kernel asks whether the peer is still there. */
 const PROBE_AFTER_MS = 60_000;
 
+/** What a listener is made of. */
 export interface HttpListenerOptions {
   readonly host: string;
   /** 0 for any free port. */
@@ -34,6 +35,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Serves HTTP on one address. */
 export interface HttpListener {
   /** Open connections, streams included. */
   readonly connectionCount: number;

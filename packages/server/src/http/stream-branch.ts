@@ -11,6 +11,7 @@ import { INTERNAL_PROBLEM } from './problem.ts';
 import type { HttpHandlers, StreamRequest } from './request.ts';
 import { SocketStreamRequest } from './stream-request.ts';
 
+/** The branch for streams, and the one place that hands requests for streams to their handlers. */
 export class StreamBranch implements Branch {
   readonly name = 'http/1.1 stream';
   readonly #handlers: HttpHandlers;

@@ -12,6 +12,7 @@ interface ParsedHead {
   readonly headers: Readonly<HeaderFields>;
 }
 
+/** A request for a stream; until it is decided its socket is neither read nor timed. */
 export class SocketStreamRequest implements StreamRequest {
   readonly method = 'GET';
   readonly path: string;
