@@ -42,9 +42,16 @@ export abstract class StreamLink implements Link, Flushable {
   #first: Uint8Array | undefined;
   #rest: Uint8Array[] | undefined;
   #queuedBytes = 0;
+  #writtenBytes = 0;
+  /** At least the bytes of own frames that are pending; see `queueControl`. */
   #controlBytes = 0;
-  #wantsDrain = false;
+  /** The turn will call `flush`. */
   #flushing = false;
+  #wantsDrain = false;
+  /** Something other than 'drain' and `flush` will see whether all is drained. */
+  #awaitsDrain = false;
+  /** The goodbye is being queued. */
+  #parting = false;
   #closed: Close | undefined;
 
   constructor(stream: Duplex, turn: Turn) {
@@ -52,7 +59,7 @@ export abstract class StreamLink implements Link, Flushable {
     this.#turn = turn;
   }
 
-  /** Begins: from now on the handler is told what happens. */
+  /** Begins: from now on the handler is told what happens, also when the stream is gone already. */
   protected attach(handler: LinkHandler): void {
     this.handler = handler;
     const stream: LinkedStream = this.stream;
@@ -60,10 +67,21 @@ export abstract class StreamLink implements Link, Flushable {
     stream.on('drain', onDrain);
     stream.on('close', onClose);
     stream.on('error', onError);
+    // Who left during the handshake will not be heard of again.
+    if (stream.closed) this.#turn.prepare(() => StreamLink.gone(stream));
   }
 
   get pendingBytes(): number {
-    return this.#queuedBytes + this.stream.writableLength;
+    // A broken stream will hand nothing on; what it still counts waits for nobody.
+    return this.stream.destroyed ? 0 : this.#queuedBytes + this.stream.writableLength;
+  }
+
+  /**
+   * Bytes that the network has taken so far. It counts whole writes, so it stands still while a
+   * large one is under way.
+   */
+  protected get takenBytes(): number {
+    return this.#writtenBytes - this.stream.writableLength;
   }
 
   /** True once `close` was called or the peer is gone. */
@@ -97,26 +115,38 @@ export abstract class StreamLink implements Link, Flushable {
 
   close(close: Close): void {
     if (this.#closed !== undefined) return;
-    this.sayGoodbye(close);
-    this.#closed = close;
-    this.flush();
+    this.#part(close);
     this.endStream();
   }
 
   /** Queues the transport's own goodbye for `close`, if it has one. */
   protected abstract sayGoodbye(close: Close): void;
 
-  /** Ends the stream after the goodbye; a transport may wait for the peer's answer first. */
+  /**
+   * Ends the stream after the goodbye. A transport may wait for the peer's answer first, and must
+   * bound the time until the peer has taken what is pending.
+   */
   protected abstract endStream(): void;
 
-  /** Queues bytes that are framed already and belong to this link alone. */
+  /**
+   * Queues bytes that are framed already and belong to this link alone. What is not read from a
+   * log can't be read again later, so it can't wait without bound: when more than
+   * `CONTROL_BYTES_MAX` of it waits for the peer already, the link ends as `slow`. A goodbye is
+   * queued in any case.
+   */
   protected queueControl(framed: Uint8Array): void {
-    this.#controlBytes += framed.length;
-    if (this.#controlBytes > CONTROL_BYTES_MAX && this.stream.writableLength > 0) {
-      // What is not read from a log can't be read again later, so it can't wait without bound.
-      this.abort({ code: 'slow' });
-      return;
+    // Of what was queued before, no more can wait than is pending altogether.
+    let waiting = Math.min(this.#controlBytes, this.pendingBytes);
+    if (waiting > CONTROL_BYTES_MAX && !this.#parting) {
+      // What this turn queued was not offered to the peer yet; perhaps it takes it.
+      this.#writeQueued();
+      waiting = Math.min(waiting, this.pendingBytes);
+      if (waiting > CONTROL_BYTES_MAX) {
+        this.abort({ code: 'slow' });
+        return;
+      }
     }
+    this.#controlBytes = waiting + framed.length;
     this.#queue(framed);
   }
 
@@ -126,21 +156,40 @@ export abstract class StreamLink implements Link, Flushable {
     this.stream.destroy();
   }
 
-  /** Called once by the turn; also when the goodbye is to leave at once. */
+  /** Ends at once; the goodbye reaches only a peer whose network takes it without waiting. */
+  protected drop(close: Close): void {
+    if (this.#closed === undefined) this.#part(close);
+    this.stream.destroy();
+  }
+
+  /** Writes what is queued and the goodbye; after it nothing is queued. */
+  #part(close: Close): void {
+    this.#parting = true;
+    this.sayGoodbye(close);
+    this.#closed = close;
+    this.#writeQueued();
+  }
+
+  /** Called once by the turn. */
   flush(): void {
     this.#flushing = false;
-    const first = this.#first;
-    if (first !== undefined) {
-      const rest = this.#rest;
-      this.#first = undefined;
-      this.#rest = undefined;
-      const size = this.#queuedBytes;
-      this.#queuedBytes = 0;
-      if (rest === undefined) this.stream.write(first);
-      else this.#writeSeveral(first, rest, size);
-    }
-    if (this.stream.writableLength === 0) this.#controlBytes = 0;
+    this.#writeQueued();
     if (this.#wantsDrain) this.#awaitDrain();
+  }
+
+  #writeQueued(): void {
+    const first = this.#first;
+    if (first === undefined) return;
+    const rest = this.#rest;
+    const size = this.#queuedBytes;
+    this.#first = undefined;
+    this.#rest = undefined;
+    this.#queuedBytes = 0;
+    // Not after the peer's end, which may have ended our side as well.
+    if (!this.stream.writable) return;
+    this.#writtenBytes += size;
+    if (rest === undefined) this.stream.write(first);
+    else this.#writeSeveral(first, rest, size);
   }
 
   #writeSeveral(first: Uint8Array, rest: readonly Uint8Array[], size: number): void {
@@ -162,11 +211,17 @@ export abstract class StreamLink implements Link, Flushable {
   }
 
   #awaitDrain(): void {
-    // 'drain' comes only after a write that was told to wait; a smaller rest is followed by an
-    // empty write, whose callback comes after everything before it.
-    if (this.stream.writableLength > 0 && this.stream.writableNeedDrain) return;
-    if (this.stream.writableLength === 0) this.#turn.prepare(() => this.#drained());
-    else this.stream.write(EMPTY, () => this.#drained());
+    if (this.#closed !== undefined || this.#awaitsDrain) return;
+    // After a write that was told to wait, 'drain' comes by itself.
+    if (this.stream.writableNeedDrain) return;
+    this.#awaitsDrain = true;
+    const onDrained = (): void => {
+      this.#awaitsDrain = false;
+      this.#drained();
+    };
+    // The callback of an empty write comes after everything before it.
+    if (this.stream.writableLength > 0) this.stream.write(EMPTY, onDrained);
+    else this.#turn.prepare(onDrained);
   }
 
   #queue(framed: Uint8Array): void {
@@ -188,11 +243,18 @@ export abstract class StreamLink implements Link, Flushable {
   }
 
   #drained(): void {
-    if (this.#closed !== undefined) return;
-    this.#controlBytes = 0;
-    if (!this.#wantsDrain) return;
+    if (!this.#wantsDrain || this.#closed !== undefined || this.stream.destroyed) return;
+    if (this.pendingBytes > 0) {
+      // More came meanwhile; what is only queued is seen to by its flush.
+      if (!this.#flushing) this.#awaitDrain();
+      return;
+    }
     this.#wantsDrain = false;
-    this.handler?.onDrain();
+    try {
+      this.handler?.onDrain();
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   /** For the shared listeners only. */
@@ -209,13 +271,24 @@ export abstract class StreamLink implements Link, Flushable {
     link.#closed ??= { code: 'normal' };
     link.#first = undefined;
     link.#rest = undefined;
+    link.#queuedBytes = 0;
     link.onGone();
-    link.handler?.onClose(link.#closed);
+    const { handler } = link;
     link.handler = undefined;
+    try {
+      handler?.onClose(link.#closed);
+    } catch (error) {
+      link.onFault(error);
+    }
   }
 
   /** The stream is gone: release timers and buffers. */
   protected onGone(): void {}
+
+  /** The handler threw, which it must not. By default that goes up, as any bug of ours. */
+  protected onFault(error: unknown): void {
+    throw error;
+  }
 }
 
 /** Finds the link of a stream, for the shared listeners of a transport. */
