@@ -1,0 +1,168 @@
+/** Cases: what is measured, as arguments of the load generator. */
+
+/** What is needed to aim a case. */
+export interface Aim {
+  readonly port: number;
+  readonly pid: number;
+  readonly seconds: number;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly what: string;
+  /** Flags of `trunkline serve` beside `--port`. */
+  readonly serve: readonly string[];
+  readonly load: (aim: Aim) => readonly string[];
+  /** The same load for the limit server; absent where there is nothing to compare with. */
+  readonly limit?: (aim: Aim) => readonly string[];
+  /** The figure that counts, from the generator's output. */
+  readonly figure: (out: Readonly<Record<string, number>>) => number;
+  readonly unit: string;
+}
+
+const common = ({ port, pid, seconds }: Aim): string[] => [
+  '--target',
+  `127.0.0.1:${port}`,
+  '--server-pid',
+  String(pid),
+  '--duration',
+  String(seconds),
+];
+
+const perCpuSecond = (out: Readonly<Record<string, number>>): number =>
+  (out['deliveries_per_s'] ?? 0) / ((out['server_cpu_pct'] ?? 100) / 100);
+
+const SUBSCRIBE = '{"type":"subscribe","id":1,"channel":"c%c"}';
+const PUBLISH = '{"type":"publish","channel":"c%c","data":"%p"}';
+
+/** A subscriber that counts as ready once it is subscribed. */
+const webSocket = ['--path', '/v1/ws', '--send', SUBSCRIBE, '--await', '"subscribed"'];
+const webSocketPublisher = ['--pub-path', '/v1/ws', '--publish', PUBLISH];
+const eventStream = ['--proto', 'sse', '--path', '/v1/sse?channel=c%c'];
+const httpPublisher = [
+  '--pub-proto',
+  'http',
+  '--pub-path',
+  '/v1/publish',
+  '--pub-conns',
+  '16',
+  '--pub-header',
+  'Content-Type: application/json',
+  '--publish',
+  '{"channel":"c%c","data":"%p"}',
+];
+
+const fanout = ['--conns', '1000', '--size', '128', '--window', '16'];
+
+const limitWebSocket = (aim: Aim): string[] => [
+  'fanout',
+  ...common(aim),
+  ...fanout,
+  '--path',
+  '/sub/%c',
+  '--pub-path',
+  '/pub',
+  '--publish',
+  '%c:%p',
+];
+
+const limitEventStream = (aim: Aim): string[] => [
+  'fanout',
+  ...common(aim),
+  ...fanout,
+  '--proto',
+  'sse',
+  '--path',
+  '/events/%c',
+  '--pub-proto',
+  'ws',
+  '--pub-path',
+  '/pub',
+  '--publish',
+  '%c:%p',
+];
+
+/** The budgets of the design, each as one case. */
+export const CASES: readonly Case[] = [
+  {
+    name: 'ws',
+    what: 'WebSocket, 1,000 subscribers, 128 B, 16 under way, memory',
+    serve: ['--memory'],
+    load: (aim) => ['fanout', ...common(aim), ...fanout, ...webSocket, ...webSocketPublisher],
+    limit: limitWebSocket,
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'ws-durable',
+    what: 'the same, every message on the disk before it is delivered',
+    serve: [],
+    load: (aim) => ['fanout', ...common(aim), ...fanout, ...webSocket, ...webSocketPublisher],
+    limit: limitWebSocket,
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'sse',
+    what: 'SSE, 1,000 subscribers, 128 B, 16 under way, published by HTTP, memory',
+    serve: ['--memory'],
+    load: (aim) => ['fanout', ...common(aim), ...fanout, ...eventStream, ...httpPublisher],
+    limit: limitEventStream,
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'sse-durable',
+    what: 'the same, durable',
+    serve: [],
+    load: (aim) => ['fanout', ...common(aim), ...fanout, ...eventStream, ...httpPublisher],
+    limit: limitEventStream,
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'publish',
+    what: 'durable publishing, 100 publishers with one message each under way, one reader',
+    serve: [],
+    load: (aim) => [
+      'fanout',
+      ...common(aim),
+      '--conns',
+      '1',
+      '--size',
+      '128',
+      '--window',
+      '100',
+      '--pub-conns',
+      '100',
+      ...webSocket,
+      ...webSocketPublisher,
+    ],
+    figure: (out) => out['deliveries_per_s'] ?? 0,
+    unit: 'acknowledged and delivered per second',
+  },
+  {
+    name: 'idle-ws',
+    what: 'user memory of an idle, subscribed WebSocket, at 5,000',
+    serve: ['--memory'],
+    load: (aim) => ['idle', ...common(aim), '--conns', '5000', '--settle', '3', ...webSocket],
+    figure: (out) => out['pss_bytes_per_conn'] ?? 0,
+    unit: 'bytes a connection',
+  },
+  {
+    name: 'idle-sse',
+    what: 'user memory of an idle event stream, at 5,000',
+    serve: ['--memory'],
+    load: (aim) => ['idle', ...common(aim), '--conns', '5000', '--settle', '3', ...eventStream],
+    figure: (out) => out['pss_bytes_per_conn'] ?? 0,
+    unit: 'bytes a connection',
+  },
+  {
+    name: 'connect-ws',
+    what: 'WebSocket handshakes, welcome included',
+    serve: ['--memory'],
+    load: (aim) => ['connect', ...common(aim), '--path', '/v1/ws'],
+    figure: (out) => (out['connects_per_s'] ?? 0) / ((out['server_cpu_pct'] ?? 100) / 100),
+    unit: 'handshakes per CPU second',
+  },
+];

@@ -1,0 +1,337 @@
+/**
+ * The server: the composition root, the only file that knows every layer.
+ *
+ * Clients come in through transports, speak a protocol, and meet in the hub; the hub keeps what is
+ * published in the broker. Everything is made here and handed what it needs.
+ */
+import { CodedError } from '@trunkline/wire';
+import { admitEventStream } from './admission/event-stream.ts';
+import type { GateParts } from './admission/gate.ts';
+import { admitWebSocket } from './admission/websocket.ts';
+import { createApi } from './api/api.ts';
+import { Authenticator, tokenSecret } from './auth/authenticator.ts';
+import type { AuthOptions } from './auth/config.ts';
+import { DevelopmentGuard } from './auth/development-guard.ts';
+import { createEmbeddedBroker } from './backplanes/embedded/create.ts';
+import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { resolveAccess } from './config/access.ts';
+import type { Access } from './config/access.ts';
+import type { NamespaceInput } from './config/namespace-rules.ts';
+import { compileNamespaces } from './config/namespaces.ts';
+import type { ServerConfig } from './config/schema.ts';
+import { drain } from './drain.ts';
+import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
+import { createHttpListener } from './http/listener.ts';
+import type { HttpListener } from './http/listener.ts';
+import { createOriginRules } from './http/origin.ts';
+import type { HttpAnswer, RequestHead } from './http/request.ts';
+import { Hub } from './hub/hub.ts';
+import { Turn } from './link/turn.ts';
+import { createPinoLog } from './observe/pino-log.ts';
+import type { Log } from './observe/log.ts';
+import { EventStreamProtocol } from './protocols/eventstream/protocol.ts';
+import { NativeProtocol } from './protocols/native/protocol.ts';
+import { systemRandom } from './random.ts';
+import type { Random } from './random.ts';
+import { SSE_DEFAULTS } from './transports/sse/config.ts';
+import { SseTransport } from './transports/sse/transport.ts';
+import { WEBSOCKET_DEFAULTS } from './transports/websocket/config.ts';
+import { openEcho } from './transports/websocket/echo.ts';
+import { createWebSocketTransport } from './transports/websocket/transport.ts';
+import type { WebSocketTransport } from './transports/websocket/transport.ts';
+import { Wheel } from './wheel.ts';
+
+/** A file that is served as it is, e.g. of the console page. */
+export interface Asset {
+  readonly body: Uint8Array;
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a server may be given instead of its own. */
+export interface ServerParts {
+  /** Files by path, served for GET. */
+  readonly assets?: ReadonlyMap<string, Asset>;
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Where a started server listens. */
+export interface Started {
+  readonly urls: readonly string[];
+}
+
+/** Makes a server; it listens once `start` is called. @throws {ConfigError} see `resolveAccess`. */
+export function createServer(config: ServerConfig, parts: ServerParts = {}): TrunklineServer {
+  return new TrunklineServer(config, parts);
+}
+
+export class TrunklineServer {
+  readonly #config: ServerConfig;
+  readonly #access: Access;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #wheel: Wheel;
+  readonly #hub: Hub;
+  readonly #native: NativeProtocol;
+  readonly #webSockets: WebSocketTransport;
+  readonly #eventStreams: SseTransport;
+  readonly #listener: HttpListener;
+  readonly #feed: MachineFeed | undefined;
+  #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
+
+  constructor(config: ServerConfig, parts: ServerParts) {
+    const node = config.node ?? (parts.random ?? systemRandom).word(8);
+    this.#config = config;
+    this.#access = resolveAccess(config);
+    this.#clock = parts.clock ?? systemClock;
+    this.#random = parts.random ?? systemRandom;
+    this.#log = parts.log ?? createPinoLog(config.logLevel, node);
+    this.#wheel = new Wheel(this.#clock);
+    const turn = new Turn(this.#clock);
+    this.#hub = this.#createHub(turn);
+
+    const auth = authOptions(config, this.#access, this.#random);
+    const origins = createOriginRules({
+      allowed: config.auth.origins,
+      development: this.#access.development,
+    });
+    const authenticator = new Authenticator(auth, {
+      clock: this.#clock,
+      isOriginAllowed: (head: RequestHead) =>
+        head.headers['origin'] !== undefined && !origins.isForeign(head),
+    });
+    const guard = this.#access.development ? { guard: new DevelopmentGuard() } : {};
+    const gate: GateParts = { authenticator, origins, ...guard, refusal: () => this.#refusal() };
+
+    this.#native = new NativeProtocol({
+      hub: this.#hub,
+      authenticator,
+      ...this.#surroundings(),
+      config: nativeConfig(config, this.#access, node),
+    });
+    this.#webSockets = createWebSocketTransport({
+      turn,
+      ...this.#surroundings(),
+      config: {
+        ...WEBSOCKET_DEFAULTS,
+        pingIntervalMs: config.link.pingIntervalMs,
+        pongMs: config.link.pongMs,
+        frameBytesMax: config.link.frameBytesMax,
+        messageBytesMax: config.link.frameBytesMax,
+      },
+      admit: admitWebSocket(gate, {
+        native: this.#native,
+        ...(config.echo || this.#access.development ? { echo: openEcho } : {}),
+      }),
+    });
+    this.#eventStreams = new SseTransport({
+      turn,
+      wheel: this.#wheel,
+      log: this.#log,
+      config: { ...SSE_DEFAULTS, keepAliveMs: config.link.commentIntervalMs },
+      admit: admitEventStream({
+        gate,
+        hub: this.#hub,
+        random: this.#random,
+        protocol: new EventStreamProtocol({
+          hub: this.#hub,
+          wheel: this.#wheel,
+          log: this.#log,
+          clock: this.#clock,
+          retryMs: SSE_DEFAULTS.retryMs,
+        }),
+      }),
+    });
+
+    const minting = this.#access.development ? tokenSecret(auth) : undefined;
+    const { assets } = parts;
+    const api = createApi({
+      hub: this.#hub,
+      authenticator,
+      ...guard,
+      origins,
+      options: {
+        development: this.#access.development,
+        bodySizeMax: config.link.frameBytesMax,
+        pollWaitMsMax: config.poll.waitMsMax,
+        waitingPollsPerAddressMax: config.poll.waitingPerAddressMax,
+      },
+      ...(minting === undefined ? {} : { tokenSecret: minting }),
+      ...this.#surroundings(),
+      readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
+      ...(assets === undefined ? {} : { fallback: ({ path }) => assetAnswer(assets.get(path)) }),
+    });
+    this.#listener = createHttpListener({
+      host: config.host,
+      port: config.port,
+      ...this.#surroundings(),
+      limits: {
+        connectionsMax: config.connectionsMax,
+        connectionsPerAddressMax: config.connectionsPerAddressMax || Infinity,
+      },
+      handlers: {
+        onRequest: (request) => api.onRequest(request),
+        onUpgrade: (request) => this.#webSockets.onUpgrade(request),
+        onEventStream: (request) => this.#eventStreams.onEventStream(request),
+        isEventStream: (path) => path === '/v1/sse',
+      },
+    });
+    this.#feed = this.#access.development ? this.#createFeed() : undefined;
+  }
+
+  /** What is weaker than on the open internet, a sentence each. */
+  get relaxed(): readonly string[] {
+    return this.#access.relaxed;
+  }
+
+  /**
+   * Opens the log and listens.
+   *
+   * @throws {BrokerError} when the log can't be opened, or the system's error when the address
+   *   can't be listened on.
+   */
+  async start(): Promise<Started> {
+    await this.#hub.open();
+    try {
+      const { port } = await this.#listener.start();
+      this.#state = 'open';
+      this.#feed?.start();
+      return { urls: [`http://${urlHost(this.#config.host)}:${port}`] };
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Says goodbye to every client in its transport's own words, spread over the drain window, and
+   * closes. Resolves when all is closed, which is at the deadline at the latest.
+   */
+  async drain(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'draining';
+    this.#feed?.stop();
+    await drain({
+      listener: this.#listener,
+      clock: this.#clock,
+      random: this.#random,
+      sessions: this.#native.sessions,
+      streams: this.#eventStreams.links,
+      endWaits: () => this.#hub.endWaits(),
+      ...this.#config.drain,
+    });
+    await this.close();
+  }
+
+  /** Closes at once, without goodbyes. What was accepted is stored. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#feed?.stop();
+    await this.#listener.stop();
+    this.#listener.destroyAll();
+    this.#wheel.close();
+    await this.#hub.close();
+  }
+
+  #surroundings(): { clock: Clock; wheel: Wheel; random: Random; log: Log } {
+    return { clock: this.#clock, wheel: this.#wheel, random: this.#random, log: this.#log };
+  }
+
+  #createHub(turn: Turn): Hub {
+    const { store, link, namespaces, checkIntervalMs } = this.#config;
+    const broker = createEmbeddedBroker({
+      ...(store.memory ? {} : { directory: store.directory }),
+      ...this.#surroundings(),
+      sync: store.fsync ? 'full' : 'off',
+      keyWindowMs: store.keyWindowMs,
+      keysPerChannelMax: store.keysPerChannelMax,
+      metadataMs: store.metadataAgeMsMax,
+    });
+    const rules = this.#access.development
+      ? { [METRICS_CHANNEL]: METRICS_RULES, ...namespaces }
+      : namespaces;
+    return new Hub({
+      broker,
+      turn,
+      ...this.#surroundings(),
+      config: {
+        rulesOf: compileNamespaces(rules, this.#access.defaults),
+        keyWindowMs: store.keyWindowMs,
+        highWaterSize: link.pendingBytesMax,
+        checkIntervalMs,
+      },
+    });
+  }
+
+  #createFeed(): MachineFeed {
+    return new MachineFeed({
+      hub: this.#hub,
+      clock: this.#clock,
+      log: this.#log,
+      counts: () => ({
+        links: {
+          websocket: this.#webSockets.linkCount,
+          sse: this.#eventStreams.links.size,
+          polls: this.#hub.waitCount,
+        },
+        ...this.#hub.counts,
+      }),
+    });
+  }
+
+  #refusal(): CodedError | undefined {
+    if (this.#state === 'open') return undefined;
+    return new CodedError('draining', 'this node takes no new clients', { retryAfter: 1000 });
+  }
+}
+
+/** The machine's load is of this moment: nothing of it belongs on the disk. */
+const METRICS_RULES: NamespaceInput = {
+  durable: false,
+  history: { countMax: 300 },
+  allow: { anonymous: ['subscribe', 'history'] },
+};
+
+function authOptions(config: ServerConfig, access: Access, random: Random): AuthOptions {
+  const { jwtSecret, apiKeys } = config.auth;
+  return {
+    development: access.development,
+    anonymous: access.anonymous,
+    apiKeys,
+    ...(jwtSecret === undefined ? {} : { jwtSecret }),
+    secret: config.secret ?? random.word(32),
+  };
+}
+
+function nativeConfig(config: ServerConfig, access: Access, node: string) {
+  const { link, store } = config;
+  return {
+    node,
+    pingIntervalMs: link.pingIntervalMs,
+    helloTimeoutMs: link.helloMs,
+    subscriptionsMax: link.subscriptionsMax,
+    commandsPerSecondMax: access.development ? 0 : link.commandsPerSecondMax,
+    messageBytesMax: access.defaults.messageBytesMax,
+    frameBytesMax: link.frameBytesMax,
+    keyWindowMs: store.keyWindowMs,
+    highWaterSize: link.pendingBytesMax,
+  };
+}
+
+function assetAnswer(asset: Asset | undefined): HttpAnswer | undefined {
+  if (asset === undefined) return undefined;
+  const headers = { ...asset.headers, 'content-type': asset.contentType };
+  return { status: 200, headers, body: asset.body };
+}
+
+/** The address to reach a host by: nobody can connect to "all addresses". */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
