@@ -26,12 +26,6 @@ import { Rate } from './rate.ts';
 
 type SessionState = 'greeting' | 'ready' | 'ended';
 
-/** A channel the session is subscribed to, or about to be. */
-interface Subscription {
-  /** Absent while it is being opened. */
-  cursor?: Cursor;
-}
-
 type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
 
 export class NativeSession implements LinkHandler, Subscriber, Alarm {
@@ -47,7 +41,9 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   #identity: Identity | undefined;
   #state: SessionState = 'greeting';
   /** Made at the first subscription: most idle sessions have one or none. */
-  #subscriptions: Map<string, Subscription> | undefined;
+  #subscriptions: Map<string, Cursor> | undefined;
+  /** Subscribes and unsubscribes under way, by channel. */
+  #order: Map<string, Promise<void>> | undefined;
   /** Which subscription reads on first at the next drain, so that none starves. */
   #turn = 0;
   #underWay = 0;
@@ -100,7 +96,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
       const cursors = [...subscriptions.values()];
       this.#turn = (this.#turn + 1) % cursors.length;
       for (let step = 0; step < cursors.length; step += 1) {
-        const cursor = cursors[(this.#turn + step) % cursors.length]?.cursor;
+        const cursor = cursors[(this.#turn + step) % cursors.length];
         if (cursor !== undefined) this.#parts.hub.advance(cursor);
       }
     }
@@ -172,9 +168,9 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
       case 'publish':
         return this.#publish(command);
       case 'subscribe':
-        return this.#subscribe(command);
+        return this.#inOrder(command.channel, () => this.#subscribe(command));
       case 'unsubscribe':
-        return this.#unsubscribe(command);
+        return this.#inOrder(command.channel, () => this.#unsubscribe(command));
       case 'history':
         return this.#history(command);
       case 'refresh':
@@ -256,59 +252,71 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   async #subscribe(command: CommandOf<'subscribe'>): Promise<void> {
     const { id, channel } = command;
     if (isWildcard(channel)) {
-      throw new CodedError(
-        'bad_request',
-        `wildcard subscriptions are not served yet, got ${channel}`,
-      );
+      const message = `wildcard subscriptions are not served yet, got ${channel}`;
+      throw new CodedError('bad_request', message);
     }
     const subscriptions = (this.#subscriptions ??= new Map());
-    const known = subscriptions.get(channel);
     const { subscriptionsMax } = this.#parts.config;
-    if (known === undefined && subscriptions.size >= subscriptionsMax) {
+    // Those still being opened count too, or a flood of subscribes would pass the limit.
+    let others = subscriptions.size - (subscriptions.has(channel) ? 1 : 0);
+    for (const name of this.#order?.keys() ?? []) {
+      if (name !== channel && !subscriptions.has(name)) others += 1;
+    }
+    if (others >= subscriptionsMax) {
       throw new CodedError('rate_limited', `at most ${subscriptionsMax} subscriptions a session`);
     }
     // Subscribing again restarts the subscription at its answer (PROTOCOL §5).
-    if (known?.cursor !== undefined) this.#parts.hub.unsubscribe(known.cursor);
-    const subscription: Subscription = {};
-    subscriptions.set(channel, subscription);
-    try {
-      const { cursor, position, recovered, gap } = await this.#parts.hub.subscribe(
-        this,
-        this.#caller(),
-        channel,
-        {
-          ...(command.after === undefined ? {} : { after: parseAfter(command.after) }),
-          ...(command.last === undefined ? {} : { last: command.last }),
-          ...(command.partial === undefined ? {} : { partial: command.partial }),
-        },
-      );
-      if (subscriptions.get(channel) !== subscription || this.#state === 'ended') {
-        // Another subscribe or an unsubscribe came meanwhile and stands in its place.
-        this.#parts.hub.unsubscribe(cursor);
-        throw new CodedError('conflict', `a later command replaced this subscribe to ${channel}`);
-      }
-      subscription.cursor = cursor;
-      this.#send({
-        type: 'subscribed',
-        id,
-        channel,
-        position: formatPosition(position),
-        ...(recovered === undefined ? {} : { recovered }),
-        ...(gap === undefined ? {} : { gap }),
-      });
-      this.#parts.hub.start(cursor);
-    } catch (error) {
-      if (subscriptions.get(channel) === subscription) subscriptions.delete(channel);
-      throw error;
+    this.#drop(channel);
+    const { cursor, position, recovered, gap } = await this.#parts.hub.subscribe(
+      this,
+      this.#caller(),
+      channel,
+      {
+        ...(command.after === undefined ? {} : { after: parseAfter(command.after) }),
+        ...(command.last === undefined ? {} : { last: command.last }),
+        ...(command.partial === undefined ? {} : { partial: command.partial }),
+      },
+    );
+    if (this.#state === 'ended') {
+      this.#parts.hub.unsubscribe(cursor);
+      return;
     }
+    subscriptions.set(channel, cursor);
+    this.#send({
+      type: 'subscribed',
+      id,
+      channel,
+      position: formatPosition(position),
+      ...(recovered === undefined ? {} : { recovered }),
+      ...(gap === undefined ? {} : { gap }),
+    });
+    this.#parts.hub.start(cursor);
   }
 
   async #unsubscribe(command: CommandOf<'unsubscribe'>): Promise<void> {
     const { id, channel } = command;
-    const cursor = this.#subscriptions?.get(channel)?.cursor;
-    this.#subscriptions?.delete(channel);
-    if (cursor !== undefined) this.#parts.hub.unsubscribe(cursor);
+    this.#drop(channel);
     this.#send({ type: 'unsubscribed', id, channel });
+  }
+
+  /** Ends the subscription to a channel, if there is one. */
+  #drop(channel: string): void {
+    const cursor = this.#subscriptions?.get(channel);
+    if (cursor === undefined) return;
+    this.#subscriptions?.delete(channel);
+    this.#parts.hub.unsubscribe(cursor);
+  }
+
+  /** What is asked of one channel's subscription is done in the order asked. */
+  #inOrder(channel: string, work: () => Promise<void>): Promise<void> {
+    const order = (this.#order ??= new Map());
+    const before = order.get(channel);
+    const done = before === undefined ? work() : before.then(work, work);
+    order.set(channel, done);
+    return done.finally(() => {
+      if (order.get(channel) === done) order.delete(channel);
+      if (order.size === 0 && this.#order === order) this.#order = undefined;
+    });
   }
 
   async #history(command: CommandOf<'history'>): Promise<void> {
@@ -335,10 +343,9 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
 
   /** The new token may allow less: what it no longer allows ends. */
   #dropForbidden(identity: Identity): void {
-    for (const [channel, { cursor }] of this.#subscriptions ?? []) {
+    for (const channel of [...(this.#subscriptions?.keys() ?? [])]) {
       if (this.#parts.hub.permits(identity, 'subscribe', channel)) continue;
-      this.#subscriptions?.delete(channel);
-      if (cursor !== undefined) this.#parts.hub.unsubscribe(cursor);
+      this.#drop(channel);
       this.#send({ type: 'unsubscribed', channel, code: 'forbidden' });
     }
   }
@@ -393,9 +400,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#parts.wheel.cancel(this);
-    for (const { cursor } of this.#subscriptions?.values() ?? []) {
-      if (cursor !== undefined) this.#parts.hub.unsubscribe(cursor);
-    }
+    for (const cursor of this.#subscriptions?.values() ?? []) this.#parts.hub.unsubscribe(cursor);
     this.#subscriptions = undefined;
     this.#onEnd(this);
   }

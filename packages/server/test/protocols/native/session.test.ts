@@ -1,0 +1,335 @@
+import { MemoryLink, seededRandom } from '@trunkline/testkit';
+import { CodedError } from '@trunkline/wire';
+import { describe, expect, test } from 'vitest';
+import type { Identity } from '../../../src/auth/identity.ts';
+import { silentLog } from '../../../src/observe/log.ts';
+import type { NativeConfig } from '../../../src/protocols/native/config.ts';
+import { NativeProtocol } from '../../../src/protocols/native/protocol.ts';
+import { Wheel } from '../../../src/wheel.ts';
+import { setUp } from '../../hub/hub-setup.ts';
+
+const anonymous: Identity = { kind: 'anonymous', grants: new Map() };
+
+interface Reply {
+  readonly type: string;
+  readonly id?: number;
+  readonly [field: string]: unknown;
+}
+
+async function connect(
+  identity: Identity | 'unknown' = anonymous,
+  changes: Partial<NativeConfig> = {},
+) {
+  const setup = setUp();
+  const { clock, hub, turn } = setup;
+  await hub.open();
+  const alice: Identity = {
+    kind: 'user',
+    user: 'alice',
+    grants: new Map([['#', new Set(['subscribe', 'publish', 'history'] as const)]]),
+    expiresAt: clock.unixMs() + 60_000,
+  };
+  const protocol = new NativeProtocol({
+    hub,
+    clock,
+    wheel: new Wheel(clock),
+    random: seededRandom(7),
+    log: silentLog,
+    authenticator: {
+      fromToken: (token) => {
+        if (token === 'alice') return { kind: 'identity', identity: alice };
+        if (token === 'poor') {
+          return { kind: 'identity', identity: { ...alice, grants: new Map() } };
+        }
+        if (token === 'bob') return { kind: 'identity', identity: { ...alice, user: 'bob' } };
+        return { kind: 'refused', error: new CodedError('unauthenticated', 'no such token') };
+      },
+      fromTicket: (ticket) =>
+        ticket === 'back'
+          ? { kind: 'identity', identity: alice }
+          : { kind: 'refused', error: new CodedError('unauthenticated', 'no such ticket') },
+      ticketFor: () => 'back',
+    },
+    config: {
+      node: 'n1',
+      pingIntervalMs: 25_000,
+      helloTimeoutMs: 10_000,
+      subscriptionsMax: 3,
+      commandsPerSecondMax: 0,
+      messageBytesMax: 65_536,
+      frameBytesMax: 1_048_576,
+      keyWindowMs: 3_600_000,
+      highWaterSize: 10_000,
+      ...changes,
+    },
+  });
+  const link = new MemoryLink({ clock, turn });
+  link.attach(protocol.open(link, identity === 'unknown' ? undefined : identity));
+  await clock.settle();
+  const take = (): Reply[] =>
+    link
+      .takeFrames()
+      .flatMap((frame) => String(frame).split('\n'))
+      .map((line) => JSON.parse(line) as Reply);
+  const say = async (...commands: (object | string)[]): Promise<Reply[]> => {
+    for (const command of commands) {
+      link.receive(typeof command === 'string' ? command : JSON.stringify(command));
+    }
+    await clock.settle();
+    return take();
+  };
+  return { ...setup, link, protocol, say, take };
+}
+
+describe('the greeting', () => {
+  test('comes unasked when the handshake made the client known', async () => {
+    const { take } = await connect();
+    expect(take()).toEqual([
+      {
+        type: 'welcome',
+        session: expect.stringMatching(/^\w{16}$/),
+        node: 'n1',
+        ping: 25_000,
+        resume: 'back',
+        limits: {
+          messageBytes: 65_536,
+          frameBytes: 1_048_576,
+          subscriptions: 3,
+          commandsPerSecond: 0,
+          keyWindowMs: 3_600_000,
+        },
+      },
+    ]);
+  });
+
+  test.each([{ token: 'alice' }, { resume: 'back' }])('answers hello with %o', async (proof) => {
+    const { take, say } = await connect('unknown');
+    expect(take()).toEqual([]);
+    const [welcome] = await say({ type: 'hello', id: 5, ...proof });
+    expect(welcome).toMatchObject({ type: 'welcome', id: 5, user: 'alice' });
+  });
+
+  test.each([
+    { type: 'hello', id: 1, token: 'wrong' },
+    { type: 'hello', id: 1, resume: 'wrong' },
+    { type: 'hello', id: 1 },
+    { type: 'subscribe', id: 1, channel: 'news' },
+  ])('closes with unauthenticated on %o', async (command) => {
+    const { link, say } = await connect('unknown');
+    await say(command);
+    expect(link.goodbye).toMatchObject({ code: 'unauthenticated' });
+  });
+
+  test('closes with timeout when no hello comes', async () => {
+    const { clock, link } = await connect('unknown');
+    clock.advance(11_000);
+    await clock.settle();
+    expect(link.goodbye).toMatchObject({ code: 'timeout' });
+  });
+});
+
+describe('commands', () => {
+  test('a subscription is answered before its messages, and each comes once', async () => {
+    const { say, publish, take } = await connect();
+    await publish(3);
+    take();
+    const [answer, ...rest] = await say({
+      type: 'subscribe',
+      id: 1,
+      channel: 'news',
+      after: 'e1:1',
+    });
+    expect(answer).toEqual({
+      type: 'subscribed',
+      id: 1,
+      channel: 'news',
+      position: 'e1:1',
+      recovered: true,
+    });
+    expect(rest.map(({ offset }) => offset)).toEqual([2, 3]);
+    await publish(1);
+    expect(take()).toMatchObject([{ type: 'message', channel: 'news', offset: 4, data: 1 }]);
+  });
+
+  test('a gap is told with its reason and the position that is live', async () => {
+    const { say, publish, take } = await connect();
+    await publish(2);
+    take();
+    expect(await say({ type: 'subscribe', id: 1, channel: 'news', after: 'what?' })).toEqual([
+      {
+        type: 'subscribed',
+        id: 1,
+        channel: 'news',
+        position: 'e1:2',
+        recovered: false,
+        gap: { reason: 'unknown' },
+      },
+    ]);
+  });
+
+  test('subscribing again restarts the subscription at its answer', async () => {
+    const { say, publish, take } = await connect();
+    await publish(3);
+    take();
+    await say({ type: 'subscribe', id: 1, channel: 'news' });
+    const again = await say({ type: 'subscribe', id: 2, channel: 'news', last: 2 });
+    expect(again.map(({ type, offset }) => offset ?? type)).toEqual(['subscribed', 2, 3]);
+    await publish(1);
+    expect(take().map(({ offset }) => offset)).toEqual([4]);
+  });
+
+  test('two subscribes at once leave one subscription', async () => {
+    const { say, publish, take } = await connect();
+    take();
+    const replies = await say(
+      { type: 'subscribe', id: 1, channel: 'news' },
+      { type: 'subscribe', id: 2, channel: 'news' },
+    );
+    expect(replies).toMatchObject([
+      { type: 'subscribed', id: 1 },
+      { type: 'subscribed', id: 2 },
+    ]);
+    await publish(1);
+    expect(take().map(({ offset }) => offset)).toEqual([1]);
+  });
+
+  test('an unsubscribe ends delivery, also of a subscribe under way', async () => {
+    const { say, publish, take } = await connect();
+    await say({ type: 'subscribe', id: 1, channel: 'news' });
+    expect(await say({ type: 'unsubscribe', id: 2, channel: 'news' })).toEqual([
+      { type: 'unsubscribed', id: 2, channel: 'news' },
+    ]);
+    await say(
+      { type: 'subscribe', id: 3, channel: 'news' },
+      { type: 'unsubscribe', id: 4, channel: 'news' },
+    );
+    await publish(1);
+    expect(take()).toEqual([]);
+  });
+
+  test('a publish is answered with its position; without an id, with nothing', async () => {
+    const { hub, say, take } = await connect();
+    take();
+    expect(await say({ type: 'publish', id: 8, channel: 'news', data: { a: 1 } })).toEqual([
+      { type: 'published', id: 8, channel: 'news', offset: 1, epoch: 'e1', position: 'e1:1' },
+    ]);
+    expect(await say({ type: 'publish', channel: 'news', data: 2 })).toEqual([]);
+    expect(hub.counts.published).toBe(2);
+  });
+
+  test('what one session publishes gets offsets in the order sent', async () => {
+    const { say } = await connect();
+    const commands = Array.from({ length: 50 }, (_, id) => ({
+      type: 'publish',
+      id,
+      channel: 'news',
+      data: id,
+    }));
+    const replies = (await say(commands.map((command) => JSON.stringify(command)).join('\n')))
+      .filter(({ type }) => type === 'published')
+      .map(({ id, offset }) => [id, offset]);
+    expect(replies).toEqual(commands.map((_, id) => [id, id + 1]));
+  });
+
+  test.each([
+    ['{"type":"publish"', 'bad_request'],
+    ['{"type":"dance","id":1}', 'bad_request'],
+    ['{"type":"subscribe","id":1,"channel":"a/+"}', 'bad_request'],
+    ['{"type":"subscribe","id":1,"channel":"$SYS"}', 'bad_request'],
+    [
+      JSON.stringify({ type: 'publish', id: 1, channel: 'n', data: 'x'.repeat(70_000) }),
+      'too_large',
+    ],
+    ['{"type":"history","id":1,"channel":"news","limit":-1}', 'bad_request'],
+  ])('%s is refused with %s, and the session lives', async (text, code) => {
+    const { link, say, take } = await connect();
+    take();
+    expect(await say(text)).toMatchObject([{ type: 'error', code }]);
+    expect(await say({ type: 'ping' })).toEqual([{ type: 'pong' }]);
+    expect(link.goodbye).toBeUndefined();
+  });
+
+  test('subscriptions and commands have their limits', async () => {
+    const { say, take } = await connect(anonymous, { commandsPerSecondMax: 3 });
+    take();
+    const replies = await say(
+      ...[1, 2, 3, 4].map((id) => ({ type: 'subscribe', id, channel: `c${id}` })),
+      ...[5, 6, 7].map((id) => ({ type: 'history', id, channel: 'c1' })),
+    );
+    expect(replies.find(({ id }) => id === 4)).toMatchObject({ code: 'rate_limited' });
+    expect(replies.find(({ id }) => id === 7)).toMatchObject({
+      code: 'rate_limited',
+      retryAfter: expect.any(Number),
+    });
+  });
+
+  test('history is a page with payloads as published', async () => {
+    const { say, take } = await connect();
+    await say('{"type":"publish","id":1,"channel":"news","data":12345678901234567890}');
+    take();
+    expect(await say({ type: 'history', id: 2, channel: 'news', last: 1 })).toMatchObject([
+      {
+        type: 'history',
+        id: 2,
+        position: 'e1:1',
+        oldest: 'e1:1',
+        newest: 'e1:1',
+        messages: [{ channel: 'news', offset: 1, epoch: 'e1' }],
+      },
+    ]);
+  });
+});
+
+describe('a token', () => {
+  test('that ends closes its session, unless it is refreshed', async () => {
+    const { clock, link, say } = await connect('unknown');
+    await say({ type: 'hello', id: 1, token: 'alice' });
+    clock.advance(50_000);
+    await clock.settle();
+    const [refreshed] = await say({ type: 'refresh', id: 2, token: 'alice' });
+    expect(refreshed).toMatchObject({ type: 'refreshed', id: 2, expires: expect.any(Number) });
+    clock.advance(70_000);
+    await clock.settle();
+    expect(link.goodbye).toMatchObject({ code: 'unauthenticated' });
+  });
+
+  test('of another user can not refresh a session', async () => {
+    const { say } = await connect('unknown');
+    await say({ type: 'hello', id: 1, token: 'alice' });
+    expect(await say({ type: 'refresh', id: 2, token: 'bob' })).toMatchObject([
+      { type: 'error', id: 2, code: 'forbidden' },
+    ]);
+  });
+});
+
+describe('a client that does not read', () => {
+  test('is not read from either, and goes on when it reads again', async () => {
+    const { clock, link, publish, say, take } = await connect(anonymous, { highWaterSize: 2_000 });
+    await say({ type: 'subscribe', id: 1, channel: 'news' });
+    link.hold();
+    await publish(40);
+    link.receive('{"type":"ping"}');
+    await clock.settle();
+    link.receive('{"type":"ping"}');
+    await clock.settle();
+    expect(link.isPaused).toBe(true);
+    link.allow(Number.POSITIVE_INFINITY);
+    await clock.settle();
+    expect(link.isPaused).toBe(false);
+    const got = take();
+    expect(got.filter(({ type }) => type === 'message').length).toBe(40);
+    expect(got.filter(({ type }) => type === 'pong').length).toBe(2);
+  });
+});
+
+describe('the end', () => {
+  test('gives back what the session held', async () => {
+    const { clock, hub, link, protocol, say } = await connect();
+    await say({ type: 'subscribe', id: 1, channel: 'news' });
+    expect(hub.activeChannels('#')).toHaveLength(1);
+    link.leave();
+    await clock.settle();
+    expect(hub.activeChannels('#')).toHaveLength(0);
+    expect([...protocol.sessions]).toHaveLength(0);
+  });
+});
