@@ -45,6 +45,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   api: ['hub', 'http', 'auth', 'observe', 'config'],
   console: ['hub', 'http', 'auth', 'observe', 'config'],
   feed: ['hub', 'observe'],
+  // Between a transport that asks and a protocol that will speak: who may open a link.
+  admission: [
+    ...['auth', 'http', 'link', 'transports', 'protocols', 'hub', 'observe', 'config'],
+    // The query of an event stream is read as that of a poll is.
+    ...['api/query.ts', 'api/starts.ts'],
+  ],
+  'drain.ts': ['link'],
   // What may be granted: the words for it, not how it is proved.
   config: ['auth/identity.ts'],
   'server.ts': ['*'],

@@ -1,4 +1,4 @@
-/** A temporary tree of files for the checks to look at; gone at the end of its scope. */
+/** Tree: a temporary one, of files for the checks to look at; gone at the end of its scope. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
