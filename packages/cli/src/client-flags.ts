@@ -1,0 +1,28 @@
+/** Client flags: which server a command talks to, and as whom. */
+import type { Command } from 'commander';
+import type { Io } from './io.ts';
+
+const URL_DEFAULT = 'http://127.0.0.1:8080';
+
+/** Where the server is. */
+export interface ClientTarget {
+  readonly url: string;
+  readonly token?: string;
+}
+
+/** Adds `--url` and `--token`. */
+export function addClientFlags(command: Command): Command {
+  return command
+    .option('--url <url>', `the server (env: TRUNKLINE_URL, default: ${URL_DEFAULT})`)
+    .option('--token <token>', 'a token or API key (env: TRUNKLINE_TOKEN)');
+}
+
+/** Reads them; flags win over the environment. */
+export function clientTarget(command: Command, io: Io): ClientTarget {
+  const given = command.opts<{ url?: string; token?: string }>();
+  const token = given.token ?? io.env['TRUNKLINE_TOKEN'];
+  return {
+    url: given.url ?? io.env['TRUNKLINE_URL'] ?? URL_DEFAULT,
+    ...(token === undefined || token === '' ? {} : { token }),
+  };
+}

@@ -1,0 +1,44 @@
+/** `trunkline serve`: the server, from its flags to its orderly end. */
+import { Command } from 'commander';
+import { createServer, resolveAccess } from '@trunkline/server';
+import type { ServerConfig, ServerParts } from '@trunkline/server';
+import { consoleAssets } from '@trunkline/console';
+import type { Io } from '../io.ts';
+import { addSettingsFlags, loadConfig } from '../settings-flags.ts';
+
+/** What the command needs of a server. */
+interface Server {
+  start(): Promise<{ readonly urls: readonly string[] }>;
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes a server. */
+export type CreateServer = (config: ServerConfig, parts: ServerParts) => Server;
+
+/** Makes the command. */
+export function createCommand(io: Io, create: CreateServer = createServer): Command {
+  const command = new Command('serve');
+  addSettingsFlags(command).action(async () => {
+    const { config, warnings } = await loadConfig(command, io);
+    for (const warning of warnings) io.stderr.write(`trunkline: ${warning}\n`);
+    // Decided before anything is opened: a wrong start must leave nothing behind.
+    const { development, relaxed } = resolveAccess(config);
+    if (relaxed.length > 0) {
+      const mode = development ? 'development mode' : 'insecure';
+      io.stderr.write(`trunkline: ${mode}: ${relaxed.join('; ')}\n`);
+    }
+    await serve(create(config, { assets: consoleAssets() }), io);
+  });
+  return command;
+}
+
+/** Runs a server until it is asked to end. */
+async function serve(server: Server, io: Io): Promise<void> {
+  const stopped = new Promise<void>((resolve) => io.stops.onStop(resolve));
+  const { urls } = await server.start();
+  io.stdout.write(`ready ${urls.join(' ')}\n`);
+  await stopped;
+  await server.drain();
+  await server.close();
+}

@@ -1,0 +1,104 @@
+/** `trunkline subscribe`: prints a channel until it is asked to end, and says how to go on. */
+import { Command, Option } from 'commander';
+import { subscribe } from '@trunkline/client';
+import type { SubscribeOptions, TransportName } from '@trunkline/client';
+import { channelNameFault, isWildcard } from '@trunkline/wire';
+import { addClientFlags, clientTarget } from '../client-flags.ts';
+import { EventPrinter } from '../event-printer.ts';
+import type { Io } from '../io.ts';
+import { UsageError } from '../usage-error.ts';
+
+/** Transports with a place in the contract that this version does not have. */
+const LATER = ['wt', 'mqtt'];
+const TRANSPORTS = ['ws', 'sse', 'poll'];
+
+interface SubscribeFlags {
+  readonly transport: string;
+  readonly wait?: string;
+  readonly after?: string;
+  readonly last?: string;
+  readonly partial?: true;
+  readonly json?: true;
+}
+
+/** Makes the command. */
+export function createCommand(io: Io): Command {
+  const command = new Command('subscribe')
+    .argument('<channel>', 'like room/42')
+    .addOption(new Option('--transport <name>', TRANSPORTS.join(', ')).default('ws'))
+    .option('--wait <seconds>', 'for poll: how long one question waits, 0 to 60 (default: 25)')
+    .option('--after <position>', 'go on after a position, or start for all that is kept')
+    .option('--last <count>', 'begin with so many of the newest messages')
+    .option('--partial', 'deliver what is left of a trimmed range')
+    .option('--json', 'one JSON object a line');
+  addClientFlags(command).action(async (channel: string) => {
+    const flags = command.opts<SubscribeFlags>();
+    const aborter = new AbortController();
+    io.stops.onStop(() => aborter.abort());
+    const options: SubscribeOptions = {
+      ...clientTarget(command, io),
+      channel: checkedChannel(channel),
+      ...subscribeOptions(flags),
+      signal: aborter.signal,
+      ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
+    };
+    await print(options, new EventPrinter(io, flags.json === true), io);
+  });
+  return command;
+}
+
+async function print(options: SubscribeOptions, printer: EventPrinter, io: Io): Promise<void> {
+  // What was printed counts, not what was received: nothing unread may be skipped.
+  let position = options.after;
+  try {
+    for await (const event of subscribe(options)) {
+      printer.print(event);
+      if (event.kind === 'message') position = `${event.epoch}:${event.offset}`;
+      else if (event.kind === 'open' || event.kind === 'gap') position = event.position;
+      await io.stdout.drained();
+      if (options.signal?.aborted === true) break;
+    }
+  } finally {
+    if (position !== undefined) {
+      io.stderr.write(`trunkline: at ${position}; go on with --after ${position}\n`);
+    }
+  }
+}
+
+function subscribeOptions(flags: SubscribeFlags) {
+  const { after, partial } = flags;
+  const transport = transportOf(flags.transport);
+  const last = flags.last === undefined ? undefined : count('--last', flags.last, 1_000_000);
+  if (after !== undefined && last !== undefined) {
+    throw new UsageError('give --after or --last, not both');
+  }
+  if (flags.wait !== undefined && transport !== 'poll') {
+    throw new UsageError('--wait goes with --transport poll only');
+  }
+  return {
+    transport,
+    ...(after === undefined ? {} : { after }),
+    ...(last === undefined ? {} : { last }),
+    ...(partial === undefined ? {} : { partial }),
+    ...(flags.wait === undefined ? {} : { waitSeconds: count('--wait', flags.wait, 60) }),
+  };
+}
+
+function transportOf(name: string): TransportName {
+  if (LATER.includes(name)) throw new UsageError(`--transport ${name} is not available yet`);
+  if (name === 'ws' || name === 'sse' || name === 'poll') return name;
+  throw new UsageError(`--transport must be one of ${TRANSPORTS.join(', ')}, got ${name}`);
+}
+
+function checkedChannel(channel: string): string {
+  if (isWildcard(channel)) throw new UsageError('wildcards are not available yet');
+  const fault = channelNameFault(channel);
+  if (fault !== undefined) throw new UsageError(`channel ${fault}, got ${channel}`);
+  return channel;
+}
+
+function count(flag: string, text: string, max: number): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= max)) throw new UsageError(`${flag} must be 0 to ${max}, got ${text}`);
+  return value;
+}

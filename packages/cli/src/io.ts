@@ -1,0 +1,47 @@
+/** Io: what a command takes from the process it runs in. Tests bring their own. */
+import { Stops } from './stops.ts';
+
+/** Where text goes. */
+export interface Output {
+  write(text: string): void;
+  /** Resolves when what was written has left, so that a slow reader slows the command. */
+  drained(): Promise<void>;
+}
+
+export interface Io {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** True when a person reads: colour and words instead of bare data. */
+  readonly colour: boolean;
+  /** Asked to end by a signal. */
+  readonly stops: Stops;
+  /** Instead of the globals, for commands that are clients. */
+  readonly fetch?: typeof fetch;
+}
+
+/** The process itself. */
+export function processIo(): Io {
+  return {
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    stdin: process.stdin,
+    env: process.env,
+    colour: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
+    stops: Stops.ofProcess(),
+  };
+}
+
+function outputOf(stream: NodeJS.WriteStream): Output {
+  return {
+    write: (text) => void stream.write(text),
+    drained: () =>
+      stream.writableNeedDrain
+        ? new Promise((resolve) => {
+            stream.once('drain', resolve);
+            stream.once('close', resolve);
+          })
+        : Promise.resolve(),
+  };
+}

@@ -1,0 +1,112 @@
+/** The `trunkline` command: finds the subcommand, runs it, and turns what happened into a code. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import type { Io } from './io.ts';
+import { processIo } from './io.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Well; failed; wrong usage or config. */
+export type ExitCode = 0 | 1 | 2;
+
+/** A subcommand's module: loaded only when it is called, so that the small ones start fast. */
+interface CommandModule {
+  /** @param io the process. */
+  createCommand(io: Io): Command;
+}
+
+interface Entry {
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: { summary: 'run the server', load: () => import('./commands/serve.ts') },
+  publish: { summary: 'publish to a channel', load: () => import('./commands/publish.ts') },
+  subscribe: {
+    summary: 'print the messages of a channel',
+    load: () => import('./commands/subscribe.ts'),
+  },
+  token: { summary: 'mint a token for a user', load: () => import('./commands/token.ts') },
+  config: {
+    summary: 'check or print the configuration',
+    load: () => import('./commands/config.ts'),
+  },
+};
+
+/** Commands with a place in the contract that this version does not have. */
+const LATER = ['doctor', 'bench'];
+
+/**
+ * Runs the command.
+ *
+ * @param args without the program itself.
+ * @returns the exit code; never rejects.
+ */
+export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
+  try {
+    const program = await createProgram(args[0], io);
+    await program.parseAsync([...args], { from: 'user' });
+    return 0;
+  } catch (error) {
+    return report(error, io);
+  }
+}
+
+async function createProgram(name: string | undefined, io: Io): Promise<Command> {
+  if (name !== undefined && LATER.includes(name)) {
+    throw new UsageError(`trunkline ${name} is not available yet`);
+  }
+  const program = new Command('trunkline').description('One channel, every protocol.');
+  for (const [known, entry] of Object.entries(COMMANDS)) {
+    const command = known === name ? (await entry.load()).createCommand(io) : new Command(known);
+    program.addCommand(command.description(entry.summary));
+  }
+  configure(program, io);
+  return program;
+}
+
+/** Makes commander throw instead of ending the process, in every command. */
+function configure(command: Command, io: Io): void {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: (text) => io.stdout.write(text),
+    writeErr: (text) => io.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'trunkline: ')),
+  });
+  for (const sub of command.commands) configure(sub, io);
+}
+
+function report(error: unknown, io: Io): ExitCode {
+  if (error instanceof CommanderError) {
+    // Commander has said what is wrong; help that was asked for is no failure.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  const isUsage = error instanceof UsageError || nameOf(error) === 'ConfigError';
+  const text = error instanceof Error ? error.message : String(error);
+  const code = codeOf(error);
+  // A message that names its own code needs no second mention: EADDRINUSE and its like do.
+  const prefix = code === undefined || text.includes(code) ? '' : `${code}: `;
+  for (const line of text.split('\n')) io.stderr.write(`trunkline: ${prefix}${line}\n`);
+  return isUsage ? 2 : 1;
+}
+
+function nameOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.name : undefined;
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** True when this file is the program and not imported. */
+function isProgram(): boolean {
+  const script = process.argv[1];
+  return script !== undefined && realpathSync(script) === fileURLToPath(import.meta.url);
+}
+
+if (isProgram()) {
+  // Set, not called: what was written to a pipe must leave first.
+  process.exitCode = await run(process.argv.slice(2), processIo());
+}
