@@ -1,7 +1,7 @@
 /**
  * Commands: what a client sends over a session, and how untrusted JSON becomes one (PROTOCOL §5).
  */
-import { CodedError } from './codes.ts';
+import type { CodedError } from './codes.ts';
 import {
   asCoded,
   asFields,

@@ -97,5 +97,5 @@ export function show(value: unknown): string {
   }
   // Never written out: writing a value that is nested deep enough fails.
   if (Array.isArray(value)) return 'an array';
-  return isFields(value) ? 'an object' : String(value);
+  return isFields(value) ? 'an object' : JSON.stringify(value);
 }
