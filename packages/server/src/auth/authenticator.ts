@@ -5,6 +5,7 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { CodedError } from '@trunkline/wire';
 import type { Clock } from '../clock.ts';
+import type { OriginRules } from '../http/origin.ts';
 import type { RequestHead } from '../http/request.ts';
 import type { AuthOptions } from './config.ts';
 import { findCredential } from './credentials.ts';
@@ -30,8 +31,8 @@ export type Authentication =
 /** What authentication needs to know of the world. */
 export interface AuthenticatorSurroundings {
   readonly clock: Clock;
-  /** True when a page of this request's `Origin` may act for its user; false without an `Origin`. */
-  readonly isOriginAllowed: (head: RequestHead) => boolean;
+  /** Tells with which `Origin` a cookie counts. */
+  readonly origins: Pick<OriginRules, 'isTrusted'>;
 }
 
 const NOBODY: Authentication = { kind: 'none' };
@@ -45,19 +46,19 @@ export class Authenticator {
   readonly #apiKeyDigests: readonly Uint8Array[];
   readonly #verifier: TokenVerifier | undefined;
   readonly #tickets: Tickets;
-  readonly #isOriginAllowed: (head: RequestHead) => boolean;
+  readonly #origins: Pick<OriginRules, 'isTrusted'>;
 
-  constructor(options: AuthOptions, { clock, isOriginAllowed }: AuthenticatorSurroundings) {
+  constructor(options: AuthOptions, { clock, origins }: AuthenticatorSurroundings) {
     this.mayAnonymous = options.anonymous ?? options.development;
     this.#apiKeyDigests = (options.apiKeys ?? []).map(digest);
     const secret = tokenSecret(options);
     this.#verifier =
       secret === undefined ? undefined : new TokenVerifier(sharedSecretKeys(secret), clock);
     this.#tickets = new Tickets(options.secret, clock);
-    this.#isOriginAllowed = isOriginAllowed;
+    this.#origins = origins;
   }
 
-  /** Who sent this request. A cookie counts only with an allowed `Origin`. Never rejects. */
+  /** Who sent this request. A cookie counts only with a trusted `Origin`. Never rejects. */
   fromRequest(head: RequestHead): Authentication | Promise<Authentication> {
     let credential: Credential | undefined;
     try {
@@ -67,7 +68,7 @@ export class Authenticator {
     }
     if (
       credential === undefined ||
-      (credential.place === 'cookie' && !this.#isOriginAllowed(head))
+      (credential.place === 'cookie' && !this.#origins.isTrusted(head))
     ) {
       return this.mayAnonymous ? STRANGER : NOBODY;
     }

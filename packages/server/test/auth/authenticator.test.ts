@@ -25,7 +25,7 @@ function setUp(options: Partial<AuthOptions> = {}) {
   const clock = new ManualClock();
   const authenticator = new Authenticator(
     { ...CLOSED, ...options },
-    { clock, isOriginAllowed: (head) => head.headers['origin'] === OWN },
+    { clock, origins: { isTrusted: (head) => head.headers['origin'] === OWN } },
   );
   const token = async (user: string): Promise<string> =>
     (await mintToken(SECRET, { user, lifeMs: 60_000 }, clock)).token;
@@ -132,7 +132,7 @@ describe('Authenticator.fromRequest', () => {
     const { jwtSecret: _, ...withoutSecret } = CLOSED;
     const keysOnly = new Authenticator(withoutSecret, {
       clock: new ManualClock(),
-      isOriginAllowed: () => false,
+      origins: { isTrusted: () => false },
     });
     refusal(keysOnly.fromToken('a.b.c'), 'no JWT secret configured');
     expect(authenticator.fromToken(API_KEY)).toMatchObject({ identity: { kind: 'server' } });
@@ -143,7 +143,10 @@ describe('Authenticator in development mode', () => {
   test('has a token secret of its own unless one is configured', async () => {
     const options: AuthOptions = { development: true, secret: 'node' };
     const clock = new ManualClock();
-    const authenticator = new Authenticator(options, { clock, isOriginAllowed: () => false });
+    const authenticator = new Authenticator(options, {
+      clock,
+      origins: { isTrusted: () => false },
+    });
     const secret = tokenSecret(options) ?? '';
     const { token } = await mintToken(secret, { user: 'alice', lifeMs: 60_000 }, clock);
     expect(await authenticator.fromToken(token)).toEqual(user('alice'));

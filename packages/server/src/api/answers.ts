@@ -1,0 +1,79 @@
+/** Answers: how the API's results become HTTP, the same for every call. */
+import { CODES, encodeMessage } from '@trunkline/wire';
+import type { CodedError, ErrorFrame, Message } from '@trunkline/wire';
+import { problemAnswer } from '../http/problem.ts';
+import type { HttpAnswer, RequestHead } from '../http/request.ts';
+
+/** What a client is told to wait where a temporary refusal does not say. */
+const RETRY_AFTER_MS = 1_000;
+
+/**
+ * A good answer: JSON text that nothing keeps. Payloads stand in it as published, so it is joined
+ * by hand and never comes from `JSON.stringify` alone.
+ */
+export function jsonAnswer(
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpAnswer {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers },
+    body: text,
+  };
+}
+
+/** Texts by the array of messages they come from: many readers are given the same slice. */
+const encodedMessages = new WeakMap<readonly Message[], string>();
+
+/** Messages of one channel as the elements of a JSON array, encoded once per slice. */
+export function encodeMessages(
+  channel: string,
+  epoch: string,
+  messages: readonly Message[],
+): string {
+  // An empty list may be one object for all channels.
+  if (messages.length === 0) return '';
+  let text = encodedMessages.get(messages);
+  if (text === undefined) {
+    text = messages.map((message) => encodeMessage(channel, epoch, message, false)).join();
+    encodedMessages.set(messages, text);
+  }
+  return text;
+}
+
+/** An error that stands among results: the error frame of a session. */
+export function errorFrame(error: CodedError): ErrorFrame {
+  return {
+    type: 'error',
+    code: error.code,
+    // What broke inside is for the log alone.
+    message: error.code === 'internal' ? CODES.internal.reason : error.message,
+    ...(error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter }),
+    ...(error.stored === undefined ? {} : { stored: error.stored }),
+  };
+}
+
+/** The answer to a request that failed, with what HTTP asks of its status. */
+export function failureAnswer(
+  head: RequestHead,
+  error: CodedError,
+  headers: Readonly<Record<string, string>>,
+): HttpAnswer {
+  const { code, message, stored } = error;
+  const status: number = CODES[code].http;
+  const retryAfter = error.retryAfter ?? (isRetryStatus(status) ? RETRY_AFTER_MS : undefined);
+  return problemAnswer(code, message, {
+    headers: status === 401 ? { ...headers, 'www-authenticate': challengeFor(head) } : headers,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(stored === undefined ? {} : { stored }),
+  });
+}
+
+function isRetryStatus(status: number): boolean {
+  return status === 429 || status === 503;
+}
+
+/** RFC 6750 §3: what was wrong is told only to who tried. */
+function challengeFor(head: RequestHead): string {
+  return head.headers['authorization'] === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
+}
