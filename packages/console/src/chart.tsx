@@ -17,29 +17,33 @@ export interface SparkPoint {
 /** One line of a sparkline. */
 export interface SparkLine {
   readonly points: readonly SparkPoint[];
-  readonly tone: 'main' | 'faint' | 'second';
+  /** `main` is filled below; `plain` is not, for a picture that does not begin at 0. */
+  readonly tone: 'main' | 'plain' | 'faint' | 'second';
 }
 
 /** Older neighbours than this are not joined: a time without samples stays visible as a hole. */
 const JOIN_MS_MAX = 3_500;
 
-/** Lines over time, the newest at the right. The first main line is filled below. */
+/** Lines over time, the newest at the right. */
 export function Sparkline(props: {
   readonly label: string;
   readonly lines: readonly SparkLine[];
   readonly spanMs: number;
+  readonly min?: number;
   readonly max: number;
 }) {
-  const { label, lines, spanMs, max } = props;
+  const { label, lines, spanMs, min = 0, max } = props;
   const x = (age: number): number => WIDTH * (1 - age / spanMs);
-  const y = (value: number): number => toY(max <= 0 ? 0 : value / max);
+  const y = (value: number): number => toY(max <= min ? 0 : (value - min) / (max - min));
   return (
     <Picture label={label} class="spark">
       {lines.map(({ points, tone }) => {
         const runs = split(points);
         return (
           <>
-            {tone === 'main' && <path class="spark-area" d={runs.map((run) => area(run, x, y)).join('')} />}
+            {tone === 'main' && (
+              <path class="spark-area" d={runs.map((run) => area(run, x, y)).join('')} />
+            )}
             <path class={`spark-${tone}`} d={runs.map((run) => polyline(run, x, y)).join('')} />
           </>
         );

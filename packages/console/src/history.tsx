@@ -14,11 +14,7 @@ const PAGE_SIZE = 50;
 const SHOWN_MAX = 2_000;
 
 /** The dialog with a channel's history. */
-export function History(props: {
-  readonly desk: Desk;
-  readonly channel: string;
-  onClose(): void;
-}) {
+export function History(props: { readonly desk: Desk; readonly channel: string; onClose(): void }) {
   const { desk, channel, onClose } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const [messages, setMessages] = useState<readonly LineMessage[]>([]);

@@ -9,10 +9,10 @@ import { Changes } from './changes.ts';
 /** The channel that carries the load. */
 export const METRICS_CHANNEL = 'system/metrics';
 
-/** How far back the pictures reach. */
-export const METRICS_MS = 120_000;
+/** How far back the pictures reach: as far as the tracks of the panes. */
+export const METRICS_MS = 60_000;
 
-const SAMPLES_MAX = 240;
+const SAMPLES_MAX = 120;
 
 /** One second of the machine. */
 export interface Sample {

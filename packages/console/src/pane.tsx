@@ -142,7 +142,7 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
         {status.state === 'live' ? (sentence?.text ?? '') : (status.reason ?? restText(reader))}
       </p>
       <div class="move" role="group" aria-label={`Continue ${label} over`}>
-        <span aria-hidden="true">Continue over</span>
+        <span aria-hidden="true">Move to</span>
         {TRANSPORTS.filter((other) => other.name !== name).map((other) => (
           <button
             type="button"
@@ -150,7 +150,7 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
             disabled={position === undefined}
             onClick={() => desk.move(name, other.name)}
           >
-            {other.label}
+            {other.short}
           </button>
         ))}
       </div>

@@ -3,6 +3,7 @@ import { useId, useState } from 'preact/hooks';
 import { publish } from './api.ts';
 import type { Desk } from './desk.ts';
 import { useChanges } from './hooks.ts';
+import { METRICS_CHANNEL } from './metrics.ts';
 import type { Tone } from './verdict.ts';
 
 /** The form that publishes. Its channel follows the watched one until it is typed over. */
@@ -15,7 +16,8 @@ export function Publish({ desk }: { readonly desk: Desk }) {
   const [event, setEvent] = useState('');
   const [busy, setBusy] = useState(false);
   const [answer, setAnswer] = useState<{ readonly tone: Tone; readonly text: string }>();
-  const channel = typed ?? desk.channel;
+  // Only the server publishes its load.
+  const channel = typed ?? (desk.channel === METRICS_CHANNEL ? 'demo' : desk.channel);
 
   async function send(): Promise<void> {
     setBusy(true);
@@ -58,7 +60,9 @@ export function Publish({ desk }: { readonly desk: Desk }) {
         <select
           id={`${id}-kind`}
           value={kind}
-          onChange={({ currentTarget }) => setKind(currentTarget.value === 'text' ? 'text' : 'json')}
+          onChange={({ currentTarget }) =>
+            setKind(currentTarget.value === 'text' ? 'text' : 'json')
+          }
         >
           <option value="json">JSON</option>
           <option value="text">Text</option>

@@ -242,5 +242,7 @@ type RowBody = Row extends infer One ? (One extends unknown ? Omit<One, 'key'> :
 /** True for a message that had come while the reader was away. */
 export function isCaughtUp({ position }: LineMessage, after: Outcome | undefined): boolean {
   const newest = after?.newest;
-  return newest !== undefined && newest.epoch === position.epoch && position.offset <= newest.offset;
+  return (
+    newest !== undefined && newest.epoch === position.epoch && position.offset <= newest.offset
+  );
 }

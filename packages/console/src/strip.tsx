@@ -34,6 +34,11 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
   const peak = Math.max(1, ...delivered.map(({ value }) => value));
   const lagPeak = Math.max(10, ...series(({ server }) => server.lagMs).map(({ value }) => value));
   const { memory, server, links, rates, cores } = newest;
+  // Memory moves little against the whole: its picture is of the change, at least 1% each way.
+  const used = series((sample) => sample.memory.used);
+  const [least, most] = extremes(used);
+  const middle = (least + most) / 2;
+  const reach = Math.max(memory.total * 0.01, (most - least) * 0.65);
   const memoryPart = memory.total === 0 ? 0 : memory.used / memory.total;
   return (
     <section class="strip" aria-label="Load of the server's machine">
@@ -43,7 +48,7 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
         note={`${String(cores.length)} cores`}
       >
         <Sparkline
-          label={`Processor use over two minutes, now ${formatPercent(meanCpu(newest))}`}
+          label={`Processor use over the last minute, now ${formatPercent(meanCpu(newest))}`}
           spanMs={METRICS_MS}
           max={1}
           lines={[
@@ -61,10 +66,11 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
         note={`of ${formatBytes(memory.total)}`}
       >
         <Sparkline
-          label={`Memory in use over two minutes, now ${formatPercent(memoryPart)}`}
+          label={`Memory in use over the last minute, now ${formatPercent(memoryPart)}`}
           spanMs={METRICS_MS}
-          max={memory.total}
-          lines={[{ tone: 'main', points: series((sample) => sample.memory.used) }]}
+          min={middle - reach}
+          max={middle + reach}
+          lines={[{ tone: 'plain', points: used }]}
         />
       </Figure>
       <Figure
@@ -73,7 +79,7 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
         note={`${formatShort(rates.published)}/s published`}
       >
         <Sparkline
-          label={`Deliveries a second over two minutes, peak ${formatCount(peak)}`}
+          label={`Deliveries a second over the last minute, peak ${formatCount(peak)}`}
           spanMs={METRICS_MS}
           max={peak * 1.15}
           lines={[
@@ -83,12 +89,12 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
         />
       </Figure>
       <Figure
-        name="Server process"
+        name="Server"
         value={formatBytes(server.rss)}
         note={`${formatPercent(server.cpu)} of a core, lag ${server.lagMs.toFixed(1)} ms`}
       >
         <Sparkline
-          label={`Event loop lag over two minutes, now ${server.lagMs.toFixed(1)} ms`}
+          label={`Event loop lag over the last minute, now ${server.lagMs.toFixed(1)} ms`}
           spanMs={METRICS_MS}
           max={lagPeak * 1.15}
           lines={[{ tone: 'main', points: series((sample) => sample.server.lagMs) }]}
@@ -97,10 +103,10 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
       <Figure
         name="Connected"
         value={formatCount(links.websocket + links.sse + links.polls)}
-        note={`${formatCount(links.websocket)} WebSocket, ${formatCount(links.sse)} SSE, ${formatCount(links.polls)} polls`}
+        note={`WebSocket ${formatCount(links.websocket)}, SSE ${formatCount(links.sse)}, polls ${formatCount(links.polls)}`}
       >
         <Sparkline
-          label="Open connections and waiting polls over two minutes"
+          label="Open connections and waiting polls over the last minute"
           spanMs={METRICS_MS}
           max={Math.max(4, ...series(total).map(({ value }) => value)) * 1.15}
           lines={[{ tone: 'main', points: series(total) }]}
@@ -126,6 +132,11 @@ export function ServerStatus({ feed }: { readonly feed: MetricsFeed }) {
       {words[state]}
     </p>
   );
+}
+
+function extremes(points: readonly SparkPoint[]): readonly [number, number] {
+  const values = points.map(({ value }) => value);
+  return values.length === 0 ? [0, 0] : [Math.min(...values), Math.max(...values)];
 }
 
 function total({ links }: Sample): number {

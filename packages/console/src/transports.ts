@@ -12,6 +12,8 @@ export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'short-poll';
 export interface Transport {
   readonly name: TransportName;
   readonly label: string;
+  /** The label where there is little room. */
+  readonly short: string;
   /** How it works, in a few words. */
   readonly how: string;
   connect(options: LineOptions): Line;
@@ -19,15 +21,28 @@ export interface Transport {
 
 /** One pane each. */
 export const TRANSPORTS: readonly Transport[] = [
-  { name: 'websocket', label: 'WebSocket', how: 'one socket, both ways', connect: websocket },
-  { name: 'sse', label: 'SSE', how: 'EventSource, one stream', connect: sse },
+  {
+    name: 'websocket',
+    label: 'WebSocket',
+    short: 'WebSocket',
+    how: 'one socket, both ways',
+    connect: websocket,
+  },
+  { name: 'sse', label: 'SSE', short: 'SSE', how: 'EventSource stream', connect: sse },
   {
     name: 'long-poll',
     label: 'Long polling',
+    short: 'Long poll',
     how: `fetch, held up to ${String(WAIT_SECONDS)} s`,
     connect: longPoll,
   },
-  { name: 'short-poll', label: 'Short polling', how: 'fetch, once a second', connect: shortPoll },
+  {
+    name: 'short-poll',
+    label: 'Short polling',
+    short: 'Short poll',
+    how: 'fetch, once a second',
+    connect: shortPoll,
+  },
 ];
 
 /** The name for people. */

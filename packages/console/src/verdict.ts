@@ -19,11 +19,7 @@ export interface Sentence {
  * lies between is what was caught up.
  * @param now where the reader stands.
  */
-export function verdictSentence(
-  verdict: Verdict,
-  newest?: Position,
-  now?: Position,
-): Sentence {
+export function verdictSentence(verdict: Verdict, newest?: Position, now?: Position): Sentence {
   switch (verdict.kind) {
     case 'started':
       return { tone: 'plain', text: `Reading from now on, after ${formatPosition(verdict.at)}` };

@@ -61,12 +61,7 @@ export async function ask(
   }
 }
 
-function read(
-  channel: string,
-  after: string | undefined,
-  body: unknown,
-  headers: Headers,
-): Answer {
+function read(channel: string, after: string | undefined, body: unknown, headers: Headers): Answer {
   if (typeof body !== 'object' || body === null) {
     return { kind: 'lost', reason: 'the answer to the poll is not JSON', retryAfterMs: 0 };
   }

@@ -86,9 +86,7 @@ class Stream {
     const at = positionOf(entryOf(entryOf(told, 'positions'), channel));
     const recovered = entryOf(entryOf(told, 'recovered'), channel) === true;
     const gap = gapOf(entryOf(entryOf(told, 'gaps'), channel));
-    this.#attempt.opened(
-      toVerdict(after, at ?? parsePosition(event.lastEventId), recovered, gap),
-    );
+    this.#attempt.opened(toVerdict(after, at ?? parsePosition(event.lastEventId), recovered, gap));
   }
 
   #onMessage(event: MessageEvent<string>, name: string, bytes: boolean): void {
