@@ -45,7 +45,8 @@ const LATER = ['doctor', 'bench'];
  */
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
-    const program = await createProgram(args[0], io);
+    // `trunkline help serve` is `trunkline serve --help`.
+    const program = await createProgram(args[0] === 'help' ? args[1] : args[0], io);
     await program.parseAsync([...args], { from: 'user' });
     return 0;
   } catch (error) {
