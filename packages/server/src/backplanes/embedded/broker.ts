@@ -1,0 +1,277 @@
+/**
+ * EmbeddedBroker: the broker of a single node. Durable channels live in one store, channels that
+ * end with the process in another one, in memory; without a durable store all are of that kind.
+ *
+ * Messages are announced in the order in which they were stored, never before they were, and only
+ * here: the stores know nobody. The memory that a channel moves to is entered in the durable log
+ * first, so that a reader who comes back later is told that its stream is another one.
+ */
+import type { Draft } from '@trunkline/wire';
+import { BrokerError } from '../../broker/broker.ts';
+import type {
+  Broker,
+  BrokerSink,
+  ChangedChannel,
+  Published,
+  PublishOptions,
+  ReadRange,
+  StreamSlice,
+} from '../../broker/broker.ts';
+import type { StateStore } from '../../broker/state.ts';
+import type { Clock } from '../../clock.ts';
+import type { Log } from '../../observe/log.ts';
+import { CommitQueue } from './commit-queue.ts';
+import type { Entry } from './commit-queue.ts';
+import type { EmbeddedLimits } from './config.ts';
+import { toBrokerError } from './errors.ts';
+import { formatMark, parseMark } from './mark.ts';
+import type { MemoryStore } from './memory-store.ts';
+import { toMessage } from './message.ts';
+import { LogState } from './state.ts';
+import type { Append, Appended, LogIdentity, LogStore, Outcome } from './store.ts';
+import { Sweeper } from './sweeper.ts';
+
+/** What an operation takes beside its payload, for the bounds of the queue. */
+const OVERHEAD_SIZE = 256;
+
+/** What an embedded broker is made of. */
+export interface EmbeddedBrokerParts {
+  /** Where channels live that end with the process. */
+  readonly memory: MemoryStore;
+  /** Where durable channels and the state live; absent: in memory too. */
+  readonly durable?: LogStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: Omit<EmbeddedLimits, 'readsWaitingMax' | 'fileSizeMax'>;
+}
+
+export class EmbeddedBroker implements Broker {
+  readonly state: StateStore;
+  readonly #memory: MemoryStore;
+  /** The durable store if there is one. */
+  readonly #main: LogStore;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #mainQueue: CommitQueue;
+  readonly #memoryQueue: CommitQueue;
+  readonly #sweeper: Sweeper;
+  readonly #watched = new Set<string>();
+  /** Messages of channels on their way into memory: how many of each. */
+  readonly #moving = new Map<string, number>();
+  #status: 'new' | 'open' | 'closed' = 'new';
+  #closed: Promise<void> | undefined;
+  #sink: BrokerSink | undefined;
+  #identity: LogIdentity = { id: '', run: 0, sequence: 0 };
+  /** Up to where the sink was told everything, in the main store and in memory. */
+  #announced = 0;
+  #announcedInMemory = 0;
+
+  constructor({ memory, durable, clock, log, limits }: EmbeddedBrokerParts) {
+    this.#memory = memory;
+    this.#main = durable ?? memory;
+    this.#clock = clock;
+    this.#log = log;
+    const onDoubt = (entries: readonly Entry[]): void => this.#announceGaps(entries);
+    this.#mainQueue = new CommitQueue({ store: this.#main, clock, limits, onDoubt });
+    this.#memoryQueue =
+      durable === undefined
+        ? this.#mainQueue
+        : new CommitQueue({ store: memory, clock, limits, onDoubt });
+    const stores = durable === undefined ? [memory] : [durable, memory];
+    const intervalMs = limits.sweepIntervalMs;
+    this.#sweeper = new Sweeper({ stores, intervalMs, clock, log });
+    this.state = new LogState({
+      store: this.#main,
+      clock,
+      add: (entry) => {
+        this.#requireOpen();
+        this.#mainQueue.add(entry);
+      },
+    });
+  }
+
+  async open(sink: BrokerSink): Promise<void> {
+    if (this.#status !== 'new') throw new BrokerError('closed', 'a broker is opened once');
+    this.#sink = sink;
+    this.#identity = await this.#main.open();
+    this.#announced = this.#identity.sequence;
+    this.#status = 'open';
+    this.#sweeper.start();
+  }
+
+  publish(channel: string, draft: Draft, options: PublishOptions): Promise<Published> {
+    return new Promise((resolve, reject) => {
+      this.#requireOpen();
+      const { retention, durable, idempotency } = options;
+      const given = { kind: 'append', channel, draft, retention } as const;
+      const operation = idempotency === undefined ? given : { ...given, idempotency };
+      const moves = !durable && this.#main !== this.#memory;
+      const entry = {
+        operation,
+        size: draft.payload.length + OVERHEAD_SIZE,
+        onOutcome: (outcome: Outcome) => {
+          if (outcome.kind === 'appended') this.#announce(operation, outcome, moves);
+          const published = toPublished(outcome);
+          if (published === undefined) reject(reusedKey(operation));
+          else resolve(published);
+        },
+        onError: reject,
+      };
+      if (moves) this.#publishInMemory(channel, entry);
+      else this.#mainQueue.add(entry);
+    });
+  }
+
+  async read(channel: string, range: ReadRange): Promise<StreamSlice> {
+    this.#requireOpen();
+    const store = this.#memory.has(channel) ? this.#memory : this.#main;
+    return store.read(channel, range, this.#nowMs());
+  }
+
+  watch(channel: string): Promise<void> {
+    this.#watched.add(channel);
+    return Promise.resolve();
+  }
+
+  unwatch(channel: string): void {
+    this.#watched.delete(channel);
+  }
+
+  async mark(): Promise<string> {
+    this.#requireOpen();
+    const { id, run } = this.#identity;
+    return formatMark({ id, run, sequence: this.#announced, memory: this.#announcedInMemory });
+  }
+
+  async changedSince(
+    text: string,
+    filter: (channel: string) => boolean,
+  ): Promise<readonly ChangedChannel[] | undefined> {
+    this.#requireOpen();
+    const mark = parseMark(text);
+    if (mark === undefined || mark.id !== this.#identity.id) return undefined;
+    const changed = await this.#main.changedSince(mark, filter);
+    if (changed === undefined || this.#main === this.#memory) return changed;
+    // The memory of an earlier run is gone, so everything in this one is younger than the mark.
+    const sequence = mark.run === this.#identity.run ? mark.memory : 0;
+    const inMemory = this.#memory.changedSince({ run: 1, sequence }, filter);
+    if (inMemory === undefined) return undefined;
+    // Of a channel that moved the main store knows more: whether it had another life before.
+    const known = new Set(changed.map(({ channel }) => channel));
+    return [...changed, ...inMemory.filter(({ channel }) => !known.has(channel))];
+  }
+
+  /**
+   * Writes a copy of the durable log to the file `target` while the log is in use.
+   *
+   * @throws {BrokerError} when there is none, or it can't be written.
+   */
+  async backUp(target: string): Promise<void> {
+    this.#requireOpen();
+    if (this.#main.backUp !== undefined) return this.#main.backUp(target);
+    throw new BrokerError('unavailable', 'a log in memory has nothing to back up');
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const wasOpen = this.#status === 'open';
+    this.#status = 'closed';
+    if (!wasOpen) return;
+    await this.#sweeper.stop();
+    await this.#mainQueue.idle();
+    await this.#memoryQueue.idle();
+    this.#sink = undefined;
+    await this.#main.close();
+    this.#memory.close();
+  }
+
+  /** A channel's first message in memory waits until the durable log knows that it moved. */
+  #publishInMemory(channel: string, entry: Entry): void {
+    const moving = this.#moving.get(channel) ?? 0;
+    if (moving === 0 && this.#memory.has(channel)) return this.#memoryQueue.add(entry);
+    this.#mainQueue.add({
+      operation: { kind: 'leave', channel },
+      size: entry.size,
+      onOutcome: (outcome) => {
+        if (outcome.kind === 'left') this.#announced = outcome.sequence;
+        this.#onMoved(channel);
+        try {
+          this.#memoryQueue.add(entry);
+        } catch (error) {
+          entry.onError(toBrokerError(error));
+        }
+      },
+      onError: (error) => {
+        this.#onMoved(channel);
+        // Whatever became of the move: the message itself was not stored.
+        entry.onError(new BrokerError(error.kind, error.message, { cause: error }));
+      },
+    });
+    this.#moving.set(channel, moving + 1);
+  }
+
+  #onMoved(channel: string): void {
+    const left = (this.#moving.get(channel) ?? 1) - 1;
+    if (left === 0) this.#moving.delete(channel);
+    else this.#moving.set(channel, left);
+  }
+
+  /** Tells the sink of a message that is in the log now. */
+  #announce({ channel, draft }: Append, appended: Appended, inMemory: boolean): void {
+    const { epoch, offset, time, sequence } = appended;
+    if (inMemory) this.#announcedInMemory = sequence;
+    else this.#announced = sequence;
+    if (!inMemory && this.#main !== this.#memory && this.#memory.has(channel)) {
+      // The channel is durable from here on; what it had in memory is another life.
+      this.#memory.commit([{ kind: 'leave', channel }], this.#nowMs());
+    }
+    if (!this.#watched.has(channel)) return;
+    this.#tell((sink) => sink.onMessage(channel, epoch, toMessage(draft, offset, time)));
+  }
+
+  /** Nobody knows whether these were stored: whoever watches has to look. */
+  #announceGaps(entries: readonly Entry[]): void {
+    const channels = new Set<string>();
+    for (const { operation } of entries) {
+      if (operation.kind === 'append') channels.add(operation.channel);
+    }
+    for (const channel of channels) {
+      if (this.#watched.has(channel)) this.#tell((sink) => sink.onGap(channel));
+    }
+  }
+
+  /** A sink that throws has a bug, which must not keep others from their messages. */
+  #tell(call: (sink: BrokerSink) => void): void {
+    try {
+      if (this.#sink !== undefined) call(this.#sink);
+    } catch (error) {
+      this.#log.error({ error }, 'the sink of the broker threw');
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#status === 'open') return;
+    const what = this.#status === 'new' ? 'not open yet' : 'closed';
+    throw new BrokerError('closed', `the broker is ${what}`);
+  }
+
+  #nowMs(): number {
+    return Math.floor(this.#clock.unixMs());
+  }
+}
+
+function toPublished(outcome: Outcome): Published | undefined {
+  if (outcome.kind !== 'appended' && outcome.kind !== 'duplicate') return undefined;
+  const position = { epoch: outcome.epoch, offset: outcome.offset };
+  return { position, duplicate: outcome.kind === 'duplicate' };
+}
+
+function reusedKey({ channel, idempotency }: Append): BrokerError {
+  const key = JSON.stringify(idempotency?.key);
+  const message = `the key ${key} was used for another message in channel ${channel}`;
+  return new BrokerError('conflict', message);
+}

@@ -1,0 +1,181 @@
+/**
+ * MemoryStore: a log in the memory of the process. It answers at once, and what it holds ends with
+ * the process; its epochs are new at each start, so nobody takes a new message for an old one.
+ */
+import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { StateRecord } from '../../broker/state.ts';
+import type { Random } from '../../random.ts';
+import type { StoreLimits } from './config.ts';
+import { draftFingerprint, sameBytes, scopedKey } from './fingerprint.ts';
+import { MemoryState } from './memory-state.ts';
+import { MemoryStream } from './memory-stream.ts';
+import { NO_STREAM, STATE_PAGE_SIZE_MAX } from './store.ts';
+import type { Append, LogIdentity, LogPlace, LogStore, Operation, Outcome } from './store.ts';
+
+/** Channels looked at in one step of a sweep. */
+const SWEEP_STEP = 1000;
+
+/** Where the message of an idempotency key went. */
+interface UsedKey {
+  readonly time: number;
+  readonly epoch: string;
+  readonly offset: number;
+  readonly fingerprint: Uint8Array;
+}
+
+/** A channel of the store. `keys` are in the order of their use; most channels have none. */
+interface MemoryChannel {
+  readonly stream: MemoryStream;
+  keys?: Map<string, UsedKey>;
+}
+
+/** What a memory store has to be given. */
+export interface MemoryStoreOptions {
+  readonly random: Random;
+  readonly limits: Omit<StoreLimits, 'fileSizeMax'>;
+}
+
+export class MemoryStore implements LogStore {
+  readonly joins = false;
+  readonly #random: Random;
+  readonly #limits: MemoryStoreOptions['limits'];
+  readonly #id: string;
+  readonly #channels = new Map<string, MemoryChannel>();
+  readonly #state = new MemoryState();
+  #sequence = 0;
+  /** The highest sequence of a channel that was forgotten. */
+  #forgotten = 0;
+  #sweeping: MapIterator<[string, MemoryChannel]> | undefined;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#random = options.random;
+    this.#limits = options.limits;
+    this.#id = options.random.word(16);
+  }
+
+  open(): LogIdentity {
+    return { id: this.#id, run: 1, sequence: this.#sequence };
+  }
+
+  /** True when the channel has a stream here. */
+  has(channel: string): boolean {
+    return this.#channels.has(channel);
+  }
+
+  commit(operations: readonly Operation[], nowMs: number): Outcome[] {
+    return operations.map((operation) => this.#apply(operation, nowMs));
+  }
+
+  read(channel: string, range: ReadRange, nowMs: number): StreamSlice {
+    return this.#channels.get(channel)?.stream.read(range, nowMs) ?? NO_STREAM;
+  }
+
+  changedSince(
+    { sequence }: LogPlace,
+    filter: (channel: string) => boolean,
+  ): ChangedChannel[] | undefined {
+    if (sequence > this.#sequence || sequence < this.#forgotten) return undefined;
+    const changed: ChangedChannel[] = [];
+    for (const [channel, { stream }] of this.#channels) {
+      if (stream.last <= sequence || !filter(channel)) continue;
+      const born = stream.born > sequence;
+      const position = born
+        ? { epoch: NO_STREAM.epoch, offset: 0 }
+        : { epoch: stream.epoch, offset: stream.offsetAt(sequence) };
+      changed.push({ channel, position });
+    }
+    return changed;
+  }
+
+  get(key: string, nowMs: number): StateRecord | undefined {
+    return this.#state.get(key, nowMs);
+  }
+
+  list(prefix: string, after: string | undefined, countMax: number, nowMs: number): StateRecord[] {
+    return this.#state.list(prefix, after, countMax, STATE_PAGE_SIZE_MAX, nowMs);
+  }
+
+  sweep(nowMs: number): boolean {
+    this.#sweeping ??= this.#channels.entries();
+    for (let step = 0; step < SWEEP_STEP; step += 1) {
+      const next = this.#sweeping.next();
+      if (next.done === true) {
+        this.#sweeping = undefined;
+        this.#state.expire(nowMs);
+        return false;
+      }
+      this.#expire(...next.value, nowMs);
+    }
+    return true;
+  }
+
+  close(): void {
+    this.#channels.clear();
+  }
+
+  #apply(operation: Operation, nowMs: number): Outcome {
+    switch (operation.kind) {
+      case 'append':
+        return this.#append(operation, nowMs);
+      case 'leave':
+        this.#channels.delete(operation.channel);
+        return { kind: 'left', sequence: this.#sequence };
+      case 'put': {
+        const done = this.#state.put(operation, this.#sequence + 1, nowMs);
+        if (done) this.#sequence += 1;
+        return { kind: 'put', version: done ? this.#sequence : undefined };
+      }
+      case 'delete':
+        return { kind: 'delete', deleted: this.#state.delete(operation, nowMs) };
+    }
+  }
+
+  #append({ channel: name, draft, retention, idempotency }: Append, nowMs: number): Outcome {
+    let channel = this.#channels.get(name);
+    let key: { readonly text: string; readonly fingerprint: Uint8Array } | undefined;
+    if (idempotency !== undefined) {
+      key = { text: scopedKey(idempotency), fingerprint: draftFingerprint(draft) };
+      const used = channel?.keys?.get(key.text);
+      if (used !== undefined && nowMs - used.time < this.#limits.keyWindowMs) {
+        const same = sameBytes(used.fingerprint, key.fingerprint);
+        return same
+          ? { kind: 'duplicate', epoch: used.epoch, offset: used.offset }
+          : { kind: 'conflict' };
+      }
+    }
+    this.#sequence += 1;
+    if (channel === undefined) {
+      channel = { stream: new MemoryStream(this.#random.word(8), this.#sequence) };
+      this.#channels.set(name, channel);
+    }
+    const { stream } = channel;
+    const { offset, time } = stream.append(draft, retention, this.#sequence, nowMs);
+    const { epoch } = stream;
+    if (key !== undefined) {
+      const keys = (channel.keys ??= new Map());
+      keys.delete(key.text); // An expired one must not keep its old place in the order.
+      keys.set(key.text, { time: nowMs, epoch, offset, fingerprint: key.fingerprint });
+      if (keys.size > this.#limits.keysPerChannelMax) deleteFirst(keys);
+    }
+    return { kind: 'appended', epoch, offset, time, sequence: this.#sequence };
+  }
+
+  #expire(name: string, channel: MemoryChannel, nowMs: number): void {
+    const { stream, keys } = channel;
+    for (const [key, used] of keys ?? []) {
+      if (nowMs - used.time < this.#limits.keyWindowMs) break;
+      keys?.delete(key);
+    }
+    const empty = stream.expire(nowMs);
+    if (!empty || nowMs - stream.newestTime < this.#limits.metadataMs) return;
+    this.#forgotten = Math.max(this.#forgotten, stream.last);
+    this.#channels.delete(name);
+  }
+}
+
+function deleteFirst(map: Map<string, unknown>): void {
+  for (const key of map.keys()) {
+    map.delete(key);
+    return;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * MemoryStream: one life of one channel's stream in memory. Retention by count and size is applied
+ * when something is appended, by age when something is read.
+ */
+import type { Draft, Message } from '@trunkline/wire';
+import type { ReadRange, Retention, StreamSlice } from '../../broker/broker.ts';
+import { toMessage } from './message.ts';
+import { lowerBound } from './order.ts';
+
+/** Removed messages that may lie before the first retained one until the arrays are cut. */
+const SLACK = 64;
+
+export class MemoryStream {
+  readonly epoch: string;
+  /** Sequence of the first message of this life. */
+  readonly born: number;
+  #messages: Message[] = [];
+  #sequences: number[] = [];
+  /** Index of the oldest retained message. */
+  #head = 0;
+  #size = 0;
+  #top = 0;
+  #last = 0;
+  #trimmed = 0;
+  #newestTime = 0;
+  #retention: Retention = { countMax: 0, sizeMax: 0, ageMsMax: 0 };
+
+  constructor(epoch: string, born: number) {
+    this.epoch = epoch;
+    this.born = born;
+  }
+
+  /** Sequence of the newest message. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Time of the newest message. */
+  get newestTime(): number {
+    return this.#newestTime;
+  }
+
+  append(draft: Draft, retention: Retention, sequence: number, nowMs: number): Message {
+    const kept = { ...draft, payload: ownBytes(draft.payload) };
+    const message = toMessage(kept, this.#top + 1, Math.max(nowMs, this.#newestTime));
+    this.#messages.push(message);
+    this.#sequences.push(sequence);
+    this.#size += message.payload.length;
+    this.#top = message.offset;
+    this.#last = sequence;
+    this.#newestTime = message.time;
+    this.#retention = retention;
+    this.#trim();
+    return message;
+  }
+
+  read(range: ReadRange, nowMs: number): StreamSlice {
+    const first = this.#firstVisible(nowMs);
+    const oldest = this.#top + 1 - (this.#messages.length - first);
+    const slice = { epoch: this.epoch, oldest, top: this.#top };
+    if (range.countMax <= 0) return { ...slice, messages: [] };
+    const indexOf = (offset: number): number => first + (offset - oldest);
+    if (range.before === undefined) {
+      const from = Math.max(first, indexOf(range.after + 1));
+      return { ...slice, messages: this.#run(from, this.#messages.length, range) };
+    }
+    const end = Math.min(this.#messages.length, indexOf(range.before));
+    return { ...slice, messages: this.#runBack(first, end, range) };
+  }
+
+  /** The newest offset at the time when `sequence` was the newest of all; exact or too low. */
+  offsetAt(sequence: number): number {
+    if (this.#trimmed > sequence) return 0;
+    const after = lowerBound(this.#head, this.#sequences.length, (index) => {
+      return (this.#sequences[index] ?? 0) > sequence;
+    });
+    return this.#top - (this.#sequences.length - after);
+  }
+
+  /** Lets go of what is over its age. @returns true when no message is left. */
+  expire(nowMs: number): boolean {
+    this.#advance(this.#firstVisible(nowMs));
+    this.#cut(0);
+    return this.#messages.length === 0;
+  }
+
+  #run(from: number, end: number, range: ReadRange): Message[] {
+    let size = 0;
+    let to = from;
+    while (to < end && to - from < range.countMax) {
+      size += this.#messages[to]?.payload.length ?? 0;
+      if (size > range.sizeMax && to > from) break;
+      to += 1;
+    }
+    return this.#messages.slice(from, to);
+  }
+
+  #runBack(first: number, end: number, range: ReadRange): Message[] {
+    let size = 0;
+    let from = end;
+    while (from > first && end - from < range.countMax) {
+      size += this.#messages[from - 1]?.payload.length ?? 0;
+      if (size > range.sizeMax && from < end) break;
+      from -= 1;
+    }
+    return this.#messages.slice(from, Math.max(from, end));
+  }
+
+  /** Index of the oldest message that is within count and age. Times never fall. */
+  #firstVisible(nowMs: number): number {
+    const goneUpTo = nowMs - this.#retention.ageMsMax;
+    return lowerBound(this.#head, this.#messages.length, (index) => {
+      return (this.#messages[index]?.time ?? 0) > goneUpTo;
+    });
+  }
+
+  #trim(): void {
+    const { countMax, sizeMax } = this.#retention;
+    let head = Math.max(this.#head, this.#messages.length - countMax);
+    let size = this.#size;
+    for (let index = this.#head; index < head; index += 1) {
+      size -= this.#messages[index]?.payload.length ?? 0;
+    }
+    // The newest message stays even if it alone is larger.
+    while (size > sizeMax && head < this.#messages.length - 1) {
+      size -= this.#messages[head]?.payload.length ?? 0;
+      head += 1;
+    }
+    this.#advance(head);
+    this.#cut(SLACK);
+  }
+
+  #advance(head: number): void {
+    if (head === this.#head) return;
+    for (let index = this.#head; index < head; index += 1) {
+      this.#size -= this.#messages[index]?.payload.length ?? 0;
+    }
+    this.#trimmed = this.#sequences[head - 1] ?? this.#trimmed;
+    this.#head = head;
+  }
+
+  /** Frees removed messages once they are more than `slack` and than those retained. */
+  #cut(slack: number): void {
+    if (this.#head <= slack || this.#head * 2 < this.#messages.length) return;
+    this.#messages = this.#messages.slice(this.#head);
+    this.#sequences = this.#sequences.slice(this.#head);
+    this.#head = 0;
+  }
+}
+
+/** A payload cut out of a larger buffer would keep all of that buffer alive: copied. */
+function ownBytes(payload: Uint8Array): Uint8Array {
+  return payload.length === payload.buffer.byteLength ? payload : Uint8Array.from(payload);
+}

@@ -1,0 +1,208 @@
+/**
+ * Packing: batches on their way between threads. One flat array of plain values and one buffer of
+ * all payloads cost a sixth of what the same as nested objects does.
+ */
+import type { Message } from '@trunkline/wire';
+import type { StreamSlice } from '../../broker/broker.ts';
+import type { Operation, Outcome } from './store.ts';
+
+type Field = string | number | boolean | undefined;
+
+/** Things packed one after the other; `bytes` is to be transferred, not copied. */
+export interface Packed {
+  readonly count: number;
+  readonly fields: readonly Field[];
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Packs operations. */
+export function packOperations(operations: readonly Operation[]): Packed {
+  const fields: Field[] = [];
+  const parts: Uint8Array[] = [];
+  for (const operation of operations) {
+    fields.push(operation.kind);
+    switch (operation.kind) {
+      case 'append': {
+        const { channel, draft, retention, idempotency } = operation;
+        const { payload, contentType, event, from } = draft;
+        parts.push(payload);
+        fields.push(channel, payload.length, contentType, event, from?.user, from?.session);
+        fields.push(retention.countMax, retention.sizeMax, retention.ageMsMax);
+        fields.push(idempotency?.scope, idempotency?.key);
+        break;
+      }
+      case 'leave':
+        fields.push(operation.channel);
+        break;
+      case 'put':
+        parts.push(operation.value);
+        fields.push(operation.key, operation.value.length, operation.ifVersion);
+        fields.push(operation.expiresAt);
+        break;
+      case 'delete':
+        fields.push(operation.key, operation.ifVersion);
+        break;
+    }
+  }
+  return { count: operations.length, fields, bytes: join(parts) };
+}
+
+/** Unpacks operations. */
+export function unpackOperations(packed: Packed): Operation[] {
+  const from = new Unpacking(packed);
+  return Array.from({ length: packed.count }, () => unpackOperation(from));
+}
+
+function unpackOperation(from: Unpacking): Operation {
+  const kind = from.text();
+  if (kind === 'append') {
+    const channel = from.text();
+    const draft = unpackDraft(from);
+    const retention = { countMax: from.number(), sizeMax: from.number(), ageMsMax: from.number() };
+    const scope = from.textIfAny();
+    const key = from.textIfAny();
+    const append = { kind, channel, draft, retention } as const;
+    if (scope === undefined || key === undefined) return append;
+    return { ...append, idempotency: { scope, key } };
+  }
+  if (kind === 'leave') return { kind, channel: from.text() };
+  const key = from.text();
+  if (kind === 'put') {
+    const value = from.bytes(from.number());
+    const ifVersion = from.numberIfAny();
+    const expiresAt = from.numberIfAny();
+    const conditions = { ...(ifVersion !== undefined && { ifVersion }) };
+    return { kind, key, value, ...conditions, ...(expiresAt !== undefined && { expiresAt }) };
+  }
+  const ifVersion = from.numberIfAny();
+  return { kind: 'delete', key, ...(ifVersion !== undefined && { ifVersion }) };
+}
+
+/** Packs outcomes. */
+export function packOutcomes(outcomes: readonly Outcome[]): Packed {
+  const fields: Field[] = [];
+  for (const outcome of outcomes) {
+    fields.push(outcome.kind);
+    if (outcome.kind === 'appended') {
+      fields.push(outcome.epoch, outcome.offset, outcome.time, outcome.sequence);
+    } else if (outcome.kind === 'duplicate') fields.push(outcome.epoch, outcome.offset);
+    else if (outcome.kind === 'left') fields.push(outcome.sequence);
+    else if (outcome.kind === 'put') fields.push(outcome.version);
+    else if (outcome.kind === 'delete') fields.push(outcome.deleted);
+  }
+  return { count: outcomes.length, fields, bytes: new Uint8Array() };
+}
+
+/** Unpacks outcomes. */
+export function unpackOutcomes(packed: Packed): Outcome[] {
+  const from = new Unpacking(packed);
+  return Array.from({ length: packed.count }, () => unpackOutcome(from));
+}
+
+function unpackOutcome(from: Unpacking): Outcome {
+  const kind = from.text() as Outcome['kind'];
+  switch (kind) {
+    case 'appended': {
+      const place = { epoch: from.text(), offset: from.number() };
+      return { kind, ...place, time: from.number(), sequence: from.number() };
+    }
+    case 'duplicate':
+      return { kind, epoch: from.text(), offset: from.number() };
+    case 'conflict':
+      return { kind };
+    case 'left':
+      return { kind, sequence: from.number() };
+    case 'put':
+      return { kind, version: from.numberIfAny() };
+    case 'delete':
+      return { kind, deleted: from.flag() };
+  }
+}
+
+/** Packs a slice. */
+export function packSlice({ epoch, oldest, top, messages }: StreamSlice): Packed {
+  const fields: Field[] = [epoch, oldest, top];
+  for (const { payload, contentType, event, from, offset, time } of messages) {
+    fields.push(offset, time, payload.length, contentType, event, from?.user, from?.session);
+  }
+  const bytes = join(messages.map((message) => message.payload));
+  return { count: messages.length, fields, bytes };
+}
+
+/** Unpacks a slice, whose payloads share one buffer. */
+export function unpackSlice(packed: Packed): StreamSlice {
+  const from = new Unpacking(packed);
+  const stream = { epoch: from.text(), oldest: from.number(), top: from.number() };
+  const messages = Array.from({ length: packed.count }, (): Message => {
+    const place = { offset: from.number(), time: from.number() };
+    return { ...unpackDraft(from), ...place };
+  });
+  return { ...stream, messages };
+}
+
+function unpackDraft(from: Unpacking): Omit<Message, 'offset' | 'time'> {
+  const payload = from.bytes(from.number());
+  const contentType = from.textIfAny();
+  const event = from.textIfAny();
+  const user = from.textIfAny();
+  const session = from.textIfAny();
+  return {
+    payload,
+    ...(contentType !== undefined && { contentType }),
+    ...(event !== undefined && { event }),
+    ...(session !== undefined && { from: user === undefined ? { session } : { user, session } }),
+  };
+}
+
+/** Takes fields and bytes in the order in which they were packed. */
+class Unpacking {
+  readonly #packed: Packed;
+  #field = 0;
+  #byte = 0;
+
+  constructor(packed: Packed) {
+    this.#packed = packed;
+  }
+
+  text(): string {
+    return String(this.#next());
+  }
+
+  textIfAny(): string | undefined {
+    const field = this.#next();
+    return field === undefined ? undefined : String(field);
+  }
+
+  number(): number {
+    return Number(this.#next());
+  }
+
+  numberIfAny(): number | undefined {
+    const field = this.#next();
+    return field === undefined ? undefined : Number(field);
+  }
+
+  flag(): boolean {
+    return this.#next() === true;
+  }
+
+  bytes(size: number): Uint8Array {
+    this.#byte += size;
+    return this.#packed.bytes.subarray(this.#byte - size, this.#byte);
+  }
+
+  #next(): Field {
+    this.#field += 1;
+    return this.#packed.fields[this.#field - 1];
+  }
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
