@@ -3,13 +3,13 @@
  * between two polls: the positions in the answer are all a client needs to go on.
  */
 import { hash } from 'node:crypto';
-import { formatPosition, parseAfterEach } from '@trunkline/wire';
+import { formatPosition } from '@trunkline/wire';
 import type { HttpAnswer, HttpRequest } from '../http/request.ts';
-import type { ChannelRead, Caller, ReadRequest, ReadResult, Start } from '../hub/hub-types.ts';
+import type { ChannelRead, Caller, ReadRequest, ReadResult } from '../hub/hub-types.ts';
 import { encodeMessages, jsonAnswer } from './answers.ts';
 import type { ApiCall, ApiContext } from './call.ts';
 import { READ_LIMIT } from './config.ts';
-import type { Query } from './query.ts';
+import { startsOf } from './starts.ts';
 
 /** Answers what is new in the channels asked for. */
 export async function poll(context: ApiContext, call: ApiCall): Promise<HttpAnswer> {
@@ -52,27 +52,6 @@ async function longPoll(
   } finally {
     if (counted) waitingPolls.leave(request.remoteAddress);
   }
-}
-
-/** The places that each channel is to be read from. `Last-Event-ID` wins over `after` and `last`. */
-function startsOf(query: Query, request: HttpRequest): Map<string, Start> {
-  const channels = query.channels();
-  const after = query.text('after');
-  const last = query.whole('last', { min: 0, max: Number.MAX_SAFE_INTEGER });
-  const partial = query.flag('partial');
-  // Empty means that there was none yet, as in the HTML standard's event streams.
-  const place = request.headers['last-event-id'] || after;
-  const places = place === undefined ? undefined : parseAfterEach(place, channels);
-  const starts = new Map<string, Start>();
-  for (const channel of channels) {
-    const known = places?.get(channel);
-    starts.set(channel, {
-      ...(known === undefined ? {} : { after: known }),
-      ...(known !== undefined || last === undefined ? {} : { last }),
-      ...(partial ? { partial } : {}),
-    });
-  }
-  return starts;
 }
 
 function untilTokenEnds({ clock }: ApiContext, { identity }: Caller, waitMs: number): number {

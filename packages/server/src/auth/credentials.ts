@@ -1,6 +1,6 @@
 /**
- * Credentials: where in a request a token may stand (PROTOCOL §3). An explicit place wins over the
- * cookie, which browsers send by themselves.
+ * Credentials: where in a request a token may stand. An explicit place wins over the cookie, which
+ * browsers send by themselves.
  */
 import { CodedError } from '@trunkline/wire';
 import type { RequestHead } from '../http/request.ts';

@@ -1,9 +1,10 @@
 /** Identity: who a client is and what it may do, however it proved it. */
 import { matchesPattern } from '@trunkline/wire';
 
-/** What can be granted on a channel (PROTOCOL §7). */
+/** What can be granted on a channel. */
 export type Action = 'subscribe' | 'publish' | 'history' | 'presence';
 
+/** All that can be granted; tickets count on the order. */
 export const ACTIONS: readonly Action[] = ['subscribe', 'publish', 'history', 'presence'];
 
 /** What a token grants: actions by channel pattern. */

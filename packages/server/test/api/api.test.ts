@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf, requestOf, textOf } from './requests.ts';
-import { API_KEY, expectProblem, FOREIGN, OWN, setUp } from './set-up.ts';
+import { API_KEY, FOREIGN, OWN, setUp } from './set-up.ts';
 
 const POLL = '/v1/poll?channel=a';
 const PUBLISH = { method: 'POST', url: '/v1/publish', body: '{"channel":"a","data":1}' };

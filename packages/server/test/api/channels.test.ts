@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf } from './requests.ts';
-import { expectProblem, setUp } from './set-up.ts';
+import { setUp } from './set-up.ts';
 
 describe('GET /v1/channels', () => {
   test('lists active channels that match, for applications', async () => {

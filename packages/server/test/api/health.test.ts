@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf } from './requests.ts';
-import { expectProblem, setUp } from './set-up.ts';
+import { setUp } from './set-up.ts';
 
 describe('health', () => {
   test('is asked without a token', async () => {

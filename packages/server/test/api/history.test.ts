@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf, textOf } from './requests.ts';
-import { expectProblem, setUp } from './set-up.ts';
+import { setUp } from './set-up.ts';
 
 async function world(count: number) {
   const made = setUp();

@@ -1,7 +1,8 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf, requestOf, textOf } from './requests.ts';
-import { API_KEY, expectProblem, setUp } from './set-up.ts';
+import { API_KEY, setUp } from './set-up.ts';
 import type { SetUp } from './set-up.ts';
 
 const AUTHORIZATION = { authorization: `Bearer ${API_KEY}` };

@@ -1,8 +1,9 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import type { RequestSketch } from './requests.ts';
 import { jsonOf, textOf } from './requests.ts';
-import { expectProblem, setUp } from './set-up.ts';
+import { setUp } from './set-up.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 

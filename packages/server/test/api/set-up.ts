@@ -11,9 +11,8 @@ import type { HttpAnswer } from '@trunkline/server/internal/http/request.ts';
 import type { Log, LogFields } from '@trunkline/server/internal/observe/log.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import { ManualClock, seededRandom } from '@trunkline/testkit';
-import { expect } from 'vitest';
 import { FakeHub } from './fake-hub.ts';
-import { jsonOf, requestOf } from './requests.ts';
+import { requestOf } from './requests.ts';
 import type { RequestSketch } from './requests.ts';
 
 export const API_KEY = 'key-of-an-application';
@@ -89,19 +88,4 @@ export function setUp({ auth, parts, limits }: SetUpOptions = {}): SetUp {
       return token;
     },
   };
-}
-
-/** The answer is a problem of this code whose detail says so. */
-export function expectProblem(
-  answer: HttpAnswer,
-  status: number,
-  code: string,
-  detail: string | RegExp = '',
-): void {
-  expect(jsonOf(answer)).toMatchObject({ status, code, detail: expect.stringMatching(detail) });
-  expect(answer.status).toBe(status);
-  expect(answer.headers).toMatchObject({
-    'content-type': 'application/problem+json',
-    'cache-control': 'no-store',
-  });
 }

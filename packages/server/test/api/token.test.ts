@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { expectProblem } from './expectations.ts';
 import { jsonOf } from './requests.ts';
 import type { RequestSketch } from './requests.ts';
-import { expectProblem, setUp } from './set-up.ts';
+import { setUp } from './set-up.ts';
 
 const tokenFor = (body: unknown): RequestSketch => ({
   method: 'POST',
