@@ -25,7 +25,7 @@ import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
 import { createHttpListener } from './http/listener.ts';
 import type { HttpListener } from './http/listener.ts';
 import { createOriginRules } from './http/origin.ts';
-import type { HttpAnswer, RequestHead } from './http/request.ts';
+import type { HttpAnswer } from './http/request.ts';
 import { Hub } from './hub/hub.ts';
 import { Turn } from './link/turn.ts';
 import { createPinoLog } from './observe/pino-log.ts';
@@ -99,12 +99,8 @@ export class TrunklineServer {
       allowed: config.auth.origins,
       development: this.#access.development,
     });
-    const authenticator = new Authenticator(auth, {
-      clock: this.#clock,
-      isOriginAllowed: (head: RequestHead) =>
-        head.headers['origin'] !== undefined && !origins.isForeign(head),
-    });
-    const guard = this.#access.development ? { guard: new DevelopmentGuard() } : {};
+    const authenticator = new Authenticator(auth, { clock: this.#clock, origins });
+    const guard = this.#access.development ? { guard: new DevelopmentGuard(origins) } : {};
     const gate: GateParts = { authenticator, origins, ...guard, refusal: () => this.#refusal() };
 
     this.#native = new NativeProtocol({
