@@ -1,5 +1,5 @@
 /**
- * Channel names and patterns (PROTOCOL §1). The same name is the MQTT topic, so a channel has one
+ * Channel names and patterns ([CH-1] to [CH-3]). The same name is the MQTT topic, so a channel has one
  * name in every protocol, and patterns are MQTT's: `+` one segment, `#` the rest and the parent.
  */
 

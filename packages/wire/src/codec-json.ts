@@ -1,6 +1,6 @@
 /**
  * `trunkline.v1.json`: text frames, each one or more JSON objects divided by line feeds
- * (PROTOCOL §5).
+ * ([WS-1]).
  */
 import { decodeCommand } from './commands.ts';
 import type { Decoded } from './commands.ts';

@@ -17,7 +17,7 @@ export interface Code {
   readonly temporary: boolean;
 }
 
-/** Every code, by name (PROTOCOL §8). */
+/** Every code, by name (spec/codes.md). */
 export const CODES = {
   bad_request: { http: 400, close: 4400, reason: 'bad request', temporary: false },
   unauthenticated: { http: 401, close: 4401, reason: 'a valid token is needed', temporary: false },
@@ -47,7 +47,7 @@ export function isCodeName(text: unknown): text is CodeName {
   return typeof text === 'string' && Object.hasOwn(CODES, text);
 }
 
-/** What a WebSocket close code asks of a client (PROTOCOL §8). */
+/** What a WebSocket close code asks of a client ([CODE-2] to [CODE-4]). */
 export type AfterClose =
   /** The same input would be refused again. */
   | 'stay'
@@ -75,7 +75,7 @@ export class CodedError extends Error {
   readonly code: CodeName;
   /** Milliseconds after which the same input may work; set with temporary codes only. */
   readonly retryAfter?: number;
-  /** For a refused publish: whether it may have been stored (promise 5). */
+  /** For a refused publish: whether it may have been stored ([PUB-4]). */
   readonly stored?: false | 'unknown';
 
   constructor(code: CodeName, message: string, details: ErrorDetails = {}) {

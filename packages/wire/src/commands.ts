@@ -1,5 +1,5 @@
 /**
- * Commands: what a client sends over a session, and how untrusted JSON becomes one (PROTOCOL §5).
+ * Commands: what a client sends over a session, and how untrusted JSON becomes one ([CMD-1]).
  */
 import type { CodedError } from './codes.ts';
 import {

@@ -2,7 +2,7 @@
  * Messages: what is published in a channel, and how its payload appears on text transports.
  *
  * The payload's bytes are kept and handed on as published. Absent content type means JSON, which
- * is embedded byte for byte, so that large numbers survive (PROTOCOL §1).
+ * is embedded byte for byte, so that large numbers survive ([MSG-3]).
  */
 import { decodeBase64, encodeBase64 } from './base64.ts';
 

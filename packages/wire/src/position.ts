@@ -1,5 +1,5 @@
 /**
- * Positions: places in a channel's stream, and the words a client may say for one (PROTOCOL §1, §3).
+ * Positions: places in a channel's stream, and the words a client may say for one ([CH-4], [REC-1]).
  *
  * A position is never guessed: what can't be decoded stays `unknown` and is answered with a gap,
  * because treating it as "caught up" would lose messages silently.
@@ -81,7 +81,7 @@ export function parseAfterEach(text: string, channels: readonly string[]): Map<s
   return after;
 }
 
-/** Why a stream can't prove that nothing was missed (PROTOCOL §1). */
+/** Why a stream can't prove that nothing was missed ([REC-3]). */
 export type GapReason =
   /** Well-formed, but not this stream's life. */
   | 'epoch'

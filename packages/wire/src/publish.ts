@@ -1,6 +1,6 @@
 /**
  * Publish: what a publisher gives, in a command or in the body of `POST /v1/publish`, out of
- * untrusted JSON (PROTOCOL §1, §3).
+ * untrusted JSON ([PUB-1], [HTTP-10]).
  */
 import { decodeBase64 } from './base64.ts';
 import { CodedError } from './codes.ts';
@@ -34,7 +34,7 @@ export const PUBLISH_BATCH_MAX = 1000;
 /** RFC 9110 §8.3.1: two tokens, then parameters, which are handed on as they are. */
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[\t -~]*)?$/;
 
-/** Event names the event stream uses itself (PROTOCOL §4). */
+/** Event names the event stream uses itself ([MSG-4]). */
 const RESERVED_EVENTS = new Set(['open', 'gap', 'close', 'join', 'leave', 'error', 'message']);
 
 /** Why `event` can't be a message's event, or `undefined` when it can. */

@@ -1,5 +1,5 @@
 /**
- * Replies and pushes: what the server sends over a session (PROTOCOL §5). A client ignores types
+ * Replies and pushes: what the server sends over a session ([MSG-5]). A client ignores types
  * and fields that it does not know.
  */
 import type { CodeName } from './codes.ts';
