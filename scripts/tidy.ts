@@ -2,6 +2,7 @@
 import { globSync } from 'node:fs';
 import { readSources, readText, report, ROOT } from './source.ts';
 import { callFaults } from './tidy/calls.ts';
+import { clauseFaults } from './tidy/clauses.ts';
 import { dependencyFaults } from './tidy/dependencies.ts';
 import { sizeFaults } from './tidy/size.ts';
 import { testFaults } from './tidy/tests.ts';
@@ -26,13 +27,15 @@ const SHOWN = 'scripts/test/tidy.test.ts';
 /** Every fault in the tree at `root`, one line each: where, what, and what to do. */
 export function checkTidy(root: string): string[] {
   const files = readSources(root, ...CODE);
+  const paths = textPaths(root);
   const exporting = files.filter(({ path }) => /^packages\/[^/]+\/src\/|^scripts\//.test(path));
   return [
     ...files.flatMap((file) => [...callFaults(file), ...sizeFaults(file), ...leftovers(file)]),
     ...exporting.flatMap(undocumented),
     ...testFaults(root, files),
     ...dependencyFaults(root),
-    ...textPaths(root).flatMap((path) => foreignWords(path, readText(root, path) ?? '')),
+    ...clauseFaults(root, paths),
+    ...paths.flatMap((path) => foreignWords(path, readText(root, path) ?? '')),
   ];
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseSource, readSources, ROOT } from '../source.ts';
 import { checkTidy } from '../tidy.ts';
 import { callFaults } from '../tidy/calls.ts';
+import { clauseFaults } from '../tidy/clauses.ts';
 import { dependencyFaults, REASONS } from '../tidy/dependencies.ts';
 import {
   COMPONENT_LINES_MAX,
@@ -224,5 +225,24 @@ describe('dependencies', () => {
     expect(faults('- `jose`: a.\n- `vitest`: b.\n- `ws`: c.\n')).toEqual([
       expect.stringContaining('ws is no dependency'),
     ]);
+  });
+});
+
+describe('clauses', () => {
+  const faults = (page: string, text: string) => {
+    using tree = new Tree({ 'spec/protocol.md': page, 'a.ts': text });
+    return clauseFaults(tree.root, ['a.ts']);
+  };
+
+  test('what is cited is there', () => {
+    expect(faults('- **[REC-1]** One.\n', '// [REC-1], [MQTT-3.1.2-2], [XYZ-1]')).toEqual([]);
+    expect(faults('- **[REC-1]** One.\n', '// [REC-2]')).toEqual([
+      'a.ts: [REC-2] is no clause of spec/',
+    ]);
+    expect(faults('- **[REC-1]** One.\n', '{"clauses":["REC-3"]}')).toHaveLength(1);
+  });
+
+  test('a number is given once', () => {
+    expect(faults('- **[REC-1]** One.\n- **[REC-1]** Two.\n', '')).toHaveLength(1);
   });
 });
