@@ -11,6 +11,7 @@ export class ManualPace implements Pace {
   chance = 0.5;
   #now = 0;
   readonly #tasks = new Set<Task>();
+  #waiting: (() => void)[] = [];
 
   now(): number {
     return this.#now;
@@ -23,7 +24,17 @@ export class ManualPace implements Pace {
   after(delayMs: number, run: () => void): () => void {
     const task = { at: this.#now + delayMs, run };
     this.#tasks.add(task);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
     return () => this.#tasks.delete(task);
+  }
+
+  /** Resolves once something is to run. */
+  async scheduled(): Promise<void> {
+    while (this.#tasks.size === 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 
   /** Tasks that are still to run. */
