@@ -154,6 +154,7 @@ export class Connection implements Alarm {
     if (this.#phase === 'closing') return;
     this.#phase = 'closing';
     this.seen = undefined;
+    if (this.socket.destroyed) return;
     this.host.wheel.arm(this, this.host.limits.lingerMs);
     this.stopReading();
     this.socket.end();

@@ -57,9 +57,10 @@ export function parseHead(bytes: Buffer, limits: HeadLimits): Head | 'partial' |
   const size = end + END.length;
   if (size > limits.headSizeMax) return 'foreign';
 
-  const text = bytes.toString('latin1', 0, end);
+  const text = bytes.toString('latin1', 0, size);
+  // With the last line end, so that a CR before it is seen to stand alone.
   if (UNUSUAL.test(text)) return 'foreign';
-  const lines = text.split('\r\n');
+  const lines = text.slice(0, end).split('\r\n');
   const target = REQUEST_LINE.exec(lines[0] ?? '')?.[1];
   if (target === undefined || lines.length - 1 > limits.headersMax) return 'foreign';
 
