@@ -1,6 +1,7 @@
 /**
  * Run: what stands behind `npm start`, `npm test` and `npm run …`. Each command sets up first, so
- * that a fresh clone on a machine with Node 20 and npm is enough.
+ * that a fresh clone on a machine with Node 20 and npm is enough. The scripts of package.json
+ * `exec` this file: a shell in between would die of a signal to npm and hand nothing on.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
