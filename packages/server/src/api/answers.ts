@@ -4,6 +4,13 @@ import type { CodedError, ErrorFrame, Message } from '@trunkline/wire';
 import { problemAnswer } from '../http/problem.ts';
 import type { HttpAnswer, RequestHead } from '../http/request.ts';
 
+const JSON_HEADERS = {
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  // What users published stands in answers: no browser shall take it for a page or a script.
+  'x-content-type-options': 'nosniff',
+};
+
 /** What a client is told to wait where a temporary refusal does not say. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -17,7 +24,7 @@ export function jsonAnswer(
 ): HttpAnswer {
   return {
     status: 200,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers },
+    headers: { ...JSON_HEADERS, ...headers },
     body: text,
   };
 }
@@ -41,7 +48,7 @@ export function encodeMessages(
   return text;
 }
 
-/** An error that stands among results: the error frame of a session. */
+/** An error that stands among results: the error frame of a session. [HTTP-12] */
 export function errorFrame(error: CodedError): ErrorFrame {
   return {
     type: 'error',

@@ -82,7 +82,8 @@ class Routes implements Api {
     const options = { ...API_DEFAULTS, ...parts.options };
     const waitingPolls = new WaitingPolls(options.waitingPollsPerAddressMax);
     this.#parts = parts;
-    this.#context = { hub, options, clock, log, waitingPolls };
+    const readiness = (): Readiness => parts.readiness();
+    this.#context = { hub, options, clock, log, waitingPolls, readiness };
     this.#routes = routesOf(parts);
   }
 
@@ -139,7 +140,7 @@ class Routes implements Api {
   }
 
   /**
-   * A page of a foreign origin can make a browser send a request, with its user's cookies or from
+   * [HTTP-3] A page of a foreign origin can make a browser send a request, with its user's cookies or from
    * inside a private network; CORS would only hide the answer. A token in a header or the query is
    * nothing that a browser sends by itself.
    */
@@ -161,7 +162,8 @@ class Routes implements Api {
   }
 }
 
-function routesOf({ tokenSecret, clock, readiness }: ApiParts): ReadonlyMap<string, Route> {
+function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
+  const { tokenSecret, clock } = parts;
   const call = (method: string, answer: CallAnswer): Route =>
     new Map([[method, { kind: 'call', answer }]]);
   const open = (method: string, answer: OpenAnswer): Route =>
@@ -175,7 +177,7 @@ function routesOf({ tokenSecret, clock, readiness }: ApiParts): ReadonlyMap<stri
     ['/v1/ws', open('GET', upgradeNeeded)],
     ['/v1/sse', open('GET', streamNeeded)],
     ['/healthz', open('GET', alive)],
-    ['/readyz', open('GET', () => ready(readiness()))],
+    ['/readyz', open('GET', () => ready(parts.readiness()))],
   ]);
   if (tokenSecret !== undefined) {
     routes.set(

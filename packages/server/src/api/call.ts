@@ -4,6 +4,7 @@ import type { HttpRequest } from '../http/request.ts';
 import type { Caller, HubCalls } from '../hub/hub-types.ts';
 import type { Log } from '../observe/log.ts';
 import type { ApiOptions } from './config.ts';
+import type { Readiness } from './health.ts';
 import type { Query } from './query.ts';
 import type { WaitingPolls } from './waiting-polls.ts';
 
@@ -14,6 +15,8 @@ export interface ApiContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly waitingPolls: WaitingPolls;
+  /** Whether the node takes clients. */
+  readiness(): Readiness;
 }
 
 /** One request whose sender is known. */

@@ -22,7 +22,7 @@ export async function poll(context: ApiContext, call: ApiCall): Promise<HttpAnsw
   if (waitMs === 0) {
     return shortAnswer(request, await context.hub.read(caller, { ...read, waitMs }));
   }
-  return longPoll(context, call, { ...read, waitMs: untilTokenEnds(context, caller, waitMs) });
+  return longPoll(context, call, { ...read, waitMs: boundedWait(context, caller, waitMs) });
 }
 
 async function longPoll(
@@ -54,7 +54,10 @@ async function longPoll(
   }
 }
 
-function untilTokenEnds({ clock }: ApiContext, { identity }: Caller, waitMs: number): number {
+/** No poll outlives its token or keeps a draining node waiting. [POLL-2] */
+function boundedWait(context: ApiContext, { identity }: Caller, waitMs: number): number {
+  const { clock, readiness } = context;
+  if (readiness() === 'draining') return 0;
   if (identity.expiresAt === undefined) return waitMs;
   return Math.max(0, Math.min(waitMs, identity.expiresAt - clock.unixMs()));
 }
@@ -105,7 +108,7 @@ function toText(parts: Parts, mark: string): string {
 }
 
 /**
- * A short poll's answer, or 304 when the client has it. The tag is weak: the mark moves with other
+ * A short poll's answer, or 304 when the client has it [POLL-4]. The tag is weak: the mark moves with other
  * channels, but an older one, with the positions it came with, is as good to go on from.
  */
 function shortAnswer(request: HttpRequest, result: ReadResult): HttpAnswer {

@@ -41,7 +41,7 @@ export async function publish(context: ApiContext, call: ApiCall): Promise<HttpA
 }
 
 /**
- * For a publish that was refused: whether it may have been stored all the same (promise 5). The hub
+ * For a publish that was refused: whether it may have been stored all the same. The hub
  * says so where it knows; what it was never given is not stored.
  */
 export function withStored(error: CodedError): CodedError {

@@ -1,6 +1,7 @@
 /**
- * Claims: what a token says once its signature holds, read strictly. A claim that is not
- * understood refuses the whole token: ignoring it would grant something else than was meant.
+ * Claims: what a token says once its signature holds, read strictly [AUTH-2]. A claim
+ * that is not understood refuses the whole token: ignoring it would grant something else than was
+ * meant.
  */
 import { CodedError, patternFault } from '@trunkline/wire';
 import { ACTIONS } from './identity.ts';
@@ -85,9 +86,11 @@ function refused(message: string): CodedError {
   return new CodedError('unauthenticated', message);
 }
 
-/** A claim in an error message: short. */
+/** A claim in an error message: short. What is nested is not written out: it may be too deep to. */
 function show(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value) ?? typeof value;
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -1,5 +1,5 @@
 /**
- * Credentials: where in a request a token may stand. An explicit place wins over the cookie, which
+ * Credentials: where in a request a token may stand [AUTH-1]. An explicit place wins over the cookie, which
  * browsers send by themselves.
  */
 import { CodedError } from '@trunkline/wire';

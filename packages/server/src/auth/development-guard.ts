@@ -1,5 +1,6 @@
 /**
- * DevelopmentGuard: in development mode everyone is welcome, so everyone must be on this machine.
+ * DevelopmentGuard: in development mode everyone is welcome, so everyone must be on this machine
+ * [AUTH-6].
  * An address alone does not tell: a stranger's page reaches 127.0.0.1 through the browser that
  * shows it, and a proxy or tunnel brings the whole world.
  */

@@ -18,7 +18,12 @@ describe('GET /v1/history', () => {
     const answer = await askAsServer({ url: '/v1/history?channel=a&after=k3f9:1' });
     expect(answer).toEqual({
       status: 200,
-      headers: { 'content-type': 'application/json', 'cache-control': 'no-store', vary: 'Origin' },
+      headers: {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        vary: 'Origin',
+      },
       body:
         '{"messages":[{"channel":"a","offset":2,"epoch":"k3f9","time":1700000000000,' +
         '"data":12345678901234567892}],"position":"k3f9:2","oldest":"k3f9:1","newest":"k3f9:2"}',

@@ -227,6 +227,7 @@ describe('the tag of a short poll', () => {
     expect(answer.headers).toEqual({
       'content-type': 'application/json',
       'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
       vary: 'Origin',
     });
   });
@@ -271,6 +272,13 @@ describe('a long poll', () => {
     expect(request?.waitMs).toBeLessThanOrEqual(8_000);
     hub.wakeAll();
     expect(jsonOf(await answer)).toMatchObject({ messages: [], positions: { a: '0:0' } });
+  });
+
+  test('does not wait on a node that drains', async () => {
+    const world = setUp({ parts: { readiness: () => 'draining' } });
+    const answer = await world.askAsServer({ url: '/v1/poll?channel=a&wait=60' });
+    expect(jsonOf(answer)).toMatchObject({ messages: [], positions: { a: '0:0' } });
+    expect(answer.headers).not.toHaveProperty('etag');
   });
 
   test('ends its wait when the peer goes away', async () => {

@@ -28,7 +28,12 @@ describe('publishing one message', () => {
     const answer = await askAsServer(publishOf({ channel: 'room/42', data: { hello: 1 } }));
     expect(answer).toEqual({
       status: 200,
-      headers: { 'content-type': 'application/json', 'cache-control': 'no-store', vary: 'Origin' },
+      headers: {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        vary: 'Origin',
+      },
       body: '{"channel":"room/42","offset":1,"epoch":"k3f9","position":"k3f9:1"}',
     });
   });

@@ -59,6 +59,18 @@ describe('identityFromClaims', () => {
   });
 });
 
+describe('a claim nested too deep to be written', () => {
+  test('is refused like any other', () => {
+    const channels: unknown = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000));
+    for (const claim of [channels, { room: channels }, { room: { deep: channels } }]) {
+      expect(() => identityFromClaims({ sub: 'a', channels: claim })).toThrow(
+        expect.objectContaining({ code: 'unauthenticated' }),
+      );
+    }
+    expect(userFault(channels)).toContain('got an array');
+  });
+});
+
 describe('grants', () => {
   test('are the same after being written as a claim, whatever the pattern is called', () => {
     const claim = JSON.parse('{"__proto__":["publish"],"a/#":["subscribe","history"],"x":[]}');
