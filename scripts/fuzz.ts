@@ -24,19 +24,10 @@ interface Named {
   readonly fuzz: Fuzz;
 }
 
-const { values: flags } = parseArgs({
-  options: {
-    rounds: { type: 'string' },
-    minutes: { type: 'string' },
-    seed: { type: 'string' },
-    only: { type: 'string' },
-    report: { type: 'string' },
-  },
-});
-
-const rounds = whole('rounds', flags.rounds) ?? ROUNDS_DEFAULT;
-const seedGiven = whole('seed', flags.seed);
-const endsAt = Date.now() + Number(flags.minutes ?? 0) * 60_000;
+const flags = readFlags();
+const rounds = number('rounds', flags.rounds) ?? ROUNDS_DEFAULT;
+const seedGiven = number('seed', flags.seed);
+const endsAt = Date.now() + (number('minutes', flags.minutes) ?? 0) * 60_000;
 const functions = (await findFunctions()).filter(({ name }) => name.includes(flags.only ?? ''));
 const failed = new Set<string>();
 
@@ -82,9 +73,25 @@ async function runOne({ name, fuzz }: Named, seed: number): Promise<boolean> {
   return true;
 }
 
-function whole(flag: string, text: string | undefined): number | undefined {
+function readFlags(): Readonly<
+  Partial<Record<'rounds' | 'minutes' | 'seed' | 'only' | 'report', string>>
+> {
+  const text = { type: 'string' } as const;
+  try {
+    const options = { rounds: text, minutes: text, seed: text, only: text, report: text };
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return wrongUsage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function number(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`--${flag} must be a whole number ≥ 0, got ${text}`);
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  return wrongUsage(`--${flag} must be a whole number, got ${text}`);
+}
+
+function wrongUsage(message: string): never {
+  console.error(message);
+  process.exit(2);
 }

@@ -22,6 +22,9 @@ const FUZZ_ROUNDS_IN_TESTS = 300;
 const BIN = join(ROOT, 'node_modules/.bin');
 const LINTED = ['packages', 'scripts', 'vitest.config.ts'];
 
+/** Set when somebody asked to end: what would come next does not begin any more. */
+let interrupted = false;
+
 const COMMANDS = { start, test, check, format, fuzz, bench };
 
 /** Runs the server until it ends; every further argument is a flag of `trunkline serve`. */
@@ -42,6 +45,7 @@ async function test(args) {
     const vitest = [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run'];
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const ended = await runUntilEnd(NODE, [...vitest, ...reporters, ...args], { env });
+    if (interrupted) return ended === 0 ? 1 : ended;
     const counts = countTests(readReport(report), ended);
     const fuzzing = ['--rounds', String(FUZZ_ROUNDS_IN_TESTS), '--seed', '1'];
     // A run of some tests only is somebody at work, who asked for just these.
@@ -71,6 +75,7 @@ async function check() {
     const seconds = ((Date.now() - startedAt) / 1000).toFixed(1);
     console.log(`${name}: ${status === 0 ? 'well' : 'FAILED'} (${seconds} s)`);
     if (status !== 0) failed.push(name);
+    if (interrupted) break;
   }
   if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`);
   return failed.length === 0 ? 0 : 1;
@@ -120,7 +125,10 @@ function runUntilEnd(command, args, { env = process.env } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: ROOT, env, stdio: 'inherit' });
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-    const handOn = (signal) => child.kill(signal);
+    const handOn = (signal) => {
+      interrupted = true;
+      child.kill(signal);
+    };
     for (const signal of signals) process.on(signal, handOn);
     const settle = (then) => {
       for (const signal of signals) process.off(signal, handOn);

@@ -112,6 +112,8 @@ function step(what, command, args, options = {}) {
 }
 
 function findChromium() {
+  const given = process.env.TRUNKLINE_CHROMIUM;
+  if (given !== undefined && existsSync(given)) return given;
   for (const name of CHROMIUM_NAMES) {
     const path = inPath(name);
     if (path !== undefined) return path;
