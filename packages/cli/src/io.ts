@@ -23,6 +23,11 @@ export interface Io {
 
 /** The process itself. */
 export function processIo(): Io {
+  // Whoever read our output has gone, as `head` does: there is nobody left to tell of it.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(1);
+  });
   return {
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),

@@ -73,7 +73,9 @@ function configure(command: Command, io: Io): void {
   command.configureOutput({
     writeOut: (text) => io.stdout.write(text),
     writeErr: (text) => io.stderr.write(text),
-    outputError: (text, write) => write(text.replace(/^error: /, 'trunkline: ')),
+    // One line, with the hint that commander puts below.
+    outputError: (text, write) =>
+      write(`${text.replace(/^error: /, 'trunkline: ').trimEnd().replaceAll('\n', ' ')}\n`),
   });
   for (const sub of command.commands) configure(sub, io);
 }
