@@ -77,6 +77,12 @@ export class Connection implements Alarm {
     return this.#phase;
   }
 
+  /** True when it waits for a request of which nothing has come. */
+  get isIdle(): boolean {
+    if (this.#phase === 'opening') return this.socket.bytesRead === 0;
+    return this.#phase === 'idle' && this.socket.bytesRead === this.#bytesAtRest;
+  }
+
   /** Requests that wait for their answers. */
   get unanswered(): number {
     return this.#unanswered;
@@ -103,9 +109,9 @@ export class Connection implements Alarm {
     else this.#rest();
   }
 
-  /** True when the next answer is the last one and should say so. */
-  get endsWithNextAnswer(): boolean {
-    return this.#unanswered === 1 && (this.host.stopping || this.#deaf);
+  /** True when nothing is answered after this request. */
+  endsAfter(request: PendingRequest): boolean {
+    return this.newest === request && (this.host.stopping || this.#deaf);
   }
 
   /** Reads nothing more; what the peer still sends is dropped, within a limit. */
@@ -168,7 +174,7 @@ export class Connection implements Alarm {
 
   #endOpening(): void {
     // Browsers open connections ahead of need; there is nothing to answer to on those.
-    if (this.socket.bytesRead === 0) this.close();
+    if (this.isIdle) this.close();
     else this.#endSlowHead();
   }
 
@@ -185,19 +191,23 @@ export class Connection implements Alarm {
     this.#silentMs = 0;
     this.#headBegun = false;
     this.#bytesAtRest = this.socket.bytesRead;
-    this.host.wheel.arm(this, this.host.limits.headMs);
+    this.host.wheel.arm(this, this.#lookMs);
   }
 
   /**
-   * Looks, once a head deadline, whether the next head has begun. One that was begun at a look and
-   * is not complete at the next is too slow, so that drops of bytes keep nothing open.
+   * Looks, as often as a head may take, whether the next head has begun. One that had begun at a
+   * look and is not complete at the next is too slow, so that drops of bytes keep nothing open.
    */
   #endSilence(): void {
-    const { headMs, idleMs } = this.host.limits;
-    this.#silentMs += headMs;
+    this.#silentMs += this.#lookMs;
     if (this.#headBegun) this.#endSlowHead();
-    else if (this.socket.bytesRead !== this.#bytesAtRest) this.#headBegun = true;
-    else if (this.#silentMs >= idleMs) this.close();
-    if (this.#phase === 'idle') this.host.wheel.arm(this, headMs);
+    else if (!this.isIdle) this.#headBegun = true;
+    else if (this.#silentMs >= this.host.limits.idleMs) this.close();
+    if (this.#phase === 'idle') this.host.wheel.arm(this, this.#lookMs);
+  }
+
+  get #lookMs(): number {
+    const { headMs, idleMs } = this.host.limits;
+    return Math.min(headMs, idleMs);
   }
 }

@@ -11,6 +11,9 @@ import { problemAnswer } from './problem.ts';
 /** IPv4 addresses as a socket for both families shows them (RFC 4291 §2.5.5.2). */
 const MAPPED_IPV4 = '::ffff:';
 
+/** Below this part of the limit there is room again: a count that swings is one line in the log. */
+const ROOM_AGAIN = 0.9;
+
 /** The registry: takes sockets in within the limits, and finds the connection of a socket. */
 export class Connections implements ConnectionHost {
   readonly wheel: Wheel;
@@ -62,7 +65,7 @@ export class Connections implements ConnectionHost {
       this.#refuse(socket, address, 'unavailable', 'The server has no room for more connections.');
       return undefined;
     }
-    this.#full = false;
+    if (this.count < this.limits.connectionsMax * ROOM_AGAIN) this.#full = false;
     if (ofAddress >= this.limits.connectionsPerAddressMax) {
       const limit = this.limits.connectionsPerAddressMax;
       const detail = `Your address has ${limit} connections, which is the limit.`;
@@ -107,7 +110,7 @@ export class Connections implements ConnectionHost {
   /** Ends the connections that wait for a request. */
   closeIdle(): void {
     for (const connection of this.#open.values()) {
-      if (connection?.phase === 'idle' || connection?.phase === 'opening') connection.close();
+      if (connection?.isIdle === true) connection.close();
     }
   }
 

@@ -70,6 +70,11 @@ export class Exchange implements HttpRequest, PendingRequest, Alarm {
     response.on('close', onClose);
   }
 
+  /** True while it waits for its answer and not all of its body was parsed. */
+  get isIncomplete(): boolean {
+    return this.#state === 'waiting' && !this.#request.complete;
+  }
+
   body(sizeMax: number): Promise<Uint8Array> {
     if (this.#bodyTaken)
       return Promise.reject(new Error('a body is read once; it was read before'));
@@ -114,7 +119,7 @@ export class Exchange implements HttpRequest, PendingRequest, Alarm {
     const { status } = answer;
     const body = isBodiless(status) ? undefined : (answer.body ?? '');
     // A body that did not come completely stands between this request and the next.
-    const isLast = !this.#request.complete || this.#connection.endsWithNextAnswer;
+    const isLast = !this.#request.complete || this.#connection.endsAfter(this);
     const options = connectionOptions(answer, isLast || !response.shouldKeepAlive);
     const headers = ['date', host.date.text()];
     for (const [name, value] of Object.entries(answer.headers ?? {})) {
@@ -127,6 +132,7 @@ export class Exchange implements HttpRequest, PendingRequest, Alarm {
     this.#state = 'answered';
     this.#abortTasks = undefined;
     this.#reader?.fail(new CodedError('bad_request', 'the request was answered before its body'));
+    if (isLast) this.#connection.stopReading();
     host.wheel.arm(this, host.limits.answerMs);
     response.end(body);
   }

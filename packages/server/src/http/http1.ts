@@ -4,10 +4,11 @@
  * node:http parses and frames; time, limits and error answers are ours. Its own timeouts are off:
  * they need a server that listens, and one that cuts long requests would cut long polls.
  */
-import { createServer, IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { CodeName } from '@trunkline/wire';
+import type { Clock } from '../clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
@@ -33,20 +34,33 @@ const PARSE_ERRORS: Readonly<Record<string, { status: number; code: CodeName; de
   },
 };
 
+/** What serving with node:http needs. */
+export interface Http1Parts {
+  readonly connections: Connections;
+  readonly handlers: HttpHandlers;
+  /** Who hands on the requests for streams that node:http parsed. */
+  readonly streams: StreamBranch;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** Serves connections with node:http. */
 export class Http1 implements LastBranch {
   readonly #connections: Connections;
   readonly #handlers: HttpHandlers;
   readonly #streams: StreamBranch;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #server: NodeServer;
   readonly #destroySoon: (this: Socket) => void;
 
-  constructor(connections: Connections, handlers: HttpHandlers, streams: StreamBranch, log: Log) {
+  constructor(parts: Http1Parts) {
+    const { connections } = parts;
     this.#connections = connections;
-    this.#handlers = handlers;
-    this.#streams = streams;
-    this.#log = log;
+    this.#handlers = parts.handlers;
+    this.#streams = parts.streams;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
     this.#destroySoon = function destroySoon() {
       connections.of(this)?.close();
     };
@@ -112,12 +126,20 @@ export class Http1 implements LastBranch {
 
   async #serve(exchange: Exchange): Promise<void> {
     try {
-      exchange.answer(await this.#handlers.onRequest(exchange));
+      const answer = await this.#handlers.onRequest(exchange);
+      // A body that nobody read may have come with the head and only not be parsed yet. At the end
+      // of the turn that is known, and the connection need not be closed for it.
+      if (exchange.isIncomplete) await this.#endOfTurn();
+      exchange.answer(answer);
     } catch (error) {
       const { method, path } = exchange;
       this.#log.error({ error, method, path }, 'a request could not be answered');
       exchange.answer(INTERNAL_PROBLEM);
     }
+  }
+
+  #endOfTurn(): Promise<void> {
+    return new Promise((resolve) => this.#clock.defer(resolve));
   }
 
   /** An event stream on a connection that node:http has, e.g. because it had a request before. */

@@ -39,7 +39,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   headersMax: 100,
   headMs: 10_000,
   bodyMs: 30_000,
-  answerMs: 60_000,
+  answerMs: 120_000,
   idleMs: 75_000,
   lingerMs: 5_000,
   lingerSizeMax: 256 * 1024,

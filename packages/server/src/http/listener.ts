@@ -64,7 +64,8 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
   const connections = new Connections(clock, wheel, limits, log);
   const streams = new StreamBranch(handlers, limits, log);
   // Other openings (TLS, the HTTP/2 preface, the PROXY protocol) are branches before the last.
-  const door = new Door(connections, [streams], new Http1(connections, handlers, streams, log));
+  const last = new Http1({ connections, handlers, streams, clock, log });
+  const door = new Door(connections, [streams], last);
   const server = createServer({
     // A socket whose peer is done would otherwise stay half open until someone ends it.
     allowHalfOpen: false,

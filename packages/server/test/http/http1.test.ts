@@ -286,9 +286,11 @@ describe('a body', () => {
   test('that came with its head and nobody read keeps the connection', async () => {
     await using server = await startListener();
     const client = await server.connect();
+    // The second is read by node:http itself, not from what the door had read.
     await client.send(requestText('POST /a', 'Content-Length: 3') + 'abc');
-    await client.send(requestText('GET /b'));
-    await client.sees('GET /b');
+    await client.send(requestText('POST /b', 'Content-Length: 3') + 'abc');
+    await client.send(requestText('GET /c'));
+    await client.sees('GET /c');
   });
 
   test('is asked for when the client waits to be', async () => {

@@ -117,8 +117,15 @@ export interface LogLine {
 /** Handlers a test sets; the others answer 200 with the method and path. */
 export type TestHandlers = Partial<HttpHandlers>;
 
+/** Time by hand, but real turns: the sockets are real as well. */
+class SocketClock extends ManualClock {
+  override defer(task: () => void): void {
+    endOfTurn(task);
+  }
+}
+
 export class TestListener implements AsyncDisposable {
-  readonly clock = new ManualClock();
+  readonly clock = new SocketClock();
   readonly wheel = new Wheel(this.clock);
   readonly listener: HttpListener;
   readonly lines: LogLine[] = [];

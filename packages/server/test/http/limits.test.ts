@@ -1,0 +1,242 @@
+import { describe, expect, test } from 'vitest';
+import { DEFAULT_HTTP_LIMITS } from '@trunkline/server/internal/http/limits.ts';
+import { errorAnswer } from '@trunkline/server/internal/http/problem.ts';
+import type { HttpRequest } from '@trunkline/server/internal/http/request.ts';
+import { HANDSHAKE, requestText, settle, startListener, until } from './set-up.ts';
+
+const { headMs, idleMs, bodyMs, answerMs, lingerMs } = DEFAULT_HTTP_LIMITS;
+/** How much later than due an alarm may come. */
+const LATE_MS = 500;
+
+describe('a slow head', () => {
+  test.each([
+    ['of a stream', HANDSHAKE.slice(0, -1)],
+    ['of a request', 'POST / HTTP/1.1\r\nHost: a\r\n'],
+    ['of one byte', 'G'],
+  ])('%s is answered 408, however often a byte comes', async (_what, head) => {
+    await using server = await startListener();
+    const client = await server.connect();
+    await client.send(head.slice(0, -1));
+    server.clock.advance(headMs - LATE_MS);
+    await client.send(head.slice(-1));
+    expect(client.text).toBe('');
+    server.clock.advance(2 * LATE_MS);
+    await client.seesEnd();
+    expect(client.text).toContain('HTTP/1.1 408 Request Timeout');
+    expect(client.text).toContain('"code":"timeout"');
+  });
+
+  test('without a byte ends the connection without an answer', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    server.clock.advance(headMs + LATE_MS);
+    await client.seesEnd();
+    expect(client.text).toBe('');
+  });
+
+  test('after a request is answered 408 within two deadlines of its first byte', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    await client.send(requestText('GET /a'));
+    await client.sees('GET /a');
+    server.clock.advance(headMs / 2);
+    await client.send('GET /b HTT');
+    server.clock.advance(headMs);
+    await client.send('P');
+    expect(client.text).not.toContain('408');
+    server.clock.advance(headMs + LATE_MS);
+    await client.seesEnd();
+    expect(client.text).toContain('HTTP/1.1 408 ');
+  });
+
+  test('may take its time as long as it is whole within the deadline', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    for (let round = 0; round < 5; round += 1) {
+      await client.send(requestText('GET /a').slice(0, -1));
+      server.clock.advance(headMs - LATE_MS);
+      await client.send('\n');
+      await client.sees('GET /a', round + 1);
+    }
+  });
+});
+
+describe('a silent connection', () => {
+  test('is closed after its time and not before', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    await client.send(requestText('GET /a'));
+    await client.sees('GET /a');
+    server.clock.advance(idleMs - LATE_MS);
+    await settle();
+    expect(client.ended).toBe(false);
+    server.clock.advance(headMs + 9 * LATE_MS);
+    await client.seesEnd();
+    expect(client.text).not.toContain('408');
+  });
+
+  test('that does not close its side is cut', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    await client.send('GET / HTTP/1.1\nHost: a\n\n');
+    await until(() => client.ended, 'the answer ended');
+    await settle();
+    expect(server.listener.connectionCount).toBe(1);
+    server.clock.advance(lingerMs + LATE_MS);
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    expect(server.wheel.armedCount).toBe(0);
+  });
+});
+
+describe('a slow body', () => {
+  async function read(request: HttpRequest) {
+    return request.body(100).then(() => ({ status: 200 }), errorAnswer);
+  }
+
+  test('is answered 408, however often a byte comes', async () => {
+    await using server = await startListener({ onRequest: read });
+    const client = await server.connect();
+    await client.send(requestText('POST /', 'Content-Length: 50'));
+    for (let byte = 0; byte < 10; byte += 1) {
+      server.clock.advance(bodyMs / 10 - 10);
+      await client.send('x');
+    }
+    expect(client.text).toBe('');
+    server.clock.advance(LATE_MS);
+    await client.seesEnd();
+    expect(client.text).toContain('HTTP/1.1 408 ');
+    expect(client.text).toContain('connection: close');
+  });
+
+  test('has its time from when it is asked for', async () => {
+    let begin = (): void => {};
+    await using server = await startListener({
+      onRequest: async (request) => {
+        await new Promise<void>((resolve) => (begin = resolve));
+        return read(request);
+      },
+    });
+    const client = await server.connect();
+    await client.send(requestText('POST /', 'Content-Length: 2'), 'x');
+    server.clock.advance(10 * bodyMs);
+    begin();
+    await client.send('y');
+    await client.sees('HTTP/1.1 200 OK');
+  });
+});
+
+describe('a peer that does not take its answer', () => {
+  test('is cut', async () => {
+    await using server = await startListener({
+      onRequest: async () => ({ status: 200, body: 'x'.repeat(50_000_000) }),
+    });
+    const client = await server.connect();
+    client.socket.pause();
+    await client.send(requestText('GET /'));
+    expect(server.wheel.armedCount).toBe(1);
+    server.clock.advance(answerMs - LATE_MS);
+    await settle();
+    expect(server.listener.connectionCount).toBe(1);
+    server.clock.advance(2 * LATE_MS);
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    expect(server.wheel.armedCount).toBe(0);
+  });
+
+  test('does not make the server read on', async () => {
+    await using server = await startListener({
+      onRequest: async () => ({ status: 200, body: 'x'.repeat(1_000_000) }),
+    });
+    const client = await server.connect();
+    client.socket.pause();
+    client.socket.write(requestText('GET /').repeat(5_000));
+    await settle();
+    await settle();
+    expect(server.requests.length).toBeLessThanOrEqual(DEFAULT_HTTP_LIMITS.pipelinedMax);
+  });
+});
+
+describe('too many connections', () => {
+  test('in total are answered 503, and let in again when there is room', async () => {
+    await using server = await startListener({}, { connectionsMax: 2 });
+    const first = await server.connect();
+    await server.connect();
+    const third = await server.connect();
+    await third.send(requestText('GET /'));
+    await third.seesEnd();
+    expect(third.text).toContain('HTTP/1.1 503 Service Unavailable');
+    expect(third.text).toContain('retry-after: 5\r\n');
+    expect(third.text).toContain('"code":"unavailable"');
+    expect(server.listener.connectionCount).toBe(2);
+    await server.connect();
+    expect(server.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+
+    first.socket.end();
+    await until(() => server.listener.connectionCount === 1, 'room for one');
+    const later = await server.connect();
+    await later.send(requestText('GET /'));
+    await later.sees('GET /');
+  });
+
+  test('of one address are answered 429, streams included', async () => {
+    await using server = await startListener(
+      { onUpgrade: (request) => void request.accept(101, {}) },
+      { connectionsPerAddressMax: 1 },
+    );
+    const first = await server.connect();
+    await first.send(HANDSHAKE);
+    await first.sees('101');
+    const second = await server.connect();
+    await second.seesEnd();
+    expect(second.text).toContain('HTTP/1.1 429 Too Many Requests');
+    expect(second.text).toContain('"code":"rate_limited"');
+    first.reset();
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    const third = await server.connect();
+    await third.send(HANDSHAKE);
+    await third.sees('101');
+  });
+
+  test('at once are told so only up to a limit', async () => {
+    await using server = await startListener({}, { connectionsMax: 0, refusalsMax: 2 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => server.connect()));
+    await until(() => clients.every((client) => client.ended || client.closed), 'all are refused');
+    expect(clients.filter((client) => client.text.includes('503'))).toHaveLength(2);
+    expect(server.listener.connectionCount).toBe(0);
+    server.clock.advance(lingerMs + LATE_MS);
+    await settle();
+    expect(server.wheel.armedCount).toBe(0);
+  });
+});
+
+describe('a peer that goes on sending to a closed connection', () => {
+  test('is cut after a limit', async () => {
+    await using server = await startListener({}, { lingerSizeMax: 100_000 });
+    const client = await server.connect();
+    await client.send('what?\r\n\r\n', 'x'.repeat(90_000));
+    expect(client.closed).toBe(false);
+    client.socket.write('x'.repeat(1_000_000));
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+  });
+});
+
+describe('peers that reset', () => {
+  test.each([
+    ['at once', ''],
+    ['in the first head', 'GET / HT'],
+    ['in a later head', `${requestText('GET /')}GET / HT`],
+    ['in a body', `${requestText('POST /', 'Content-Length: 5')}x`],
+    ['as a stream', HANDSHAKE],
+    ['while they are refused', 'what?\r\n\r\n'],
+  ])('%s leave nothing behind', async (_when, text) => {
+    await using server = await startListener({
+      onUpgrade: (request) => void request.accept(101, {}),
+    });
+    const client = await server.connect();
+    if (text !== '') await client.send(text);
+    client.reset();
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    await settle();
+    expect(server.wheel.armedCount).toBe(0);
+    expect(server.lines).toEqual([]);
+  });
+});
