@@ -83,10 +83,8 @@ export class EmbeddedBroker implements Broker {
     this.state = new LogState({
       store: this.#main,
       clock,
-      add: (entry) => {
-        this.#requireOpen();
-        this.#mainQueue.add(entry);
-      },
+      add: (entry) => this.#mainQueue.add(entry),
+      requireOpen: () => this.#requireOpen(),
     });
   }
 
@@ -170,6 +168,12 @@ export class EmbeddedBroker implements Broker {
     this.#requireOpen();
     if (this.#main.backUp !== undefined) return this.#main.backUp(target);
     throw new BrokerError('unavailable', 'a log in memory has nothing to back up');
+  }
+
+  /** Removes now what would be removed by and by: what no reader can see any more. */
+  async sweep(): Promise<void> {
+    this.#requireOpen();
+    await this.#sweeper.sweep();
   }
 
   close(): Promise<void> {

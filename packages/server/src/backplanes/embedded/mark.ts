@@ -13,7 +13,9 @@ export interface Mark {
   readonly memory: number;
 }
 
-const FORM = /^~e\.([0-9A-Za-z]{1,32})\.([0-9]{1,15})\.([0-9]{1,15})\.([0-9]{1,15})$/;
+// Numbers have one way to be written, and are below 2^53.
+const NUMBER = '(0|[1-9][0-9]{0,14})';
+const FORM = new RegExp(`^~e\\.([0-9A-Za-z]{1,32})\\.${NUMBER}\\.${NUMBER}\\.${NUMBER}$`);
 
 /** Writes a mark. */
 export function formatMark(mark: Mark): string {

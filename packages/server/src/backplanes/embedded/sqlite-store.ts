@@ -55,8 +55,11 @@ export class SqliteStore implements LogStore {
   async open(): Promise<LogIdentity> {
     this.#lock = await DirectoryLock.take(this.#options.directory);
     try {
-      const identity = await this.#writer.start();
-      await this.#reader.start();
+      // Both load at the same time, but there is nothing to read until the writer has opened.
+      this.#writer.spawn();
+      this.#reader.spawn();
+      const identity = await this.#writer.open();
+      await this.#reader.open();
       return identity;
     } catch (error) {
       await this.close();
@@ -119,7 +122,8 @@ export class SqliteStore implements LogStore {
   async backUp(target: string): Promise<void> {
     const thread = this.#thread('backup');
     try {
-      await thread.start();
+      thread.spawn();
+      await thread.open();
       await thread.call({ name: 'backup', target });
     } finally {
       await thread.close();

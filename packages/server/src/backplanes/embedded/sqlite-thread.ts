@@ -53,10 +53,35 @@ export class SqliteThread {
     this.#options = options;
   }
 
-  /** Starts the thread. A writer begins a new run, any other joins the one that has begun. */
-  async start(): Promise<LogIdentity> {
+  /** Starts the thread, which then waits to be told what to open. */
+  spawn(): void {
+    const { role, setup } = this.#options;
+    const worker = new Worker(ENTRY, {
+      workerData: setup,
+      name: `log ${role}`,
+      execArgv: [], // Flags of the process, e.g. a loader of its tests, are not for this thread.
+    });
+    let cause: unknown;
+    worker.on('message', ({ id, answers }: AnswerGroup) => {
+      const waiting = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      waiting?.onAnswers(answers);
+    });
+    worker.on('error', (error) => {
+      cause = error;
+    });
+    this.#ended = new Promise((resolve) => {
+      worker.on('exit', () => {
+        resolve(undefined);
+        this.#onExit(cause);
+      });
+    });
+    this.#worker = worker;
+  }
+
+  /** Opens the log. A writer begins a new run, any other joins the one that has begun. */
+  async open(): Promise<LogIdentity> {
     const { role } = this.#options;
-    this.#spawn();
     const identity = await this.#ask(role === 'writer' ? { name: 'open' } : attachCall(role));
     this.#ready = true;
     return identity;
@@ -111,31 +136,6 @@ export class SqliteThread {
     });
   }
 
-  #spawn(): void {
-    const { role, setup } = this.#options;
-    const worker = new Worker(ENTRY, {
-      workerData: setup,
-      name: `log ${role}`,
-      execArgv: [], // Flags of the process, e.g. a loader of its tests, are not for this thread.
-    });
-    let cause: unknown;
-    worker.on('message', ({ id, answers }: AnswerGroup) => {
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      waiting?.onAnswers(answers);
-    });
-    worker.on('error', (error) => {
-      cause = error;
-    });
-    this.#ended = new Promise((resolve) => {
-      worker.on('exit', () => {
-        resolve(undefined);
-        this.#onExit(cause);
-      });
-    });
-    this.#worker = worker;
-  }
-
   #onExit(cause: unknown): void {
     const { role, clock, log } = this.#options;
     const wasReady = this.#ready;
@@ -156,7 +156,7 @@ export class SqliteThread {
 
   async #startAgain(): Promise<void> {
     const { role, log } = this.#options;
-    this.#spawn();
+    this.spawn();
     try {
       await this.#ask(attachCall(role));
       this.#ready = true;

@@ -14,6 +14,8 @@ export interface LogStateOptions {
   readonly clock: Clock;
   /** Queues an operation. @throws {BrokerError} when that can't be. */
   add(entry: Entry): void;
+  /** @throws {BrokerError} unless the broker is open. */
+  requireOpen(): void;
 }
 
 export class LogState implements StateStore {
@@ -24,6 +26,7 @@ export class LogState implements StateStore {
   }
 
   async get(key: string): Promise<StateRecord | undefined> {
+    this.#options.requireOpen();
     return this.#options.store.get(key, this.#nowMs());
   }
 
@@ -58,11 +61,13 @@ export class LogState implements StateStore {
     prefix: string,
     { after, countMax }: { readonly after?: string; readonly countMax: number },
   ): Promise<readonly StateRecord[]> {
+    this.#options.requireOpen();
     return this.#options.store.list(prefix, after, countMax, this.#nowMs());
   }
 
   #commit(operation: Operation, valueSize: number): Promise<Outcome> {
     return new Promise((onOutcome, onError) => {
+      this.#options.requireOpen();
       this.#options.add({ operation, size: valueSize + KEY_SIZE_MAX, onOutcome, onError });
     });
   }

@@ -25,10 +25,16 @@ export class Sweeper {
   start(): void {
     const { clock, intervalMs } = this.#options;
     this.#timer = clock.after(intervalMs, () => {
-      this.#sweep = this.#run().finally(() => {
+      void this.sweep().finally(() => {
         if (!this.#stopped) this.start();
       });
     });
+  }
+
+  /** Sweeps now, after a sweep that is under way. Never rejects. */
+  sweep(): Promise<void> {
+    this.#sweep = this.#sweep.then(() => this.#run());
+    return this.#sweep;
   }
 
   /** Resolves when no step is under way and none will follow. */
@@ -38,7 +44,6 @@ export class Sweeper {
     await this.#sweep;
   }
 
-  /** Never rejects. */
   async #run(): Promise<void> {
     const { stores, clock, log } = this.#options;
     for (const store of stores) {

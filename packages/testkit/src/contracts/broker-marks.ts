@@ -1,0 +1,151 @@
+/** The contract of brokers: marks, and what changed since. */
+import { describe, expect, test } from 'vitest';
+import type { Broker } from '@trunkline/server/internal/broker/broker.ts';
+import { isMark } from '@trunkline/wire';
+import { AMPLE, draft, options, publishAll, run, SETTINGS } from './broker-world.ts';
+import type { BrokerTraits, CreateWorld } from './broker-world.ts';
+
+async function changes(broker: Broker, mark: string): Promise<Record<string, string> | undefined> {
+  const changed = await broker.changedSince(mark, () => true);
+  if (changed === undefined) return undefined;
+  const entries = changed.map(({ channel, position: { epoch, offset } }): [string, string] => {
+    return [channel, `${epoch}:${offset}`];
+  });
+  expect(new Set(entries.map(([channel]) => channel)).size).toBe(entries.length);
+  return Object.fromEntries(entries);
+}
+
+async function epochOf(broker: Broker, channel: string): Promise<string> {
+  const { epoch } = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+  return epoch;
+}
+
+/** What is promised to those who follow many channels with one cursor. */
+export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
+  describe('marks', () => {
+    test('have the form that clients may hand back', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      expect(isMark(await broker.mark())).toBe(true);
+      await publishAll(broker, 'a', ['1']);
+      expect(isMark(await broker.mark())).toBe(true);
+    });
+
+    test('tell which channels changed, and where each stood', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      await publishAll(broker, 'a', ['1', '2']);
+      await publishAll(broker, 'still', ['1']);
+      const mark = await broker.mark();
+      expect(await changes(broker, mark)).toEqual({});
+      await publishAll(broker, 'a', ['3', '4']);
+      await publishAll(broker, 'young', ['1', '2']);
+      const epoch = await epochOf(broker, 'a');
+      expect(await changes(broker, mark)).toEqual({ a: `${epoch}:2`, young: '0:0' });
+    });
+
+    test('list only the channels that the filter accepts', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const mark = await broker.mark();
+      for (let index = 0; index < 30; index += 1) await publishAll(broker, `c${index}`, ['1']);
+      const changed = await broker.changedSince(mark, (channel) => channel.endsWith('7'));
+      expect(changed?.map(({ channel }) => channel).toSorted()).toEqual(['c17', 'c27', 'c7']);
+    });
+
+    test('lists thousands of changed channels', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const mark = await broker.mark();
+      const channels = Array.from({ length: 3500 }, (_, index) => `c${index}`);
+      await Promise.all(channels.map((channel) => broker.publish(channel, draft('1'), options())));
+      expect(Object.keys((await changes(broker, mark)) ?? {}).length).toBe(3500);
+    });
+
+    test('cover what the sink was told by then, and nothing later', async () => {
+      await using world = await create(SETTINGS);
+      const { broker, sink } = await run(world);
+      await broker.watch('a');
+      const marks: Promise<string>[] = [];
+      sink.onTold = () => void marks.push(broker.mark());
+      const texts = ['1', '2', '3', '4', '5'];
+      await Promise.all(texts.map((text) => broker.publish('a', draft(text), options())));
+      const epoch = await epochOf(broker, 'a');
+      const given = await Promise.all(marks);
+      const seen = await Promise.all(given.map((mark) => changes(broker, mark)));
+      expect(seen).toEqual(
+        [1, 2, 3, 4].map((offset) => ({ a: `${epoch}:${offset}` })).concat([{}] as never),
+      );
+    });
+
+    test('give a place below what is retained when messages after them were removed', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      await publishAll(broker, 'a', ['1', '2', '3']);
+      const mark = await broker.mark();
+      const one = options({ retention: { ...AMPLE, countMax: 1 } });
+      await publishAll(
+        broker,
+        'a',
+        Array.from({ length: 500 }, (_, index) => `${index}`),
+        one,
+      );
+      const [changed] = (await broker.changedSince(mark, () => true)) ?? [];
+      const { epoch, oldest } = await broker.read('a', { after: 0, countMax: 0, sizeMax: 0 });
+      expect(oldest).toBe(503);
+      expect(changed?.position.epoch).toBe(epoch);
+      expect(changed?.position.offset).toBeLessThanOrEqual(3);
+    });
+
+    test('of others and of no one are not read', async () => {
+      await using world = await create(SETTINGS);
+      await using other = await create(SETTINGS);
+      const { broker } = await run(world);
+      await publishAll(broker, 'a', ['1']);
+      const stranger = await run(other);
+      await publishAll(stranger.broker, 'a', ['1']);
+      const foreign = await stranger.broker.mark();
+      const own = await broker.mark();
+      const words = [foreign, '~', '~x', 'a:1', '', `${own}0`, `${own}.1`, own.replace('~', '')];
+      for (const word of words) expect(await changes(broker, word), word).toBeUndefined();
+      expect(await changes(broker, own)).toEqual({});
+    });
+
+    test('older than what is remembered are not read', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const before = await broker.mark();
+      await publishAll(broker, 'a', ['1'], options({ retention: { ...AMPLE, ageMsMax: 1000 } }));
+      const after = await broker.mark();
+      await world.pass(SETTINGS.metadataMs + 3_600_000);
+      expect(await changes(broker, before)).toBeUndefined();
+      expect(await changes(broker, after)).toEqual({});
+    });
+
+    test.runIf(traits.durable)('are good for the next process', async () => {
+      await using world = await create(SETTINGS);
+      const first = await run(world);
+      await publishAll(first.broker, 'a', ['1', '2']);
+      const mark = await first.broker.mark();
+      await publishAll(first.broker, 'a', ['3']);
+      await first.broker.close();
+      const { broker } = await run(world);
+      const epoch = await epochOf(broker, 'a');
+      await publishAll(broker, 'b', ['1']);
+      expect(await changes(broker, mark)).toEqual({ a: `${epoch}:2`, b: '0:0' });
+      const later = await broker.mark();
+      await publishAll(broker, 'a', ['4']);
+      expect(await changes(broker, later)).toEqual({ a: `${epoch}:3` });
+    });
+
+    test.runIf(!traits.durable)('end with the process', async () => {
+      await using world = await create(SETTINGS);
+      const first = await run(world);
+      await publishAll(first.broker, 'a', ['1']);
+      const mark = await first.broker.mark();
+      await first.broker.close();
+      const { broker } = await run(world);
+      expect(await changes(broker, mark)).toBeUndefined();
+    });
+  });
+}

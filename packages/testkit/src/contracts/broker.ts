@@ -1,0 +1,22 @@
+/**
+ * The contract of brokers: what every backplane owes the hub. A backplane's test calls
+ * `describeBroker` with a way to make worlds for it.
+ */
+import { describe } from 'vitest';
+import { describeLife } from './broker-life.ts';
+import { describeMarks } from './broker-marks.ts';
+import { describePublishing } from './broker-publishing.ts';
+import { describeReading } from './broker-reading.ts';
+import type { BrokerTraits, CreateWorld } from './broker-world.ts';
+
+export type { BrokerSettings, BrokerTraits, BrokerWorld, CreateWorld } from './broker-world.ts';
+
+/** Runs the contract against one kind of broker. */
+export function describeBroker(name: string, traits: BrokerTraits, create: CreateWorld): void {
+  describe(`${name} keeps the contract of brokers`, () => {
+    describePublishing(create);
+    describeReading(create);
+    describeMarks(traits, create);
+    describeLife(traits, create);
+  });
+}

@@ -1,0 +1,155 @@
+/** The contract of state stores: small records beside the streams. */
+import { describe, expect, test } from 'vitest';
+import { run, SETTINGS } from './broker-world.ts';
+import type { BrokerTraits, CreateWorld } from './broker-world.ts';
+
+function bytes(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
+function text(value: Uint8Array | undefined): string | undefined {
+  return value === undefined ? undefined : new TextDecoder().decode(value);
+}
+
+/** Runs the contract against the state of one kind of broker. */
+export function describeState(name: string, traits: BrokerTraits, create: CreateWorld): void {
+  describe(`${name} keeps the contract of state`, () => {
+    test('gives back what was put, with a version that rises with every put', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      expect(await state.get('k')).toBeUndefined();
+      const first = (await state.put('k', bytes('1'))) ?? 0;
+      const second = (await state.put('k', bytes('2'))) ?? 0;
+      expect(first).toBeGreaterThan(0);
+      expect(second).toBeGreaterThan(first);
+      const record = await state.get('k');
+      expect(record).toMatchObject({ key: 'k', version: second });
+      expect(text(record?.value)).toBe('2');
+    });
+
+    test('keeps its own copy of a value', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const value = bytes('abc');
+      await state.put('k', value);
+      value.fill(0);
+      expect(text((await state.get('k'))?.value)).toBe('abc');
+    });
+
+    test('writes only over the version that was read', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      expect(await state.put('k', bytes('1'), { ifVersion: 7 })).toBeUndefined();
+      const version = await state.put('k', bytes('1'), { ifVersion: 0 });
+      expect(version).toBeDefined();
+      expect(await state.put('k', bytes('2'), { ifVersion: 0 })).toBeUndefined();
+      expect(await state.put('k', bytes('2'), { ifVersion: version ?? -1 })).toBeDefined();
+      expect(await state.put('k', bytes('3'), { ifVersion: version ?? -1 })).toBeUndefined();
+      expect(text((await state.get('k'))?.value)).toBe('2');
+    });
+
+    test('lets exactly one of many win who write over the same version', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const puts = Array.from({ length: 20 }, (_, index) =>
+        state.put('k', bytes(`${index}`), { ifVersion: 0 }),
+      );
+      const won = (await Promise.all(puts)).filter((version) => version !== undefined);
+      expect(won).toHaveLength(1);
+    });
+
+    test('deletes, on a condition or without', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      expect(await state.delete('k')).toBe(false);
+      const version = (await state.put('k', bytes('1'))) ?? 0;
+      expect(await state.delete('k', { ifVersion: version + 1 })).toBe(false);
+      expect(await state.delete('k', { ifVersion: version })).toBe(true);
+      expect(await state.get('k')).toBeUndefined();
+      expect(await state.delete('k', { ifVersion: 0 })).toBe(false);
+    });
+
+    test('never gives a version of a key again', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const first = (await state.put('k', bytes('1'))) ?? 0;
+      await state.delete('k');
+      const second = (await state.put('k', bytes('1'))) ?? 0;
+      expect(second).toBeGreaterThan(first);
+      expect(await state.put('k', bytes('2'), { ifVersion: first })).toBeUndefined();
+    });
+
+    test('lets a record go when its time has come', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const { state } = broker;
+      await broker.publish(
+        'clock',
+        { payload: bytes('0') },
+        {
+          retention: { countMax: 1, sizeMax: 1, ageMsMax: 1e9 },
+          durable: true,
+        },
+      );
+      const slice = await broker.read('clock', { after: 0, countMax: 1, sizeMax: 1 });
+      const now = slice.messages[0]?.time ?? 0;
+      await state.put('k', bytes('1'), { expiresAt: now + 1000 });
+      await world.pass(999);
+      expect(await state.get('k')).toBeDefined();
+      await world.pass(1);
+      expect(await state.get('k')).toBeUndefined();
+      expect(await state.list('', { countMax: 9 })).toEqual([]);
+      expect(await state.delete('k')).toBe(false);
+      expect(await state.put('k', bytes('2'), { ifVersion: 0 })).toBeDefined();
+      await world.pass(86_400_000);
+      expect(text((await state.get('k'))?.value)).toBe('2');
+    });
+
+    test('lists records by prefix in the order of their keys, page by page', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      // The last two stand the other way round where text is ordered by UTF-16 units.
+      const keys = ['a', 'a/', 'a/1', 'a/10', 'a/2', 'a/ü', 'a/\uffee', 'a/\u{1f600}'];
+      for (const key of [...keys, 'A', 'b', 'a0', '%', 'a_']) await state.put(key, bytes(key));
+      const all = await state.list('a/', { countMax: 100 });
+      expect(all.map(({ key }) => key)).toEqual(keys.slice(1));
+      expect(all.map(({ value }) => text(value))).toEqual(keys.slice(1));
+      const paged: string[] = [];
+      let after: string | undefined;
+      for (;;) {
+        const page = await state.list('a/', { countMax: 2, ...(after !== undefined && { after }) });
+        if (page.length === 0) break;
+        paged.push(...page.map(({ key }) => key));
+        after = paged.at(-1);
+      }
+      expect(paged).toEqual(keys.slice(1));
+      expect(await state.list('a/', { after: 'A', countMax: 1 })).toHaveLength(1);
+      expect(await state.list('a/', { after: 'b', countMax: 9 })).toEqual([]);
+      expect(await state.list('nothing', { countMax: 9 })).toEqual([]);
+      expect(await state.list('a/', { countMax: 0 })).toEqual([]);
+    });
+
+    test('takes keys of 512 bytes and values of 1 MB, and no larger', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const key = 'ü'.repeat(256);
+      const value = new Uint8Array(2 ** 20).fill(7);
+      expect(await state.put(key, value)).toBeDefined();
+      expect((await state.get(key))?.value).toEqual(value);
+      await expect(state.put(`${key}x`, value)).rejects.toThrow(RangeError);
+      await expect(state.put('k', new Uint8Array(2 ** 20 + 1))).rejects.toThrow(RangeError);
+    });
+
+    test.runIf(traits.durable)('outlives the process', async () => {
+      for (const end of ['close', 'crash'] as const) {
+        await using world = await create(SETTINGS);
+        const first = await run(world);
+        const version = (await first.broker.state.put('k', bytes('1'))) ?? 0;
+        await (end === 'close' ? first.broker.close() : world.crash());
+        const { state } = (await run(world)).broker;
+        expect(await state.get('k')).toMatchObject({ version });
+        expect((await state.put('k', bytes('2'))) ?? 0).toBeGreaterThan(version);
+      }
+    });
+  });
+}
