@@ -13,11 +13,11 @@ import type { HttpAnswer, HttpRequest } from '../http/request.ts';
 import type { Caller, HubCalls } from '../hub/hub-types.ts';
 import type { Log } from '../observe/log.ts';
 import type { Random } from '../random.ts';
+import { failureAnswer } from './answers.ts';
 import type { ApiCall, ApiContext } from './call.ts';
 import { listChannels } from './channels.ts';
 import { API_DEFAULTS } from './config.ts';
 import type { ApiOptions } from './config.ts';
-import { failureAnswer } from './answers.ts';
 import { alive, ready } from './health.ts';
 import type { Readiness } from './health.ts';
 import { history } from './history.ts';
@@ -61,7 +61,7 @@ export function createApi(parts: ApiParts): Api {
 
 type Answer = HttpAnswer | Promise<HttpAnswer>;
 
-/** How one method of one path is answered: by anyone's request, or by a call whose sender is known. */
+/** How one method of a path is answered: for anyone, or for a caller who is known. */
 type Endpoint =
   | { readonly kind: 'open'; readonly answer: OpenAnswer }
   | { readonly kind: 'call'; readonly answer: CallAnswer };
@@ -140,16 +140,16 @@ class Routes implements Api {
   }
 
   /**
-   * [HTTP-3] A page of a foreign origin can make a browser send a request, with its user's cookies or from
-   * inside a private network; CORS would only hide the answer. A token in a header or the query is
-   * nothing that a browser sends by itself.
+   * [HTTP-3] A page of a foreign origin can make a browser send a request, with its user's cookies
+   * or from inside a private network; CORS would only hide the answer. A token in a header or the
+   * query is nothing that a browser sends by itself.
    */
   #demandOwnOrigin(request: HttpRequest): void {
     if (!this.#parts.origins.isForeign(request)) return;
     const credential = findCredential(request);
     if (credential !== undefined && credential.place !== 'cookie') return;
-    const origin = request.headers['origin'] ?? '';
-    const message = `pages of origin ${origin.slice(0, 100)} may not call: it is not an allowed origin`;
+    const origin = (request.headers['origin'] ?? '').slice(0, 100);
+    const message = `pages of origin ${origin} may not call: it is not an allowed origin`;
     throw new CodedError('forbidden', message);
   }
 

@@ -108,8 +108,8 @@ function toText(parts: Parts, mark: string): string {
 }
 
 /**
- * A short poll's answer, or 304 when the client has it [POLL-4]. The tag is weak: the mark moves with other
- * channels, but an older one, with the positions it came with, is as good to go on from.
+ * A short poll's answer, or 304 when the client has it [POLL-4]. The tag is weak: the mark moves
+ * with other channels, but an older one, with the positions it came with, is as good to go on from.
  */
 function shortAnswer(request: HttpRequest, result: ReadResult): HttpAnswer {
   const parts = partsOf(result);

@@ -1,6 +1,6 @@
 /**
- * `POST /v1/publish`: one message, one message to several channels, or a batch; or, with `?channel=`
- * and a content type other than JSON, the body itself as the payload.
+ * `POST /v1/publish`: one message, one message to several channels, or a batch; or, with
+ * `?channel=` and a content type other than JSON, the body itself as the payload.
  */
 import {
   CodedError,
@@ -41,12 +41,12 @@ export async function publish(context: ApiContext, call: ApiCall): Promise<HttpA
 }
 
 /**
- * For a publish that was refused: whether it may have been stored all the same. The hub
- * says so where it knows; what it was never given is not stored.
+ * For a publish that was refused: whether it may have been stored all the same. The hub says so
+ * where it knows; what it was never given is not stored.
  */
 export function withStored(error: CodedError): CodedError {
   if (error.stored !== undefined) return error;
-  const stored = error.code === 'internal' || error.code === 'timeout' ? 'unknown' : false;
+  const stored = error.code === 'internal' || error.code === 'unavailable' ? 'unknown' : false;
   const { retryAfter } = error;
   return new CodedError(error.code, error.message, {
     stored,
@@ -81,9 +81,11 @@ async function publishElement(
     const { offset, epoch } = position;
     return { channel: name, offset, epoch, position: formatPosition(position) };
   };
-  if (channels === undefined) return one(channel ?? '');
+  if (channel !== undefined) return one(channel);
   return Promise.all(
-    channels.map((name) => one(name).catch((error: unknown) => elementError(context, error))),
+    (channels ?? []).map((name) =>
+      one(name).catch((error: unknown) => elementError(context, error)),
+    ),
   );
 }
 
@@ -94,9 +96,9 @@ function senderOf({ identity, session }: Caller): Sender | undefined {
 }
 
 function elementError({ log }: ApiContext, error: unknown): unknown {
-  if (error instanceof CodedError) return errorFrame(withStored(error));
-  log.error({ error }, 'a publish failed');
-  return errorFrame(withStored(new CodedError('internal', 'internal error')));
+  const known = error instanceof CodedError ? error : undefined;
+  if (known === undefined || known.code === 'internal') log.error({ error }, 'a publish failed');
+  return errorFrame(withStored(known ?? new CodedError('internal', 'a publish failed')));
 }
 
 async function readWork(

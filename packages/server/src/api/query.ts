@@ -1,4 +1,4 @@
-/** Query: the parameters of a request, read strictly. What was not understood is never guessed. [HTTP-4] */
+/** Query: the parameters of a request, read strictly: nothing is ever guessed. [HTTP-4] */
 import { channelNameFault, CodedError } from '@trunkline/wire';
 import { CHANNELS_PER_READ_MAX, SEARCH_LENGTH_MAX } from './config.ts';
 

@@ -4,7 +4,7 @@ import type { RequestHead } from '../http/request.ts';
 import type { Start } from '../hub/hub-types.ts';
 import type { Query } from './query.ts';
 
-/** Where each channel is to be read from: `Last-Event-ID` wins over `after`, that over `last`. [POLL-1] */
+/** Where each channel is read from: `Last-Event-ID` wins over `after`, and that over `last`. */
 export function startsOf(query: Query, request: RequestHead): Map<string, Start> {
   const channels = query.channels();
   const after = query.text('after');

@@ -1,4 +1,4 @@
-/** Waiting polls: how many there are by address, so that one client can't hold all connections. [POLL-5] */
+/** Waiting polls, counted by address: one client can't hold all connections. [POLL-5] */
 import { CodedError } from '@trunkline/wire';
 
 /** What a refused poll is told to wait before it tries again. */

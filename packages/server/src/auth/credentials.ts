@@ -1,6 +1,6 @@
 /**
- * Credentials: where in a request a token may stand [AUTH-1]. An explicit place wins over the cookie, which
- * browsers send by themselves.
+ * Credentials: where in a request a token may stand [AUTH-1]. An explicit place wins over the
+ * cookie, which browsers send by themselves.
  */
 import { CodedError } from '@trunkline/wire';
 import type { RequestHead } from '../http/request.ts';
@@ -42,7 +42,7 @@ function oneToken(text: string | undefined, place: string): string {
   return text;
 }
 
-/** The first cookie of this name: browsers send the one of the longest path first (RFC 6265 §5.4). */
+/** The first cookie of this name: that of the longest path (RFC 6265 §5.4). */
 function cookieValue(header: string, name: string): string | undefined {
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');

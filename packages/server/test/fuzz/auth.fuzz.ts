@@ -1,7 +1,7 @@
 /**
  * Tokens and tickets nobody should trust. Here's how it works:
  *
- * 1. Claims of all shapes are signed with the right key: they make an identity, or `unauthenticated`.
+ * 1. Claims of all shapes are signed with the right key: an identity, or `unauthenticated`.
  * 2. Good tokens and tickets are broken in a few places: they say what they said, or are refused.
  * 3. Texts that are neither are refused.
  */
@@ -30,7 +30,7 @@ const VALUES = [
 ];
 const PIECES = ['.', '=', 'A', 'e', '-', '_', '+', '/', 'é', ' ', '\0', 'r1.', '..'];
 
-/** Tries `rounds` tokens and tickets from `seed`; throws an `AssertionError` that names the first bad. */
+/** Tries `rounds` tokens and tickets from `seed`; throws an `AssertionError` that names the bad. */
 export async function fuzzAuth(seed: number, rounds: number): Promise<void> {
   const random = seededRandom(seed);
   const clock = new ManualClock();
