@@ -75,7 +75,12 @@ function configure(command: Command, io: Io): void {
     writeErr: (text) => io.stderr.write(text),
     // One line, with the hint that commander puts below.
     outputError: (text, write) =>
-      write(`${text.replace(/^error: /, 'trunkline: ').trimEnd().replaceAll('\n', ' ')}\n`),
+      write(
+        `${text
+          .replace(/^error: /, 'trunkline: ')
+          .trimEnd()
+          .replaceAll('\n', ' ')}\n`,
+      ),
   });
   for (const sub of command.commands) configure(sub, io);
 }
