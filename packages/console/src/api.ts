@@ -107,7 +107,7 @@ async function call(
     const status = `the server answered ${String(response.status)}`;
     return { ok: false, reason: typeof detail === 'string' ? detail : status };
   } catch {
-    return { ok: false, reason: 'The server can not be reached' };
+    return { ok: false, reason: 'The server cannot be reached' };
   }
 }
 

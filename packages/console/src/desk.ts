@@ -58,7 +58,7 @@ export class Desk {
     this.token = token === '' ? undefined : token;
     storeToken(this.token);
     void this.feed.start(this.token); // Never rejects, as `history` does not.
-    for (const reader of this.readers) reader.reopen(this.#reading());
+    for (const reader of this.readers) reader.renew();
     this.changes.notify();
   }
 
@@ -71,7 +71,7 @@ export class Desk {
   }
 
   #reading(): Reading {
-    return { channel: this.channel, token: this.token, events: [...this.#events] };
+    return { channel: this.channel, token: () => this.token, events: [...this.#events] };
   }
 
   #onMessage({ event }: LineMessage): void {

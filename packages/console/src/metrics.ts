@@ -92,7 +92,7 @@ export class MetricsFeed {
       server: location.origin,
       channel: METRICS_CHANNEL,
       ...(last === undefined ? {} : { after: formatPosition(last) }),
-      ...(token === undefined ? {} : { token }),
+      token: () => token,
       onMessage: (message: LineMessage) => {
         this.#add(message.payload, message.time ?? Date.now());
         this.changes.notify();

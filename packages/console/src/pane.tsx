@@ -6,6 +6,7 @@ import type { Desk } from './desk.ts';
 import { formatCount } from './format.ts';
 import { useChanges, useNow } from './hooks.ts';
 import type { LineState } from './lines/line.ts';
+import { Tries } from './tries.tsx';
 import { isCaughtUp } from './reader.ts';
 import type { Reader, Row } from './reader.ts';
 import { labelOf, TRANSPORTS } from './transports.ts';
@@ -62,7 +63,7 @@ export function Pane({ desk, reader }: { readonly desk: Desk; readonly reader: R
         </div>
         <p class="badge" data-state={status.state} role="status" title={status.reason}>
           {STATE_WORDS[status.state]}
-          {status.state === 'reconnecting' && `, try ${String(status.tries)}`}
+          <Tries status={status} />
         </p>
       </header>
       <PaneTrack desk={desk} reader={reader} />
@@ -202,7 +203,7 @@ function RowItem({ row, reader }: { readonly row: Row; readonly reader: Reader }
         {position.offset}
         <span class="row-epoch">{position.epoch}</span>
       </span>
-      <span class="row-payload">
+      <span class={PACKED.test(payload) ? 'row-payload row-packed' : 'row-payload'}>
         {event !== undefined && <b class="row-event">{event}</b>}
         {kind === 'bytes' && <b class="row-event">base64</b>}
         {payload.slice(0, PAYLOAD_SHOWN_MAX)}
@@ -210,6 +211,9 @@ function RowItem({ row, reader }: { readonly row: Row; readonly reader: Reader }
     </li>
   );
 }
+
+/** Text without spaces to break at is broken anywhere. */
+const PACKED = /^\S{40}/;
 
 /** Characters of a payload that a row draws; history shows all of it. */
 const PAYLOAD_SHOWN_MAX = 400;

@@ -59,7 +59,7 @@ export interface Handover {
 /** Where a reader reads, and as whom. */
 export interface Reading {
   readonly channel: string;
-  readonly token: string | undefined;
+  token(): string | undefined;
   readonly events: readonly string[];
 }
 
@@ -105,13 +105,9 @@ export class Reader {
     this.#open(reading, undefined);
   }
 
-  /** Goes on from where it stands with another token; a reader that was cut stays cut. */
-  reopen(reading: Reading): void {
-    const idle = this.status.state === 'cut';
-    const position = this.#line?.position;
-    this.#line?.cut();
-    this.#open(reading, position);
-    if (idle) this.cut();
+  /** Goes on from where it stands with the token of now; a reader that was cut stays cut. */
+  renew(): void {
+    this.#line?.renew();
   }
 
   /** Drops the connection and keeps the position. */
@@ -178,7 +174,7 @@ export class Reader {
       channel: reading.channel,
       events: reading.events,
       ...(position === undefined ? {} : { after: formatPosition(position) }),
-      ...(reading.token === undefined ? {} : { token: reading.token }),
+      token: () => reading.token(),
       onMessage: (message) => this.#onMessage(message),
       onVerdict: (verdict) => this.#onVerdict(verdict),
       onState: (status) => this.#onState(status),

@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatPercent, formatShort } from './format.t
 import { useChanges, useNow } from './hooks.ts';
 import { meanCpu, METRICS_CHANNEL, METRICS_MS } from './metrics.ts';
 import type { MetricsFeed, Sample } from './metrics.ts';
+import { Tries } from './tries.tsx';
 
 /** The strip of pictures at the top. */
 export function Strip({ feed }: { readonly feed: MetricsFeed }) {
@@ -17,8 +18,8 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
     return (
       <section class="strip strip-empty" aria-label="Load of the server's machine">
         <p>
-          No load yet. In development mode the server publishes it to <code>{METRICS_CHANNEL}</code>{' '}
-          once a second.
+          {feed.status.reason !== undefined && `${feed.status.reason}. `}No load yet. In development
+          mode the server publishes it to <code>{METRICS_CHANNEL}</code> once a second.
         </p>
       </section>
     );
@@ -41,7 +42,7 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
   const reach = Math.max(memory.total * 0.01, (most - least) * 0.65);
   const memoryPart = memory.total === 0 ? 0 : memory.used / memory.total;
   return (
-    <section class="strip" aria-label="Load of the server's machine">
+    <section class="strip" data-state={feed.status.state} aria-label="Load of the server's machine">
       <Figure
         name="Processor"
         value={formatPercent(meanCpu(newest))}
@@ -119,17 +120,19 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
 /** Whether the server answers, told by the strip's own line. */
 export function ServerStatus({ feed }: { readonly feed: MetricsFeed }) {
   useChanges(feed.changes);
-  const { state, tries, reason } = feed.status;
+  const { status } = feed;
+  const { state, reason } = status;
   const words = {
     connecting: 'Connecting',
     live: 'Server connected',
-    reconnecting: `Server away, try ${String(tries)}`,
+    reconnecting: 'Server away',
     cut: 'Connecting',
     'gave-up': 'No live load',
   };
   return (
-    <p class="badge" data-state={state} role="status" title={reason}>
+    <p class="badge" data-state={state === 'gave-up' ? 'cut' : state} role="status" title={reason}>
       {words[state]}
+      <Tries status={status} />
     </p>
   );
 }

@@ -7,6 +7,7 @@ export class FakeWebSocket {
   readonly protocol: string;
   readonly sent: unknown[] = [];
   closed: number | undefined;
+  onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
 

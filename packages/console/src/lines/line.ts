@@ -19,7 +19,7 @@ export interface LineStatus {
   readonly state: LineState;
   /** Why it is not live, in words for people. */
   readonly reason?: string;
-  /** Tries since the line was last live. */
+  /** Tries that failed since a connection last held. */
   readonly tries: number;
 }
 
@@ -50,7 +50,8 @@ export interface LineOptions {
   readonly channel: string;
   /** A position or `start`; absent, only what comes from now on. */
   readonly after?: string;
-  readonly token?: string;
+  /** Asked for at every dial, so that a new one is used from then on. */
+  token?(): string | undefined;
   /** Names of message events to expect; an `EventSource` hears only names it listens for. */
   readonly events?: readonly string[];
   readonly pace?: Pace;
@@ -69,6 +70,8 @@ export interface Line {
   cut(): void;
   /** Goes on from the position; does nothing unless it was cut or gave up. */
   resume(): void;
+  /** Dials anew from its position, e.g. with another token; does nothing while it is cut. */
+  renew(): void;
   /** Tells of event names that messages of this channel carry. */
   expect(events: readonly string[]): void;
 }
@@ -102,24 +105,34 @@ export type HangUp = () => void;
 /** Tries to connect. Must not call the attempt before it has returned. */
 export type Dial = (attempt: Attempt) => HangUp;
 
+/** What sets a transport apart from the others. */
+export interface DialTraits {
+  /** It hears only messages whose event name it was told of before it dialled. */
+  readonly byName?: boolean;
+}
+
 /** Opens a line that dials at once and again after every loss. */
-export function createLine(dial: Dial, options: LineOptions): Line {
-  return new DialledLine(dial, options);
+export function createLine(dial: Dial, options: LineOptions, traits: DialTraits = {}): Line {
+  return new DialledLine(dial, options, traits);
 }
 
 class DialledLine implements Line {
   readonly #dial: Dial;
   readonly #options: LineOptions;
+  readonly #byName: boolean;
   readonly #pace: Pace;
   readonly #events: Set<string>;
   #position: Position | undefined;
   #status: LineStatus = { state: 'connecting', tries: 0 };
   #liveSince: number | undefined;
+  /** It dialled again of its own accord: a recovery then is no news. */
+  #quiet = false;
   #end: () => void = nothing;
 
-  constructor(dial: Dial, options: LineOptions) {
+  constructor(dial: Dial, options: LineOptions, traits: DialTraits) {
     this.#dial = dial;
     this.#options = options;
+    this.#byName = traits.byName ?? false;
     this.#pace = options.pace ?? browserPace;
     this.#events = new Set(options.events);
     this.#try();
@@ -135,6 +148,8 @@ class DialledLine implements Line {
 
   cut(): void {
     this.#end();
+    this.#quiet = false;
+    this.#liveSince = undefined;
     this.#become({ state: 'cut', tries: 0 });
   }
 
@@ -150,13 +165,21 @@ class DialledLine implements Line {
     if (this.#events.size === known) return;
     // A name is learnt from a message that this line's connection may just have passed over, so it
     // dials anew from its position: only then is it sure to hear that message too.
-    if (this.#status.state !== 'live') return;
+    if (!this.#byName || this.#status.state !== 'live') return;
     this.#end();
+    this.#quiet = true;
+    this.#try();
+  }
+
+  renew(): void {
+    if (this.#status.state === 'cut') return;
+    this.#end();
+    this.#become({ state: 'connecting', tries: 0 });
     this.#try();
   }
 
   #try(): void {
-    const { server, channel, token, after } = this.#options;
+    const { server, channel, after } = this.#options;
     let over = false;
     const heard = <Args extends readonly unknown[]>(task: (...args: Args) => void) => {
       return (...args: Args): void => {
@@ -167,7 +190,7 @@ class DialledLine implements Line {
       server,
       channel,
       after: this.#position === undefined ? after : formatPosition(this.#position),
-      token,
+      token: this.#options.token?.(),
       events: this.#events,
       pace: this.#pace,
       position: () => this.#position,
@@ -187,7 +210,10 @@ class DialledLine implements Line {
   }
 
   #opened(verdict: Verdict): void {
-    this.#liveSince = this.#pace.now();
+    const quiet = this.#quiet && verdict.kind === 'recovered';
+    this.#quiet = false;
+    this.#liveSince ??= this.#pace.now();
+    if (quiet) return;
     this.#tell(verdict);
     this.#become({ state: 'live', tries: this.#status.tries });
   }
@@ -210,6 +236,7 @@ class DialledLine implements Line {
 
   #lost(reason: string, retryAfterMs?: number): void {
     this.#end();
+    this.#quiet = false;
     // Only a connection that held is a success: one that is dropped as soon as it opens must not
     // bring the waits back to the shortest.
     const held =

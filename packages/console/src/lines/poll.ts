@@ -57,7 +57,7 @@ export async function ask(
     if (response.ok) return read(attempt.channel, question.after, body, response.headers);
     return failure(response, body);
   } catch {
-    return { kind: 'lost', reason: 'the server can not be reached', retryAfterMs: 0 };
+    return { kind: 'lost', reason: 'the server cannot be reached', retryAfterMs: 0 };
   }
 }
 

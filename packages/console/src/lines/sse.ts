@@ -24,7 +24,7 @@ const BYTES_PREFIX = 'bytes:';
 
 /** Opens a line over SSE. */
 export function connect(options: LineOptions): Line {
-  return createLine(dial, options);
+  return createLine(dial, options, { byName: true });
 }
 
 function dial(attempt: Attempt): HangUp {

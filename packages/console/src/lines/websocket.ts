@@ -1,5 +1,6 @@
 /** The line over WebSocket: `/v1/ws`, JSON text frames, one subscription. */
 import {
+  CODES,
   decodeServerFrames,
   JSON_SUBPROTOCOL,
   parsePosition,
@@ -19,6 +20,13 @@ const PONG_MS_MAX = 10_000;
 /** No heartbeat is faster, whatever the server says. */
 const PING_MS_MIN = 1_000;
 
+/**
+ * A server that takes anonymous clients, or a token in the handshake, greets unasked. One that has
+ * said nothing for this long waits for a hello, and answers it with what is missing.
+ */
+const GREETING_MS_MAX = 2_000;
+
+const HELLO_ID = 0;
 const SUBSCRIBE_ID = 1;
 
 /** Opens a line over WebSocket. */
@@ -36,6 +44,8 @@ class Call {
   readonly #socket: WebSocket;
   /** Set until the subscription is answered. */
   #cancelAnswer: () => void;
+  /** Set until the welcome. */
+  #cancelHello: () => void = nothing;
   #cancelHeartbeat: () => void = nothing;
   #cancelGoaway: () => void = nothing;
   /** Something came since the heartbeat last looked. */
@@ -51,13 +61,20 @@ class Call {
     this.#socket = new WebSocket(url, JSON_SUBPROTOCOL);
     this.#socket.onmessage = (event) => this.#onFrame(event.data);
     this.#socket.onclose = (event) => this.#onClose(event);
+    this.#socket.onopen = () => {
+      this.#cancelHello = this.#in(GREETING_MS_MAX, () => {
+        this.#socket.send(JSON.stringify({ type: 'hello', id: HELLO_ID }));
+      });
+    };
     this.#cancelAnswer = this.#in(ANSWER_MS_MAX, () => this.#drop('no answer in time'));
   }
 
   hangUp(): void {
     this.#cancelAnswer();
+    this.#cancelHello();
     this.#cancelHeartbeat();
     this.#cancelGoaway();
+    this.#socket.onopen = null;
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
     this.#socket.close(1000);
@@ -88,6 +105,7 @@ class Call {
     const attempt = this.#attempt;
     switch (frame.type) {
       case 'welcome':
+        this.#cancelHello();
         this.#subscribe();
         this.#listen(Math.max(PING_MS_MIN, frame.ping));
         return;
@@ -129,13 +147,13 @@ class Call {
 
   #onError(frame: ErrorFrame): void {
     this.#retryAfterMs = frame.retryAfter ?? 0;
-    if (frame.id !== SUBSCRIBE_ID) return; // The close that follows says what to do.
+    if (frame.id !== SUBSCRIBE_ID && frame.id !== HELLO_ID) return; // The close that follows says what to do.
     if (isTemporary(frame.code)) this.#drop(frame.message);
     else this.#attempt.refused(frame.message);
   }
 
   #onClose(event: CloseEvent): void {
-    const reason = event.reason === '' ? 'the connection broke' : event.reason;
+    const reason = closeReason(event);
     const after = reconnectAfterClose(event.code);
     if (after === 'stay' || after === 'refresh') this.#attempt.refused(reason);
     else this.#drop(reason);
@@ -156,6 +174,13 @@ class Call {
       });
     });
   }
+}
+
+/** What the peer said, or what its code means. */
+function closeReason({ code, reason }: CloseEvent): string {
+  if (reason !== '') return reason;
+  const known = Object.values(CODES).find(({ close }) => close === code);
+  return known?.reason ?? 'the connection broke';
 }
 
 function nothing(): void {}

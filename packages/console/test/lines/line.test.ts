@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createLine } from '../../src/lines/line.ts';
-import type { Attempt, LineMessage, LineOptions } from '../../src/lines/line.ts';
+import type { Attempt, DialTraits, LineMessage, LineOptions } from '../../src/lines/line.ts';
 import { Recorder } from '../recorder.ts';
 
 const at = (offset: number, epoch = 'k3f9') => ({ epoch, offset });
@@ -10,16 +10,20 @@ function message(offset: number, epoch = 'k3f9'): LineMessage {
 }
 
 /** A line over a transport that does only what the test says. */
-function openLine(rest: Partial<LineOptions> = {}) {
+function openLine(rest: Partial<LineOptions> = {}, traits: DialTraits = {}) {
   const recorder = new Recorder();
   const attempts: Attempt[] = [];
   let hangUps = 0;
-  const line = createLine((attempt) => {
-    attempts.push(attempt);
-    return () => {
-      hangUps += 1;
-    };
-  }, recorder.options(rest));
+  const line = createLine(
+    (attempt) => {
+      attempts.push(attempt);
+      return () => {
+        hangUps += 1;
+      };
+    },
+    recorder.options(rest),
+    traits,
+  );
   return {
     line,
     told: recorder.told,
@@ -189,8 +193,43 @@ describe('a line', () => {
     expect(line.position).toEqual(at(9));
   });
 
-  test('dials anew from its position when it learns an event name', () => {
-    const { line, last, attempts, hangUps, told } = openLine({ events: ['joined'] });
+  test('dials anew with the token of now when it is renewed, unless it is cut', () => {
+    let token = 'first';
+    const { line, last, attempts, hangUps } = openLine({ token: () => token });
+    last().opened({ kind: 'started', at: at(7) });
+    expect(last().token).toBe('first');
+    token = 'fresh';
+    line.renew();
+    expect(hangUps()).toBe(1);
+    expect(last()).toMatchObject({ token: 'fresh', after: 'k3f9:7' });
+    last().refused('no');
+    line.renew();
+    expect(attempts).toHaveLength(3);
+    line.cut();
+    line.renew();
+    expect(attempts).toHaveLength(3);
+  });
+
+  test('has no use for event names where every message is heard', () => {
+    const { line, last, attempts } = openLine();
+    last().opened({ kind: 'started', at: at(7) });
+    line.expect(['typed']);
+    expect(attempts).toHaveLength(1);
+  });
+
+  test('tells a gap that it finds when it dialled anew for a name', () => {
+    const { line, last, told } = openLine({}, { byName: true });
+    last().opened({ kind: 'started', at: at(7) });
+    line.expect(['typed']);
+    last().opened({ kind: 'gap', gap: { reason: 'epoch' }, at: at(0, 'new1') });
+    expect(told.slice(2)).toEqual(['gap epoch new1:0', 'live']);
+  });
+
+  test('dials anew from its position when it learns an event name, and says nothing of it', () => {
+    const { line, last, attempts, hangUps, told } = openLine(
+      { events: ['joined'] },
+      { byName: true },
+    );
     last().opened({ kind: 'started', at: at(7) });
     line.expect(['joined']);
     expect(attempts).toHaveLength(1);
@@ -198,6 +237,7 @@ describe('a line', () => {
     expect(hangUps()).toBe(1);
     expect(last().after).toBe('k3f9:7');
     expect([...last().events]).toEqual(['joined', 'typed']);
+    last().opened({ kind: 'recovered', from: at(7) });
     expect(told).toEqual(['started k3f9:7', 'live']);
   });
 });

@@ -86,6 +86,6 @@ describe('ask', () => {
     const attempt = { server: 'http://127.0.0.1:1', channel: 'a', token: undefined };
     const { signal } = new AbortController();
     const result = await ask(attempt, { after: undefined, waitSeconds: 0, signal });
-    expect(result).toMatchObject({ kind: 'lost', reason: 'the server can not be reached' });
+    expect(result).toMatchObject({ kind: 'lost', reason: 'the server cannot be reached' });
   });
 });

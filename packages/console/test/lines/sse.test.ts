@@ -28,7 +28,7 @@ function open(rest: Partial<LineOptions> = {}) {
 
 describe('a line over SSE', () => {
   test('reads the open event and what follows, by the ids', () => {
-    const { last, told, line } = open({ token: 't' });
+    const { last, told, line } = open({ token: () => 't' });
     expect(last().url).toBe('http://127.0.0.1:1/v1/sse?channel=room%2F42&access_token=t');
     last().dispatchEvent(new Event('open')); // The browser's own.
     expect(told).toEqual([]);

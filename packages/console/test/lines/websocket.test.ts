@@ -61,7 +61,7 @@ describe('a line over WebSocket', () => {
   });
 
   test('hands its position over when it subscribes again', () => {
-    const { last, pace } = open({ token: 'a b' });
+    const { last, pace } = open({ token: () => 'a b' });
     expect(last().url).toContain('access_token=a+b');
     last().receive(welcome);
     last().receive(subscribed({}), message(41));
@@ -163,6 +163,32 @@ describe('a line over WebSocket', () => {
     half.last().receive(welcome);
     half.pace.advance(10_000);
     expect(half.line.status).toMatchObject({ state: 'reconnecting', reason: 'no answer in time' });
+  });
+
+  test('asks a server that does not greet what is missing', () => {
+    const { last, line, pace } = open();
+    last().onopen?.();
+    pace.advance(1_999);
+    expect(last().sent).toEqual([]);
+    pace.advance(1);
+    expect(last().sent).toEqual([{ type: 'hello', id: 0 }]);
+    last().receive({ type: 'error', id: 0, code: 'unauthenticated', message: 'a token is needed' });
+    expect(line.status).toMatchObject({ state: 'gave-up', reason: 'a token is needed' });
+  });
+
+  test('says no hello once it was greeted', () => {
+    const { last, pace } = open();
+    last().onopen?.();
+    last().receive(welcome);
+    last().receive(subscribed({}));
+    pace.advance(2_000);
+    expect(last().sent).toHaveLength(1);
+  });
+
+  test('says what a close without a reason means', () => {
+    const { last, line } = open();
+    last().end(1001);
+    expect(line.status.reason).toBe('this node is going away');
   });
 
   test('drops a peer that does not speak JSON', () => {
