@@ -17,8 +17,8 @@ import { describe, expect, test } from 'vitest';
 
 type Done = (error?: Error | null) => void;
 
-/** A stream that takes what is written when the test says so. */
-class TestStream extends Duplex {
+/** A stream that takes what is written when the test says so, one piece at a time. */
+class PiecewiseStream extends Duplex {
   /** What reached the network, one element for each call of it. */
   readonly writes: Uint8Array[][] = [];
   taking = true;
@@ -32,14 +32,7 @@ class TestStream extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: Done): void {
-    this.#take([chunk], done);
-  }
-
-  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
-    this.#take(
-      chunks.map(({ chunk }) => chunk),
-      done,
-    );
+    this.record([chunk], done);
   }
 
   override _final(done: Done): void {
@@ -64,10 +57,20 @@ class TestStream extends Duplex {
     return Buffer.concat(this.writes.flat()).toString();
   }
 
-  #take(chunks: Uint8Array[], done: Done): void {
+  protected record(chunks: Uint8Array[], done: Done): void {
     this.writes.push(chunks);
     if (this.taking) done();
     else this.#waiting = done;
+  }
+}
+
+/** The same, taking all that is written at once, as a socket does. */
+class TestStream extends PiecewiseStream {
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    this.record(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 }
 
@@ -123,14 +126,13 @@ class Recorder implements LinkHandler {
 
 interface Fixture {
   readonly clock: ManualClock;
-  readonly stream: TestStream;
+  readonly stream: PiecewiseStream;
   readonly link: TestLink;
   readonly handler: Recorder;
 }
 
-function setUp(): Fixture {
+function setUp(stream: PiecewiseStream = new TestStream()): Fixture {
   const clock = new ManualClock();
-  const stream = new TestStream();
   const link = new TestLink(stream, new Turn(clock));
   const handler = new Recorder();
   link.start(handler);
@@ -237,6 +239,41 @@ describe('requestDrain', () => {
     expect(handler.drains).toBe(1);
     expect(link.pendingBytes).toBe(0);
     expect(stream.text).toHaveLength(size + 24);
+  });
+
+  test('is not answered by the end of an earlier write while more is queued', async () => {
+    const { clock, stream, link, handler } = setUp();
+    const pendingAtDrain: number[] = [];
+    handler.onDrain = () => pendingAtDrain.push(link.pendingBytes);
+    stream.taking = false;
+    link.sendShared(batch('x'.repeat(100_000)));
+    link.requestDrain();
+    await clock.settle();
+    stream.release();
+    link.sendShared(batch('queued'));
+    await clock.settle();
+    expect(pendingAtDrain).toEqual([0]);
+    expect(stream.text.endsWith('queued')).toBe(true);
+  });
+
+  test('waits for the last of many small writes of a stream that takes them one by one', async () => {
+    const { clock, stream, link, handler } = setUp(new PiecewiseStream());
+    stream.taking = false;
+    link.send('first');
+    link.requestDrain();
+    await clock.settle();
+    for (let count = 0; count < 3; count += 1) {
+      link.send('more');
+      await clock.settle();
+    }
+    while (link.pendingBytes > 0) {
+      expect(handler.drains).toBe(0);
+      stream.takeOne();
+      await clock.settle();
+    }
+    stream.release();
+    await clock.settle();
+    expect(handler.drains).toBe(1);
   });
 
   test('writes one empty piece at most, however many turns it takes', async () => {

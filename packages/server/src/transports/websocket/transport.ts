@@ -102,7 +102,7 @@ class Transport implements WebSocketTransport {
     const { admit, wheel, config, log } = this.#options;
     const failed = (error: unknown): Admission => {
       log.error({ error, path: request.path }, 'admitting a WebSocket failed');
-      return refusal('internal', 'the server failed; its log says why');
+      return refused('internal', 'the server failed; its log says why');
     };
     let admission: Admission | Promise<Admission>;
     try {
@@ -209,7 +209,8 @@ function refusalCode(code: Close['code']): CodeName {
 /** Hears nothing: for links that are only there to be closed. */
 const SILENT: LinkHandler = { onFrame() {}, onDrain() {}, onClose() {} };
 
-function refusal(code: CodeName, message: string): Admission {
+/** A refusal of the transport's own. */
+function refused(code: CodeName, message: string): Admission {
   return { kind: 'refused', close: { code }, message, tellInside: false };
 }
 
@@ -234,6 +235,6 @@ class AdmissionWait implements Alarm {
   }
 
   onAlarm(): void {
-    this.settle(refusal('unavailable', 'the decision who is let in took too long'));
+    this.settle(refused('unavailable', 'the decision who is let in took too long'));
   }
 }
