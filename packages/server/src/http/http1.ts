@@ -34,6 +34,12 @@ const PARSE_ERRORS: Readonly<Record<string, { status: number; code: CodeName; de
   },
 };
 
+/** A stream's bytes would stand before the answers that are still due. */
+const STREAM_BEHIND: HttpAnswer = problemAnswer(
+  'bad_request',
+  'A stream can not begin behind a request that waits for its answer: use another connection.',
+);
+
 /** What serving with node:http needs. */
 export interface Http1Parts {
   readonly connections: Connections;
@@ -86,7 +92,7 @@ export class Http1 implements LastBranch {
       optimizeEmptyRequests: true,
       // Its answer would be no problem document; `readHead` looks for the field.
       requireHostHeader: false,
-      shouldUpgradeCallback: asksForStream,
+      shouldUpgradeCallback: (request) => this.#mayUpgrade(request),
       keepAliveTimeout: 0,
       headersTimeout: 0,
       requestTimeout: 0,
@@ -109,13 +115,19 @@ export class Http1 implements LastBranch {
     if (connection === undefined || connection.isDeaf) return;
     const { limits } = connection.host;
     const { head, refusal } = readHead(request, connection.remoteAddress, limits);
-    if (refusal === undefined && head.method === 'GET' && this.#handlers.isEventStream(head.path)) {
+    const isStream =
+      refusal === undefined && head.method === 'GET' && this.#handlers.isEventStream(head.path);
+    if (isStream && connection.unanswered === 0) {
       this.#stream(connection, head);
       return;
     }
     const exchange = new Exchange(head, request, response, connection, asksToContinue);
     connection.requestBegan(exchange);
-    const wrong = refusal ?? this.#limitOf(connection) ?? expectationOf(head, asksToContinue);
+    const wrong =
+      refusal ??
+      (isStream ? STREAM_BEHIND : undefined) ??
+      this.#limitOf(connection) ??
+      expectationOf(head, asksToContinue);
     if (wrong === undefined) {
       void this.#serve(exchange); // Never rejects.
       return;
@@ -144,11 +156,6 @@ export class Http1 implements LastBranch {
 
   /** An event stream on a connection that node:http has, e.g. because it had a request before. */
   #stream(connection: Connection, head: Http1Head): void {
-    if (connection.unanswered > 0) {
-      // Its bytes would stand before the answers that are still due.
-      connection.socket.destroy();
-      return;
-    }
     // The parser is let go: the stream's bytes are written to the socket itself, because
     // a response's `write` would cost every message another framing and a third of the rate.
     connection.stopReading();
@@ -159,6 +166,25 @@ export class Http1 implements LastBranch {
       return;
     }
     this.#streams.serve(request, false);
+  }
+
+  /**
+   * Any other `Upgrade` is ignored, as RFC 9110 §7.8 allows, and the request answered as it is; so
+   * is one behind a request that waits, whose answer has to come first.
+   */
+  #mayUpgrade(request: IncomingMessage): boolean {
+    const { method, httpVersion, headers } = request;
+    const { connection, upgrade } = headers;
+    return (
+      method === 'GET' &&
+      httpVersion === '1.1' &&
+      !announcesBody({
+        'content-length': headers['content-length'],
+        'transfer-encoding': headers['transfer-encoding'],
+      }) &&
+      asksForWebSocket({ connection, upgrade }) &&
+      this.#connectionOf(request.socket)?.unanswered === 0
+    );
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, rest: Buffer): void {
@@ -234,17 +260,4 @@ function expectationOf(head: Http1Head, asksToContinue: boolean): HttpAnswer | u
   if (head.headers['expect'] === undefined) return undefined;
   const detail = 'The only expectation that can be met is 100-continue.';
   return problemAnswer('bad_request', detail, { status: 417 });
-}
-
-/** Any other `Upgrade` is ignored, as RFC 9110 §7.8 allows, and the request answered as it is. */
-function asksForStream(request: IncomingMessage): boolean {
-  const { method, httpVersion, headers } = request;
-  const { connection, upgrade } = headers;
-  return (
-    method === 'GET' &&
-    httpVersion === '1.1' &&
-    headers['transfer-encoding'] === undefined &&
-    (headers['content-length'] ?? '0') === '0' &&
-    asksForWebSocket({ connection, upgrade })
-  );
 }

@@ -42,7 +42,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   answerMs: 120_000,
   idleMs: 75_000,
   lingerMs: 5_000,
-  lingerSizeMax: 256 * 1024,
+  lingerSizeMax: 8 * 1024 * 1024,
   pipelinedMax: 100,
   connectionsMax: 100_000,
   connectionsPerAddressMax: 10_000,

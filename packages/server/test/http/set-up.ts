@@ -1,6 +1,7 @@
 /** A listener on a free port whose time the test moves, and clients that speak bytes. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { expect } from 'vitest';
 import { ManualClock } from '@trunkline/testkit';
 import { createHttpListener, type HttpListener } from '@trunkline/server/internal/http/listener.ts';
 import type { HttpLimits } from '@trunkline/server/internal/http/limits.ts';
@@ -217,3 +218,9 @@ export const HANDSHAKE: string = requestText(
   'Sec-WebSocket-Version: 13',
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
 );
+
+/** The one problem document that the client got. */
+export function problemIn(client: RawClient): unknown {
+  expect(client.text).toContain('content-type: application/problem+json');
+  return JSON.parse(client.text.slice(client.text.indexOf('{')));
+}
