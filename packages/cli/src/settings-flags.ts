@@ -2,7 +2,8 @@
  * Settings flags: the server's settings as flags of a command, made from the schema, and the
  * configuration that results from file, environment and flags.
  */
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
+import type { Command } from 'commander';
 import { readConfigFile, resolveConfig, SERVER_SETTINGS } from '@trunkline/server';
 import type { FlagValue, LoadedConfig, Setting } from '@trunkline/server';
 import { parse } from 'yaml';

@@ -1,6 +1,6 @@
 /**
  * Backoff: how long to wait before coming back. Exponential with full jitter, so that the clients
- * of a lost server do not return together (PROTOCOL §8). Pure.
+ * of a lost server do not return together. Pure. [CODE-5]
  */
 
 /** The first wait is somewhere below this. */

@@ -27,7 +27,7 @@ export function endingOf(error: CodedError, hint: RetryHint = {}): Ending {
   };
 }
 
-/** What the end of a WebSocket means (PROTOCOL §8), codes that are not in the registry included. */
+/** What the end of a WebSocket means, codes that are not in the registry included. [CODE-2] */
 export function endingOfClose(close: number, reason: string, hint: RetryHint = {}): Ending {
   const named = codeOfClose(close, reason);
   const told = `closed with ${close}${reason === '' ? '' : ` (${reason})`}`;

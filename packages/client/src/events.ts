@@ -52,6 +52,7 @@ export interface StateEvent {
   readonly reason?: string;
 }
 
+/** Everything that a subscription gives to the application. */
 export type SubscriptionEvent = OpenEvent | MessageEvent | GapEvent | StateEvent;
 
 /** Untrusted JSON as an object; `undefined` when it is none. */
@@ -70,7 +71,7 @@ export function parseObject(json: string): Readonly<Record<string, unknown>> | u
 }
 
 /**
- * Reads a message object (PROTOCOL §5); `undefined` when it is none.
+ * Reads a message object; `undefined` when it is none. [MSG-2]
  *
  * @param source the text of its `data`, exactly as it came.
  */

@@ -1,6 +1,6 @@
 /**
- * Session: one conversation over a WebSocket in `trunkline.v1.json` (PROTOCOL §5), from dialing to
- * its end. Replies come back synchronously and in order, so that what follows one in the same
+ * Session: one conversation over a WebSocket in `trunkline.v1.json`, from dialing to its end.
+ * Replies are told synchronously and in the order they came, so that what follows one in the same
  * frame is never seen before it.
  */
 import { CodedError, JSON_SUBPROTOCOL, memberSource } from '@trunkline/wire';

@@ -1,5 +1,6 @@
 /** A server that only takes publishes, on a real socket. */
 import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** One message of a request, as it was sent. */
@@ -36,7 +37,11 @@ export async function startPublishServer(
   const authorizations = new Set<string | undefined>();
   let atOnce = 0;
   let mostAtOnce = 0;
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
+    // A failure here is a broken request there.
+    take(request, response).catch(() => request.socket.destroy());
+  });
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     atOnce += 1;
     mostAtOnce = Math.max(mostAtOnce, atOnce);
     authorizations.add(request.headers.authorization);
@@ -58,7 +63,7 @@ export async function startPublishServer(
     }
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(Array.isArray(parsed) ? answers : answers[0]));
-  });
+  };
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {

@@ -10,7 +10,7 @@ import { Watchdog } from '../watchdog.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
-/** The longest wait that the server grants (PROTOCOL §3). */
+/** The longest wait that the server grants. [POLL-2] */
 const WAIT_SECONDS_MAX = 60;
 
 /** One answer. */

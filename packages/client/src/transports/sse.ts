@@ -13,7 +13,7 @@ import { Watchdog } from '../watchdog.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
-/** A comment comes at least so often (PROTOCOL §4). */
+/** A comment comes at least so often. [SSE-7] */
 const COMMENT_INTERVAL_MS = 15_000;
 
 /** Receives over `GET /v1/sse`. */

@@ -92,7 +92,7 @@ export function fakePlatform(): FakePlatform {
     fetch: (input, init) =>
       new Promise((resolve, reject) => {
         init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
-        requests.push(toRequest(String(input), init, resolve, reject));
+        requests.push(toRequest(new Request(input).url, init, resolve, reject));
       }),
     WebSocket: class extends FakeSocket {
       constructor(url: string, protocols: string[]) {
@@ -114,7 +114,7 @@ function toRequest(
     url: new URL(url),
     method: init?.method ?? 'GET',
     headers: Object.fromEntries(new Headers(init?.headers)),
-    body: String(init?.body ?? ''),
+    body: typeof init?.body === 'string' ? init.body : '',
     signal: init?.signal ?? undefined,
     answer: (status, body, headers = {}) =>
       resolve(

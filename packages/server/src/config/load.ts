@@ -24,6 +24,7 @@ export interface ConfigSources {
   readonly flags?: ReadonlyMap<string, FlagValue>;
 }
 
+/** A flag's value: its text, that it was given, or the texts of a flag that may be repeated. */
 export type FlagValue = string | boolean | readonly string[];
 
 /** A configuration and where each value came from. */
@@ -93,17 +94,19 @@ export async function readConfigFile(
       if (module.default === undefined) throw new Error('it has no default export');
       return module.default;
     }
-    const parser = extension === '.json' ? (text: string) => JSON.parse(text) : parsers[extension];
+    const parser = extension === '.json' ? parseJson : parsers[extension];
     if (parser === undefined) {
       const known = ['.ts', '.js', '.json', ...Object.keys(parsers)];
       throw new Error(`expected one of ${known.join(', ')}, got ${extension || 'no extension'}`);
     }
-    return parser(await readFile(path, 'utf8')) as unknown;
+    return parser(await readFile(path, 'utf8'));
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     throw new ConfigError([`file ${path}: ${firstLine(detail)}`], error);
   }
 }
+
+const parseJson: ConfigParser = (text) => JSON.parse(text) as unknown;
 
 function readValue(setting: Setting, given: FlagValue): unknown {
   if (typeof given !== 'string') return given;

@@ -101,11 +101,6 @@ const link = z.strictObject({
     'High-water mark: unsent bytes at which a slow client reads on from the log.',
     { unit: 'bytes', env: 'TRUNKLINE_PENDING_BYTES_MAX' },
   ),
-  controlBytesMax: field(
-    whole(KB).default(256 * KB),
-    'Unsent bytes of replies and other frames that no log holds; over it close slow.',
-    { unit: 'bytes', env: 'TRUNKLINE_CONTROL_BYTES_MAX' },
-  ),
   subscriptionsMax: field(
     whole(1).default(128),
     'Subscriptions of one connection; over it subscribe is refused with rate_limited.',
