@@ -1,6 +1,6 @@
 /** Problems: every failed request is answered with the same few fields (RFC 9457). */
 import { STATUS_CODES } from 'node:http';
-import { CODES, CodedError, type CodeName } from '@trunkline/wire';
+import { CODES, type CodeName } from '@trunkline/wire';
 import type { HttpAnswer } from './request.ts';
 
 /** What a problem may tell beside its code and detail. */
@@ -47,19 +47,3 @@ export const INTERNAL_PROBLEM: HttpAnswer = problemAnswer(
   'internal',
   'The server failed to answer; its log says why.',
 );
-
-/** The answer to a request that threw: a coded error tells itself, a fault of ours tells nothing. */
-export function errorAnswer(
-  error: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): HttpAnswer {
-  if (!(error instanceof CodedError) || error.code === 'internal') {
-    return { ...INTERNAL_PROBLEM, headers: { ...headers, ...INTERNAL_PROBLEM.headers } };
-  }
-  const { code, message, retryAfter, stored } = error;
-  return problemAnswer(code, message, {
-    headers,
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-    ...(stored === undefined ? {} : { stored }),
-  });
-}

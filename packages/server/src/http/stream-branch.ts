@@ -1,6 +1,6 @@
 /**
  * The requests that become streams, taken before node:http makes its objects for them: WebSocket
- * handshakes and GETs of event streams. Such a connection costs a quarter of what it would else.
+ * handshakes and GETs of event streams. Such a connection costs little more than its socket.
  */
 import type { Log } from '../observe/log.ts';
 import type { Connection } from './connection.ts';

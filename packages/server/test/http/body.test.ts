@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { errorAnswer } from '@trunkline/server/internal/http/problem.ts';
 import type { HttpAnswer, HttpRequest } from '@trunkline/server/internal/http/request.ts';
-import { problemIn, requestText, settle, startListener, until } from './set-up.ts';
+import { answerTo, problemIn, requestText, settle, startListener, until } from './set-up.ts';
 
 const BODY_MAX = 1000;
 
@@ -11,7 +10,7 @@ async function measureBody(request: HttpRequest): Promise<HttpAnswer> {
     const body = await request.body(BODY_MAX);
     return { status: 200, body: `${body.length} bytes` };
   } catch (error) {
-    return errorAnswer(error);
+    return answerTo(error);
   }
 }
 

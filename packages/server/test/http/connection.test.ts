@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_HTTP_LIMITS } from '@trunkline/server/internal/http/limits.ts';
-import { errorAnswer } from '@trunkline/server/internal/http/problem.ts';
 import type { HttpRequest } from '@trunkline/server/internal/http/request.ts';
-import { HANDSHAKE, requestText, settle, startListener, until } from './set-up.ts';
+import { answerTo, HANDSHAKE, requestText, settle, startListener, until } from './set-up.ts';
 
 const { headMs, idleMs, bodyMs, answerMs, lingerMs } = DEFAULT_HTTP_LIMITS;
 /** How much later than due an alarm may come. */
@@ -90,7 +89,7 @@ describe('a silent connection', () => {
 
 describe('a slow body', () => {
   async function read(request: HttpRequest) {
-    return request.body(100).then(() => ({ status: 200 }), errorAnswer);
+    return request.body(100).then(() => ({ status: 200 }), answerTo);
   }
 
   test('is answered 408, however often a byte comes', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { CodedError, CODES, type CodeName } from '@trunkline/wire';
-import { errorAnswer, problemAnswer } from '@trunkline/server/internal/http/problem.ts';
+import { CODES, type CodeName } from '@trunkline/wire';
+import { problemAnswer } from '@trunkline/server/internal/http/problem.ts';
 import type { HttpAnswer } from '@trunkline/server/internal/http/request.ts';
 
 function bodyOf(answer: HttpAnswer): unknown {
@@ -32,22 +32,4 @@ describe('problemAnswer', () => {
     expect(answer).toMatchObject({ status: 405, headers: { allow: 'GET' } });
     expect(bodyOf(answer)).toMatchObject({ status: 405, title: 'Method Not Allowed' });
   });
-});
-
-describe('errorAnswer', () => {
-  test('tells a coded error', () => {
-    const error = new CodedError('unavailable', 'away', { retryAfter: 500, stored: 'unknown' });
-    const answer = errorAnswer(error, { 'x-a': 'b' });
-    expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '1', 'x-a': 'b' } });
-    expect(bodyOf(answer)).toMatchObject({ detail: 'away', retryAfter: 500, stored: 'unknown' });
-  });
-
-  test.each([new Error('secret'), new CodedError('internal', 'secret'), 'secret', undefined])(
-    'tells nothing of %s',
-    (error) => {
-      const answer = errorAnswer(error, { 'x-a': 'b' });
-      expect(answer).toMatchObject({ status: 500, headers: { 'x-a': 'b' } });
-      expect(answer.body).not.toContain('secret');
-    },
-  );
 });

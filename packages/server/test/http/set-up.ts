@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'vitest';
+import { CodedError } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
 import { createHttpListener, type HttpListener } from '@trunkline/server/internal/http/listener.ts';
 import type { HttpLimits } from '@trunkline/server/internal/http/limits.ts';
@@ -11,6 +12,7 @@ import type {
   HttpRequest,
   StreamRequest,
 } from '@trunkline/server/internal/http/request.ts';
+import { problemAnswer } from '@trunkline/server/internal/http/problem.ts';
 import type { Log } from '@trunkline/server/internal/observe/log.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
 
@@ -223,4 +225,10 @@ export const HANDSHAKE: string = requestText(
 export function problemIn(client: RawClient): unknown {
   expect(client.text).toContain('content-type: application/problem+json');
   return JSON.parse(client.text.slice(client.text.indexOf('{')));
+}
+
+/** What a handler answers when `body` failed. */
+export function answerTo(error: unknown): HttpAnswer {
+  if (!(error instanceof CodedError)) throw error;
+  return problemAnswer(error.code, error.message);
 }
