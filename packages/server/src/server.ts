@@ -9,6 +9,7 @@ import { admitEventStream } from './admission/event-stream.ts';
 import type { GateParts } from './admission/gate.ts';
 import { admitWebSocket } from './admission/websocket.ts';
 import { createApi } from './api/api.ts';
+import type { Api } from './api/api.ts';
 import { Authenticator, tokenSecret } from './auth/authenticator.ts';
 import type { AuthOptions } from './auth/config.ts';
 import { DevelopmentGuard } from './auth/development-guard.ts';
@@ -63,18 +64,25 @@ export interface Started {
   readonly urls: readonly string[];
 }
 
+/** What every layer is handed: time, chance, the log, and the turn in which all is written. */
+interface Core {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly wheel: Wheel;
+  readonly turn: Turn;
+}
+
 /** Makes a server; it listens once `start` is called. @throws {ConfigError} see `resolveAccess`. */
 export function createServer(config: ServerConfig, parts: ServerParts = {}): TrunklineServer {
   return new TrunklineServer(config, parts);
 }
 
+/** One node: everything it is made of, from the listener to the log. */
 export class TrunklineServer {
   readonly #config: ServerConfig;
   readonly #access: Access;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #log: Log;
-  readonly #wheel: Wheel;
+  readonly #core: Core;
   readonly #hub: Hub;
   readonly #native: NativeProtocol;
   readonly #webSockets: WebSocketTransport;
@@ -84,99 +92,34 @@ export class TrunklineServer {
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
 
   constructor(config: ServerConfig, parts: ServerParts) {
-    const node = config.node ?? (parts.random ?? systemRandom).word(8);
+    const { clock = systemClock, random = systemRandom } = parts;
+    const node = config.node ?? random.word(8);
+    const log = parts.log ?? createPinoLog(config.logLevel, node);
     this.#config = config;
     this.#access = resolveAccess(config);
-    this.#clock = parts.clock ?? systemClock;
-    this.#random = parts.random ?? systemRandom;
-    this.#log = parts.log ?? createPinoLog(config.logLevel, node);
-    this.#wheel = new Wheel(this.#clock);
-    const turn = new Turn(this.#clock);
-    this.#hub = this.#createHub(turn);
+    this.#core = { clock, random, log, wheel: new Wheel(clock), turn: new Turn(clock) };
+    this.#hub = this.#createHub();
 
-    const auth = authOptions(config, this.#access, this.#random);
-    const origins = createOriginRules({
-      allowed: config.auth.origins,
-      development: this.#access.development,
-    });
-    const authenticator = new Authenticator(auth, { clock: this.#clock, origins });
-    const guard = this.#access.development ? { guard: new DevelopmentGuard(origins) } : {};
-    const gate: GateParts = { authenticator, origins, ...guard, refusal: () => this.#refusal() };
-
+    const auth = authOptions(config, this.#access, random);
+    const { development } = this.#access;
+    const origins = createOriginRules({ allowed: config.auth.origins, development });
+    const gate: GateParts = {
+      origins,
+      authenticator: new Authenticator(auth, { clock, origins }),
+      ...(development ? { guard: new DevelopmentGuard(origins) } : {}),
+      refusal: () => this.#refusal(),
+    };
     this.#native = new NativeProtocol({
       hub: this.#hub,
-      authenticator,
-      ...this.#surroundings(),
+      authenticator: gate.authenticator,
+      ...this.#core,
       config: nativeConfig(config, this.#access, node),
     });
-    this.#webSockets = createWebSocketTransport({
-      turn,
-      ...this.#surroundings(),
-      config: {
-        ...WEBSOCKET_DEFAULTS,
-        pingIntervalMs: config.link.pingIntervalMs,
-        pongMs: config.link.pongMs,
-        frameBytesMax: config.link.frameBytesMax,
-        messageBytesMax: config.link.frameBytesMax,
-      },
-      admit: admitWebSocket(gate, {
-        native: this.#native,
-        ...(config.echo || this.#access.development ? { echo: openEcho } : {}),
-      }),
-    });
-    this.#eventStreams = new SseTransport({
-      turn,
-      wheel: this.#wheel,
-      log: this.#log,
-      config: { ...SSE_DEFAULTS, keepAliveMs: config.link.commentIntervalMs },
-      admit: admitEventStream({
-        gate,
-        hub: this.#hub,
-        random: this.#random,
-        protocol: new EventStreamProtocol({
-          hub: this.#hub,
-          wheel: this.#wheel,
-          log: this.#log,
-          clock: this.#clock,
-          retryMs: SSE_DEFAULTS.retryMs,
-        }),
-      }),
-    });
-
-    const minting = this.#access.development ? tokenSecret(auth) : undefined;
-    const { assets } = parts;
-    const api = createApi({
-      hub: this.#hub,
-      authenticator,
-      ...guard,
-      origins,
-      options: {
-        development: this.#access.development,
-        bodySizeMax: config.link.frameBytesMax,
-        pollWaitMsMax: config.poll.waitMsMax,
-        waitingPollsPerAddressMax: config.poll.waitingPerAddressMax,
-      },
-      ...(minting === undefined ? {} : { tokenSecret: minting }),
-      ...this.#surroundings(),
-      readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
-      ...(assets === undefined ? {} : { fallback: ({ path }) => assetAnswer(assets.get(path)) }),
-    });
-    this.#listener = createHttpListener({
-      host: config.host,
-      port: config.port,
-      ...this.#surroundings(),
-      limits: {
-        connectionsMax: config.connectionsMax,
-        connectionsPerAddressMax: config.connectionsPerAddressMax || Infinity,
-      },
-      handlers: {
-        onRequest: (request) => api.onRequest(request),
-        onUpgrade: (request) => this.#webSockets.onUpgrade(request),
-        onEventStream: (request) => this.#eventStreams.onEventStream(request),
-        isEventStream: (path) => path === '/v1/sse',
-      },
-    });
-    this.#feed = this.#access.development ? this.#createFeed() : undefined;
+    this.#webSockets = this.#createWebSockets(gate);
+    this.#eventStreams = this.#createEventStreams(gate);
+    const api = this.#createApi(gate, development ? tokenSecret(auth) : undefined, parts.assets);
+    this.#listener = this.#createListener(api);
+    this.#feed = development ? this.#createFeed() : undefined;
   }
 
   /** What is weaker than on the open internet, a sentence each. */
@@ -213,8 +156,7 @@ export class TrunklineServer {
     this.#feed?.stop();
     await drain({
       listener: this.#listener,
-      clock: this.#clock,
-      random: this.#random,
+      ...this.#core,
       sessions: this.#native.sessions,
       streams: this.#eventStreams.links,
       endWaits: () => this.#hub.endWaits(),
@@ -230,19 +172,85 @@ export class TrunklineServer {
     this.#feed?.stop();
     await this.#listener.stop();
     this.#listener.destroyAll();
-    this.#wheel.close();
+    this.#core.wheel.close();
     await this.#hub.close();
   }
 
-  #surroundings(): { clock: Clock; wheel: Wheel; random: Random; log: Log } {
-    return { clock: this.#clock, wheel: this.#wheel, random: this.#random, log: this.#log };
+  #createWebSockets(gate: GateParts): WebSocketTransport {
+    const { link, echo } = this.#config;
+    return createWebSocketTransport({
+      ...this.#core,
+      config: {
+        ...WEBSOCKET_DEFAULTS,
+        pingIntervalMs: link.pingIntervalMs,
+        pongMs: link.pongMs,
+        frameBytesMax: link.frameBytesMax,
+        messageBytesMax: link.frameBytesMax,
+      },
+      admit: admitWebSocket(gate, {
+        native: this.#native,
+        ...(echo || this.#access.development ? { echo: openEcho } : {}),
+      }),
+    });
   }
 
-  #createHub(turn: Turn): Hub {
+  #createEventStreams(gate: GateParts): SseTransport {
+    const hub = this.#hub;
+    const { retryMs } = SSE_DEFAULTS;
+    return new SseTransport({
+      ...this.#core,
+      config: { ...SSE_DEFAULTS, keepAliveMs: this.#config.link.commentIntervalMs },
+      admit: admitEventStream({
+        gate,
+        hub,
+        random: this.#core.random,
+        protocol: new EventStreamProtocol({ hub, ...this.#core, retryMs }),
+      }),
+    });
+  }
+
+  #createApi(gate: GateParts, minting: string | undefined, assets: ServerParts['assets']): Api {
+    const { link, poll } = this.#config;
+    return createApi({
+      hub: this.#hub,
+      ...gate,
+      ...this.#core,
+      options: {
+        development: this.#access.development,
+        bodySizeMax: link.frameBytesMax,
+        pollWaitMsMax: poll.waitMsMax,
+        waitingPollsPerAddressMax: poll.waitingPerAddressMax,
+      },
+      ...(minting === undefined ? {} : { tokenSecret: minting }),
+      readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
+      ...(assets === undefined ? {} : { fallback: ({ path }) => assetAnswer(assets.get(path)) }),
+    });
+  }
+
+  #createListener(api: Api): HttpListener {
+    const { host, port, connectionsMax, connectionsPerAddressMax } = this.#config;
+    return createHttpListener({
+      host,
+      port,
+      ...this.#core,
+      limits: {
+        connectionsMax,
+        connectionsPerAddressMax: connectionsPerAddressMax || Number.POSITIVE_INFINITY,
+      },
+      handlers: {
+        onRequest: (request) => api.onRequest(request),
+        onUpgrade: (request) => this.#webSockets.onUpgrade(request),
+        onEventStream: (request) => this.#eventStreams.onEventStream(request),
+        isEventStream: (path) => path === '/v1/sse',
+      },
+    });
+  }
+
+  #createHub(): Hub {
     const { store, link, namespaces, checkIntervalMs } = this.#config;
     const broker = createEmbeddedBroker({
       ...(store.memory ? {} : { directory: store.directory }),
-      ...this.#surroundings(),
+      ...this.#core,
       sync: store.fsync ? 'full' : 'off',
       keyWindowMs: store.keyWindowMs,
       keysPerChannelMax: store.keysPerChannelMax,
@@ -253,8 +261,7 @@ export class TrunklineServer {
       : namespaces;
     return new Hub({
       broker,
-      turn,
-      ...this.#surroundings(),
+      ...this.#core,
       config: {
         rulesOf: compileNamespaces(rules, this.#access.defaults),
         keyWindowMs: store.keyWindowMs,
@@ -267,8 +274,7 @@ export class TrunklineServer {
   #createFeed(): MachineFeed {
     return new MachineFeed({
       hub: this.#hub,
-      clock: this.#clock,
-      log: this.#log,
+      ...this.#core,
       counts: () => ({
         links: {
           websocket: this.#webSockets.linkCount,

@@ -105,7 +105,7 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         type,
         id: commandId(fields),
         channel: channelOrPattern(fields['channel']),
-        ...optional('after', optionalText(fields, 'after', 1024)),
+        ...optional('after', optionalText(fields, 'after', TEXT_LIMITS.place)),
         ...optional('last', optionalCount(fields, 'last')),
         ...optional('partial', optionalFlag(fields, 'partial')),
       };
@@ -116,8 +116,8 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         type,
         id: commandId(fields),
         channel: channelName(fields['channel']),
-        ...optional('after', optionalText(fields, 'after', 1024)),
-        ...optional('before', optionalText(fields, 'before', 1024)),
+        ...optional('after', optionalText(fields, 'after', TEXT_LIMITS.place)),
+        ...optional('before', optionalText(fields, 'before', TEXT_LIMITS.place)),
         ...optional('last', optionalCount(fields, 'last')),
         ...optional('limit', optionalCount(fields, 'limit')),
       };

@@ -3,7 +3,14 @@ import { channelNameFault, isWildcard, patternFault } from './channel.ts';
 import { CodedError } from './codes.ts';
 
 /** Characters a key, an event name, a content type or a token may have. */
-export const TEXT_LIMITS = { key: 256, event: 128, contentType: 128, token: 16_384 } as const;
+export const TEXT_LIMITS = {
+  key: 256,
+  event: 128,
+  contentType: 128,
+  token: 16_384,
+  /** A position or a mark. */
+  place: 4_096,
+} as const;
 
 /** Parses JSON text. @throws {CodedError} `bad_request` when it is none. */
 export function parseJson(json: string): unknown {

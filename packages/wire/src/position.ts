@@ -17,7 +17,7 @@ export interface Position {
 export const ORIGIN: Position = { epoch: '0', offset: 0 };
 
 const POSITION = /^([0-9A-Za-z_-]{1,32}):(0|[1-9][0-9]{0,15})$/;
-const MARK = /^~[0-9A-Za-z._~-]{1,500}$/;
+const MARK = /^~[0-9A-Za-z._~-]{1,4000}$/;
 
 /** Reads `epoch:offset`; `undefined` when the text is no position. */
 export function parsePosition(text: string): Position | undefined {

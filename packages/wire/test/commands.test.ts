@@ -23,7 +23,7 @@ describe('decodeCommand', () => {
   });
 
   test.each([
-    { member: 'after', lengthMax: 1024, more: '"type":"subscribe","id":1,"channel":"a"' },
+    { member: 'after', lengthMax: 4096, more: '"type":"subscribe","id":1,"channel":"a"' },
     { member: 'token', lengthMax: 16_384, more: '"type":"hello"' },
     { member: 'client', lengthMax: 256, more: '"type":"hello"' },
     { member: 'key', lengthMax: 256, more: '"type":"publish","channel":"a","data":1' },

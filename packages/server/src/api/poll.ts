@@ -100,9 +100,9 @@ function toObject(
   return `{${members.join()}}`;
 }
 
-function toText(parts: Parts, mark: string): string {
+function toText(parts: Parts, mark: string | undefined): string {
   return (
-    `{"messages":${parts.messages},"positions":${parts.positions},"mark":${JSON.stringify(mark)}` +
+    `{"messages":${parts.messages},"positions":${parts.positions}${mark === undefined ? '' : `,"mark":${JSON.stringify(mark)}`}` +
     `,"recovered":${parts.recovered},"gaps":${parts.gaps}${parts.more ? ',"more":true' : ''}}`
   );
 }

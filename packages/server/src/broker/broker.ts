@@ -99,7 +99,7 @@ export interface Broker {
 
   /**
    * The place in the whole order of all channels up to which a reader that reads now has seen
-   * everything; begins with `~`. When it resolves, the sink has been given every message of the
+   * everything; begins with `~` and has no other `~`. When it resolves, the sink has been given every message of the
    * watched channels up to the mark, so that a mark never runs ahead of a node.
    */
   mark(): Promise<string>;

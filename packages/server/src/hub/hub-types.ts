@@ -66,8 +66,8 @@ export interface ChannelRead extends Verdict {
 
 export interface ReadResult {
   readonly channels: readonly ChannelRead[];
-  /** The place in the whole order at which all `end`s stand. */
-  readonly mark: string;
+  /** Going on by it is going on by all the `end`s; absent when too many channels have more. */
+  readonly mark?: string;
 }
 
 export interface HistoryRequest {

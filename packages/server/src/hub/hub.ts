@@ -27,7 +27,7 @@ import type {
   Subscriber,
   Verdict,
 } from './hub-types.ts';
-import { patientRead, resolveMark } from './patient-read.ts';
+import { patientRead, resolveMark, Waits } from './patient-read.ts';
 import type { ReadParts } from './patient-read.ts';
 import { judge } from './recovery.ts';
 
@@ -61,7 +61,7 @@ export class Hub implements HubCalls {
     this.#table = new ChannelTable(parts, this.#fanOut);
     this.#fanOut.attach(this.#table);
     const { broker, wheel } = parts;
-    this.#readParts = { broker, wheel, table: this.#table, waits: new Set() };
+    this.#readParts = { broker, wheel, table: this.#table, waits: new Waits() };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
@@ -90,7 +90,7 @@ export class Hub implements HubCalls {
   permits(identity: Identity, action: Action, channel: string): boolean {
     if (isGranted(identity, action, channel)) return true;
     if (channel.startsWith('@')) {
-      // A user's own channel is hers to read; only servers publish to it (PROTOCOL §1).
+      // A user's own channel is hers to read; only servers publish to it.
       return action !== 'publish' && identity.user !== undefined && channel === `@${identity.user}`;
     }
     if (identity.kind === 'server') return true;
@@ -182,12 +182,12 @@ export class Hub implements HubCalls {
 
   /** Reads that wait now. */
   get waitCount(): number {
-    return this.#readParts.waits.size;
+    return this.#readParts.waits.count;
   }
 
-  /** All waiting reads answer now: the node is going away. */
+  /** All waiting reads answer now and later ones do not wait: the node is going away. */
   endWaits(): void {
-    for (const wait of [...this.#readParts.waits]) wait.onAlarm();
+    this.#readParts.waits.end();
   }
 
   activeChannels(pattern: string): readonly ActiveChannel[] {

@@ -11,6 +11,7 @@ import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
 import type { Channel, Waiter } from './channel.ts';
 import type { ChannelTable } from './channel-table.ts';
 import type { ChannelRead, ReadRequest, ReadResult, Start, Verdict } from './hub-types.ts';
+import { formatPlaceMark, parsePlaceMark } from './place-mark.ts';
 import { judge } from './recovery.ts';
 
 /** Payload bytes of one answer; more is said by `more`. */
@@ -21,8 +22,39 @@ export interface ReadParts {
   readonly broker: Broker;
   readonly table: ChannelTable;
   readonly wheel: Wheel;
-  /** Reads that wait now, so that a drain can answer them. */
-  readonly waits: Set<Alarm>;
+  readonly waits: Waits;
+}
+
+/** The reads that wait now, so that a drain can answer them. */
+export class Waits {
+  readonly #waiting = new Set<Alarm>();
+  #ended = false;
+
+  /** How many wait. */
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** True once nobody is to wait any more. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** One more waits, until `remove`. */
+  add(wait: Alarm): void {
+    this.#waiting.add(wait);
+  }
+
+  /** One waits no more. Idempotent. */
+  remove(wait: Alarm): void {
+    this.#waiting.delete(wait);
+  }
+
+  /** All who wait are called as if their time were over, and later ones do not wait at all. */
+  end(): void {
+    this.#ended = true;
+    for (const wait of [...this.#waiting]) wait.onAlarm();
+  }
 }
 
 /** One channel's part of a read, while it waits. */
@@ -67,34 +99,45 @@ export async function resolveMark(
   after: After | undefined,
 ): Promise<After | undefined> {
   if (after?.kind !== 'mark') return after;
+  const { mark, behind } = parsePlaceMark(after.mark);
+  const own = behind.get(channel.name);
+  if (own !== undefined) return { kind: 'position', position: own };
   await parts.table.settle(channel);
   // The head is taken first: what comes while the mark is looked up is then after it.
   const head: Position = channel.position;
-  const changed = await parts.broker.changedSince(after.mark, (name) => name === channel.name);
+  const changed = await parts.broker.changedSince(mark, (name) => name === channel.name);
   if (changed === undefined) return { kind: 'unknown', text: after.mark };
   return { kind: 'position', position: changed[0]?.position ?? head };
 }
 
-/** Reads up to `countMax` messages after `offset`, at most up to the head. */
-export async function collect(
+/** What still fits into an answer; `collect` takes from it. */
+interface Room {
+  count: number;
+  size: number;
+}
+
+/** Reads what comes after `offset`, at most up to the head and as much as there is room for. */
+async function collect(
   table: ChannelTable,
   channel: Channel,
   offset: number,
-  countMax: number,
+  room: Room,
 ): Promise<readonly Message[]> {
+  const { epoch } = channel;
   let messages: readonly Message[] = [];
-  let size = 0;
   let at = offset;
-  while (at < channel.head && messages.length < countMax && size < ANSWER_SIZE_MAX) {
-    const { epoch } = channel;
+  while (at < channel.head && room.count > 0 && room.size > 0) {
     const batch = channel.batchAfter(at) ?? (await table.readAfter(channel, at)).batch;
     if (batch === undefined || batch.first !== at + 1 || channel.epoch !== epoch) break;
+    const taken =
+      batch.messages.length > room.count ? batch.messages.slice(0, room.count) : batch.messages;
     // One batch is handed on as it is: whoever gets the same array may share its encoding.
-    messages = messages.length === 0 ? batch.messages : [...messages, ...batch.messages];
-    size += batch.size;
-    at = batch.last;
+    messages = messages.length === 0 ? taken : [...messages, ...taken];
+    room.count -= taken.length;
+    room.size -= batch.size;
+    at += taken.length;
   }
-  return messages.length > countMax ? messages.slice(0, countMax) : messages;
+  return messages;
 }
 
 async function acquireAll(table: ChannelTable, request: ReadRequest): Promise<Reading[]> {
@@ -118,18 +161,27 @@ async function readOnce(
   countMax: number,
 ): Promise<ReadResult> {
   const mark = await parts.broker.mark();
-  const reads = await Promise.all(readings.map((reading) => readChannel(parts, reading, countMax)));
-  const names = new Set(readings.map((reading) => reading.channel.name));
+  const verdicts = await Promise.all(readings.map((reading) => judgeChannel(parts, reading)));
+  // One after another: the bounds are those of the whole answer, not of each channel.
+  const room: Room = { count: countMax, size: ANSWER_SIZE_MAX };
+  const reads: ChannelRead[] = [];
+  for (const [index, { channel }] of readings.entries()) {
+    const verdict = verdicts[index];
+    if (verdict !== undefined) reads.push(await readChannel(parts.table, channel, verdict, room));
+  }
+  const names = new Set(readings.map(({ channel }) => channel.name));
   const since = await parts.broker.changedSince(mark, (name) => names.has(name));
   const later = new Map((since ?? []).map((change) => [change.channel, change]));
-  return { mark, channels: reads.map((read) => upToMark(read, later.get(read.channel))) };
+  const left = reads.filter(({ more }) => more).map(({ channel, end }) => [channel, end] as const);
+  const place = formatPlaceMark({ mark, behind: new Map(left) });
+  return {
+    ...(place === undefined ? {} : { mark: place }),
+    channels: reads.map((read) => upToMark(read, later.get(read.channel))),
+  };
 }
 
-async function readChannel(
-  parts: ReadParts,
-  reading: Reading,
-  countMax: number,
-): Promise<ChannelRead> {
+/** Where a channel's part of the read begins. */
+async function judgeChannel(parts: ReadParts, reading: Reading): Promise<Verdict> {
   const { channel, start, first } = reading;
   // The mark was taken before: what it stands for must be at the head.
   await parts.table.settle(channel);
@@ -137,22 +189,31 @@ async function readChannel(
   const resolved: Start = after === undefined ? start : { ...start, after };
   const bounds = await parts.table.boundsFor(channel, resolved);
   const found = judge(resolved, bounds, channel.rules.resumeCountMax);
-  const messages = await collect(parts.table, channel, found.position.offset, countMax);
-  const end = {
-    epoch: messages.length > 0 ? channel.epoch : found.position.epoch,
-    offset: found.position.offset + messages.length,
-  };
   // While it waits the start is a position of our own making: only a loss is news then.
-  const verdict =
-    first === undefined || found.recovered === false
-      ? found
-      : { ...first, position: found.position };
+  if (first === undefined || found.recovered === false) return found;
+  return { ...first, position: found.position };
+}
+
+async function readChannel(
+  table: ChannelTable,
+  channel: Channel,
+  verdict: Verdict,
+  room: Room,
+): Promise<ChannelRead> {
+  const { epoch, offset } = verdict.position;
+  // Of another life by now: the next read tells the gap.
+  const isSame = epoch === channel.epoch || (epoch === '0' && offset === 0);
+  const messages = isSame ? await collect(table, channel, offset, room) : [];
+  const end = {
+    epoch: messages.length > 0 ? channel.epoch : epoch,
+    offset: offset + messages.length,
+  };
   return {
     channel: channel.name,
     ...verdict,
     messages,
     end,
-    more: end.offset < channel.head && messages.length > 0,
+    more: !isSame || end.offset < channel.head,
   };
 }
 
@@ -195,7 +256,7 @@ class Patience implements Alarm, Waiter {
 
   constructor(parts: Pick<ReadParts, 'wheel' | 'waits'>, request: ReadRequest) {
     this.#parts = parts;
-    this.#over = request.waitMs <= 0;
+    this.#over = request.waitMs <= 0 || parts.waits.ended;
     if (this.#over) return;
     parts.wheel.arm(this, request.waitMs);
     parts.waits.add(this);
@@ -228,6 +289,6 @@ class Patience implements Alarm, Waiter {
 
   end(): void {
     this.#parts.wheel.cancel(this);
-    this.#parts.waits.delete(this);
+    this.#parts.waits.remove(this);
   }
 }

@@ -25,7 +25,7 @@ export type Admission =
       readonly message: string;
       /**
        * True when the peer is a browser of an allowed origin, which sees nothing of a refused
-       * handshake: it is let in and then told (PROTOCOL §5, §4).
+       * handshake: it is let in and then told [WS-2], [SSE-8].
        */
       readonly tellInside: boolean;
       readonly headers?: Readonly<Record<string, string>>;

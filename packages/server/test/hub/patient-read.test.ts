@@ -60,6 +60,28 @@ describe('a read without patience', () => {
     expect(result.channels[0]).toMatchObject({ recovered: false, gap: { reason: 'epoch' } });
   });
 
+  test('has one room for all its channels, and a mark that skips none of them', async () => {
+    const setup = setUp();
+    await setup.hub.open();
+    for (const channel of ['a', 'b', 'c']) await setup.publish(7, channel);
+    const seen: string[] = [];
+    let start = after('start');
+    for (let round = 0; round < 8; round += 1) {
+      const result = await read(setup, { a: start, b: start, c: start }, { countMax: 5 });
+      const got = result.channels.flatMap(({ channel, messages }) =>
+        messages.map(({ offset }) => `${channel}${offset}`),
+      );
+      expect(got.length).toBeLessThanOrEqual(5);
+      seen.push(...got);
+      start = after(result.mark ?? 'lost');
+      if (round === 2) await setup.publish(1, 'a');
+    }
+    const every = [8, 7, 7].flatMap((count, index) =>
+      Array.from({ length: count }, (_, offset) => `${'abc'[index]}${offset + 1}`),
+    );
+    expect(seen.toSorted()).toEqual(every);
+  });
+
   test('hands the same array to all who read the same, so that they share an encoding', async () => {
     const setup = setUp();
     await setup.hub.open();
@@ -126,6 +148,8 @@ describe('a patient read', () => {
     expect(offsets(await gone)).toEqual([]);
     setup.hub.endWaits();
     expect(offsets(await drained)).toEqual([]);
+    // One that comes later must not hold the drain.
+    expect(offsets(await read(setup, { news: {} }, { waitMs: 5_000 }))).toEqual([]);
   });
 
   test('goes on by its mark exactly where its positions are', async () => {
@@ -144,7 +168,7 @@ describe('a patient read', () => {
       for (const channel of result.channels) {
         for (const { offset } of channel.messages) seen.push(`${channel.channel}${offset}`);
       }
-      start = after(result.mark);
+      start = after(result.mark ?? 'lost');
     }
     const last = await read(setup, { a: start, b: start });
     for (const channel of last.channels) {

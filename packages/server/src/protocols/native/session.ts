@@ -265,7 +265,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     if (others >= subscriptionsMax) {
       throw new CodedError('rate_limited', `at most ${subscriptionsMax} subscriptions a session`);
     }
-    // Subscribing again restarts the subscription at its answer (PROTOCOL §5).
+    // [WS-13] Subscribing again restarts the subscription at its answer.
     this.#drop(channel);
     const { cursor, position, recovered, gap } = await this.#parts.hub.subscribe(
       this,

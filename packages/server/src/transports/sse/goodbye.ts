@@ -1,4 +1,4 @@
-/** Goodbye: how an event stream says why it ends (PROTOCOL §4). */
+/** Goodbye: how an event stream says why it ends. */
 import type { Close } from '../../link/link.ts';
 
 /**
