@@ -43,7 +43,7 @@ export abstract class StreamLink implements Link, Flushable {
   #rest: Uint8Array[] | undefined;
   #queuedBytes = 0;
   #writtenBytes = 0;
-  /** At least the bytes of own frames that are pending; see `queueControl`. */
+  /** Bytes of own frames that may still be pending, or more; see `queueControl`. */
   #controlBytes = 0;
   /** The turn will call `flush`. */
   #flushing = false;
@@ -98,6 +98,7 @@ export abstract class StreamLink implements Link, Flushable {
 
   sendShared(batch: SharedBatch): void {
     if (this.#closed !== undefined) return;
+    this.#forgetTaken();
     this.#queue(batch.framed(this.framing));
   }
 
@@ -135,19 +136,18 @@ export abstract class StreamLink implements Link, Flushable {
    * queued in any case.
    */
   protected queueControl(framed: Uint8Array): void {
-    // Of what was queued before, no more can wait than is pending altogether.
-    let waiting = Math.min(this.#controlBytes, this.pendingBytes);
-    if (waiting > CONTROL_BYTES_MAX && !this.#parting) {
+    this.#forgetTaken();
+    if (this.#controlBytes > CONTROL_BYTES_MAX && !this.#parting) {
       // What this turn queued was not offered to the peer yet; perhaps it takes it.
       this.#writeQueued();
-      waiting = Math.min(waiting, this.pendingBytes);
-      if (waiting > CONTROL_BYTES_MAX) {
+      this.#forgetTaken();
+      if (this.#controlBytes > CONTROL_BYTES_MAX) {
         this.abort({ code: 'slow' });
         return;
       }
     }
-    this.#controlBytes = waiting + framed.length;
     this.#queue(framed);
+    this.#controlBytes += framed.length;
   }
 
   /** Ends at once, without a goodbye: the peer is gone, or does not read. */
@@ -222,6 +222,12 @@ export abstract class StreamLink implements Link, Flushable {
     // The callback of an empty write comes after everything before it.
     if (this.stream.writableLength > 0) this.stream.write(EMPTY, onDrained);
     else this.#turn.prepare(onDrained);
+  }
+
+  /** Of the own frames queued so far, no more can wait than is pending altogether. */
+  #forgetTaken(): void {
+    if (this.#controlBytes === 0) return;
+    this.#controlBytes = Math.min(this.#controlBytes, this.pendingBytes);
   }
 
   #queue(framed: Uint8Array): void {

@@ -372,6 +372,18 @@ describe('the limit of control bytes', () => {
     expect(handler.closes).toEqual([]);
   });
 
+  test('forgets what was taken before a shared batch got stuck', async () => {
+    const { clock, stream, link, handler } = setUp();
+    link.send('x'.repeat(CONTROL_BYTES_MAX - 1));
+    await clock.settle();
+    stream.taking = false;
+    link.sendShared(batch('x'.repeat(2 * CONTROL_BYTES_MAX)));
+    await clock.settle();
+    for (let count = 0; count < 10; count += 1) link.send(KB);
+    await clock.settle();
+    expect(handler.closes).toEqual([]);
+  });
+
   test('lets one frame be larger than the limit', async () => {
     const { clock, stream, link, handler } = setUp();
     stream.taking = false;
