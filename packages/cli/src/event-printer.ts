@@ -1,6 +1,6 @@
 /** Event printer: what a subscription tells, for people or for programs. */
 import pc from 'picocolors';
-import type { MessageEvent, SubscriptionEvent } from '@trunkline/client';
+import type { ReceivedMessage, SubscriptionEvent } from '@trunkline/client';
 import { encodeBase64 } from '@trunkline/wire';
 import type { Io } from './io.ts';
 
@@ -25,7 +25,7 @@ export class EventPrinter {
     else this.#io.stderr.write(`trunkline: ${describe(event)}\n`);
   }
 
-  #line(message: MessageEvent): string {
+  #line(message: ReceivedMessage): string {
     const { dim, cyan } = this.#colours;
     const event = message.event === undefined ? '' : `${cyan(printable(message.event))} `;
     return `${dim(`${message.epoch}:${message.offset}`)} ${event}${printable(payload(message))}`;
@@ -44,7 +44,7 @@ function toJson(event: SubscriptionEvent): string {
   return `${text.slice(0, -1)},"data":${source ?? JSON.stringify(data)}}`;
 }
 
-function payload(message: MessageEvent): string {
+function payload(message: ReceivedMessage): string {
   const { bytes, source, data } = message;
   if (bytes !== undefined) return `(${bytes.length} bytes) ${encodeBase64(bytes)}`;
   if (source !== undefined) return source;
@@ -60,7 +60,7 @@ function printable(text: string): string {
   );
 }
 
-function describe(event: Exclude<SubscriptionEvent, MessageEvent>): string {
+function describe(event: Exclude<SubscriptionEvent, ReceivedMessage>): string {
   if (event.kind === 'state') {
     return event.reason === undefined ? event.state : `${event.state} (${event.reason})`;
   }

@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
+import { describeError } from './describe-error.ts';
 import type { Io } from './io.ts';
 import { processIo } from './io.ts';
 import { UsageError } from './usage-error.ts';
@@ -90,22 +91,10 @@ function report(error: unknown, io: Io): ExitCode {
     // Commander has said what is wrong; help that was asked for is no failure.
     return error.exitCode === 0 ? 0 : 2;
   }
-  const isUsage = error instanceof UsageError || nameOf(error) === 'ConfigError';
-  const text = error instanceof Error ? error.message : String(error);
-  const code = codeOf(error);
-  // A message that names its own code needs no second mention: EADDRINUSE and its like do.
-  const prefix = code === undefined || text.includes(code) ? '' : `${code}: `;
-  for (const line of text.split('\n')) io.stderr.write(`trunkline: ${prefix}${line}\n`);
-  return isUsage ? 2 : 1;
-}
-
-function nameOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.name : undefined;
-}
-
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  for (const line of describeError(error).split('\n')) io.stderr.write(`trunkline: ${line}\n`);
+  // By name: the class lives in the server's package, which most commands never load.
+  const isConfig = error instanceof Error && error.name === 'ConfigError';
+  return error instanceof UsageError || isConfig ? 2 : 1;
 }
 
 /** True when this file is the program and not imported. */

@@ -20,7 +20,7 @@ export interface OpenEvent {
 }
 
 /** A message, with everything that its transport tells of it. */
-export interface MessageEvent {
+export interface ReceivedMessage {
   readonly kind: 'message';
   readonly channel: string;
   readonly offset: number;
@@ -53,7 +53,7 @@ export interface StateEvent {
 }
 
 /** Everything that a subscription gives to the application. */
-export type SubscriptionEvent = OpenEvent | MessageEvent | GapEvent | StateEvent;
+export type SubscriptionEvent = OpenEvent | ReceivedMessage | GapEvent | StateEvent;
 
 /** Untrusted JSON as an object; `undefined` when it is none. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
@@ -78,7 +78,7 @@ export function parseObject(json: string): Readonly<Record<string, unknown>> | u
 export function toMessage(
   fields: Readonly<Record<string, unknown>>,
   source: string | undefined,
-): MessageEvent | undefined {
+): ReceivedMessage | undefined {
   const { channel, offset, epoch, time, contentType, event } = fields;
   if (typeof channel !== 'string' || typeof epoch !== 'string') return undefined;
   if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) return undefined;
@@ -100,7 +100,7 @@ export function toMessage(
 }
 
 /** The messages of an answer to a poll or for history, each with the source of its payload. */
-export function toMessages(answer: string): MessageEvent[] {
+export function toMessages(answer: string): ReceivedMessage[] {
   return elementSources(memberSource(answer, 'messages') ?? '[]').flatMap((source) => {
     const fields = parseObject(source);
     const message = fields && toMessage(fields, memberSource(source, 'data'));
@@ -151,6 +151,6 @@ export function toCode(value: unknown, fallback: CodeName): CodeName {
 }
 
 /** The position of a message. */
-export function positionOf(message: MessageEvent): Position {
+export function positionOf(message: ReceivedMessage): Position {
   return { epoch: message.epoch, offset: message.offset };
 }

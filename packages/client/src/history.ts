@@ -2,7 +2,7 @@
 import { CodedError } from '@trunkline/wire';
 import type { Gap } from '@trunkline/wire';
 import { parseObject, toGap, toMessages } from './events.ts';
-import type { MessageEvent } from './events.ts';
+import type { ReceivedMessage } from './events.ts';
 import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from './http.ts';
 import type { TokenSource } from './http.ts';
 import { platformOf } from './platform.ts';
@@ -23,7 +23,7 @@ export interface HistoryOptions extends Partial<Platform> {
 
 /** Messages in offset order, and where to read on. */
 export interface HistoryPage {
-  readonly messages: readonly MessageEvent[];
+  readonly messages: readonly ReceivedMessage[];
   readonly position: string;
   readonly oldest: string;
   readonly newest: string;

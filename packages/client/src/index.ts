@@ -2,7 +2,13 @@
 export { CodedError } from '@trunkline/wire';
 export type { CodeName, Gap, GapReason, Sender } from '@trunkline/wire';
 export type { ConnectionState } from './connection-state.ts';
-export type { GapEvent, MessageEvent, OpenEvent, StateEvent, SubscriptionEvent } from './events.ts';
+export type {
+  GapEvent,
+  ReceivedMessage,
+  OpenEvent,
+  StateEvent,
+  SubscriptionEvent,
+} from './events.ts';
 export { EventStreamParser } from './event-stream.ts';
 export type { StreamItem } from './event-stream.ts';
 export { history } from './history.ts';

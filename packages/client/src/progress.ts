@@ -5,7 +5,7 @@
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { positionOf } from './events.ts';
-import type { MessageEvent, OpenEvent } from './events.ts';
+import type { ReceivedMessage, OpenEvent } from './events.ts';
 
 export class Progress {
   #position: Position | undefined;
@@ -34,7 +34,7 @@ export class Progress {
   }
 
   /** Takes a message; false when it had been delivered before. */
-  take(message: MessageEvent): boolean {
+  take(message: ReceivedMessage): boolean {
     const known = this.#position;
     if (known?.epoch === message.epoch && message.offset <= known.offset) return false;
     this.#position = positionOf(message);

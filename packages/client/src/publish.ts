@@ -136,7 +136,12 @@ function payloadMember(message: Outgoing): string {
   const given = [data, source, bytes].filter((payload) => payload !== undefined);
   if (given.length !== 1) throw unsent('give exactly one of data, source and bytes');
   if (bytes !== undefined) return `"bytes":"${encodeBase64(bytes)}"`;
-  if (source === undefined) return `"data":${JSON.stringify(data)}`;
+  if (source === undefined) {
+    // A function or a symbol has no JSON.
+    const text = JSON.stringify(data) as string | undefined;
+    if (text === undefined) throw unsent(`data must be a JSON value, got a ${typeof data}`);
+    return `"data":${text}`;
+  }
   try {
     // What is no JSON would break out of its member.
     JSON.parse(source);

@@ -11,7 +11,7 @@ import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
 import { endingOf } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { EventQueue } from './event-queue.ts';
-import type { MessageEvent, OpenEvent, SubscriptionEvent } from './events.ts';
+import type { ReceivedMessage, OpenEvent, SubscriptionEvent } from './events.ts';
 import { addressOf, currentToken } from './http.ts';
 import type { TokenSource } from './http.ts';
 import { platformOf } from './platform.ts';
@@ -49,7 +49,7 @@ export interface SubscribeOptions extends Partial<Platform> {
   readonly partial?: boolean;
   /** A function is asked before every attempt, so that an expired token can be replaced. */
   readonly token?: TokenSource;
-  /** For `poll`: how long one question waits, 25 by default; 0 is short polling. */
+  /** For `poll`: whole seconds that one question waits, 25 by default; 0 is short polling. */
   readonly waitSeconds?: number;
   /** For short polling: the time between two questions, 1,000 by default. */
   readonly intervalMs?: number;
@@ -184,7 +184,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     this.#queue.push(opening);
   }
 
-  #onMessage(message: MessageEvent): void {
+  #onMessage(message: ReceivedMessage): void {
     if (!this.#progress.take(message)) return;
     this.#queue.push(message);
     if (!this.#queue.isOver) return;

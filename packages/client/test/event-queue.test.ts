@@ -1,9 +1,9 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { EventQueue } from '../src/event-queue.ts';
-import type { MessageEvent } from '../src/events.ts';
+import type { ReceivedMessage } from '../src/events.ts';
 
-const message = (offset: number, data?: string): MessageEvent => ({
+const message = (offset: number, data?: string): ReceivedMessage => ({
   kind: 'message',
   channel: 'a',
   epoch: 'e',

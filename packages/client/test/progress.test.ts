@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { MessageEvent, OpenEvent } from '../src/events.ts';
+import type { ReceivedMessage, OpenEvent } from '../src/events.ts';
 import { Progress } from '../src/progress.ts';
 
-const message = (offset: number, epoch = 'e'): MessageEvent => ({
+const message = (offset: number, epoch = 'e'): ReceivedMessage => ({
   kind: 'message',
   channel: 'a',
   offset,

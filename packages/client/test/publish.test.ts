@@ -43,6 +43,7 @@ describe('publishing over HTTP', () => {
 
   test.each<[string, Outgoing]>([
     ['nothing', {}],
+    ['what has no JSON', { data: () => 1 }],
     ['two payloads', { data: 1, source: '1' }],
     ['source that is no JSON', { source: '1},"channel":"b"' }],
   ])('refuses %s before anything is sent', async (_, message) => {

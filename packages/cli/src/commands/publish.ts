@@ -1,9 +1,10 @@
 /** `trunkline publish`: one message from the command line, or one a line from standard input. */
 import { Command } from 'commander';
-import { CodedError, publish } from '@trunkline/client';
+import { publish } from '@trunkline/client';
 import type { Outgoing, Published, PublishOptions } from '@trunkline/client';
 import { channelNameFault, eventFault } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
+import { describeError } from '../describe-error.ts';
 import type { Io } from '../io.ts';
 import { readLines } from '../lines.ts';
 import { Publishing } from '../publishing.ts';
@@ -49,12 +50,9 @@ async function publishLines(
   io: Io,
 ): Promise<void> {
   let failed = 0;
-  const fail = (line: number, error: Error) => {
+  const fail = (line: number, error: unknown) => {
     failed += 1;
-    const code = error instanceof CodedError ? `${error.code}: ` : '';
-    const stored = error instanceof CodedError && error.stored === 'unknown';
-    const doubt = stored ? ' (it may have been stored)' : '';
-    io.stderr.write(`trunkline: line ${line}: ${code}${error.message}${doubt}\n`);
+    io.stderr.write(`trunkline: line ${line}: ${describeError(error)}\n`);
   };
   const publishing = new Publishing(options, channel, ({ line }, result) => {
     if (result instanceof Error) fail(line, result);
@@ -65,7 +63,7 @@ async function publishLines(
     try {
       if (flags.json === true) checkJson(text);
     } catch (error) {
-      fail(line, error instanceof Error ? error : new Error(String(error)));
+      fail(line, error);
       continue;
     }
     const key = flags.key === undefined ? undefined : `${flags.key}:${line}`;

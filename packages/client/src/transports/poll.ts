@@ -3,7 +3,7 @@ import { CodedError, parsePosition } from '@trunkline/wire';
 import { endingOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
 import { asObject, parseObject, toMessages, toOpening } from '../events.ts';
-import type { MessageEvent, OpenEvent } from '../events.ts';
+import type { ReceivedMessage, OpenEvent } from '../events.ts';
 import { addressOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
 import type { Platform } from '../platform.ts';
 import { Watchdog } from '../watchdog.ts';
@@ -16,7 +16,7 @@ const WAIT_SECONDS_MAX = 60;
 /** One answer. */
 interface Page {
   readonly opening: OpenEvent;
-  readonly messages: readonly MessageEvent[];
+  readonly messages: readonly ReceivedMessage[];
   /** After the messages. */
   readonly position: string;
   readonly more: boolean;
@@ -75,7 +75,10 @@ class PollAttempt implements Attempt {
 
   async #askAgain(last: Page): Promise<Page> {
     const { intervalMs } = this.#target;
-    const waitSeconds = Math.min(this.#target.waitSeconds, WAIT_SECONDS_MAX);
+    const waitSeconds = Math.min(
+      Math.max(0, Math.floor(this.#target.waitSeconds)),
+      WAIT_SECONDS_MAX,
+    );
     if (!last.more && waitSeconds === 0) await this.#sleep(intervalMs);
     const askedMs = this.#platform.clock.monotonicMs();
     const page = await this.#ask(last.more ? 0 : waitSeconds);

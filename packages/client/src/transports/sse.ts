@@ -6,7 +6,7 @@ import type { Ending } from '../ending.ts';
 import { EventStreamParser } from '../event-stream.ts';
 import type { StreamItem } from '../event-stream.ts';
 import { asObject, parseObject, toCode, toGap, toOpening } from '../events.ts';
-import type { MessageEvent } from '../events.ts';
+import type { ReceivedMessage } from '../events.ts';
 import { addressOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
 import type { Platform } from '../platform.ts';
 import { Watchdog } from '../watchdog.ts';
@@ -128,7 +128,7 @@ class EventStreamAttempt implements Attempt {
     this.#end(endingOf(error, this.#hint));
   }
 
-  #message(type: string, data: string, id: string): MessageEvent | undefined {
+  #message(type: string, data: string, id: string): ReceivedMessage | undefined {
     const position = parsePosition(id);
     if (position === undefined) return undefined;
     const { channel } = this.#target;
@@ -157,7 +157,7 @@ class EventStreamAttempt implements Attempt {
 }
 
 /** The stream says bytes from text; JSON is told from text by being JSON. */
-function payloadOf(data: string, isBytes: boolean): Partial<MessageEvent> {
+function payloadOf(data: string, isBytes: boolean): Partial<ReceivedMessage> {
   const bytes = isBytes ? decodeBase64(data) : undefined;
   if (bytes !== undefined) return { bytes, contentType: 'application/octet-stream' };
   try {

@@ -3,7 +3,7 @@
  * whether and when to try again is the subscription's decision.
  */
 import type { Ending } from '../ending.ts';
-import type { GapEvent, MessageEvent, OpenEvent } from '../events.ts';
+import type { GapEvent, ReceivedMessage, OpenEvent } from '../events.ts';
 import type { Platform } from '../platform.ts';
 
 /** What an attempt asks of the server. */
@@ -25,7 +25,7 @@ export interface Target {
 export interface AttemptSink {
   /** Before everything else that is delivered. */
   onOpen(opening: OpenEvent): void;
-  onMessage(message: MessageEvent): void;
+  onMessage(message: ReceivedMessage): void;
   onGap(gap: GapEvent): void;
   onEnd(ending: Ending): void;
   /** Resolves when the application has room for more; at once if it has. */

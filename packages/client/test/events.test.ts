@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { parseObject, toGap, toMessage, toMessages, toOpening } from '../src/events.ts';
+
+describe('what comes from a server', () => {
+  test.each([
+    [{}],
+    [{ channel: 'a', epoch: 'e', offset: '1' }],
+    [{ channel: 'a', epoch: 'e', offset: 1.5 }],
+    [{ channel: 1, epoch: 'e', offset: 1 }],
+    [{ channel: 'a', offset: 1 }],
+  ])('is no message: %j', (fields) => {
+    expect(toMessage(fields, undefined)).toBeUndefined();
+  });
+
+  test('is a message with what is known and of the right type', () => {
+    const fields = { channel: 'a', epoch: 'e', offset: 1, time: 'x', event: 5, from: 'me', z: 1 };
+    expect(toMessage({ ...fields, data: [1] }, '[1]')).toEqual({
+      kind: 'message',
+      channel: 'a',
+      epoch: 'e',
+      offset: 1,
+      data: [1],
+      source: '[1]',
+    });
+  });
+
+  test('has no source when it is text', () => {
+    const fields = { channel: 'a', epoch: 'e', offset: 1, data: 't', contentType: 'text/plain' };
+    expect(toMessage(fields, '"t"')).not.toHaveProperty('source');
+  });
+
+  test.each([[undefined], [null], ['trimmed'], [{}], [{ reason: 1 }], [[]]])(
+    'is no gap: %j',
+    (value) => expect(toGap(value)).toBeUndefined(),
+  );
+
+  test.each([[undefined], [''], ['e'], ['~mark'], [5]])('is no opening: %j', (position) => {
+    expect(toOpening(position, true, undefined)).toBeUndefined();
+  });
+
+  test.each(['', '[]', '1', 'null', '{'])('is no object: %j', (text) => {
+    expect(parseObject(text)).toBeUndefined();
+  });
+
+  test('is a list of messages, from which what is none is left out', () => {
+    const message = '{"channel":"a","epoch":"e","offset":1,"data":1.50}';
+    const answer = `{"x":1,"messages":[${message}, {}, 5, "y"]}`;
+    expect(toMessages(answer)).toEqual([expect.objectContaining({ offset: 1, source: '1.50' })]);
+    expect(toMessages('{}')).toEqual([]);
+  });
+});
