@@ -225,10 +225,10 @@ describe('a thread that dies', () => {
   /** The threads of the brokers opened from now on: the writer, then the reader. */
   function threads(): SqliteThread[] {
     const found: SqliteThread[] = [];
-    const spawn = SqliteThread.prototype.spawn;
+    const original = SqliteThread.prototype.spawn;
     vi.spyOn(SqliteThread.prototype, 'spawn').mockImplementation(function (this: SqliteThread) {
       if (!found.includes(this)) found.push(this);
-      spawn.call(this);
+      original.call(this);
     });
     return found;
   }
