@@ -17,12 +17,12 @@ export function addClientFlags(command: Command): Command {
     .option('--token <token>', 'a token or API key (env: TRUNKLINE_TOKEN)');
 }
 
-/** Reads them; flags win over the environment. */
+/** Reads them; flags win over the environment, where an empty variable counts as unset. */
 export function clientTarget(command: Command, io: Io): ClientTarget {
   const given = command.opts<{ url?: string; token?: string }>();
-  const token = given.token ?? io.env['TRUNKLINE_TOKEN'];
+  const token = given.token ?? (io.env['TRUNKLINE_TOKEN'] || undefined);
   return {
-    url: given.url ?? io.env['TRUNKLINE_URL'] ?? URL_DEFAULT,
-    ...(token === undefined || token === '' ? {} : { token }),
+    url: given.url ?? (io.env['TRUNKLINE_URL'] || URL_DEFAULT),
+    ...(token === undefined ? {} : { token }),
   };
 }
