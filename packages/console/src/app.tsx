@@ -1,8 +1,9 @@
 /** App: the page as a whole. */
 import { useState } from 'preact/hooks';
 import type { Desk } from './desk.ts';
+import { Field } from './field.tsx';
 import { History } from './history.tsx';
-import { useChanges } from './hooks.ts';
+import { useChanges } from './hooks.tsx';
 import { Panes } from './pane.tsx';
 import { Publish } from './publish.tsx';
 import { ServerStatus, Strip } from './strip.tsx';
@@ -62,18 +63,7 @@ function Watch(props: { readonly desk: Desk; onHistory(channel: string): void })
         desk.watch(channel);
       }}
     >
-      <div class="field">
-        <label for="channel">Channel</label>
-        <input
-          id="channel"
-          class="mono"
-          value={channel}
-          required
-          spellcheck={false}
-          autocapitalize="off"
-          onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-        />
-      </div>
+      <Field label="Channel" value={channel} required onText={setTyped} />
       <button type="submit" class="button">
         Watch
       </button>

@@ -2,32 +2,42 @@
 import type { Position } from '@trunkline/wire';
 import { history } from './api.ts';
 import { Changes } from './changes.ts';
+import { EVENTS_MAX } from './lines/line.ts';
 import type { LineMessage } from './lines/line.ts';
-import { METRICS_CHANNEL, MetricsFeed } from './metrics.ts';
+import type { MetricsFeed } from './metrics.ts';
 import { Reader } from './reader.ts';
 import type { Reading } from './reader.ts';
 import { TRANSPORTS } from './transports.ts';
-import type { TransportName } from './transports.ts';
+import type { Transport, TransportName } from './transports.ts';
 
-/** Event names that are remembered; an `EventSource` needs a listener for each. */
-const EVENTS_MAX = 64;
-
-const TOKEN_KEY = 'trunkline.token';
+/** What a desk begins with. */
+export interface DeskOptions {
+  /** The server's origin. */
+  readonly server: string;
+  readonly channel: string;
+  readonly token: string | undefined;
+  readonly feed: MetricsFeed;
+  /** The panes; the page's own unless a test gives others. */
+  readonly transports?: readonly Transport[];
+}
 
 /** Everything the page shows. */
 export class Desk {
   /** The channel or the token is another one. */
   readonly changes = new Changes();
-  readonly feed = new MetricsFeed();
+  readonly feed: MetricsFeed;
   readonly readers: readonly Reader[];
+  readonly #server: string;
   readonly #events = new Set<string>();
   channel: string;
   token: string | undefined;
 
-  constructor() {
-    this.channel = new URLSearchParams(location.search).get('channel') ?? METRICS_CHANNEL;
-    this.token = storedToken();
-    this.readers = TRANSPORTS.map(
+  constructor(options: DeskOptions) {
+    this.#server = options.server;
+    this.channel = options.channel;
+    this.token = options.token;
+    this.feed = options.feed;
+    this.readers = (options.transports ?? TRANSPORTS).map(
       (transport) =>
         new Reader(transport, {
           newest: (channel) => this.#newest(channel),
@@ -46,17 +56,13 @@ export class Desk {
   watch(channel: string): void {
     this.channel = channel;
     this.#events.clear();
-    const url = new URL(location.href);
-    url.searchParams.set('channel', channel);
-    window.history.replaceState(null, '', url);
     for (const reader of this.readers) reader.start(this.#reading());
     this.changes.notify();
   }
 
-  /** All lines go on with this token, which the browser tab keeps; empty is none. */
+  /** All lines go on with this token; empty is none. */
   useToken(token: string): void {
     this.token = token === '' ? undefined : token;
-    storeToken(this.token);
     void this.feed.start(this.token); // Never rejects, as `history` does not.
     for (const reader of this.readers) reader.renew();
     this.changes.notify();
@@ -71,7 +77,12 @@ export class Desk {
   }
 
   #reading(): Reading {
-    return { channel: this.channel, token: () => this.token, events: [...this.#events] };
+    return {
+      server: this.#server,
+      channel: this.channel,
+      token: () => this.token,
+      events: [...this.#events],
+    };
   }
 
   #onMessage({ event }: LineMessage): void {
@@ -83,23 +94,5 @@ export class Desk {
   async #newest(channel: string): Promise<Position | undefined> {
     const page = await history(channel, undefined, 1, this.token);
     return page.ok ? page.value.newest : undefined;
-  }
-}
-
-// A page may be refused any storage; the token then lives as long as the page.
-function storedToken(): string | undefined {
-  try {
-    return sessionStorage.getItem(TOKEN_KEY) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function storeToken(token: string | undefined): void {
-  try {
-    if (token === undefined) sessionStorage.removeItem(TOKEN_KEY);
-    else sessionStorage.setItem(TOKEN_KEY, token);
-  } catch {
-    // See above.
   }
 }

@@ -17,29 +17,9 @@ const SHOWN_MAX = 2_000;
 export function History(props: { readonly desk: Desk; readonly channel: string; onClose(): void }) {
   const { desk, channel, onClose } = props;
   const dialog = useRef<HTMLDialogElement>(null);
-  const [messages, setMessages] = useState<readonly LineMessage[]>([]);
-  const [page, setPage] = useState<HistoryPage>();
-  const [fault, setFault] = useState<string>();
-  const [busy, setBusy] = useState(false);
+  const { messages, page, fault, busy, load } = usePages(desk, channel);
 
-  async function load(before: Position | undefined): Promise<void> {
-    setBusy(true);
-    const result = await history(channel, before, PAGE_SIZE, desk.token);
-    setBusy(false);
-    if (!result.ok) {
-      setFault(result.reason);
-      return;
-    }
-    setFault(undefined);
-    setPage(result.value);
-    const read = result.value.messages.map(toLineMessage).reverse();
-    setMessages((known) => [...(before === undefined ? [] : known), ...read]);
-  }
-
-  useEffect(() => {
-    dialog.current?.showModal();
-    void load(undefined); // Never rejects, as `history` does not.
-  }, [channel]);
+  useEffect(() => dialog.current?.showModal(), []);
 
   const last = messages.at(-1);
   const end = page !== undefined && (page.messages.length === 0 || isOldest(last, page.oldest));
@@ -63,19 +43,7 @@ export function History(props: { readonly desk: Desk; readonly channel: string; 
       )}
       <ol class="rows history-rows" tabIndex={0} aria-label="Messages, newest first">
         {messages.map((message) => (
-          <li class="row" key={formatPosition(message.position)}>
-            <span class="row-offset">
-              {message.position.offset}
-              <time class="row-epoch" dateTime={new Date(message.time ?? 0).toISOString()}>
-                {new Date(message.time ?? 0).toLocaleTimeString()}
-              </time>
-            </span>
-            <span class="row-payload">
-              {message.event !== undefined && <b class="row-event">{message.event}</b>}
-              {message.kind === 'bytes' && <b class="row-event">base64</b>}
-              {message.payload}
-            </span>
-          </li>
+          <HistoryRow key={formatPosition(message.position)} message={message} />
         ))}
       </ol>
       <footer class="history-foot">
@@ -90,6 +58,54 @@ export function History(props: { readonly desk: Desk; readonly channel: string; 
         </button>
       </footer>
     </dialog>
+  );
+}
+
+/** The pages read so far, newest first; the first is read at once. */
+function usePages(desk: Desk, channel: string) {
+  const [messages, setMessages] = useState<readonly LineMessage[]>([]);
+  const [page, setPage] = useState<HistoryPage>();
+  const [fault, setFault] = useState<string>();
+  const [busy, setBusy] = useState(false);
+
+  async function load(before: Position | undefined): Promise<void> {
+    setBusy(true);
+    const result = await history(channel, before, PAGE_SIZE, desk.token);
+    setBusy(false);
+    if (!result.ok) {
+      setFault(result.reason);
+      return;
+    }
+    setFault(undefined);
+    setPage(result.value);
+    const read = result.value.messages.map(toLineMessage).reverse();
+    setMessages((known) => [...(before === undefined ? [] : known), ...read]);
+  }
+
+  useEffect(() => {
+    void load(undefined); // Never rejects, as `history` does not.
+  }, [channel]);
+
+  return { messages, page, fault, busy, load };
+}
+
+function HistoryRow({ message }: { readonly message: LineMessage }) {
+  const { position, event, kind, payload } = message;
+  const time = new Date(message.time ?? 0);
+  return (
+    <li class="row">
+      <span class="row-offset">
+        {position.offset}
+        <time class="row-epoch" dateTime={time.toISOString()}>
+          {time.toLocaleTimeString()}
+        </time>
+      </span>
+      <span class="row-payload">
+        {event !== undefined && <b class="row-event">{event}</b>}
+        {kind === 'bytes' && <b class="row-event">base64</b>}
+        {payload}
+      </span>
+    </li>
   );
 }
 

@@ -73,9 +73,15 @@ export class MetricsFeed {
   status: LineStatus = { state: 'connecting', tries: 0 };
   /** The page's clock when the newest sample came. */
   heardAt = 0;
+  readonly #server: string;
   #line: Line | undefined;
   /** Counts starts: what an earlier one still answers is not heard any more. */
   #start = 0;
+
+  /** @param server its origin. */
+  constructor(server: string) {
+    this.#server = server;
+  }
 
   /** Follows with this token from now on, instead of what was before. */
   async start(token: string | undefined): Promise<void> {
@@ -89,7 +95,7 @@ export class MetricsFeed {
     for (const { data, time } of kept) this.#add(JSON.stringify(data), time);
     const last = kept.at(-1);
     this.#line = connect({
-      server: location.origin,
+      server: this.#server,
       channel: METRICS_CHANNEL,
       ...(last === undefined ? {} : { after: formatPosition(last) }),
       token: () => token,

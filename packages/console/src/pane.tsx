@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { TrackChart } from './chart.tsx';
 import type { Desk } from './desk.ts';
 import { formatCount } from './format.ts';
-import { useChanges, useNow } from './hooks.ts';
+import { useChanges, useNow } from './hooks.tsx';
 import type { LineState } from './lines/line.ts';
 import { Tries } from './tries.tsx';
 import { isCaughtUp } from './reader.ts';

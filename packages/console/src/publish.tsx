@@ -1,37 +1,31 @@
 /** Publish: sends one message and shows the position it got. */
 import { useId, useState } from 'preact/hooks';
 import { publish } from './api.ts';
+import type { Publication } from './api.ts';
 import type { Desk } from './desk.ts';
-import { useChanges } from './hooks.ts';
+import { Field } from './field.tsx';
+import { useChanges } from './hooks.tsx';
 import { METRICS_CHANNEL } from './metrics.ts';
-import type { Tone } from './verdict.ts';
+import type { Sentence } from './verdict.ts';
 
 /** The form that publishes. Its channel follows the watched one until it is typed over. */
 export function Publish({ desk }: { readonly desk: Desk }) {
   useChanges(desk.changes);
-  const id = useId();
   const [typed, setTyped] = useState<string>();
   const [payload, setPayload] = useState('{"text":"hello"}');
-  const [kind, setKind] = useState<'json' | 'text'>('json');
+  const [kind, setKind] = useState<PublicationKind>('json');
   const [event, setEvent] = useState('');
   const [busy, setBusy] = useState(false);
-  const [answer, setAnswer] = useState<{ readonly tone: Tone; readonly text: string }>();
+  const [answer, setAnswer] = useState<Sentence>();
   // Only the server publishes its load.
   const channel = typed ?? (desk.channel === METRICS_CHANNEL ? 'demo' : desk.channel);
 
   async function send(): Promise<void> {
     setBusy(true);
-    const sentAt = performance.now();
     const name = event.trim();
     const publication = { channel, payload, kind, ...(name === '' ? {} : { event: name }) };
-    const result = await publish(publication, desk.token);
-    const ms = Math.round(performance.now() - sentAt);
+    setAnswer(await timedPublish(publication, desk.token));
     setBusy(false);
-    setAnswer(
-      result.ok
-        ? { tone: 'good', text: `Stored at ${result.value} in ${String(ms)} ms` }
-        : { tone: 'bad', text: result.reason },
-    );
   }
 
   return (
@@ -43,56 +37,10 @@ export function Publish({ desk }: { readonly desk: Desk }) {
         if (!busy) void send(); // Never rejects, as `publish` does not.
       }}
     >
-      <div class="field">
-        <label for={`${id}-channel`}>Publish to</label>
-        <input
-          id={`${id}-channel`}
-          class="mono"
-          value={channel}
-          required
-          spellcheck={false}
-          autocapitalize="off"
-          onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-        />
-      </div>
-      <div class="field field-small">
-        <label for={`${id}-kind`}>Payload</label>
-        <select
-          id={`${id}-kind`}
-          value={kind}
-          onChange={({ currentTarget }) =>
-            setKind(currentTarget.value === 'text' ? 'text' : 'json')
-          }
-        >
-          <option value="json">JSON</option>
-          <option value="text">Text</option>
-        </select>
-      </div>
-      <div class="field field-wide">
-        <label class="visually-hidden" for={`${id}-payload`}>
-          Payload content
-        </label>
-        <input
-          id={`${id}-payload`}
-          class="mono"
-          value={payload}
-          spellcheck={false}
-          autocapitalize="off"
-          onInput={({ currentTarget }) => setPayload(currentTarget.value)}
-        />
-      </div>
-      <div class="field field-small">
-        <label for={`${id}-event`}>Event</label>
-        <input
-          id={`${id}-event`}
-          class="mono"
-          value={event}
-          placeholder="none"
-          spellcheck={false}
-          autocapitalize="off"
-          onInput={({ currentTarget }) => setEvent(currentTarget.value)}
-        />
-      </div>
+      <Field label="Publish to" value={channel} required onText={setTyped} />
+      <KindField value={kind} onKind={setKind} />
+      <Field label="Payload content" size="wide" quiet value={payload} onText={setPayload} />
+      <Field label="Event" size="small" value={event} placeholder="none" onText={setEvent} />
       <button type="submit" class="button-main">
         Publish
       </button>
@@ -106,4 +54,40 @@ export function Publish({ desk }: { readonly desk: Desk }) {
       </p>
     </form>
   );
+}
+
+type PublicationKind = Publication['kind'];
+
+function KindField(props: {
+  readonly value: PublicationKind;
+  onKind(kind: PublicationKind): void;
+}) {
+  const id = useId();
+  return (
+    <div class="field field-small">
+      <label for={id}>Payload</label>
+      <select
+        id={id}
+        value={props.value}
+        onChange={({ currentTarget }) => {
+          props.onKind(currentTarget.value === 'text' ? 'text' : 'json');
+        }}
+      >
+        <option value="json">JSON</option>
+        <option value="text">Text</option>
+      </select>
+    </div>
+  );
+}
+
+async function timedPublish(
+  publication: Publication,
+  token: string | undefined,
+): Promise<Sentence> {
+  const sentAt = performance.now();
+  const result = await publish(publication, token);
+  const ms = Math.round(performance.now() - sentAt);
+  return result.ok
+    ? { tone: 'good', text: `Stored at ${result.value} in ${String(ms)} ms` }
+    : { tone: 'bad', text: result.reason };
 }

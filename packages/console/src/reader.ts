@@ -58,6 +58,8 @@ export interface Handover {
 
 /** Where a reader reads, and as whom. */
 export interface Reading {
+  /** The server's origin. */
+  readonly server: string;
   readonly channel: string;
   token(): string | undefined;
   readonly events: readonly string[];
@@ -170,7 +172,7 @@ export class Reader {
     // A line speaks only after `connect` has returned, except of its first state, set here.
     this.status = { state: 'connecting', tries: 0 };
     this.#line = this.transport.connect({
-      server: location.origin,
+      server: reading.server,
       channel: reading.channel,
       events: reading.events,
       ...(position === undefined ? {} : { after: formatPosition(position) }),
@@ -215,7 +217,7 @@ export class Reader {
     } else if (status.state === 'reconnecting' && before === 'live') {
       this.#say({ tone: 'bad', text: `Lost: ${status.reason ?? 'the connection broke'}` });
     } else if (status.state === 'gave-up') {
-      this.#say({ tone: 'bad', text: `Gave up: ${status.reason ?? 'refused'}` });
+      this.#say({ tone: 'bad', text: 'Gave up' });
     }
     this.changes.notify();
   }
@@ -233,7 +235,8 @@ export class Reader {
 /** Names kept of a long way. */
 const VIA_MAX = 5;
 
-type RowBody = Row extends infer One ? (One extends unknown ? Omit<One, 'key'> : never) : never;
+/** A row before it has its key. */
+type RowBody = Row extends infer One ? (One extends Row ? Omit<One, 'key'> : never) : never;
 
 /** True for a message that had come while the reader was away. */
 export function isCaughtUp({ position }: LineMessage, after: Outcome | undefined): boolean {

@@ -3,117 +3,159 @@ import type { ComponentChildren } from 'preact';
 import { Sparkline } from './chart.tsx';
 import type { SparkPoint } from './chart.tsx';
 import { formatBytes, formatCount, formatPercent, formatShort } from './format.ts';
-import { useChanges, useNow } from './hooks.ts';
+import { useChanges, useNow } from './hooks.tsx';
 import { meanCpu, METRICS_CHANNEL, METRICS_MS } from './metrics.ts';
 import type { MetricsFeed, Sample } from './metrics.ts';
 import { Tries } from './tries.tsx';
+
+/** What a picture leaves free above its peak. */
+const HEADROOM = 1.15;
+
+/** What every picture is drawn from. */
+interface View {
+  readonly newest: Sample;
+  /** One figure of each sample of the last minute. */
+  series(value: (sample: Sample) => number): readonly SparkPoint[];
+}
 
 /** The strip of pictures at the top. */
 export function Strip({ feed }: { readonly feed: MetricsFeed }) {
   useChanges(feed.changes);
   const now = useNow(1_000);
-  const { samples } = feed;
+  const { samples, status } = feed;
   const newest = samples.at(-1);
-  if (newest === undefined) {
-    return (
-      <section class="strip strip-empty" aria-label="Load of the server's machine">
-        <p>
-          {feed.status.reason !== undefined && `${feed.status.reason}. `}No load yet. In development
-          mode the server publishes it to <code>{METRICS_CHANNEL}</code> once a second.
-        </p>
-      </section>
-    );
-  }
+  if (newest === undefined) return <NoLoad reason={status.reason} />;
   // The right edge is now: while nothing comes the pictures move on and show the silence.
   const edge = newest.time + Math.max(0, now - feed.heardAt);
-  const series = (value: (sample: Sample) => number): SparkPoint[] =>
-    samples
-      .map((sample) => ({ age: edge - sample.time, value: value(sample) }))
-      .filter(({ age }) => age <= METRICS_MS);
+  const view: View = {
+    newest,
+    series: (value) =>
+      samples
+        .map((sample) => ({ age: edge - sample.time, value: value(sample) }))
+        .filter(({ age }) => age <= METRICS_MS),
+  };
+  return (
+    <section class="strip" data-state={status.state} aria-label="Load of the server's machine">
+      <Processor {...view} />
+      <Memory {...view} />
+      <Deliveries {...view} />
+      <ServerProcess {...view} />
+      <Connected {...view} />
+    </section>
+  );
+}
+
+function NoLoad({ reason }: { readonly reason: string | undefined }) {
+  return (
+    <section class="strip strip-empty" aria-label="Load of the server's machine">
+      <p>
+        No load yet. In development mode the server publishes it to <code>{METRICS_CHANNEL}</code>{' '}
+        once a second. {reason !== undefined && `What the server says here: ${reason}.`}
+      </p>
+    </section>
+  );
+}
+
+function Processor({ newest, series }: View) {
+  const use = formatPercent(meanCpu(newest));
+  return (
+    <Figure name="Processor" value={use} note={`${String(newest.cores.length)} cores`}>
+      <Sparkline
+        label={`Processor use over the last minute, now ${use}`}
+        spanMs={METRICS_MS}
+        max={1}
+        lines={[
+          ...newest.cores.map((_, core) => ({
+            tone: 'faint' as const,
+            points: series((sample) => sample.cores[core] ?? 0),
+          })),
+          { tone: 'main', points: series(meanCpu) },
+        ]}
+      />
+    </Figure>
+  );
+}
+
+function Memory({ newest, series }: View) {
+  const { used, total } = newest.memory;
+  // Memory moves little against the whole: its picture is of the change, at least 1% each way.
+  const points = series((sample) => sample.memory.used);
+  const [least, most] = extremes(points);
+  const middle = (least + most) / 2;
+  const reach = Math.max(total * 0.01, (most - least) * 0.65);
+  return (
+    <Figure name="Memory" value={formatBytes(used)} note={`of ${formatBytes(total)}`}>
+      <Sparkline
+        label={`Memory in use over the last minute, now ${formatBytes(used)}`}
+        spanMs={METRICS_MS}
+        min={middle - reach}
+        max={middle + reach}
+        lines={[{ tone: 'plain', points }]}
+      />
+    </Figure>
+  );
+}
+
+function Deliveries({ newest, series }: View) {
   const delivered = series(({ rates }) => rates.delivered);
   const published = series(({ rates }) => rates.published);
-  const peak = Math.max(1, ...delivered.map(({ value }) => value));
-  const lagPeak = Math.max(10, ...series(({ server }) => server.lagMs).map(({ value }) => value));
-  const { memory, server, links, rates, cores } = newest;
-  // Memory moves little against the whole: its picture is of the change, at least 1% each way.
-  const used = series((sample) => sample.memory.used);
-  const [least, most] = extremes(used);
-  const middle = (least + most) / 2;
-  const reach = Math.max(memory.total * 0.01, (most - least) * 0.65);
-  const memoryPart = memory.total === 0 ? 0 : memory.used / memory.total;
+  const [, peak] = extremes([...delivered, ...published]);
   return (
-    <section class="strip" data-state={feed.status.state} aria-label="Load of the server's machine">
-      <Figure
-        name="Processor"
-        value={formatPercent(meanCpu(newest))}
-        note={`${String(cores.length)} cores`}
-      >
-        <Sparkline
-          label={`Processor use over the last minute, now ${formatPercent(meanCpu(newest))}`}
-          spanMs={METRICS_MS}
-          max={1}
-          lines={[
-            ...cores.map((_, core) => ({
-              tone: 'faint' as const,
-              points: series((sample) => sample.cores[core] ?? 0),
-            })),
-            { tone: 'main', points: series(meanCpu) },
-          ]}
-        />
-      </Figure>
-      <Figure
-        name="Memory"
-        value={formatBytes(memory.used)}
-        note={`of ${formatBytes(memory.total)}`}
-      >
-        <Sparkline
-          label={`Memory in use over the last minute, now ${formatPercent(memoryPart)}`}
-          spanMs={METRICS_MS}
-          min={middle - reach}
-          max={middle + reach}
-          lines={[{ tone: 'plain', points: used }]}
-        />
-      </Figure>
-      <Figure
-        name="Deliveries"
-        value={`${formatShort(rates.delivered)}/s`}
-        note={`${formatShort(rates.published)}/s published`}
-      >
-        <Sparkline
-          label={`Deliveries a second over the last minute, peak ${formatCount(peak)}`}
-          spanMs={METRICS_MS}
-          max={peak * 1.15}
-          lines={[
-            { tone: 'main', points: delivered },
-            { tone: 'second', points: published },
-          ]}
-        />
-      </Figure>
-      <Figure
-        name="Server"
-        value={formatBytes(server.rss)}
-        note={`${formatPercent(server.cpu)} of a core, lag ${server.lagMs.toFixed(1)} ms`}
-      >
-        <Sparkline
-          label={`Event loop lag over the last minute, now ${server.lagMs.toFixed(1)} ms`}
-          spanMs={METRICS_MS}
-          max={lagPeak * 1.15}
-          lines={[{ tone: 'main', points: series((sample) => sample.server.lagMs) }]}
-        />
-      </Figure>
-      <Figure
-        name="Connected"
-        value={formatCount(links.websocket + links.sse + links.polls)}
-        note={`WebSocket ${formatCount(links.websocket)}, SSE ${formatCount(links.sse)}, polls ${formatCount(links.polls)}`}
-      >
-        <Sparkline
-          label="Open connections and waiting polls over the last minute"
-          spanMs={METRICS_MS}
-          max={Math.max(4, ...series(total).map(({ value }) => value)) * 1.15}
-          lines={[{ tone: 'main', points: series(total) }]}
-        />
-      </Figure>
-    </section>
+    <Figure
+      name="Deliveries"
+      value={`${formatShort(newest.rates.delivered)}/s`}
+      note={`${formatShort(newest.rates.published)}/s published`}
+    >
+      <Sparkline
+        label={`Deliveries and publishes a second over the last minute, peak ${formatCount(peak)}`}
+        spanMs={METRICS_MS}
+        max={Math.max(1, peak) * HEADROOM}
+        lines={[
+          { tone: 'main', points: delivered },
+          { tone: 'second', points: published },
+        ]}
+      />
+    </Figure>
+  );
+}
+
+function ServerProcess({ newest, series }: View) {
+  const { rss, cpu, lagMs } = newest.server;
+  const points = series(({ server }) => server.lagMs);
+  const [, peak] = extremes(points);
+  return (
+    <Figure
+      name="Server"
+      value={formatBytes(rss)}
+      note={`${formatPercent(cpu)} of a core, lag ${lagMs.toFixed(1)} ms`}
+    >
+      <Sparkline
+        label={`Event loop lag over the last minute, now ${lagMs.toFixed(1)} ms`}
+        spanMs={METRICS_MS}
+        max={Math.max(10, peak) * HEADROOM}
+        lines={[{ tone: 'main', points }]}
+      />
+    </Figure>
+  );
+}
+
+function Connected({ newest, series }: View) {
+  const { websocket, sse, polls } = newest.links;
+  const points = series(linkCount);
+  const [, peak] = extremes(points);
+  return (
+    <Figure
+      name="Connected"
+      value={formatCount(linkCount(newest))}
+      note={`WebSocket ${formatCount(websocket)}, SSE ${formatCount(sse)}, polls ${formatCount(polls)}`}
+    >
+      <Sparkline
+        label="Open connections and waiting polls over the last minute"
+        spanMs={METRICS_MS}
+        max={Math.max(4, peak) * HEADROOM}
+        lines={[{ tone: 'main', points }]}
+      />
+    </Figure>
   );
 }
 
@@ -142,7 +184,7 @@ function extremes(points: readonly SparkPoint[]): readonly [number, number] {
   return values.length === 0 ? [0, 0] : [Math.min(...values), Math.max(...values)];
 }
 
-function total({ links }: Sample): number {
+function linkCount({ links }: Sample): number {
   return links.websocket + links.sse + links.polls;
 }
 

@@ -14,6 +14,9 @@ import type { Pace } from './pace.ts';
 /** `connecting` is the first try, `reconnecting` every one after a loss until it is live again. */
 export type LineState = 'connecting' | 'live' | 'reconnecting' | 'cut' | 'gave-up';
 
+/** Event names that a line expects; messages with names beyond it are no longer looked for. */
+export const EVENTS_MAX = 256;
+
 /** A state and what led to it. */
 export interface LineStatus {
   readonly state: LineState;
@@ -161,7 +164,9 @@ class DialledLine implements Line {
 
   expect(events: readonly string[]): void {
     const known = this.#events.size;
-    for (const event of events) this.#events.add(event);
+    for (const event of events) {
+      if (this.#events.size < EVENTS_MAX) this.#events.add(event);
+    }
     if (this.#events.size === known) return;
     // A name is learnt from a message that this line's connection may just have passed over, so it
     // dials anew from its position: only then is it sure to hear that message too.

@@ -3,7 +3,7 @@ import { CODES, isCodeName, parsePosition, payloadKind } from '@trunkline/wire';
 import type { Gap, PayloadKind, Position, WireMessage } from '@trunkline/wire';
 import type { LineMessage, Verdict } from './line.ts';
 
-/** A message object of PROTOCOL §5, ready to be shown. */
+/** A message object as it came, ready to be shown. */
 export function toLineMessage(message: WireMessage): LineMessage {
   const { offset, epoch, time, event, contentType } = message;
   const kind = message.bytes === undefined ? payloadKind(contentType) : 'bytes';

@@ -125,7 +125,7 @@ class Call {
         attempt.refused('the server ended the subscription: not allowed any more');
         return;
       case 'goaway':
-        // At a random moment inside the window, so that not everybody moves at once (PROTOCOL §5).
+        // At a random moment inside the window, so that not everybody moves at once.
         this.#cancelGoaway();
         this.#cancelGoaway = this.#in(attempt.pace.random() * frame.within, () =>
           this.#drop('the server is going away'),
