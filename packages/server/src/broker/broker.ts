@@ -5,19 +5,25 @@
 import type { Draft, Message, Position } from '@trunkline/wire';
 import type { StateStore } from './state.ts';
 
-/** How much of a channel's stream is kept. Whatever is over one of the bounds may go. */
+/**
+ * How much of a channel's stream is kept; that of the newest publish holds. `Infinity` is no bound.
+ * What is over the count or the age is not read again; over the size it may go.
+ */
 export interface Retention {
-  /** At most so many messages; older ones are never read again. */
   readonly countMax: number;
   /** Payload bytes; the newest message stays even if it alone is larger. */
   readonly sizeMax: number;
+  /** A message of this age or older is gone, the newest too. Epoch and top outlive it. */
   readonly ageMsMax: number;
 }
 
 /** What a broker is told about a publish beside the message. */
 export interface PublishOptions {
   readonly retention: Retention;
-  /** False: lost with the process, on backplanes that can tell the difference. */
+  /**
+   * False: lost with the process, on backplanes that can tell the difference. A channel that
+   * changes from one to the other begins a new epoch there.
+   */
   readonly durable: boolean;
   readonly idempotency?: Idempotency;
 }
@@ -44,7 +50,7 @@ export interface ReadRange {
   readonly before?: number;
   /** 0 reads only `epoch`, `oldest` and `top`. */
   readonly countMax: number;
-  /** Payload bytes after which the slice ends; at least one message is read all the same. */
+  /** Payload bytes the slice may have; at least one message is read all the same. */
   readonly sizeMax: number;
 }
 
@@ -84,29 +90,36 @@ export interface Broker {
    * Appends and fans out as one atomic step per channel, so offset order is delivery order. What
    * one caller publishes to a channel in order gets offsets in that order. Resolved means "in the
    * log" in the sense of the backplane; the sink has seen the message by then if this node
-   * watches the channel.
+   * watches the channel. The broker may keep the payload: it must not be changed any more.
    *
-   * @throws {BrokerError} not stored, or `stored: 'unknown'`; `conflict` for a reused key.
+   * @throws {BrokerError} not stored, or `stored: 'unknown'`, of which the sink was told by
+   *   `onGap` if this node watches the channel; `conflict` for a reused key.
    */
   publish(channel: string, draft: Draft, options: PublishOptions): Promise<Published>;
 
   /** Reads part of a stream. What was acknowledged before the call is seen. */
   read(channel: string, range: ReadRange): Promise<StreamSlice>;
 
-  /** Resolves once no later message can be missed by the sink. Watch first, then read. */
+  /**
+   * Resolves once no later message can be missed by the sink. Watch first, then read. Watching
+   * twice is watching once.
+   */
   watch(channel: string): Promise<void>;
   unwatch(channel: string): void;
 
   /**
    * The place in the whole order of all channels up to which a reader that reads now has seen
-   * everything; begins with `~` and has no other `~`. When it resolves, the sink has been given every message of the
-   * watched channels up to the mark, so that a mark never runs ahead of a node.
+   * everything; begins with `~` and has no other `~`. When it resolves, the sink has been given
+   * every message of the watched channels up to the mark, or an `onGap` for it, so that a mark
+   * never runs ahead of a node. A message that the sink is just being given is included.
    */
   mark(): Promise<string>;
 
   /**
    * Which of the channels that `filter` accepts changed since `mark`, each with its position at
-   * the mark; `undefined` when the mark is not one of this backplane's.
+   * the mark; `undefined` when the mark is not one of this backplane's, or too old to tell. Where
+   * the position is not known any more it is one that the stream can't be resumed from, so that a
+   * loss is told. A channel may be listed without having changed.
    */
   changedSince(
     mark: string,
@@ -119,7 +132,10 @@ export interface Broker {
 
 /** How a broker speaks to the hub of its node. Calls must not throw and return at once. */
 export interface BrokerSink {
-  /** In offset order per channel; may repeat one, never skips one without `onGap`. */
+  /**
+   * In offset order per channel; may repeat one, never skips one without `onGap`. Another epoch
+   * than before means that the stream began anew, with this as its first message.
+   */
   onMessage(channel: string, epoch: string, message: Message): void;
   /** Messages may have been missed or the stream begun anew: the hub must read the log. */
   onGap(channel: string): void;

@@ -6,7 +6,10 @@
 export interface StateRecord {
   readonly key: string;
   readonly value: Uint8Array;
-  /** Rises with every put of this key; compare to write only over what was read. */
+  /**
+   * Rises with every put of this key, also after it was deleted; compare to write only over what
+   * was read.
+   */
   readonly version: number;
 }
 
@@ -21,7 +24,11 @@ export interface StatePut extends StateCondition {
   readonly expiresAt?: number;
 }
 
-/** Versioned records by key. Keys are text of at most 512 bytes, values at most 1 MB. */
+/**
+ * Versioned records by key. Keys are text of at most 512 bytes, values at most 1 MB; larger ones
+ * are a `RangeError`. What was written before a call is seen by it. Calls reject with a
+ * `BrokerError` where the log can't be read or written.
+ */
 export interface StateStore {
   get(key: string): Promise<StateRecord | undefined>;
 
@@ -31,7 +38,10 @@ export interface StateStore {
   /** @returns false when there was no record or the condition did not hold. */
   delete(key: string, condition?: StateCondition): Promise<boolean>;
 
-  /** Records whose key begins with `prefix`, in key order, after the key `after`. */
+  /**
+   * Records whose key begins with `prefix`, after the key `after`, in the order of their code
+   * points. A page may hold fewer than asked for where values are large; an empty one is the end.
+   */
   list(
     prefix: string,
     page: { readonly after?: string; readonly countMax: number },
