@@ -1,0 +1,100 @@
+/** NodeProcess: the server as its users run it, a process of its own that can be killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const MAIN = join(import.meta.dirname, '../../cli/src/main.ts');
+
+/** A server process on a port and a folder of its own; both stay the same over restarts. */
+export class NodeProcess implements AsyncDisposable {
+  readonly port: number;
+  readonly data: string;
+  readonly #flags: readonly string[];
+  #child: ChildProcess | undefined;
+
+  private constructor(port: number, data: string, flags: readonly string[]) {
+    this.port = port;
+    this.data = data;
+    this.#flags = flags;
+  }
+
+  /** Starts a server; resolves when it has said that it is ready. */
+  static async start(...flags: string[]): Promise<NodeProcess> {
+    const data = mkdtempSync(join(tmpdir(), 'trunkline-e2e-'));
+    const server = new NodeProcess(await freePort(), data, flags);
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts again after a `kill` or `terminate`. */
+  async start(): Promise<void> {
+    const args = ['serve', '--port', String(this.port), '--data', this.data, ...this.#flags];
+    const child = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    const complaints: string[] = [];
+    child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk.toString()));
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line.startsWith('ready ')) return;
+    }
+    throw new Error(`the server did not get ready: ${complaints.join('')}`);
+  }
+
+  /** As a crash does it: at once, without a goodbye. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** Drains. @returns the exit code. */
+  async terminate(): Promise<number | null> {
+    return this.#end('SIGTERM');
+  }
+
+  /** Publishes JSON. @returns the position. */
+  async publish(channel: string, data: unknown): Promise<string> {
+    const response = await fetch(`${this.url}/v1/publish`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ channel, data }),
+    });
+    const answer = (await response.json()) as { position?: string };
+    if (answer.position === undefined) throw new Error(JSON.stringify(answer));
+    return answer.position;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    rmSync(this.data, { recursive: true, force: true });
+  }
+
+  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null;
+    const gone = once(child, 'exit') as Promise<[number | null]>;
+    child.kill(signal);
+    const [code] = await gone;
+    return code;
+  }
+}
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('expected a port');
+  return address.port;
+}
