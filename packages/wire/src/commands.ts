@@ -1,7 +1,7 @@
 /**
  * Commands: what a client sends over a session, and how untrusted JSON becomes one ([CMD-1]).
  */
-import type { CodedError } from './codes.ts';
+import { CodedError } from './codes.ts';
 import {
   asCoded,
   asFields,
@@ -81,9 +81,14 @@ export function decodeCommand(json: string): Decoded {
     return {
       ok: false,
       ...optional('id', isCommandId(id) ? id : undefined),
-      error: asCoded(error),
+      error: fields['type'] === 'publish' ? notStored(asCoded(error)) : asCoded(error),
     };
   }
+}
+
+/** A refusal of a publish says whether the message was stored all the same ([PUB-4]). */
+function notStored({ code, message }: CodedError): CodedError {
+  return new CodedError(code, message, { stored: false });
 }
 
 function toCommand(json: string, fields: Record<string, unknown>): Command {

@@ -42,7 +42,7 @@ export function eventFault(event: string): string | undefined {
   if (event.length === 0) return 'must not be empty';
   if (event.length > TEXT_LIMITS.event) return `must have at most ${TEXT_LIMITS.event} characters`;
   // oxlint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]|\p{Surrogate}/u.test(event)) {
+  if (/[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u.test(event)) {
     return 'must not contain control characters or lone surrogates';
   }
   if (RESERVED_EVENTS.has(event) || event.startsWith('bytes:')) {

@@ -11,6 +11,13 @@ describe('decodeCommand', () => {
     });
   });
 
+  test('says of a faulty publish that it is not stored [PUB-4]', () => {
+    const faulty = '{"type":"publish","id":3,"channel":"a"}';
+    expect(decodeCommand(faulty)).toMatchObject({ ok: false, id: 3, error: { stored: false } });
+    const other = decodeCommand('{"type":"subscribe","id":3}');
+    expect(other).toMatchObject({ ok: false, error: { stored: undefined } });
+  });
+
   test('names the type before it misses an id', () => {
     const decoded = decodeCommand('{"type":"dance"}');
     expect(decoded).toMatchObject({ error: { message: 'type must be a command, got "dance"' } });

@@ -53,7 +53,7 @@ describe('events', () => {
     },
   );
 
-  test.each(['', 'a\nb', 'a\rb', 'a\u0000', '\ud800', 'x'.repeat(129)])('refuses %j', (event) => {
+  test.each(['', 'a\nb', 'a\rb', 'a\u0000', 'a\u0085', '\ud800', 'x'.repeat(129)])('refuses %j', (event) => {
     expect(eventFault(event)).toMatch(/^must /);
   });
 

@@ -139,17 +139,18 @@ export class Hub implements HubCalls {
     this.#table.release(cursor.channel);
   }
 
+  /** @throws {CodedError} that says whether the message may have been stored all the same [PUB-4]. */
   async publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position> {
-    this.demand(caller.identity, 'publish', channel);
-    const rules = this.#parts.config.rulesOf(channel);
-    const size = request.payload.length;
-    if (size > rules.messageBytesMax) {
-      const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
-      throw new CodedError('too_large', `${expected}, got ${size}`, { stored: false });
-    }
-    const { key, ...draft } = request;
-    const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
     try {
+      this.demand(caller.identity, 'publish', channel);
+      const rules = this.#parts.config.rulesOf(channel);
+      const size = request.payload.length;
+      if (size > rules.messageBytesMax) {
+        const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
+        throw new CodedError('too_large', `${expected}, got ${size}`);
+      }
+      const { key, ...draft } = request;
+      const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
       const published = await this.#parts.broker.publish(channel, draft, {
         retention: rules.history,
         durable: rules.durable,
@@ -158,7 +159,7 @@ export class Hub implements HubCalls {
       this.#publishedCount += 1;
       return published.position;
     } catch (error) {
-      throw refusal(error);
+      throw withStored(refusal(error));
     }
   }
 
@@ -255,6 +256,13 @@ function page(
     more,
     ...(verdict?.gap === undefined ? {} : { gap: verdict.gap }),
   };
+}
+
+/** What fails before the broker is asked is not stored; of a fault of ours nobody knows. */
+function withStored(error: CodedError): CodedError {
+  if (error.stored !== undefined) return error;
+  const { code, message, cause } = error;
+  return new CodedError(code, message, { stored: code === 'internal' ? 'unknown' : false, cause });
 }
 
 /** Keys are a user's own; anonymous clients share theirs, as nothing tells them apart. */

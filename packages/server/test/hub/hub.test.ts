@@ -259,6 +259,7 @@ describe('permission', () => {
     await hub.open();
     await expect(hub.publish(anyone, 'news', { payload })).rejects.toMatchObject({
       code: 'forbidden',
+      stored: false, // [PUB-4]
     });
     await expect(
       hub.publish(alice([['room/+', 'subscribe']]), 'room/1', { payload }),
