@@ -1,0 +1,22 @@
+/** Every way to read a channel. */
+import type { ReadTransport } from '../reader.ts';
+import { longPolling, shortPolling } from './poll.ts';
+import { eventStreamReading } from './sse.ts';
+import { webSocketReading } from './websocket.ts';
+
+export { eventStreamReading, longPolling, shortPolling, webSocketReading };
+
+/** In the order of the matrix. */
+export const READ_TRANSPORTS: readonly ReadTransport[] = [
+  webSocketReading,
+  eventStreamReading,
+  longPolling,
+  shortPolling,
+];
+
+/** Those to which a message comes by itself. */
+export const PATIENT_TRANSPORTS: readonly ReadTransport[] = [
+  webSocketReading,
+  eventStreamReading,
+  longPolling,
+];
