@@ -11,7 +11,7 @@ export interface Code {
   readonly http: number;
   /** The WebSocket close code that ends a connection with it. */
   readonly close: number;
-  /** A fixed phrase for close frames and problem titles; at most 123 bytes (RFC 6455 §5.5). */
+  /** A fixed phrase for close frames; at most 123 bytes (RFC 6455 §5.5). */
   readonly reason: string;
   /** True when the same input may work later. */
   readonly temporary: boolean;

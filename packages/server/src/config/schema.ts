@@ -29,7 +29,7 @@ const auth = z.strictObject({
   }),
   origins: field(
     z.array(z.string().min(1)).default([]),
-    'Origins of browsers that are let in beside the server’s own; * in one matches any text.',
+    'Origins let in beside the server’s own; * stands for one label of a host, any port, or all.',
     { env: 'TRUNKLINE_ORIGIN', flag: '--origin <pattern>' },
   ),
   insecure: field(
@@ -78,7 +78,7 @@ const link = z.strictObject({
   ),
   pingIntervalMs: field(
     whole(100).default(25 * SECOND),
-    'Silence after which the server pings a WebSocket.',
+    'How often the server pings a WebSocket.',
     { unit: 'ms', env: 'TRUNKLINE_PING_INTERVAL_MS' },
   ),
   pongMs: field(
