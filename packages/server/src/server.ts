@@ -292,9 +292,8 @@ export class TrunklineServer {
   }
 }
 
-/** The machine's load is of this moment: nothing of it belongs on the disk. */
+/** The last minutes of the machine's load; nobody but the server says what it is. */
 const METRICS_RULES: NamespaceInput = {
-  durable: false,
   history: { countMax: 300 },
   allow: { anonymous: ['subscribe', 'history'] },
 };
