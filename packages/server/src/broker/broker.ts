@@ -75,6 +75,12 @@ export interface ChangedChannel {
   readonly position: Position;
 }
 
+/**
+ * Which channels are meant. Name them where they are known: a function is asked for every channel
+ * that changed.
+ */
+export type ChannelFilter = readonly string[] | ((channel: string) => boolean);
+
 /** Keeps channel streams and carries messages to every node that watches them. */
 export interface Broker {
   readonly state: StateStore;
@@ -121,10 +127,7 @@ export interface Broker {
    * the position is not known any more it is one that the stream can't be resumed from, so that a
    * loss is told. A channel may be listed without having changed.
    */
-  changedSince(
-    mark: string,
-    filter: (channel: string) => boolean,
-  ): Promise<readonly ChangedChannel[] | undefined>;
+  changedSince(mark: string, filter: ChannelFilter): Promise<readonly ChangedChannel[] | undefined>;
 
   /** Resolves when what was accepted is stored and nothing more will reach the sink. */
   close(): Promise<void>;

@@ -112,6 +112,7 @@ export function describeLife(traits: BrokerTraits, create: CreateWorld): void {
       expect(next.position.epoch).not.toBe(position.epoch);
       const again = await broker.changedSince(mark, (channel) => channel === 'm');
       expect(again?.[0]?.position.epoch).not.toBe('0');
+      expect(await broker.changedSince(mark, ['m'])).toEqual(again);
       const later = await broker.changedSince(await broker.mark(), () => true);
       expect(later).toEqual([]);
     });

@@ -1,18 +1,26 @@
 /** The contract of brokers: marks, and what changed since. */
 import { describe, expect, test } from 'vitest';
-import type { Broker } from '@trunkline/server/internal/broker/broker.ts';
+import type { Broker, ChangedChannel } from '@trunkline/server/internal/broker/broker.ts';
 import { isMark } from '@trunkline/wire';
 import { AMPLE, draft, options, publishAll, run, SETTINGS } from './broker-world.ts';
 import type { BrokerTraits, CreateWorld } from './broker-world.ts';
 
+/** What changed, asked for both ways. */
 async function changes(broker: Broker, mark: string): Promise<Record<string, string> | undefined> {
   const changed = await broker.changedSince(mark, () => true);
+  const names = changed?.map(({ channel }) => channel) ?? ['a'];
+  const named = await broker.changedSince(mark, ['nobody', ...names]);
+  expect(named?.toSorted(byChannel)).toEqual(changed?.toSorted(byChannel));
   if (changed === undefined) return undefined;
   const entries = changed.map(({ channel, position: { epoch, offset } }): [string, string] => {
     return [channel, `${epoch}:${offset}`];
   });
   expect(new Set(entries.map(([channel]) => channel)).size).toBe(entries.length);
   return Object.fromEntries(entries);
+}
+
+function byChannel(a: ChangedChannel, b: ChangedChannel): number {
+  return a.channel < b.channel ? -1 : 1;
 }
 
 async function epochOf(broker: Broker, channel: string): Promise<string> {
@@ -51,6 +59,10 @@ export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
       for (let index = 0; index < 30; index += 1) await publishAll(broker, `c${index}`, ['1']);
       const changed = await broker.changedSince(mark, (channel) => channel.endsWith('7'));
       expect(changed?.map(({ channel }) => channel).toSorted()).toEqual(['c17', 'c27', 'c7']);
+      const named = await broker.changedSince(mark, ['c7', 'unknown', 'c17']);
+      expect(named?.map(({ channel }) => channel).toSorted()).toEqual(['c17', 'c7']);
+      const later = await broker.changedSince(await broker.mark(), ['c7']);
+      expect(later).toEqual([]);
     });
 
     test('lists thousands of changed channels', async () => {

@@ -129,6 +129,15 @@ export function describeState(name: string, traits: BrokerTraits, create: Create
       expect(await state.list('a/', { countMax: 0 })).toEqual([]);
     });
 
+    test('tells keys apart that differ by any character', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const keys = ['', 'k', 'K', 'k\0', 'k\0a', 'k ', 'k%', 'ü', 'u\u0308'];
+      for (const key of keys) await state.put(key, bytes(key));
+      for (const key of keys) expect(text((await state.get(key))?.value)).toBe(key);
+      expect(await state.list('', { countMax: 99 })).toHaveLength(keys.length);
+    });
+
     test('takes keys of 512 bytes and values of 1 MB, and no larger', async () => {
       await using world = await create(SETTINGS);
       const { state } = (await run(world)).broker;

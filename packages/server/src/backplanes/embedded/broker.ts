@@ -12,6 +12,7 @@ import type {
   Broker,
   BrokerSink,
   ChangedChannel,
+  ChannelFilter,
   Published,
   PublishOptions,
   ReadRange,
@@ -58,7 +59,9 @@ export class EmbeddedBroker implements Broker {
   readonly #watched = new Set<string>();
   /** Messages of channels on their way into memory: how many of each. */
   readonly #moving = new Map<string, number>();
-  #status: 'new' | 'open' | 'closed' = 'new';
+  #opened: Promise<void> | undefined;
+  #isOpen = false;
+  /** Set as soon as closing begins. */
   #closed: Promise<void> | undefined;
   #sink: BrokerSink | undefined;
   #identity: LogIdentity = { id: '', run: 0, sequence: 0 };
@@ -88,13 +91,12 @@ export class EmbeddedBroker implements Broker {
     });
   }
 
-  async open(sink: BrokerSink): Promise<void> {
-    if (this.#status !== 'new') throw new BrokerError('closed', 'a broker is opened once');
-    this.#sink = sink;
-    this.#identity = await this.#main.open();
-    this.#announced = this.#identity.sequence;
-    this.#status = 'open';
-    this.#sweeper.start();
+  open(sink: BrokerSink): Promise<void> {
+    if (this.#opened !== undefined || this.#closed !== undefined) {
+      return Promise.reject(new BrokerError('closed', 'a broker is opened once'));
+    }
+    this.#opened = this.#open(sink);
+    return this.#opened;
   }
 
   publish(channel: string, draft: Draft, options: PublishOptions): Promise<Published> {
@@ -143,7 +145,7 @@ export class EmbeddedBroker implements Broker {
 
   async changedSince(
     text: string,
-    filter: (channel: string) => boolean,
+    filter: ChannelFilter,
   ): Promise<readonly ChangedChannel[] | undefined> {
     this.#requireOpen();
     const mark = parseMark(text);
@@ -181,10 +183,21 @@ export class EmbeddedBroker implements Broker {
     return this.#closed;
   }
 
+  async #open(sink: BrokerSink): Promise<void> {
+    this.#sink = sink;
+    this.#identity = await this.#main.open();
+    this.#announced = this.#identity.sequence;
+    this.#isOpen = true;
+    this.#sweeper.start();
+  }
+
   async #close(): Promise<void> {
-    const wasOpen = this.#status === 'open';
-    this.#status = 'closed';
-    if (!wasOpen) return;
+    try {
+      await this.#opened;
+    } catch {
+      // Who opened was told why it could not be; there is nothing to close then.
+    }
+    if (!this.#isOpen) return;
     await this.#sweeper.stop();
     await this.#mainQueue.idle();
     await this.#memoryQueue.idle();
@@ -258,8 +271,8 @@ export class EmbeddedBroker implements Broker {
   }
 
   #requireOpen(): void {
-    if (this.#status === 'open') return;
-    const what = this.#status === 'new' ? 'not open yet' : 'closed';
+    if (this.#isOpen && this.#closed === undefined) return;
+    const what = this.#closed === undefined ? 'not open yet' : 'closed';
     throw new BrokerError('closed', `the broker is ${what}`);
   }
 

@@ -8,6 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BrokerError } from '../../broker/broker.ts';
+import { isBusy } from './errors.ts';
 
 const LOCK_FILE = 'lock';
 
@@ -47,13 +48,13 @@ export class DirectoryLock {
 }
 
 function reasonFor(error: unknown, directory: string): string {
-  const text = error instanceof Error ? error.message : String(error);
-  if (text.includes('is locked')) {
+  if (isBusy(error)) {
     return (
       `the data directory ${directory} is in use by another server: ` +
       'stop that one, or choose another directory'
     );
   }
+  const text = error instanceof Error ? error.message : String(error);
   return (
     `the data directory ${directory} can't be used (${text}): ` +
     'it must be a directory that this user may write'

@@ -18,6 +18,11 @@ const ADVICE: Readonly<Record<number, string>> = {
   [CANT_OPEN]: "the log can't be opened: check its directory and the permissions",
 };
 
+/** True when somebody else holds the lock. */
+export function isBusy(error: unknown): boolean {
+  return resultCode(error) === BUSY;
+}
+
 /** A failure of SQLite as an error of the broker; one of the broker stays as it is. */
 export function toBrokerError(error: unknown, stored: false | 'unknown' = false): BrokerError {
   if (error instanceof BrokerError) return error;

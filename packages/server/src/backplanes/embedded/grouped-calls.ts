@@ -6,9 +6,12 @@ import { BrokerError } from '../../broker/broker.ts';
 import type { Answer, AnswerTo, Call } from './sqlite-calls.ts';
 import { valueOf } from './sqlite-thread.ts';
 import type { SqliteThread } from './sqlite-thread.ts';
+import { STATE_PAGE_SIZE_MAX } from './store.ts';
 
-/** Calls in one group. The thread does nothing else meanwhile, and its answers are held at once. */
+/** Calls in one group: the thread does nothing else meanwhile. */
 const GROUP_COUNT_MAX = 64;
+/** Bytes that the answers to one group may have together; a single answer may be larger. */
+const GROUP_SIZE_MAX = 8 * 1024 * 1024;
 
 interface Waiting {
   readonly call: Call;
@@ -48,8 +51,10 @@ export class GroupedCalls {
     while (this.#waiting.length > 0) {
       const all = this.#waiting;
       this.#waiting = [];
-      for (let start = 0; start < all.length; start += GROUP_COUNT_MAX) {
-        await this.#runGroup(all.slice(start, start + GROUP_COUNT_MAX));
+      for (let start = 0; start < all.length; ) {
+        const end = groupEnd(all, start);
+        await this.#runGroup(all.slice(start, end));
+        start = end;
       }
     }
     this.#busy = false;
@@ -65,4 +70,21 @@ export class GroupedCalls {
       this.#count -= group.length;
     }
   }
+}
+
+/** Where the group ends that begins at `start`. */
+function groupEnd(waiting: readonly Waiting[], start: number): number {
+  let size = 0;
+  let end = start;
+  for (const { call } of waiting.slice(start, start + GROUP_COUNT_MAX)) {
+    size += answerSizeMax(call);
+    if (size > GROUP_SIZE_MAX && end > start) break;
+    end += 1;
+  }
+  return end;
+}
+
+function answerSizeMax(call: Call): number {
+  if (call.name === 'read') return call.range.countMax > 0 ? call.range.sizeMax : 0;
+  return call.name === 'list' ? STATE_PAGE_SIZE_MAX : 0;
 }

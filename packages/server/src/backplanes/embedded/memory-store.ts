@@ -2,7 +2,7 @@
  * MemoryStore: a log in the memory of the process. It answers at once, and what it holds ends with
  * the process; its epochs are new at each start, so nobody takes a new message for an old one.
  */
-import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
 import type { StoreLimits } from './config.ts';
@@ -70,14 +70,13 @@ export class MemoryStore implements LogStore {
     return this.#channels.get(channel)?.stream.read(range, nowMs) ?? NO_STREAM;
   }
 
-  changedSince(
-    { sequence }: LogPlace,
-    filter: (channel: string) => boolean,
-  ): ChangedChannel[] | undefined {
+  changedSince({ sequence }: LogPlace, filter: ChannelFilter): ChangedChannel[] | undefined {
     if (sequence > this.#sequence || sequence < this.#forgotten) return undefined;
     const changed: ChangedChannel[] = [];
-    for (const [channel, { stream }] of this.#channels) {
-      if (stream.last <= sequence || !filter(channel)) continue;
+    const accepts = typeof filter === 'function' ? filter : (): boolean => true;
+    for (const channel of typeof filter === 'function' ? this.#channels.keys() : filter) {
+      const stream = this.#channels.get(channel)?.stream;
+      if (stream === undefined || stream.last <= sequence || !accepts(channel)) continue;
       const born = stream.born > sequence;
       const position = born
         ? { epoch: NO_STREAM.epoch, offset: 0 }

@@ -11,6 +11,17 @@ import { DatabaseSync } from 'node:sqlite';
 export function backUp(path: string, target: string): void {
   const partial = `${target}.partial`;
   rmSync(partial, { force: true });
+  try {
+    writeCopy(path, partial);
+    renameSync(partial, target);
+    sync(dirname(target));
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+function writeCopy(path: string, partial: string): void {
   const database = new DatabaseSync(path);
   try {
     database.prepare('VACUUM INTO ?').run(partial);
@@ -24,8 +35,6 @@ export function backUp(path: string, target: string): void {
     copy.close();
   }
   sync(partial);
-  renameSync(partial, target);
-  sync(dirname(target));
 }
 
 function sync(path: string): void {

@@ -34,9 +34,9 @@ export interface Calls {
     ask: { readonly place: LogPlace; readonly cursor: ChangedCursor | undefined };
     answer: ChangedNames | undefined;
   };
-  positions: {
+  changedOf: {
     ask: { readonly place: LogPlace; readonly channels: readonly string[] };
-    answer: ChangedChannel[];
+    answer: ChangedChannel[] | undefined;
   };
   get: { ask: { readonly key: string; readonly nowMs: number }; answer: StateRecord | undefined };
   list: {

@@ -6,15 +6,15 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { BrokerError } from '../../broker/broker.ts';
-import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
 import type { StoreLimits, Sync } from './config.ts';
 import { SqliteBatch } from './sqlite-batch.ts';
 import { storedAfter, toBrokerError } from './errors.ts';
-import { changedNames, positionsAt, readSlice } from './sqlite-reads.ts';
+import { changedNames, changedOf, readSlice } from './sqlite-reads.ts';
 import type { ChangedCursor, ChangedNames } from './sqlite-reads.ts';
-import { openDatabase } from './sqlite-schema.ts';
+import { BUSY_TIMEOUT_MS, openDatabase } from './sqlite-schema.ts';
 import { sweepStep } from './sqlite-sweep.ts';
 import { SqliteTables } from './sqlite-tables.ts';
 import type { LogRow } from './sqlite-tables.ts';
@@ -85,10 +85,8 @@ export class SqliteLog implements LogStore {
     return this.#snapshot((tables) => readSlice(tables, channel, range, nowMs));
   }
 
-  changedSince(
-    place: LogPlace,
-    filter: (channel: string) => boolean,
-  ): ChangedChannel[] | undefined {
+  changedSince(place: LogPlace, filter: ChannelFilter): ChangedChannel[] | undefined {
+    if (typeof filter !== 'function') return this.changedOf(place, filter);
     const names = new Set<string>();
     let cursor: ChangedCursor | undefined;
     do {
@@ -97,7 +95,7 @@ export class SqliteLog implements LogStore {
       for (const name of page.names) if (filter(name)) names.add(name);
       cursor = page.next;
     } while (cursor !== undefined);
-    return this.positionsAt(place, [...names]);
+    return this.changedOf(place, [...names]);
   }
 
   /** A page of the names that `changedSince` would put to its filter. */
@@ -105,9 +103,9 @@ export class SqliteLog implements LogStore {
     return this.#snapshot((tables) => changedNames(tables, place, cursor, CHANGED_PAGE));
   }
 
-  /** Where channels that changed since `place` stood there. */
-  positionsAt(place: LogPlace, channels: readonly string[]): ChangedChannel[] {
-    return this.#snapshot((tables) => positionsAt(tables, place, channels));
+  /** Those of these channels that changed since `place`. */
+  changedOf(place: LogPlace, channels: readonly string[]): ChangedChannel[] | undefined {
+    return this.#snapshot((tables) => changedOf(tables, place, channels));
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {
@@ -135,6 +133,7 @@ export class SqliteLog implements LogStore {
       // A reader in the way is no reason to wait: there will be another checkpoint.
       database.exec('PRAGMA busy_timeout = 0');
       const row = database.prepare(`PRAGMA wal_checkpoint(${mode})`).get();
+      database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return { total: Number(row?.['log']), copied: Number(row?.['checkpointed']) };
     } catch (error) {
       throw toBrokerError(error);
@@ -178,14 +177,12 @@ export class SqliteLog implements LogStore {
       database.exec('BEGIN IMMEDIATE');
       result = work(tables);
     } catch (error) {
-      rollback(database);
-      throw toBrokerError(error);
+      throw toBrokerError(error, rollback(database) ? false : 'unknown');
     }
     try {
       database.exec('COMMIT');
     } catch (error) {
-      rollback(database);
-      throw toBrokerError(error, storedAfter(error));
+      throw toBrokerError(error, rollback(database) ? storedAfter(error) : 'unknown');
     }
     return result;
   }
@@ -232,10 +229,12 @@ function toIdentity({ id, run, sequence }: LogRow): LogIdentity {
   return { id, run, sequence };
 }
 
-function rollback(database: DatabaseSync): void {
+/** @returns false when the transaction is still open: the connection is of no use any more. */
+function rollback(database: DatabaseSync): boolean {
   try {
     if (database.isTransaction) database.exec('ROLLBACK');
   } catch {
-    // The transaction stays open and the next BEGIN fails: the log is unusable and says so.
+    // Why the transaction had to be rolled back is what matters, and is told.
   }
+  return !database.isTransaction;
 }

@@ -44,8 +44,7 @@ export function changedNames(
   countMax: number,
 ): ChangedNames | undefined {
   const log = tables.log();
-  if (log === undefined || place.sequence > log.sequence || place.run > log.run) return undefined;
-  if (place.sequence < log.forgotten || place.run <= log.forgottenRun) return undefined;
+  if (log === undefined || !isKnown(log, place)) return undefined;
   const { part, after } = cursor ?? { part: 'changed', after: place.sequence };
   const rows =
     part === 'changed'
@@ -59,30 +58,37 @@ export function changedNames(
   return part === 'changed' ? { names, next: { part: 'lost', after: 0 } } : { names };
 }
 
-/** Where these channels stood at `place`. */
-export function positionsAt(
+/**
+ * Those of these channels that changed since `place`, each with its position there; `undefined`
+ * when that can't be told.
+ */
+export function changedOf(
   tables: SqliteTables,
   place: LogPlace,
   channels: readonly string[],
-): ChangedChannel[] {
+): ChangedChannel[] | undefined {
   const log = tables.log();
+  if (log === undefined || !isKnown(log, place)) return undefined;
   const changed: ChangedChannel[] = [];
   for (const channel of channels) {
     const row = tables.channels.get(channel);
-    const position = row === undefined ? LOST_LIFE : positionAt(tables, log, row, place);
-    changed.push({ channel, position });
+    if (row === undefined) continue;
+    const isLost = row.run >= place.run && row.run < log.run;
+    if (isLost) changed.push({ channel, position: LOST_LIFE });
+    else if (row.last > place.sequence) {
+      changed.push({ channel, position: positionAt(tables, row, place) });
+    }
   }
   return changed;
 }
 
-function positionAt(
-  tables: SqliteTables,
-  log: LogRow | undefined,
-  row: ChannelRow,
-  place: LogPlace,
-): Position {
-  // Its life in the memory of an earlier run ended with that run.
-  if (row.run > 0 && row.run !== log?.run) return LOST_LIFE;
+/** True when nothing that came after `place` has been forgotten. */
+function isKnown(log: LogRow, place: LogPlace): boolean {
+  if (place.sequence > log.sequence || place.run > log.run) return false;
+  return place.sequence >= log.forgotten && place.run > log.forgottenRun;
+}
+
+function positionAt(tables: SqliteTables, row: ChannelRow, place: LogPlace): Position {
   if (row.born > place.sequence) {
     const isNew = row.id > place.sequence && row.lostRun < place.run;
     return isNew ? { epoch: NO_STREAM.epoch, offset: 0 } : LOST_LIFE;

@@ -12,8 +12,8 @@ import type { Sync } from './config.ts';
 export const FORMAT = 1;
 /** `TRKL`: tells a log from any other SQLite file. */
 const APPLICATION_ID = 0x54524b4c;
-/** How long opening waits for another connection that recovers the file. */
-const BUSY_TIMEOUT_MS = 10_000;
+/** How long a connection waits for another one that recovers the file. */
+export const BUSY_TIMEOUT_MS = 10_000;
 const CACHE_KB = 32 * 1024;
 
 const TABLES = `

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { BrokerError } from '../../broker/broker.ts';
-import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../observe/log.ts';
@@ -44,6 +44,7 @@ export class SqliteStore implements LogStore {
   /** Pages written since the last checkpoint, estimated. */
   #writtenPages = 0;
   #checkpoint: Promise<void> | undefined;
+  #closing = false;
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
@@ -77,6 +78,8 @@ export class SqliteStore implements LogStore {
     } catch (error) {
       // After such an error nobody knows what state the connection is in: a new one is taken.
       if (error instanceof BrokerError && error.stored === 'unknown') this.#writer.abandon();
+      // A full disk has room in a write-ahead log that begins anew.
+      else this.#startCheckpoint(0);
       throw error;
     }
   }
@@ -87,8 +90,11 @@ export class SqliteStore implements LogStore {
 
   async changedSince(
     place: LogPlace,
-    filter: (channel: string) => boolean,
+    filter: ChannelFilter,
   ): Promise<ChangedChannel[] | undefined> {
+    if (typeof filter !== 'function') {
+      return this.#reads.call({ name: 'changedOf', place, channels: filter });
+    }
     const channels = new Set<string>();
     let cursor: ChangedCursor | undefined;
     do {
@@ -98,7 +104,7 @@ export class SqliteStore implements LogStore {
       cursor = page.next;
     } while (cursor !== undefined);
     if (channels.size === 0) return [];
-    return this.#reads.call({ name: 'positions', place, channels: [...channels] });
+    return this.#reads.call({ name: 'changedOf', place, channels: [...channels] });
   }
 
   get(key: string, nowMs: number): Promise<StateRecord | undefined> {
@@ -131,6 +137,7 @@ export class SqliteStore implements LogStore {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     await this.#checkpoint;
     for (const thread of [this.#reader, this.#writer]) {
       try {
@@ -153,17 +160,23 @@ export class SqliteStore implements LogStore {
   #onWritten(count: number, size: number): void {
     // A message touches its own page, its channel's and those of their indexes, partly shared.
     this.#writtenPages += 8 + count * 2 + Math.ceil(size / PAGE_SIZE);
-    if (this.#writtenPages < CHECKPOINT_PAGES || this.#checkpoint !== undefined) return;
+    if (this.#writtenPages >= CHECKPOINT_PAGES) this.#startCheckpoint(WAL_PAGES_MAX);
+  }
+
+  /** Begins a checkpoint if none is under way; the writer takes part from so many pages on. */
+  #startCheckpoint(walPagesMax: number): void {
+    if (this.#checkpoint !== undefined || this.#closing) return;
     this.#writtenPages = 0;
-    this.#checkpoint = this.#runCheckpoint().finally(() => {
+    this.#checkpoint = this.#runCheckpoint(walPagesMax).finally(() => {
       this.#checkpoint = undefined;
     });
   }
 
-  async #runCheckpoint(): Promise<void> {
+  /** Never rejects. */
+  async #runCheckpoint(walPagesMax: number): Promise<void> {
     try {
       const pages = await this.#reader.call({ name: 'checkpoint', mode: 'passive' });
-      if (pages.total < WAL_PAGES_MAX) return;
+      if (pages.total < walPagesMax) return;
       await this.#writer.call({ name: 'checkpoint', mode: 'restart' });
     } catch (error) {
       this.#options.log.warn({ error }, 'a checkpoint of the log failed; it is tried again');

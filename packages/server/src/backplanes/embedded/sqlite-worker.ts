@@ -43,8 +43,8 @@ function run(call: Call, buffers: ArrayBuffer[]): unknown {
       return transferred(packSlice(log.read(call.channel, call.range, call.nowMs)), buffers);
     case 'changed':
       return log.changedNames(call.place, call.cursor);
-    case 'positions':
-      return log.positionsAt(call.place, call.channels);
+    case 'changedOf':
+      return log.changedOf(call.place, call.channels);
     case 'get':
       return log.get(call.key, call.nowMs);
     case 'list':

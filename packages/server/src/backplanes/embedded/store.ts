@@ -8,6 +8,7 @@
 import type { Draft } from '@trunkline/wire';
 import type {
   ChangedChannel,
+  ChannelFilter,
   Idempotency,
   ReadRange,
   Retention,
@@ -124,7 +125,7 @@ export interface LogStore {
    */
   changedSince(
     place: LogPlace,
-    filter: (channel: string) => boolean,
+    filter: ChannelFilter,
   ): Awaitable<readonly ChangedChannel[] | undefined>;
 
   /** The state record of `key`, unless it has expired at `nowMs`. */
