@@ -1,6 +1,11 @@
 /** @trunkline/server: the server as a library. */
 export { ACTIONS } from './auth/identity.ts';
 export type { Action } from './auth/identity.ts';
+export { grantsFromClaim, userFault } from './auth/claims.ts';
+export { mintToken } from './auth/tokens.ts';
+export type { MintedToken, TokenRequest } from './auth/tokens.ts';
+export { systemClock } from './clock.ts';
+export type { Clock } from './clock.ts';
 export { resolveAccess } from './config/access.ts';
 export type { Access } from './config/access.ts';
 export { ConfigError } from './config/config-error.ts';
