@@ -1,17 +1,28 @@
 /** History over a session: the command as the hub reads it, the page as the client does. */
-import { encodeMessage, formatPosition, parseAfter } from '@trunkline/wire';
+import { CodedError, encodeMessage, formatPosition, parseAfter } from '@trunkline/wire';
 import type { Command, CommandId } from '@trunkline/wire';
 import type { HistoryPage, HistoryRequest } from '../../hub/hub-types.ts';
 import { HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX } from './config.ts';
 
-/** What a history command asks of the hub. */
+/**
+ * What a history command asks of the hub.
+ *
+ * @throws {CodedError} `bad_request` when it asks for two places or for too much [HIST-1].
+ */
 export function toHistoryRequest(command: Extract<Command, { type: 'history' }>): HistoryRequest {
   const { after, before, last, limit } = command;
+  const given = [after, before, last].filter((place) => place !== undefined);
+  if (given.length > 1) throw new CodedError('bad_request', 'give one of after, before and last');
+  if (limit !== undefined && (limit < 1 || limit > HISTORY_COUNT_MAX)) {
+    const message = `limit must be a whole number from 1 to ${HISTORY_COUNT_MAX}, got ${limit}`;
+    throw new CodedError('bad_request', message);
+  }
   return {
     ...(after === undefined ? {} : { after: parseAfter(after) }),
     ...(before === undefined ? {} : { before: parseAfter(before) }),
     ...(last === undefined ? {} : { last }),
-    countMax: Math.min(limit ?? HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX),
+    // The newest N are as many as were asked for.
+    countMax: limit ?? (last === undefined ? HISTORY_COUNT_DEFAULT : HISTORY_COUNT_MAX),
   };
 }
 
