@@ -3,6 +3,7 @@
  * revocations. Durable as the streams are.
  */
 
+/** A record as it was when it was read. */
 export interface StateRecord {
   readonly key: string;
   readonly value: Uint8Array;
@@ -19,6 +20,7 @@ export interface StateCondition {
   readonly ifVersion?: number;
 }
 
+/** What a put may ask for beside its condition. */
 export interface StatePut extends StateCondition {
   /** Unix milliseconds after which the record is gone by itself. */
   readonly expiresAt?: number;

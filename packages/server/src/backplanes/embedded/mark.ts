@@ -1,6 +1,6 @@
 /**
- * Mark: a place in the order of everything a broker keeps, as text that clients hand back
- * (PROTOCOL §1). It comes from strangers: what is not of the form is no mark.
+ * Mark: a place in the order of everything a broker keeps, as text that clients hand back [CH-5].
+ * It comes from strangers: what is not of the form is no mark.
  */
 
 /** A place in the durable log and in the memory beside it. */

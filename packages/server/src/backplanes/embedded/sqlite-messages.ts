@@ -91,14 +91,16 @@ export class SqliteMessages {
     return this.#firstOver(this.#sequence, 'sequence', stream, oldest, top, sequence);
   }
 
-  /** What it would take to remove messages from `oldest` on. */
-  sizes(stream: number, oldest: number, countMax: number): StoredSize[] {
-    return this.#sizes.all(stream, oldest, countMax).map((row) => ({
-      offset: Number(row['offset']),
-      sequence: Number(row['sequence']),
-      time: Number(row['time']),
-      size: Number(row['size']),
-    }));
+  /** What removing messages from `oldest` on would take; read as far as the caller goes on. */
+  *sizes(stream: number, oldest: number, countMax: number): Generator<StoredSize, void> {
+    for (const row of this.#sizes.iterate(stream, oldest, countMax)) {
+      yield {
+        offset: Number(row['offset']),
+        sequence: Number(row['sequence']),
+        time: Number(row['time']),
+        size: Number(row['size']),
+      };
+    }
   }
 
   /** Removes the messages with these offsets, both included. */

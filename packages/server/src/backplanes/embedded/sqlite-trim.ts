@@ -2,8 +2,13 @@
 import type { ChannelRow } from './sqlite-channels.ts';
 import type { SqliteMessages } from './sqlite-messages.ts';
 
-/** Messages over the count that may stay in the file: removing several at once is cheaper. */
-const SLACK = 64;
+/**
+ * Messages over the count that may stay in the file, as removing several at once is cheaper: at
+ * least and at most. Channels differ, so that those which fill at the same pace are not all
+ * trimmed by the same commit.
+ */
+const SLACK_MIN = 16;
+const SLACK_MAX = 64;
 
 /** The oldest offset that is within the channel's count. Readers see nothing below it. */
 export function countFloor(row: ChannelRow): number {
@@ -12,7 +17,8 @@ export function countFloor(row: ChannelRow): number {
 
 /** True when so much is over the bounds that removing it is due. */
 export function isOverfull(row: ChannelRow): boolean {
-  return countFloor(row) - row.oldest >= SLACK || (row.size > row.sizeMax && row.oldest < row.top);
+  const slack = SLACK_MIN + (row.id % (SLACK_MAX - SLACK_MIN));
+  return countFloor(row) - row.oldest >= slack || (row.size > row.sizeMax && row.oldest < row.top);
 }
 
 /**
