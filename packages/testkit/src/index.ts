@@ -14,3 +14,11 @@ export type {
   StreamState,
   Violation,
 } from './history.ts';
+export { PLANTS, runSimulation, simulate } from './simulation.ts';
+export type {
+  Plant,
+  SimulationFailure,
+  SimulationOptions,
+  SimulationResult,
+  SimulationSummary,
+} from './simulation.ts';

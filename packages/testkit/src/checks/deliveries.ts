@@ -151,10 +151,10 @@ export class DeliveryCheck {
     this.#checkTruth(event, recovered, fail);
   }
 
-  /** Compares the verdict with the log, where the log did not change its mind meanwhile. */
+  /** Compares the verdict with the log, where that said the same before and after. */
   #checkTruth(event: OpenedEvent, recovered: boolean, fail: Fail): void {
     const { after = '', asked, answered, gap } = event;
-    if (asked === undefined || answered === undefined) return;
+    if (asked === undefined || answered === undefined || asked.epoch !== answered.epoch) return;
     const expected = expectedVerdict(after, asked);
     if (expected === undefined || expected !== expectedVerdict(after, answered)) return;
     const stream = `${answered.epoch}:${answered.oldest} to ${answered.top}`;

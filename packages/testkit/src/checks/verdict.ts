@@ -1,5 +1,5 @@
 /** Verdict: what a resume must be answered, as a function of the position and the log alone. */
-import { isOrigin, parseAfter } from '@trunkline/wire';
+import { isOrigin, ORIGIN, parseAfter } from '@trunkline/wire';
 import type { StreamState } from '../history.ts';
 
 export type ExpectedVerdict = 'recovered' | 'epoch' | 'trimmed' | 'ahead' | 'unknown';
@@ -11,6 +11,8 @@ export function expectedVerdict(text: string, stream: StreamState): ExpectedVerd
   if (after.kind !== 'position') return undefined;
   const { epoch, offset } = after.position;
   if (!isOrigin(after.position)) {
+    // Between two lives a node may still go by the one that ended: there is nothing to miss yet.
+    if (stream.epoch === ORIGIN.epoch) return undefined;
     if (epoch !== stream.epoch) return 'epoch';
     if (offset > stream.top) return 'ahead';
   }

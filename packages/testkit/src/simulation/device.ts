@@ -1,0 +1,168 @@
+/** Device: an application that follows channels and publishes, over whatever connection it has. */
+import { CodedError } from '@trunkline/wire';
+import type { Clock } from '@trunkline/server/internal/clock.ts';
+import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
+import type { SeededRandom } from '../random.ts';
+import type { Connection, ConnectionParts } from './connection.ts';
+import { PollConnection } from './poll-connection.ts';
+import { Publication } from './publication.ts';
+import type { Attempt } from './publication.ts';
+import { Reader } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
+import { SessionConnection } from './session-connection.ts';
+import { identityOf } from './simulated-server.ts';
+import type { SimulatedServer } from './simulated-server.ts';
+import { StreamConnection } from './stream-connection.ts';
+
+/** The ways to be connected. */
+const TRANSPORTS = [SessionConnection, StreamConnection, PollConnection] as const;
+
+/** Publications that a device remembers, to try them again. */
+const REMEMBERED_MAX = 50;
+
+/** The longest that a request or an answer is on its way. */
+const TRAVEL_MS_MAX = 20;
+
+export interface DeviceParts {
+  readonly user: string;
+  readonly channels: readonly string[];
+  readonly recorder: Recorder;
+  readonly random: SeededRandom;
+  readonly clock: Clock;
+}
+
+export class Device {
+  readonly #user: string;
+  readonly #identity: Identity;
+  readonly #recorder: Recorder;
+  readonly #random: SeededRandom;
+  readonly #clock: Clock;
+  readonly readers: readonly Reader[];
+  #connection: Connection | undefined;
+  #publications: Publication[] = [];
+  /** Tries by HTTP that are not answered yet. */
+  readonly #posted = new Set<Attempt>();
+
+  constructor(parts: DeviceParts) {
+    this.#user = parts.user;
+    this.#identity = identityOf(parts.user);
+    this.#recorder = parts.recorder;
+    this.#random = parts.random;
+    this.#clock = parts.clock;
+    this.readers = parts.channels.map((channel) => new Reader(parts.recorder, channel));
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection?.isOpen === true ? this.#connection : undefined;
+  }
+
+  /** Publications that were not answered, or refused for now, and may be tried again. */
+  get openPublications(): readonly Publication[] {
+    return this.#publications.filter((publication) => publication.isOpen);
+  }
+
+  /** Connects if it is not, by any transport. */
+  connect(server: SimulatedServer): void {
+    if (this.connection !== undefined) return;
+    const parts: ConnectionParts = {
+      server,
+      recorder: this.#recorder,
+      random: this.#random,
+      identity: this.#identity,
+      readers: this.readers,
+    };
+    const Transport = this.#random.pick(TRANSPORTS);
+    this.#connection = new Transport(parts);
+  }
+
+  disconnect(politely: boolean): void {
+    this.#connection?.end(politely);
+    this.#connection = undefined;
+  }
+
+  /** The server is dead, and with it every connection and what was asked by HTTP. */
+  loseServer(): void {
+    this.disconnect(false);
+    for (const attempt of this.#posted) attempt.lost();
+    this.#posted.clear();
+  }
+
+  /** Says something new in one of its channels. */
+  publish(server: SimulatedServer, padding: number): void {
+    const { channel } = this.#random.pick(this.readers);
+    const keyed = this.#random.chance(0.6);
+    const publication = new Publication(this.#recorder, this.#clock, {
+      user: this.#user,
+      channel,
+      padding,
+      ...(keyed ? { key: this.#key() } : {}),
+    });
+    this.#publications.push(publication);
+    if (this.#publications.length > REMEMBERED_MAX) this.#publications.shift();
+    this.#send(server, publication);
+  }
+
+  /** Tries again what may not have been stored. */
+  retry(server: SimulatedServer): void {
+    for (const publication of this.openPublications) this.#send(server, publication);
+  }
+
+  /** The application is reloaded and stands nowhere, or somewhere it can't stand. */
+  forget(): void {
+    this.disconnect(true);
+    for (const reader of this.readers) {
+      reader.restart(this.#random.pick([undefined, 'what?', 'nobody:3', beyond(reader.position)]));
+    }
+  }
+
+  /** Nearly always a key of its own; now and then one that another payload has taken. */
+  #key(): string {
+    const known = this.#publications.find((publication) => publication.key !== undefined)?.key;
+    if (known !== undefined && this.#random.chance(0.05)) return known;
+    return this.#recorder.name('key-');
+  }
+
+  #send(server: SimulatedServer, publication: Publication): void {
+    const { connection } = this;
+    if (connection?.publish !== undefined) connection.publish(publication);
+    else this.#post(server, publication);
+  }
+
+  /** Publishes by HTTP, where the request and the answer take their time and may be lost. */
+  #post(server: SimulatedServer, publication: Publication): void {
+    const attempt = publication.begin(this.#recorder.name('request-'));
+    const { channel, key, json } = publication;
+    const request = {
+      payload: new TextEncoder().encode(json),
+      ...(key === undefined ? {} : { key }),
+    };
+    const travel = (task: () => void): void => {
+      server.clock.after(this.#random.integer(TRAVEL_MS_MAX), task);
+    };
+    const isLost = this.#random.chance(0.05);
+    this.#posted.add(attempt);
+    const answered = (tell: () => void): void => {
+      travel(() => {
+        this.#posted.delete(attempt);
+        if (isLost) attempt.lost();
+        else tell();
+      });
+    };
+    travel(() => {
+      server.publish(this.#identity, channel, request).then(
+        (position) => answered(() => attempt.acknowledged(position)),
+        (error: unknown) => answered(() => this.#refused(attempt, error)),
+      );
+    });
+  }
+
+  #refused(attempt: Attempt, error: unknown): void {
+    if (error instanceof CodedError) attempt.refused(error.code, error.stored);
+    else this.#recorder.fail(error);
+  }
+}
+
+/** A position that the stream has not reached. */
+function beyond(position: string | undefined): string | undefined {
+  return position === undefined ? undefined : `${position}000`;
+}

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { formatViolation } from '../src/history-checker.ts';
+import type { BrokenPromise } from '../src/history.ts';
+import { runSimulation } from '../src/simulation.ts';
+import type { Plant } from '../src/simulation.ts';
+
+const STEPS = 300;
+
+/** Runs seeds until one shows a violation; answers with the promises it breaks. */
+async function promisesBrokenBy(plant: Plant, seedsMax: number): Promise<Set<BrokenPromise>> {
+  for (let seed = 1; seed <= seedsMax; seed += 1) {
+    const { violations } = await runSimulation({ seed, steps: STEPS, plant });
+    if (violations.length > 0) return new Set(violations.map(({ promise }) => promise));
+  }
+  return new Set();
+}
+
+describe('runSimulation', () => {
+  test.each([1, 11, 21, 31, 41, 51])('keeps all promises in ten seeds from %i', async (from) => {
+    for (let seed = from; seed < from + 10; seed += 1) {
+      const { violations } = await runSimulation({ seed, steps: STEPS });
+      expect(violations.map(formatViolation), `seed ${seed}`).toEqual([]);
+    }
+  });
+
+  test('makes enough happen to mean something', async () => {
+    const totals = { acknowledged: 0, refused: 0, recovered: 0, delivered: 0, gaps: 0, crashes: 0 };
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const { summary } = await runSimulation({ seed, steps: STEPS });
+      totals.acknowledged += summary.acknowledged;
+      totals.refused += summary.refused;
+      totals.recovered += summary.recovered;
+      totals.delivered += summary.delivered;
+      totals.gaps += summary.gaps;
+      totals.crashes += summary.crashes;
+    }
+    expect(totals.acknowledged).toBeGreaterThan(500);
+    expect(totals.delivered).toBeGreaterThan(1_000);
+    expect(totals.recovered).toBeGreaterThan(500);
+    expect(totals.refused).toBeGreaterThan(50);
+    expect(totals.gaps).toBeGreaterThan(50);
+    expect(totals.crashes).toBeGreaterThan(10);
+  });
+
+  test('gives the same run for the same seed', async () => {
+    const first = await runSimulation({ seed: 7, steps: STEPS });
+    expect(await runSimulation({ seed: 7, steps: STEPS })).toEqual(first);
+    const other = await runSimulation({ seed: 8, steps: STEPS });
+    expect(other.summary).not.toEqual({ ...first.summary, seed: 8 });
+  });
+});
+
+describe('runSimulation notices a server that', () => {
+  const planted: [plant: Plant, promise: BrokenPromise][] = [
+    ['skip a message at the hand-over from history to live', 2],
+    ['acknowledge before the commit', 'offset'],
+    ['reuse an offset', 'offset'],
+    ['take a lost position for caught up', 2],
+    ['deliver a message twice', 3],
+    ['swap two deliveries', 1],
+    ['forget keys', 6],
+  ];
+  test.each(planted)('would %s', async (plant, promise) => {
+    expect(await promisesBrokenBy(plant, 5)).toContain(promise);
+  });
+});
