@@ -115,6 +115,7 @@ export interface PurgedEvent extends Moment {
   readonly channel: string;
 }
 
+/** Anything that clients do or are told. */
 export type HistoryEvent =
   | PublishEvent
   | AcknowledgedEvent

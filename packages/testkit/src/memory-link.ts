@@ -47,6 +47,7 @@ export interface Faults {
   readonly dropAfter?: number;
 }
 
+/** How a memory link begins. */
 export interface MemoryLinkOptions {
   readonly clock: Clock;
   /** Shared with what else writes at the end of a turn; absent: one of its own. */

@@ -59,6 +59,7 @@ export interface SimulationSummary {
   readonly crashes: number;
 }
 
+/** What became of a run. */
 export interface SimulationResult {
   readonly violations: readonly Violation[];
   readonly summary: SimulationSummary;

@@ -1,97 +1,21 @@
-import { describe, expect, test } from 'vitest';
 import { parsePosition } from '@trunkline/wire';
-import type { Position } from '@trunkline/wire';
+import { describe, expect, test } from 'vitest';
 import { checkHistory, formatViolation } from '../src/history-checker.ts';
-import type {
-  BrokenPromise,
-  History,
-  HistoryEvent,
-  OpenedEvent,
-  PublishEvent,
-  StreamLog,
-} from '../src/history.ts';
-
-const CHANNEL = 'news';
-
-function at(text: string): Position {
-  const position = parsePosition(text);
-  if (position === undefined) throw new Error(`no position: ${text}`);
-  return position;
-}
-
-function publish(payload: string, more: Partial<PublishEvent> = {}): PublishEvent {
-  return {
-    kind: 'publish',
-    step: 0,
-    attempt: payload,
-    connection: 'c1',
-    user: 'ann',
-    channel: CHANNEL,
-    payload,
-    atMs: 0,
-    ...more,
-  };
-}
-
-function acknowledged(attempt: string, position: string): HistoryEvent {
-  return { kind: 'acknowledged', step: 0, attempt, position: at(position) };
-}
-
-function refused(attempt: string, stored: false | 'unknown'): HistoryEvent {
-  return { kind: 'refused', step: 0, attempt, code: 'unavailable', stored };
-}
-
-function opened(position: string, more: Partial<OpenedEvent> = {}): OpenedEvent {
-  return {
-    kind: 'opened',
-    step: 0,
-    subscription: 's1',
-    reader: 'r1',
-    channel: CHANNEL,
-    transport: 'websocket',
-    position: at(position),
-    ...more,
-  };
-}
-
-/** A message whose payload is named after its offset, unless said otherwise. */
-function message(
-  position: string,
-  more: { subscription?: string; payload?: string } = {},
-): HistoryEvent {
-  const { epoch, offset } = at(position);
-  const { subscription = 's1', payload = `m${offset}` } = more;
-  return { kind: 'message', step: 0, subscription, epoch, offset, payload };
-}
-
-function gap(
-  position: string,
-  reason: 'trimmed' | 'epoch',
-  range: { from?: number; to?: number } = {},
-): HistoryEvent {
-  return {
-    kind: 'gap',
-    step: 0,
-    subscription: 's1',
-    gap: { reason, ...range },
-    position: at(position),
-  };
-}
-
-function reached(position: string): HistoryEvent {
-  return { kind: 'reached', step: 0, subscription: 's1', position: at(position) };
-}
-
-const closed: HistoryEvent = { kind: 'closed', step: 0, subscription: 's1' };
-const purged: HistoryEvent = { kind: 'purged', step: 0, channel: CHANNEL };
-
-function log(first: string, payloads: readonly string[]): ReadonlyMap<string, StreamLog> {
-  const { epoch, offset: oldest } = at(first);
-  const entries = payloads.map((payload, index): [number, string] => [oldest + index, payload]);
-  return new Map([
-    [CHANNEL, { epoch, oldest, top: oldest + payloads.length - 1, payloads: new Map(entries) }],
-  ]);
-}
+import type { BrokenPromise, History, HistoryEvent } from '../src/history.ts';
+import {
+  acknowledged,
+  at,
+  CHANNEL,
+  closed,
+  gap,
+  log,
+  message,
+  opened,
+  publish,
+  purged,
+  reached,
+  refused,
+} from './histories.ts';
 
 function check(events: readonly HistoryEvent[], more: Partial<History> = {}) {
   return checkHistory({ events, keyWindowMs: 1000, ...more });
@@ -109,122 +33,124 @@ function expectViolation(
   expect(found.map(formatViolation).join()).toContain(text);
 }
 
+/** Histories in which every promise is kept. */
+const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
+  'an empty run': [[]],
+  'a stream delivered whole': [
+    [
+      publish('m1'),
+      opened('0:0'),
+      message('e:1'),
+      acknowledged('m1', 'e:1'),
+      publish('m2'),
+      acknowledged('m2', 'e:2'),
+      message('e:2'),
+    ],
+    { logs: log('e:1', ['m1', 'm2']) },
+  ],
+  'a resume on another transport': [
+    [
+      opened('e:1'),
+      message('e:2'),
+      closed,
+      opened('e:2', { subscription: 's2', transport: 'sse', after: 'e:2', recovered: true }),
+      message('e:3', { subscription: 's2' }),
+    ],
+    { logs: log('e:2', ['m2', 'm3']) },
+  ],
+  'a resume from before the first message': [
+    [opened('e:0', { after: '0:0', recovered: true }), message('e:1')],
+  ],
+  'an announced trim at a resume': [
+    [
+      opened('e:7', {
+        after: 'e:2',
+        recovered: false,
+        gap: { reason: 'trimmed', from: 3, to: 7 },
+      }),
+      message('e:8'),
+    ],
+  ],
+  'an announced trim of a live subscription': [
+    [opened('e:1'), message('e:2'), gap('e:5', 'trimmed', { from: 3, to: 5 }), message('e:6')],
+  ],
+  'an announced new epoch': [[opened('e:3'), gap('f:0', 'epoch'), message('f:1')]],
+  'polls that hand on': [
+    [
+      opened('e:1', { transport: 'poll' }),
+      message('e:2'),
+      reached('e:2'),
+      closed,
+      opened('e:2', { after: 'e:2', recovered: true, transport: 'poll' }),
+      reached('e:2'),
+    ],
+  ],
+  'a repeated key': [
+    [
+      publish('m1', { attempt: 'a1', key: 'k' }),
+      refused('a1', 'unknown'),
+      publish('m1', { attempt: 'a2', key: 'k', connection: 'c2' }),
+      acknowledged('a2', 'e:1'),
+      publish('m1', { attempt: 'a3', key: 'k' }),
+      acknowledged('a3', 'e:1'),
+    ],
+    { logs: log('e:1', ['m1']) },
+  ],
+  'a key used again after its window': [
+    [
+      publish('m1', { key: 'k' }),
+      acknowledged('m1', 'e:1'),
+      publish('m2', { key: 'k', atMs: 1001 }),
+      acknowledged('m2', 'e:2'),
+    ],
+  ],
+  'one key of two users': [
+    [
+      publish('m1', { key: 'k' }),
+      acknowledged('m1', 'e:1'),
+      publish('m2', { key: 'k', user: 'bob' }),
+      acknowledged('m2', 'e:2'),
+    ],
+  ],
+  'a purge of what was acknowledged': [
+    [publish('m1'), acknowledged('m1', 'e:1'), purged, publish('m2'), acknowledged('m2', 'f:1')],
+    { logs: log('f:1', ['m2']) },
+  ],
+  'a refusal that may have been stored': [
+    [publish('m1'), refused('m1', 'unknown')],
+    { logs: log('e:1', ['m1']) },
+  ],
+  'acknowledged messages that retention removed': [
+    [publish('m1'), acknowledged('m1', 'e:1')],
+    { logs: log('e:2', ['m2', 'm3']), retainedMin: 2 },
+  ],
+  'a verdict that both states of the log allow': [
+    [
+      opened('e:4', {
+        after: 'e:2',
+        recovered: false,
+        gap: { reason: 'trimmed', from: 3, to: 4 },
+        asked: { epoch: 'e', oldest: 2, top: 4 },
+        answered: { epoch: 'e', oldest: 4, top: 5 },
+      }),
+    ],
+  ],
+  'messages that memory still had when the log had trimmed them': [
+    [
+      opened('e:2', {
+        after: 'e:2',
+        recovered: true,
+        asked: { epoch: 'e', oldest: 4, top: 4 },
+        answered: { epoch: 'e', oldest: 4, top: 4 },
+      }),
+      message('e:3'),
+      message('e:4'),
+    ],
+  ],
+};
+
 describe('checkHistory finds nothing in', () => {
-  const clean: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
-    'an empty run': [[]],
-    'a stream delivered whole': [
-      [
-        publish('m1'),
-        opened('0:0'),
-        message('e:1'),
-        acknowledged('m1', 'e:1'),
-        publish('m2'),
-        acknowledged('m2', 'e:2'),
-        message('e:2'),
-      ],
-      { logs: log('e:1', ['m1', 'm2']) },
-    ],
-    'a resume on another transport': [
-      [
-        opened('e:1'),
-        message('e:2'),
-        closed,
-        opened('e:2', { subscription: 's2', transport: 'sse', after: 'e:2', recovered: true }),
-        message('e:3', { subscription: 's2' }),
-      ],
-      { logs: log('e:2', ['m2', 'm3']) },
-    ],
-    'a resume from before the first message': [
-      [opened('e:0', { after: '0:0', recovered: true }), message('e:1')],
-    ],
-    'an announced trim at a resume': [
-      [
-        opened('e:7', {
-          after: 'e:2',
-          recovered: false,
-          gap: { reason: 'trimmed', from: 3, to: 7 },
-        }),
-        message('e:8'),
-      ],
-    ],
-    'an announced trim of a live subscription': [
-      [opened('e:1'), message('e:2'), gap('e:5', 'trimmed', { from: 3, to: 5 }), message('e:6')],
-    ],
-    'an announced new epoch': [[opened('e:3'), gap('f:0', 'epoch'), message('f:1')]],
-    'polls that hand on': [
-      [
-        opened('e:1', { transport: 'poll' }),
-        message('e:2'),
-        reached('e:2'),
-        closed,
-        opened('e:2', { after: 'e:2', recovered: true, transport: 'poll' }),
-        reached('e:2'),
-      ],
-    ],
-    'a repeated key': [
-      [
-        publish('m1', { attempt: 'a1', key: 'k' }),
-        refused('a1', 'unknown'),
-        publish('m1', { attempt: 'a2', key: 'k', connection: 'c2' }),
-        acknowledged('a2', 'e:1'),
-        publish('m1', { attempt: 'a3', key: 'k' }),
-        acknowledged('a3', 'e:1'),
-      ],
-      { logs: log('e:1', ['m1']) },
-    ],
-    'a key used again after its window': [
-      [
-        publish('m1', { key: 'k' }),
-        acknowledged('m1', 'e:1'),
-        publish('m2', { key: 'k', atMs: 1001 }),
-        acknowledged('m2', 'e:2'),
-      ],
-    ],
-    'one key of two users': [
-      [
-        publish('m1', { key: 'k' }),
-        acknowledged('m1', 'e:1'),
-        publish('m2', { key: 'k', user: 'bob' }),
-        acknowledged('m2', 'e:2'),
-      ],
-    ],
-    'a purge of what was acknowledged': [
-      [publish('m1'), acknowledged('m1', 'e:1'), purged, publish('m2'), acknowledged('m2', 'f:1')],
-      { logs: log('f:1', ['m2']) },
-    ],
-    'a refusal that may have been stored': [
-      [publish('m1'), refused('m1', 'unknown')],
-      { logs: log('e:1', ['m1']) },
-    ],
-    'acknowledged messages that retention removed': [
-      [publish('m1'), acknowledged('m1', 'e:1')],
-      { logs: log('e:2', ['m2', 'm3']), retainedMin: 2 },
-    ],
-    'a verdict that both states of the log allow': [
-      [
-        opened('e:4', {
-          after: 'e:2',
-          recovered: false,
-          gap: { reason: 'trimmed', from: 3, to: 4 },
-          asked: { epoch: 'e', oldest: 2, top: 4 },
-          answered: { epoch: 'e', oldest: 4, top: 5 },
-        }),
-      ],
-    ],
-    'messages that memory still had when the log had trimmed them': [
-      [
-        opened('e:2', {
-          after: 'e:2',
-          recovered: true,
-          asked: { epoch: 'e', oldest: 4, top: 4 },
-          answered: { epoch: 'e', oldest: 4, top: 4 },
-        }),
-        message('e:3'),
-        message('e:4'),
-      ],
-    ],
-  };
-  for (const [name, [events, more]] of Object.entries(clean)) {
+  for (const [name, [events, more]] of Object.entries(CLEAN)) {
     test(name, () => expect(check(events, more).map(formatViolation)).toEqual([]));
   }
 });

@@ -2,7 +2,7 @@
  * Deliveries: what one subscription was given, from its answer to its end. Its cursor moves by one
  * with each message and jumps only where a gap says so; whatever else it does is a violation.
  */
-import { formatPosition, isOrigin, parsePosition } from '@trunkline/wire';
+import { formatPosition, isOrigin, ORIGIN, parsePosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type {
   BrokenPromise,
@@ -108,7 +108,8 @@ export class DeliveryCheck {
   onEnd(logs: ReadonlyMap<string, StreamLog>, step: number): void {
     for (const { name, channel, cursor } of this.#open.values()) {
       const log = logs.get(channel);
-      if (log === undefined) continue;
+      // Where there is no stream any more nothing is left to arrive at.
+      if (log === undefined || log.epoch === ORIGIN.epoch) continue;
       const top: Position = { epoch: log.epoch, offset: log.top };
       if (samePlace(cursor, top)) continue;
       const fail = this.#failer(name, channel, step);

@@ -2,6 +2,7 @@
 import { isOrigin, ORIGIN, parseAfter } from '@trunkline/wire';
 import type { StreamState } from '../history.ts';
 
+/** `recovered`, or the reason of the gap. */
 export type ExpectedVerdict = 'recovered' | 'epoch' | 'trimmed' | 'ahead' | 'unknown';
 
 /** `undefined` where a position is not all that decides (marks, `start`). */

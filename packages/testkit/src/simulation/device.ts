@@ -23,6 +23,7 @@ const REMEMBERED_MAX = 50;
 /** The longest that a request or an answer is on its way. */
 const TRAVEL_MS_MAX = 20;
 
+/** What a device is made from. */
 export interface DeviceParts {
   readonly user: string;
   readonly channels: readonly string[];
@@ -31,6 +32,7 @@ export interface DeviceParts {
   readonly clock: Clock;
 }
 
+/** Keeps its place in each channel and its publications over all its connections. */
 export class Device {
   readonly #user: string;
   readonly #identity: Identity;

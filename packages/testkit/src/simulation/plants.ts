@@ -24,6 +24,7 @@ export const PLANTS = [
   'forget keys',
 ] as const;
 
+/** One of the mistakes. */
 export type Plant = (typeof PLANTS)[number];
 
 /** How often a mistake happens where it can. */

@@ -21,6 +21,7 @@ const RETRY_MS = 100;
 /** A client asks so long after the last answer at most. */
 const IDLE_MS_MAX = 200;
 
+/** Polls all channels of a device together, one poll after the other. */
 export class PollConnection implements Connection {
   readonly transport = 'poll';
   readonly links: readonly MemoryLink[] = [];
@@ -90,7 +91,7 @@ export class PollConnection implements Connection {
     }
     this.#mark = result.mark;
     const more = result.channels.some((read) => read.more);
-    this.#later(more ? 0 : random.integer(IDLE_MS_MAX), () => this.#ask());
+    this.#later(random.integer(more ? TRAVEL_MS_MAX : IDLE_MS_MAX), () => this.#ask());
   }
 
   #onFailure(error: unknown): void {

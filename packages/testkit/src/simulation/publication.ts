@@ -6,6 +6,7 @@ import type { Recorder } from './recorder.ts';
 /** What its publisher knows of it. */
 export type PublicationState = 'new' | 'under way' | 'stored' | 'refused' | 'unknown' | 'given up';
 
+/** What is to be published, and by whom. */
 export interface PublicationFields {
   readonly user: string;
   readonly channel: string;

@@ -1,7 +1,11 @@
 /** Recorder: writes down what clients do and are told, in the form the checker judges. */
 import { formatPosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
+import type { Clock } from '@trunkline/server/internal/clock.ts';
 import type { HistoryEvent, StreamState } from '../history.ts';
+
+/** Longer than any read of the log takes. */
+const READ_MS_MAX = 1_000;
 
 type Unstamped<T> = T extends HistoryEvent ? Omit<T, 'step'> : never;
 
@@ -14,14 +18,32 @@ export class Recorder {
   readonly failures: unknown[] = [];
   /** The step that is being made. */
   step = 0;
+  /** Jumps of Unix time so far: over one of them, what was over its age may come back. */
+  #jumps = 0;
+  #jumpedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #clock: Clock;
   readonly #inspect: Inspect;
+  readonly #toldEpochs = new Set<string>();
   #named = 0;
 
-  constructor(inspect: Inspect) {
+  constructor(clock: Clock, inspect: Inspect) {
+    this.#clock = clock;
     this.#inspect = inspect;
   }
 
+  get jumps(): number {
+    return this.#jumps;
+  }
+
+  /** Unix time has jumped. */
+  noteJump(): void {
+    this.#jumps += 1;
+    this.#jumpedAtMs = this.#clock.monotonicMs();
+  }
+
   record(event: Unstamped<HistoryEvent>): void {
+    if ('position' in event) this.#toldEpochs.add(event.position.epoch);
+    if ('epoch' in event) this.#toldEpochs.add(event.epoch);
     this.events.push({ ...event, step: this.step });
   }
 
@@ -30,10 +52,14 @@ export class Recorder {
     this.failures.push(error);
   }
 
-  /** Where the log of the channel stands now. */
-  stateOf(channel: string): StreamState {
+  /**
+   * Where the log of the channel stands now; `undefined` where a server may rightly go by something
+   * else: a life so young that nobody was told of it, or a read that began before time jumped.
+   */
+  stateOf(channel: string): StreamState | undefined {
+    if (this.#clock.monotonicMs() - this.#jumpedAtMs < READ_MS_MAX) return undefined;
     const { epoch, oldest, top } = this.#inspect(channel);
-    return { epoch, oldest, top };
+    return this.#toldEpochs.has(epoch) ? { epoch, oldest, top } : undefined;
   }
 
   /** A name that was not given before. */
@@ -54,7 +80,8 @@ export interface OpeningAnswer {
 export interface Opening {
   readonly transport: string;
   readonly after: string | undefined;
-  readonly asked: StreamState;
+  readonly asked: StreamState | undefined;
+  readonly jumps: number;
 }
 
 /**
@@ -82,13 +109,16 @@ export class Reader {
 
   /** To be called when the client asks; see {@link Reader.open}. */
   ask(transport: string, after: string | undefined): Opening {
-    return { transport, after, asked: this.#recorder.stateOf(this.channel) };
+    const { jumps } = this.#recorder;
+    return { transport, after, asked: this.#recorder.stateOf(this.channel), jumps };
   }
 
   /** The server answered. */
   open(opening: Opening, answer: OpeningAnswer): ReaderSubscription {
-    const { transport, after, asked } = opening;
+    const { transport, after, asked, jumps } = opening;
     const { position, recovered, gap } = answer;
+    const answered = this.#recorder.stateOf(this.channel);
+    const isComparable = jumps === this.#recorder.jumps && asked !== undefined;
     const subscription = this.#recorder.name('subscription-');
     this.#recorder.record({
       kind: 'opened',
@@ -97,8 +127,7 @@ export class Reader {
       channel: this.channel,
       transport,
       position,
-      asked,
-      answered: this.#recorder.stateOf(this.channel),
+      ...(isComparable && answered !== undefined ? { asked, answered } : {}),
       ...(after === undefined ? {} : { after }),
       ...(recovered === undefined ? {} : { recovered }),
       ...(gap === undefined ? {} : { gap }),

@@ -16,6 +16,7 @@ interface Asked {
   readonly opening: Opening;
 }
 
+/** Subscribes to all channels of a device, and publishes, over one session. */
 export class SessionConnection implements Connection, MemoryPeer {
   readonly transport = 'websocket';
   readonly links: readonly MemoryLink[];

@@ -45,6 +45,7 @@ export interface ServerSetup {
   readonly keyWindowMs: number;
 }
 
+/** What a process is made from, and what it leaves to the next one. */
 export interface SimulatedServerParts {
   readonly clock: ManualClock;
   readonly random: SeededRandom;
@@ -63,6 +64,7 @@ export function identityOf(user: string): Identity {
   return { kind: 'user', user, grants: new Map([['#', new Set(ACTIONS)]]) };
 }
 
+/** A process: it takes clients from `open` until it is stopped or killed. */
 export class SimulatedServer {
   readonly clock: ProcessClock;
   readonly store: SimulatedStore;

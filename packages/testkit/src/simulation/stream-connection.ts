@@ -12,6 +12,7 @@ import { payloadId } from './publication.ts';
 import type { Opening, Reader, ReaderSubscription } from './recorder.ts';
 import { positionOf } from './session-connection.ts';
 
+/** Follows all channels of a device; it can't publish. */
 export class StreamConnection implements Connection {
   readonly transport = 'sse';
   readonly #streams: readonly EventStream[];

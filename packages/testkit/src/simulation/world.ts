@@ -36,6 +36,7 @@ const OPENING_MS = 1_000;
 /** Something that can happen, and how often relative to the others. */
 type Happening = readonly [weight: number, happen: (world: World) => void | Promise<void>];
 
+/** Everything of one run. The same seed makes the same world and the same steps. */
 export class World {
   readonly clock = new ManualClock();
   readonly random: SeededRandom;
@@ -67,7 +68,7 @@ export class World {
       ...EMBEDDED_DEFAULTS,
       keyWindowMs: this.setup.keyWindowMs,
     });
-    this.recorder = new Recorder((channel) => this.#latest.inspect(channel));
+    this.recorder = new Recorder(this.clock, (channel) => this.#latest.inspect(channel));
     this.devices = Array.from({ length: DEVICES }, (_, index) => this.#device(index));
     this.#latest = this.#newServer();
   }
@@ -251,7 +252,7 @@ const HAPPENINGS: readonly Happening[] = [
   [12, (world) => changeLink(world, (link, random) => link.allow(random.integer(2_000)))],
   [6, (world) => changeLink(world, (link) => link.release())],
   [4, changeDisk],
-  [2, (world) => world.clock.stepUnix(world.random.integer(20_000) - 10_000)],
+  [2, jumpInTime],
   [3, (world) => world.random.pick(world.devices).connection?.resubscribe?.()],
   [2, (world) => world.crash()],
   [1, (world) => world.stop()],
@@ -281,6 +282,11 @@ function disconnectOne(world: World, politely: boolean): void {
 function changeLink(world: World, change: (link: MemoryLink, random: SeededRandom) => void): void {
   const links = world.links();
   if (links.length > 0) change(world.random.pick(links), world.random);
+}
+
+function jumpInTime({ clock, random, recorder }: World): void {
+  recorder.noteJump();
+  clock.stepUnix(random.integer(20_000) - 10_000);
 }
 
 function changeDisk({ faults, random }: World): void {
