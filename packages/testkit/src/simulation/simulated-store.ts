@@ -18,6 +18,7 @@ import type {
 import { BrokerError } from '@trunkline/server/internal/broker/broker.ts';
 import type {
   ChangedChannel,
+  ChannelFilter,
   ReadRange,
   StreamSlice,
 } from '@trunkline/server/internal/broker/broker.ts';
@@ -130,7 +131,7 @@ export class SimulatedStore implements LogStore {
 
   async changedSince(
     place: LogPlace,
-    filter: (channel: string) => boolean,
+    filter: ChannelFilter,
   ): Promise<readonly ChangedChannel[] | undefined> {
     await this.#wait();
     return this.memory.changedSince(place, filter);
