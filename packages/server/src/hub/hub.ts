@@ -88,12 +88,12 @@ export class Hub implements HubCalls {
 
   /** True when the identity may do it: by its token, its own channel, or the namespace. */
   permits(identity: Identity, action: Action, channel: string): boolean {
-    if (isGranted(identity, action, channel)) return true;
+    if (identity.kind === 'server') return true;
     if (channel.startsWith('@')) {
-      // A user's own channel is hers to read; only servers publish to it.
+      // A user's own channel is hers to read, whatever a pattern or a token says [CH-2].
       return action !== 'publish' && identity.user !== undefined && channel === `@${identity.user}`;
     }
-    if (identity.kind === 'server') return true;
+    if (isGranted(identity, action, channel)) return true;
     return this.#parts.config.rulesOf(channel).allow[identity.kind].includes(action);
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Action } from '../../src/auth/identity.ts';
 import { after, anyone, offsetsEncoding, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
 
@@ -244,7 +245,7 @@ describe('a channel without users', () => {
 
 describe('permission', () => {
   const closed = { allow: { anonymous: [], user: [] } } as const;
-  const alice = (grants: [string, 'publish' | 'subscribe'][]) => ({
+  const alice = (grants: [string, Action][]) => ({
     session: 's',
     identity: {
       kind: 'user' as const,
@@ -278,6 +279,13 @@ describe('permission', () => {
     await expect(hub.history(anyone, '@alice', { countMax: 1 })).rejects.toThrow();
     await hub.history(alice([]), '@alice', { countMax: 1 });
     await expect(hub.publish(alice([]), '@alice', { payload })).rejects.toThrow();
+    // [CH-2] Whatever a token says.
+    const named = alice([
+      ['@alice', 'publish'],
+      ['@bob', 'history'],
+    ]);
+    await expect(hub.publish(named, '@alice', { payload })).rejects.toThrow();
+    await expect(hub.history(named, '@bob', { countMax: 1 })).rejects.toThrow();
     const server = { session: 's', identity: { kind: 'server' as const, grants: new Map() } };
     await hub.publish(server, '@alice', { payload });
   });
