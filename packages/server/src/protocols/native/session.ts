@@ -166,7 +166,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   #perform(command: Exclude<Command, CommandOf<'hello'> | CommandOf<'ping'>>): Promise<void> {
     switch (command.type) {
       case 'publish':
-        return this.#publish(command);
+        return this.#behindOrder(command.channel, () => this.#publish(command));
       case 'subscribe':
         return this.#inOrder(command.channel, () => this.#subscribe(command));
       case 'unsubscribe':
@@ -305,6 +305,15 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     if (cursor === undefined) return;
     this.#subscriptions?.delete(channel);
     this.#parts.hub.unsubscribe(cursor);
+  }
+
+  /**
+   * A subscribe that came before stands before what is published: a client that asks for both at
+   * once gets its own message [CMD-4].
+   */
+  #behindOrder(channel: string, work: () => Promise<void>): Promise<void> {
+    const before = this.#order?.get(channel);
+    return before === undefined ? work() : before.then(work, work);
   }
 
   /** What is asked of one channel's subscription is done in the order asked. */

@@ -231,6 +231,21 @@ describe('commands', () => {
     expect(replies).toEqual(commands.map((_, id) => [id, id + 1]));
   });
 
+  test('what is published behind a subscribe of the same frame is delivered [CMD-4]', async () => {
+    const { say } = await connect();
+    const commands = [
+      { type: 'subscribe', id: 1, channel: 'news' },
+      { type: 'publish', id: 2, channel: 'news', data: 1 },
+      { type: 'publish', id: 3, channel: 'news', data: 2 },
+    ];
+    const frames = await say(commands.map((command) => JSON.stringify(command)).join('\n'));
+    expect(frames.filter(({ type }) => type === 'message')).toMatchObject([
+      { offset: 1, data: 1 },
+      { offset: 2, data: 2 },
+    ]);
+    expect(frames.find(({ id }) => id === 1)).toMatchObject({ position: '0:0' });
+  });
+
   test.each([
     ['{"type":"publish"', 'bad_request'],
     ['{"type":"dance","id":1}', 'bad_request'],
