@@ -37,7 +37,7 @@ function testedPaths(root: string, files: readonly SourceFile[]): Set<string> {
   const tested = new Set<string>();
   for (const { path } of files) {
     if (!/^packages\/[^/]+\/test\/.+\.test\.tsx?$/.test(path)) continue;
-    const folder = dirname(path).replace('/test', '/src');
+    const folder = dirname(path).replace(/\/test(?=\/|$)/, '/src');
     const reached = new Set([path]);
     // A set hands out what is added to it while it is gone through.
     for (const one of reached) for (const next of imports.get(one) ?? []) reached.add(next);

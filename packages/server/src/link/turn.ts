@@ -49,8 +49,9 @@ export class Turn {
       this.#preparations = [];
       for (const task of preparations) task();
     }
-    // From here on a new request belongs to the next turn.
+    // From here on a new request belongs to the next turn, and so does what preparations asked for.
     this.#scheduled = false;
+    if (this.#preparations.length > 0) this.#schedule();
     const writers = this.#writers;
     this.#writers = this.#spareWriters;
     for (const writer of writers) writer.flush();

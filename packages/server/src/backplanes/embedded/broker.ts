@@ -35,6 +35,12 @@ import { Sweeper } from './sweeper.ts';
 /** What an operation takes beside its payload, for the bounds of the queue. */
 const OVERHEAD_SIZE = 256;
 
+/** No channel has this name, so leaving it changes nothing. */
+const NO_CHANNEL = '';
+
+/** How soon the store is asked again how far its order goes. */
+const LEARN_RETRY_MS = 1_000;
+
 /** What an embedded broker is made of. */
 export interface EmbeddedBrokerParts {
   /** Where channels live that end with the process. */
@@ -68,6 +74,11 @@ export class EmbeddedBroker implements Broker {
   /** Up to where the sink was told everything, in the main store and in memory. */
   #announced = 0;
   #announcedInMemory = 0;
+  /**
+   * Set from a commit that nobody knows the end of until the store has said how far its order goes:
+   * without that a mark would stand before messages that are read already.
+   */
+  #doubt: Promise<void> | undefined;
 
   constructor({ memory, durable, clock, log, limits }: EmbeddedBrokerParts) {
     this.#memory = memory;
@@ -112,7 +123,7 @@ export class EmbeddedBroker implements Broker {
         onOutcome: (outcome: Outcome) => {
           if (outcome.kind === 'appended') this.#announce(operation, outcome, moves);
           const published = toPublished(outcome);
-          if (published === undefined) reject(reusedKey(operation));
+          if (published === undefined) reject(refusal(operation, outcome));
           else resolve(published);
         },
         onError: reject,
@@ -139,6 +150,7 @@ export class EmbeddedBroker implements Broker {
 
   async mark(): Promise<string> {
     this.#requireOpen();
+    if (this.#doubt !== undefined) await this.#doubt;
     const { id, run } = this.#identity;
     return formatMark({ id, run, sequence: this.#announced, memory: this.#announcedInMemory });
   }
@@ -250,8 +262,34 @@ export class EmbeddedBroker implements Broker {
     this.#tell((sink) => sink.onMessage(channel, epoch, toMessage(draft, offset, time)));
   }
 
+  /** Asks the store how far its order goes, by an operation that changes nothing. */
+  #learnOrder(): void {
+    const doubt = new Promise<void>((resolve, reject) => {
+      const onError = (error: BrokerError): void => {
+        reject(error);
+        this.#clock.after(LEARN_RETRY_MS, () => {
+          if (this.#doubt === doubt && this.#closed === undefined) this.#learnOrder();
+        });
+      };
+      const onOutcome = (outcome: Outcome): void => {
+        if (outcome.kind === 'left') this.#announced = Math.max(this.#announced, outcome.sequence);
+        if (this.#doubt === doubt) this.#doubt = undefined;
+        resolve();
+      };
+      const operation = { kind: 'leave', channel: NO_CHANNEL } as const;
+      try {
+        this.#mainQueue.add({ operation, size: 0, onOutcome, onError });
+      } catch (error) {
+        onError(toBrokerError(error));
+      }
+    });
+    doubt.catch(() => {}); // Whoever wants a mark meanwhile is told.
+    this.#doubt = doubt;
+  }
+
   /** Nobody knows whether these were stored: whoever watches has to look. */
   #announceGaps(entries: readonly Entry[]): void {
+    this.#learnOrder();
     const channels = new Set<string>();
     for (const { operation } of entries) {
       if (operation.kind === 'append') channels.add(operation.channel);
@@ -287,7 +325,11 @@ function toPublished(outcome: Outcome): Published | undefined {
   return { position, duplicate: outcome.kind === 'duplicate' };
 }
 
-function reusedKey({ channel, idempotency }: Append): BrokerError {
+function refusal({ channel, idempotency }: Append, outcome: Outcome): BrokerError {
+  if (outcome.kind === 'full') {
+    const message = `the memory for channels is full: nothing was stored in channel ${channel}`;
+    return new BrokerError('unavailable', message);
+  }
   const key = JSON.stringify(idempotency?.key);
   const message = `the key ${key} was used for another message in channel ${channel}`;
   return new BrokerError('conflict', message);

@@ -42,6 +42,8 @@ export interface EmbeddedLimits {
   readonly readsWaitingMax: number;
   /** Bytes to which the log's main file may grow; over it publishes answer `unavailable`. */
   readonly fileSizeMax: number;
+  /** Bytes of all channels in memory, roughly; over it publishes answer `unavailable`. */
+  readonly memorySizeMax: number;
 }
 
 const SECOND = 1000;
@@ -62,6 +64,7 @@ export const EMBEDDED_DEFAULTS: EmbeddedLimits = {
   readsWaitingMax: 100_000,
   // The disk is the bound: SQLite itself ends at 16 TB with these pages.
   fileSizeMax: 2 ** 44,
+  memorySizeMax: 1024 * MB,
 };
 
 /** What a store itself has to know of the limits. */

@@ -5,7 +5,7 @@
 import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
-import type { StoreLimits } from './config.ts';
+import type { EmbeddedLimits, StoreLimits } from './config.ts';
 import { draftFingerprint, sameBytes, scopedKey } from './fingerprint.ts';
 import { MemoryState } from './memory-state.ts';
 import { MemoryStream } from './memory-stream.ts';
@@ -14,6 +14,9 @@ import type { Append, LogIdentity, LogPlace, LogStore, Operation, Outcome } from
 
 /** Channels looked at in one step of a sweep. */
 const SWEEP_STEP = 1000;
+
+/** What a remembered key takes, roughly. */
+const KEY_SIZE = 256;
 
 /** Where the message of an idempotency key went. */
 interface UsedKey {
@@ -32,7 +35,7 @@ interface MemoryChannel {
 /** What a memory store has to be given. */
 export interface MemoryStoreOptions {
   readonly random: Random;
-  readonly limits: Omit<StoreLimits, 'fileSizeMax'>;
+  readonly limits: Omit<StoreLimits, 'fileSizeMax'> & Pick<EmbeddedLimits, 'memorySizeMax'>;
 }
 
 export class MemoryStore implements LogStore {
@@ -43,6 +46,8 @@ export class MemoryStore implements LogStore {
   readonly #channels = new Map<string, MemoryChannel>();
   readonly #state = new MemoryState();
   #sequence = 0;
+  /** Bytes that all channels take, roughly. */
+  #size = 0;
   /** The highest sequence of a channel that was forgotten. */
   #forgotten = 0;
   #sweeping: MapIterator<[string, MemoryChannel]> | undefined;
@@ -109,6 +114,7 @@ export class MemoryStore implements LogStore {
   }
 
   close(): void {
+    this.#size = 0;
     this.#channels.clear();
   }
 
@@ -117,7 +123,7 @@ export class MemoryStore implements LogStore {
       case 'append':
         return this.#append(operation, nowMs);
       case 'leave':
-        this.#channels.delete(operation.channel);
+        this.#forget(operation.channel);
         return { kind: 'left', sequence: this.#sequence };
       case 'put': {
         const done = this.#state.put(operation, this.#sequence + 1, nowMs);
@@ -142,7 +148,11 @@ export class MemoryStore implements LogStore {
           : { kind: 'conflict' };
       }
     }
+    const isFull = this.#size + draft.payload.length > this.#limits.memorySizeMax;
+    // A channel whose oldest message makes room for the new one goes on all the same.
+    if (isFull && channel?.stream.isFull(retention) !== true) return { kind: 'full' };
     this.#sequence += 1;
+    const sizeBefore = channel === undefined ? 0 : sizeOf(channel);
     if (channel === undefined) {
       channel = { stream: new MemoryStream(this.#random.word(8), this.#sequence) };
       this.#channels.set(name, channel);
@@ -156,20 +166,34 @@ export class MemoryStore implements LogStore {
       keys.set(key.text, { time: nowMs, epoch, offset, fingerprint: key.fingerprint });
       if (keys.size > this.#limits.keysPerChannelMax) deleteFirst(keys);
     }
+    this.#size += sizeOf(channel) - sizeBefore;
     return { kind: 'appended', epoch, offset, time, sequence: this.#sequence };
   }
 
   #expire(name: string, channel: MemoryChannel, nowMs: number): void {
     const { stream, keys } = channel;
+    const sizeBefore = sizeOf(channel);
     for (const [key, used] of keys ?? []) {
       if (nowMs - used.time < this.#limits.keyWindowMs) break;
       keys?.delete(key);
     }
     const empty = stream.expire(nowMs);
+    this.#size += sizeOf(channel) - sizeBefore;
     if (!empty || nowMs - stream.newestTime < this.#limits.metadataMs) return;
     this.#forgotten = Math.max(this.#forgotten, stream.last);
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    this.#size -= sizeOf(channel);
     this.#channels.delete(name);
   }
+}
+
+function sizeOf({ stream, keys }: MemoryChannel): number {
+  return stream.size + (keys?.size ?? 0) * KEY_SIZE;
 }
 
 function deleteFirst(map: Map<string, unknown>): void {

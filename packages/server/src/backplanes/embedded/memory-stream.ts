@@ -10,6 +10,10 @@ import { lowerBound } from './order.ts';
 /** Removed messages that may lie before the first retained one until the arrays are cut. */
 const SLACK = 64;
 
+/** What a message and a stream take beside payloads, roughly. */
+const MESSAGE_SIZE = 256;
+const STREAM_SIZE = 1024;
+
 export class MemoryStream {
   readonly epoch: string;
   /** Sequence of the first message of this life. */
@@ -35,9 +39,19 @@ export class MemoryStream {
     return this.#last;
   }
 
+  /** Bytes that the stream takes, roughly; removed messages that were not cut yet included. */
+  get size(): number {
+    return STREAM_SIZE + this.#size + this.#messages.length * MESSAGE_SIZE;
+  }
+
   /** Time of the newest message. */
   get newestTime(): number {
     return this.#newestTime;
+  }
+
+  /** True when one more message takes the place of an older one. */
+  isFull({ countMax }: Retention): boolean {
+    return this.#messages.length - this.#head >= Math.max(1, countMax);
   }
 
   append(draft: Draft, retention: Retention, sequence: number, nowMs: number): Message {

@@ -109,6 +109,7 @@ function unpackOutcome(from: Unpacking): Outcome {
     case 'duplicate':
       return { kind, epoch: from.text(), offset: from.number() };
     case 'conflict':
+    case 'full':
       return { kind };
     case 'left':
       return { kind, sequence: from.number() };

@@ -63,6 +63,8 @@ export type Outcome =
   | { readonly kind: 'duplicate'; readonly epoch: string; readonly offset: number }
   /** The key had been used for another message; nothing was stored. */
   | { readonly kind: 'conflict' }
+  /** There is no room for the message; nothing was stored. */
+  | { readonly kind: 'full' }
   /** With the highest sequence given by then. */
   | { readonly kind: 'left'; readonly sequence: number }
   /** `undefined` when the condition did not hold. */

@@ -135,7 +135,28 @@ describe('EmbeddedBroker', () => {
     await clock.settle();
     durable.held[1]?.settle('stored');
     await clock.settle();
+    durable.held[2]?.settle('stored');
+    await clock.settle();
     expect(sink.offsets('a')).toEqual([3]);
+  });
+
+  test('gives marks that stand after what a doubtful commit stored', async () => {
+    const { clock, durable, broker } = await heldBroker();
+    const asked = broker.publish('a', draft('x'), options());
+    await clock.settle();
+    durable.held[0]?.settle('doubtful');
+    await expect(asked).rejects.toMatchObject({ stored: 'unknown' });
+    // Not before the store has said how far its order goes, and not while it can't.
+    const early = broker.mark();
+    await clock.settle();
+    durable.held[1]?.settle('failed');
+    await expect(early).rejects.toMatchObject({ kind: 'unavailable' });
+    clock.advance(1_000);
+    await clock.settle();
+    const mark = broker.mark();
+    durable.held[2]?.settle('stored');
+    expect(await broker.changedSince(await mark, ['a'])).toEqual([]);
+    expect(durable.held).toHaveLength(3);
   });
 
   test('announces nothing when a commit certainly stored nothing', async () => {

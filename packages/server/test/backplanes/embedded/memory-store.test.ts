@@ -1,0 +1,51 @@
+import { seededRandom } from '@trunkline/testkit';
+import { describe, expect, test } from 'vitest';
+import { EMBEDDED_DEFAULTS } from '../../../src/backplanes/embedded/config.ts';
+import { MemoryStore } from '../../../src/backplanes/embedded/memory-store.ts';
+import type { Append } from '../../../src/backplanes/embedded/store.ts';
+
+const retention = { countMax: 3, sizeMax: 1e9, ageMsMax: 1_000 };
+
+function store(memorySizeMax: number): MemoryStore {
+  return new MemoryStore({
+    random: seededRandom(1),
+    limits: { ...EMBEDDED_DEFAULTS, memorySizeMax, metadataMs: 0 },
+  });
+}
+
+function append(channel: string, size = 1_000): Append {
+  return { kind: 'append', channel, draft: { payload: new Uint8Array(size) }, retention };
+}
+
+describe('the memory of all channels together', () => {
+  test('has a bound over which a message is refused and nothing is stored', () => {
+    const memory = store(100_000);
+    let stored = 0;
+    while (memory.commit([append(`c${stored}`)], 0)[0]?.kind === 'appended') stored += 1;
+    expect(stored).toBeGreaterThan(30);
+    expect(stored).toBeLessThan(100);
+    expect(memory.commit([append('late')], 0)).toEqual([{ kind: 'full' }]);
+    expect(memory.has('late')).toBe(false);
+    expect(memory.read('c0', { after: 0, countMax: 9, sizeMax: 1e6 }, 0)).toMatchObject({ top: 1 });
+  });
+
+  test('lets a channel go on whose oldest message makes room for the new one', () => {
+    const memory = store(20_000);
+    for (let count = 0; count < 3; count += 1) memory.commit([append('busy')], 0);
+    for (let index = 0; memory.commit([append(`c${index}`)], 0)[0]?.kind === 'appended'; ) {
+      index += 1;
+    }
+    expect(memory.commit([append('busy')], 0)).toMatchObject([{ kind: 'appended', offset: 4 }]);
+  });
+
+  test('is free again when messages and channels have expired', () => {
+    const memory = store(100_000);
+    for (let index = 0; memory.commit([append(`c${index}`)], 0)[0]?.kind === 'appended'; ) {
+      index += 1;
+    }
+    while (memory.sweep(10_000));
+    for (let index = 0; index < 30; index += 1) {
+      expect(memory.commit([append(`d${index}`)], 10_000)).toMatchObject([{ kind: 'appended' }]);
+    }
+  });
+});

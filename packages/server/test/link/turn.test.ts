@@ -1,0 +1,45 @@
+import { ManualClock } from '@trunkline/testkit';
+import { describe, expect, test } from 'vitest';
+import { Turn } from '../../src/link/turn.ts';
+
+function setUp() {
+  const clock = new ManualClock();
+  const turn = new Turn(clock);
+  const done: string[] = [];
+  const writer = (name: string, more: () => void = () => {}) => ({
+    flush() {
+      done.push(name);
+      more();
+    },
+  });
+  return { clock, turn, done, writer };
+}
+
+describe('a turn', () => {
+  test('prepares everything before it writes anything, once', () => {
+    const { clock, turn, done, writer } = setUp();
+    turn.write(writer('write'));
+    turn.prepare(() => {
+      done.push('prepare');
+      turn.write(writer('write what was prepared'));
+    });
+    expect(clock.deferredCount).toBe(1);
+    clock.runDeferred();
+    expect(done).toEqual(['prepare', 'write', 'write what was prepared']);
+    expect(clock.deferredCount).toBe(0);
+  });
+
+  test('leaves to the next turn what is asked for while it ends', () => {
+    const { clock, turn, done, writer } = setUp();
+    turn.prepare(() => {
+      done.push('first');
+      turn.prepare(() => done.push('asked for by a preparation'));
+    });
+    turn.write(writer('write', () => turn.write(writer('asked for by a write'))));
+    clock.runDeferred();
+    expect(done).toEqual(['first', 'write']);
+    expect(clock.deferredCount).toBe(1);
+    clock.runDeferred();
+    expect(done.slice(2)).toEqual(['asked for by a preparation', 'asked for by a write']);
+  });
+});
