@@ -7,7 +7,7 @@
 import { CodedError } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
-import type { Broker, BrokerSink, ReadRange, StreamSlice } from '../broker/broker.ts';
+import type { Broker, BrokerSink } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Turn } from '../link/turn.ts';
 import type { Log } from '../observe/log.ts';
@@ -16,18 +16,14 @@ import type { Wheel } from '../wheel.ts';
 import { Channel } from './channel.ts';
 import {
   BATCH_SIZE_MAX,
+  KEPT_SIZE_MAX,
+  LINGER_COUNT_MAX,
   LINGER_MS,
   READ_COUNT_MAX,
-  READ_SIZE_MAX,
   RETRY_MS,
   RETRY_MS_MAX,
-  TAIL_SIZE_MAX,
-  TAILS_SIZE_MAX,
 } from './config.ts';
 import type { HubConfig } from './config.ts';
-import type { Start } from './hub-types.ts';
-import { divide, MessageBatch } from './message-batch.ts';
-import type { StreamBounds } from './recovery.ts';
 
 /** What the table needs of its surroundings. */
 export interface TableParts {
@@ -42,20 +38,21 @@ export interface TableParts {
 
 /** Who is told what happened to a channel. */
 export interface TableEvents {
-  /** The channel has pending messages; called at the end of the turn. */
+  /** The channel has pending messages; called at the end of the turn, or before if need be. */
   flush(channel: Channel): void;
   /** The stream did not go on where it was: live cursors must read on from the log. */
   interrupt(channel: Channel): void;
-  /** The log was read and the channel is whole again. */
-  healed(channel: Channel): void;
 }
 
+/** One node's channels. */
 export class ChannelTable implements BrokerSink {
   readonly #parts: TableParts;
   readonly #events: TableEvents;
   readonly #channels = new Map<string, Channel>();
+  /** Those without users, the one left first before the others. */
+  readonly #lingering = new Set<Channel>();
+  readonly #kept = { size: 0 };
   #dirty: Channel[] = [];
-  #tailsSize = 0;
   #closed = false;
 
   constructor(parts: TableParts, events: TableEvents) {
@@ -68,19 +65,20 @@ export class ChannelTable implements BrokerSink {
     return this.#channels.values();
   }
 
+  /** Bytes that all channels keep for readers, roughly. */
+  get keptSize(): number {
+    return this.#kept.size;
+  }
+
   /**
    * The channel, watched and with its head known; counted as used until `release`.
    *
    * @throws {CodedError} `unavailable` when the broker can't say where the stream stands.
    */
   async acquire(name: string): Promise<Channel> {
-    let channel = this.#channels.get(name);
-    if (channel === undefined) {
-      channel = new Channel(name, this.#parts.config.rulesOf(name), TAIL_SIZE_MAX, this.#onAlarm);
-      this.#channels.set(name, channel);
-      channel.opening = this.#open(channel);
-    }
+    const channel = this.#channels.get(name) ?? this.#create(name);
     channel.users += 1;
+    this.#lingering.delete(channel);
     if (channel.opening === undefined) return channel;
     try {
       await channel.opening;
@@ -94,7 +92,11 @@ export class ChannelTable implements BrokerSink {
   /** One user less; a channel without users is closed after a while. */
   release(channel: Channel): void {
     channel.users -= 1;
-    if (channel.users === 0 && !this.#closed) this.#parts.wheel.arm(channel, LINGER_MS);
+    if (channel.users > 0 || channel.isClosed) return;
+    this.#lingering.add(channel);
+    this.#parts.wheel.arm(channel, LINGER_MS);
+    const [first] = this.#lingering;
+    if (this.#lingering.size > LINGER_COUNT_MAX && first !== undefined) this.#give(first);
   }
 
   onMessage(name: string, epoch: string, message: Message): void {
@@ -105,8 +107,12 @@ export class ChannelTable implements BrokerSink {
       return;
     }
     const found = channel.accept(epoch, message);
+    if (found === 'hole') {
+      this.heal(channel);
+      return;
+    }
+    channel.told = Math.max(channel.told, message.offset);
     if (found === 'queued') this.#markDirty(channel);
-    else if (found === 'hole') this.heal(channel);
   }
 
   onGap(name: string): void {
@@ -123,106 +129,93 @@ export class ChannelTable implements BrokerSink {
    * @throws {CodedError} `unavailable` when the log can't be read now.
    */
   async settle(channel: Channel): Promise<void> {
-    while (channel.healing && !this.#closed) {
-      if (channel.away)
-        throw new CodedError('unavailable', 'the log can not be read now', { retryAfter: 1000 });
+    while (channel.healing && !channel.isClosed) {
+      if (channel.away) throw unavailable('the log can not be read now');
       await new Promise<void>((resolve) => {
+        channel.whenWhole ??= [];
         channel.whenWhole.push(resolve);
       });
     }
+    this.flush(channel);
+  }
+
+  /** Gives what this turn brought to everyone now, so that the head is where the sink is. */
+  flush(channel: Channel): void {
     this.#events.flush(channel);
   }
 
   /** Reads the log from the channel's newest message until it is whole again. Never fails. */
   heal(channel: Channel): void {
     channel.stale = true;
-    if (channel.healing) return;
+    if (channel.healing || channel.isClosed) return;
     channel.healing = true;
-    void this.#healUntilWhole(channel);
+    void this.#healUntilWhole(channel); // It ends only when nothing is missing.
   }
 
-  /**
-   * The bounds of the stream as far as a start needs them. Asks the log only when the tail does
-   * not cover the start, and then once for all who ask meanwhile.
-   */
-  async boundsFor(channel: Channel, start: Start): Promise<StreamBounds> {
-    if (this.#isCovered(channel, start)) return headBounds(channel);
-    for (;;) {
-      const slice = await this.#once(channel, 'tail', () => this.#loadTail(channel));
-      // Retention may have passed the head while this turn's messages wait for their flush.
-      if (slice.epoch === channel.epoch && slice.oldest <= channel.head + 1) {
-        return { epoch: slice.epoch, oldest: slice.oldest, top: channel.head };
-      }
-      this.heal(channel);
-      await this.settle(channel);
+  /** To be called when a channel keeps more: bounds the memory of all of them together. */
+  limitKept(channel: Channel): void {
+    if (this.#kept.size <= KEPT_SIZE_MAX) return;
+    // Taken back from the channels opened first; the one just served may be served again at once.
+    for (const other of this.#channels.values()) {
+      if (other !== channel) other.forget();
+      if (this.#kept.size <= KEPT_SIZE_MAX * 0.9) return;
     }
-  }
-
-  /**
-   * Reads what the log has after `offset`, for a cursor that is behind the tail. The batch ends at
-   * the head at the latest; `undefined` when nothing of it is retained.
-   */
-  async readAfter(
-    channel: Channel,
-    offset: number,
-  ): Promise<{ bounds: StreamBounds; batch: MessageBatch | undefined }> {
-    const slice = await this.#once(channel, `after ${offset}`, () =>
-      this.#read(channel, { after: offset, countMax: READ_COUNT_MAX, sizeMax: READ_SIZE_MAX }),
-    );
-    const known = channel.batchAfter(offset);
-    if (known !== undefined && slice.epoch === channel.epoch)
-      return { bounds: slice, batch: known };
-    const messages = slice.messages.filter((message) => message.offset <= channel.head);
-    if (messages.length === 0 || slice.epoch !== channel.epoch) {
-      return { bounds: slice, batch: undefined };
-    }
-    const batch = new MessageBatch(channel.name, channel.epoch, messages);
-    if (batch.first === offset + 1) channel.remember(offset, batch);
-    return { bounds: slice, batch };
-  }
-
-  /** Keeps a flushed batch for resumes, within the memory that all tails may take. */
-  keep(channel: Channel, batch: MessageBatch): void {
-    const before = channel.tail.size;
-    channel.tail.push(batch);
-    this.#tailsSize += channel.tail.size - before;
-    if (this.#tailsSize > TAILS_SIZE_MAX) this.#shrinkTails(channel);
+    channel.forget();
   }
 
   /** Forgets all channels; nothing is read or told any more. */
   close(): void {
     this.#closed = true;
-    for (const channel of this.#channels.values()) this.#parts.wheel.cancel(channel);
+    for (const channel of this.#channels.values()) {
+      this.#parts.wheel.cancel(channel);
+      channel.close();
+    }
     this.#channels.clear();
+    this.#lingering.clear();
+  }
+
+  #create(name: string): Channel {
+    const channel = new Channel(name, {
+      rules: this.#parts.config.rulesOf(name),
+      kept: this.#kept,
+      onAlarm: this.#onAlarm,
+    });
+    this.#channels.set(name, channel);
+    channel.opening = this.#open(channel);
+    return channel;
   }
 
   async #open(channel: Channel): Promise<void> {
+    const { broker, wheel } = this.#parts;
     try {
-      await this.#parts.broker.watch(channel.name);
-      const bounds = await this.#read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+      if (this.#closed) throw unavailable('the server is closing');
+      await broker.watch(channel.name);
+      const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
       channel.reset(bounds.epoch, bounds.top);
     } catch (error) {
-      this.#channels.delete(channel.name);
-      this.#parts.broker.unwatch(channel.name);
+      this.#forget(channel);
       throw error;
     }
     channel.opening = undefined;
-    this.#parts.wheel.arm(channel, this.#verifyDelayMs());
+    if (channel.isClosed) return;
+    wheel.arm(channel, this.#verifyDelayMs());
     if (channel.stale) this.heal(channel);
   }
 
   async #healUntilWhole(channel: Channel): Promise<void> {
     let retryMs = RETRY_MS;
-    let more = false;
-    while ((channel.stale || more) && !this.#closed) {
+    while (channel.stale && !channel.isClosed) {
       channel.stale = false;
       try {
-        more = await this.#healOnce(channel);
+        // What was found is given to everyone before more is read, so that it does not pile up.
+        while (await this.#healOnce(channel)) await this.#endOfTurn();
         channel.away = false;
         retryMs = RETRY_MS;
       } catch (error) {
         // The broker is away: subscribers stay, and the log is read when it is back.
-        this.#parts.log.warn({ channel: channel.name, error }, 'reading the log failed');
+        if (!channel.away) {
+          this.#parts.log.warn({ channel: channel.name, error }, 'the log of a channel is away');
+        }
         channel.stale = true;
         channel.away = true;
         this.#tellWaiting(channel);
@@ -232,25 +225,23 @@ export class ChannelTable implements BrokerSink {
     }
     channel.healing = false;
     this.#tellWaiting(channel);
-    if (!this.#closed) this.#events.healed(channel);
+    // The head may stand elsewhere without a message that could tell.
+    channel.wakeWaiters();
   }
 
   /** Reads once after the newest known message; true when there is more. */
   async #healOnce(channel: Channel): Promise<boolean> {
     const after = channel.newest;
-    const slice = await this.#read(channel, {
-      after,
-      countMax: READ_COUNT_MAX,
-      sizeMax: BATCH_SIZE_MAX,
-    });
+    const range = { after, countMax: READ_COUNT_MAX, sizeMax: BATCH_SIZE_MAX };
+    const slice = await this.#parts.broker.read(channel.name, range);
+    if (channel.isClosed) return false;
     const goesOn = slice.epoch === channel.epoch || (channel.epoch === '0' && after === 0);
     if (!goesOn || slice.top < after || slice.oldest > after + 1) {
-      if (channel.pending.length > 0) this.#events.flush(channel);
+      // Each cursor reads on from where it is, and is told what it lost.
+      this.#events.flush(channel);
       this.#events.interrupt(channel);
-      this.#tailsSize -= channel.tail.size;
-      const lostItsEnd = slice.epoch === channel.epoch && slice.top < after;
-      channel.reset(slice.epoch, lostItsEnd ? slice.top : slice.oldest - 1);
-      return slice.top > channel.head;
+      channel.reset(slice.epoch, slice.top);
+      return false;
     }
     channel.epoch = slice.epoch;
     for (const message of slice.messages) {
@@ -259,56 +250,10 @@ export class ChannelTable implements BrokerSink {
     return channel.newest < slice.top && slice.messages.length > 0;
   }
 
-  async #loadTail(channel: Channel): Promise<StreamSlice> {
-    const before = channel.tail.first ?? channel.head + 1;
-    const slice = await this.#read(channel, {
-      after: 0,
-      before,
-      countMax: channel.rules.history.countMax,
-      sizeMax: TAIL_SIZE_MAX,
-    });
-    const messages = slice.messages.filter((message) => message.offset < before);
-    if (slice.epoch === channel.epoch && messages.at(-1)?.offset === before - 1) {
-      const size = channel.tail.size;
-      const runs = divide(messages, BATCH_SIZE_MAX);
-      const joins = before === (channel.tail.first ?? channel.head + 1);
-      if (joins)
-        channel.tail.prepend(runs.map((run) => new MessageBatch(channel.name, channel.epoch, run)));
-      this.#tailsSize += channel.tail.size - size;
-    }
-    return slice;
-  }
-
-  #isCovered(channel: Channel, start: Start): boolean {
-    const unixMs = this.#parts.clock.unixMs();
-    const { after, last } = start;
-    if (after === undefined) {
-      return last === undefined || last === 0 || channel.tail.covers(channel.head - last, unixMs);
-    }
-    if (after.kind === 'unknown') return true;
-    if (after.kind !== 'position' || after.position.epoch !== channel.epoch) return false;
-    const { offset } = after.position;
-    return (
-      offset === channel.head || (offset < channel.head && channel.tail.covers(offset, unixMs))
-    );
-  }
-
   #tellWaiting(channel: Channel): void {
     const waiting = channel.whenWhole;
-    channel.whenWhole = [];
-    for (const resolve of waiting) resolve();
-  }
-
-  #once<T>(channel: Channel, what: string, read: () => Promise<T>): Promise<T> {
-    const underWay = channel.reads.get(what);
-    if (underWay !== undefined) return underWay as Promise<T>;
-    const promise = read().finally(() => channel.reads.delete(what));
-    channel.reads.set(what, promise);
-    return promise;
-  }
-
-  #read(channel: Channel, range: ReadRange): Promise<StreamSlice> {
-    return this.#parts.broker.read(channel.name, range);
+    channel.whenWhole = undefined;
+    for (const resolve of waiting ?? []) resolve();
   }
 
   #markDirty(channel: Channel): void {
@@ -329,45 +274,58 @@ export class ChannelTable implements BrokerSink {
 
   /** Time passed for a channel: close it when no one uses it, else compare it with the log. */
   readonly #onAlarm = (channel: Channel): void => {
-    if (channel.users === 0 && channel.pending.length === 0) {
-      this.#tailsSize -= channel.tail.size;
-      this.#channels.delete(channel.name);
-      this.#parts.broker.unwatch(channel.name);
+    if (channel.users === 0) {
+      this.#give(channel);
       return;
     }
+    channel.forgetRecent();
     this.#parts.wheel.arm(channel, this.#verifyDelayMs());
-    void this.#verify(channel);
+    void this.#verify(channel); // Its failure is looked at again at the next alarm.
   };
 
   async #verify(channel: Channel): Promise<void> {
     const { epoch, newest } = channel;
     try {
-      const bounds = await this.#read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+      const range = { after: 0, countMax: 0, sizeMax: 0 };
+      const bounds = await this.#parts.broker.read(channel.name, range);
       const unchanged = channel.epoch === epoch && channel.newest === newest;
       if (unchanged && (bounds.epoch !== epoch || bounds.top !== newest)) this.heal(channel);
     } catch {
-      // Looked at again at the next alarm; a broker that is away says so by itself.
+      // A broker that is away says so by itself, to those who want something of it.
     }
+  }
+
+  /** Gives a channel back that no one uses. */
+  #give(channel: Channel): void {
+    this.#parts.wheel.cancel(channel);
+    this.#forget(channel);
+  }
+
+  #forget(channel: Channel): void {
+    channel.close();
+    this.#lingering.delete(channel);
+    if (this.#channels.get(channel.name) !== channel) return;
+    this.#channels.delete(channel.name);
+    this.#parts.broker.unwatch(channel.name);
   }
 
   #verifyDelayMs(): number {
     return this.#parts.config.checkIntervalMs * (0.75 + this.#parts.random.fraction() / 2);
   }
 
-  /** Takes memory back from the channels opened first, except from the one just served. */
-  #shrinkTails(except: Channel): void {
-    for (const channel of this.#channels.values()) {
-      if (this.#tailsSize <= TAILS_SIZE_MAX * 0.9) return;
-      if (channel === except) continue;
-      this.#tailsSize -= channel.tail.size;
-      channel.tail.clear();
-    }
+  #endOfTurn(): Promise<void> {
+    return new Promise((resolve) => this.#parts.turn.prepare(resolve));
   }
 
   #pause(delayMs: number): Promise<void> {
     const jittered = delayMs * (0.5 + this.#parts.random.fraction());
     return new Promise((resolve) => this.#parts.clock.after(jittered, resolve));
   }
+}
+
+/** What can be tried again soon. */
+export function unavailable(message: string): CodedError {
+  return new CodedError('unavailable', message, { retryAfter: 1000 });
 }
 
 /** A broker's failure as clients are told it. */
@@ -384,13 +342,4 @@ export function refusal(error: unknown): CodedError {
     retryAfter: 1000,
     cause: error,
   });
-}
-
-/** The bounds a covered start needs: whatever the tail covers is retained. */
-function headBounds(channel: Channel): StreamBounds {
-  return {
-    epoch: channel.epoch,
-    oldest: channel.tail.first ?? channel.head + 1,
-    top: channel.head,
-  };
 }

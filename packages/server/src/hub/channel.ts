@@ -7,8 +7,9 @@
 import type { Message, Position } from '@trunkline/wire';
 import type { NamespaceRules } from '../config/namespace-rules.ts';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
+import { RECENT_COUNT_MAX, TAIL_SIZE_MAX } from './config.ts';
 import type { Cursor } from './cursor.ts';
-import { MessageBatch } from './message-batch.ts';
+import type { MessageBatch } from './message-batch.ts';
 import { Tail } from './tail.ts';
 
 /** What `Channel.accept` found. */
@@ -26,12 +27,26 @@ export interface Waiter {
   onNews(): void;
 }
 
-/** Batches read from the log that are kept for others who ask for the same. */
-const RECENT_COUNT_MAX = 8;
+/** What all channels of a node keep in memory for readers who come back. */
+export interface KeptMemory {
+  /** Bytes, roughly. */
+  size: number;
+}
 
+/** What a channel is made with. */
+export interface ChannelParts {
+  readonly rules: NamespaceRules;
+  /** Counted up and down by every channel. */
+  readonly kept: KeptMemory;
+  /** Time to look at the channel: it is unused, or may have missed something. */
+  readonly onAlarm: (channel: Channel) => void;
+}
+
+/** There may be very many of these with one cursor each: what few need is made when needed. */
 export class Channel implements Alarm {
   readonly name: string;
   readonly rules: NamespaceRules;
+  /** The newest messages. Changed through the channel alone, which counts its memory. */
   readonly tail: Tail;
   /** Set while the channel can't be used yet; all who want it wait for the same promise. */
   opening: Promise<void> | undefined;
@@ -44,36 +59,39 @@ export class Channel implements Alarm {
   /** True while it waits for this turn's flush. */
   dirty = false;
   /** Called once when the log has been read and nothing is missing, or when that failed. */
-  whenWhole: (() => void)[] = [];
-  /** Cursors that must wait until the channel is whole. */
-  readonly stalled = new Set<Cursor>();
+  whenWhole: (() => void)[] | undefined;
+  /** Cursors for which the log could not be read; they try again together. */
+  stalled: Set<Cursor> | undefined;
   /** Cursors and waiting reads. At 0 the channel is closed after a while. */
   users = 0;
 
   epoch = '0';
   head = 0;
+  /**
+   * Newest offset of this epoch that the broker told by itself: a mark it gives later is not
+   * before it. What was read from the log may be ahead of that.
+   */
+  told = 0;
   /** What this turn brought, not yet given to anyone. */
   pending: Message[] = [];
   readonly live: Cursor[] = [];
-  readonly waiters = new Set<Waiter>();
   /** Reads of the log under way, by what they read: many who ask the same cost one. */
-  readonly reads = new Map<string, Promise<unknown>>();
+  reads: Map<string, Promise<unknown>> | undefined;
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
-  readonly #recent = new Map<number, MessageBatch>();
-  readonly #onAlarm: (channel: Channel) => void;
+  readonly #parts: ChannelParts;
+  #waiters: Set<Waiter> | undefined;
+  #recent: Map<number, MessageBatch> | undefined;
+  #recentSize = 0;
+  #keptSize = 0;
+  #closed = false;
 
-  constructor(
-    name: string,
-    rules: NamespaceRules,
-    tailSizeMax: number,
-    onAlarm: (channel: Channel) => void,
-  ) {
+  constructor(name: string, parts: ChannelParts) {
     this.name = name;
-    this.rules = rules;
-    this.tail = new Tail(rules.history, tailSizeMax);
-    this.#onAlarm = onAlarm;
+    this.rules = parts.rules;
+    this.tail = new Tail(parts.rules.history, TAIL_SIZE_MAX);
+    this.#parts = parts;
   }
 
   /** Newest offset known here, this turn's messages included. */
@@ -83,6 +101,11 @@ export class Channel implements Alarm {
 
   get position(): Position {
     return { epoch: this.epoch, offset: this.head };
+  }
+
+  /** True once nobody on this node listens any more; nothing is kept then. */
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   /** Takes a message from the broker. */
@@ -102,14 +125,26 @@ export class Channel implements Alarm {
   reset(epoch: string, head: number): void {
     this.epoch = epoch;
     this.head = head;
+    this.told = 0;
     this.pending = [];
-    this.tail.clear();
-    this.#recent.clear();
+    this.forget();
+  }
+
+  /** Keeps a batch that live cursors are given for those who resume; what no longer fits goes. */
+  keep(batch: MessageBatch): void {
+    this.tail.push(batch);
+    this.#count();
+  }
+
+  /** Keeps what was read from the log and comes right before the tail, as much as fits. */
+  keepOlder(batches: readonly MessageBatch[]): void {
+    this.tail.prepend(batches);
+    this.#count();
   }
 
   /** What comes after `offset` as far as it is in memory, at most up to the head. */
   batchAfter(offset: number): MessageBatch | undefined {
-    const recent = this.#recent.get(offset);
+    const recent = this.#recent?.get(offset);
     if (recent !== undefined) return recent;
     const batch = this.tail.after(offset);
     if (batch === undefined || batch.first === offset + 1) return batch;
@@ -120,10 +155,34 @@ export class Channel implements Alarm {
 
   /** Keeps a batch for others who are at the same place. */
   remember(after: number, batch: MessageBatch): void {
-    this.#recent.set(after, batch);
-    if (this.#recent.size <= RECENT_COUNT_MAX) return;
-    const oldest = this.#recent.keys().next();
-    if (oldest.done !== true) this.#recent.delete(oldest.value);
+    const recent = (this.#recent ??= new Map<number, MessageBatch>());
+    this.#recentSize += batch.size - (recent.get(after)?.size ?? 0);
+    recent.set(after, batch);
+    const [oldest] = recent;
+    if (recent.size > RECENT_COUNT_MAX && oldest !== undefined) {
+      recent.delete(oldest[0]);
+      this.#recentSize -= oldest[1].size;
+    }
+    this.#count();
+  }
+
+  /** Lets go of what was kept for several readers at one place. */
+  forgetRecent(): void {
+    this.#recent = undefined;
+    this.#recentSize = 0;
+    this.#count();
+  }
+
+  /** Lets go of everything that can be read from the log again. */
+  forget(): void {
+    this.tail.clear();
+    this.forgetRecent();
+  }
+
+  /** Nobody listens any more. */
+  close(): void {
+    this.#closed = true;
+    this.forget();
   }
 
   /** The cursor is at the head and gets each turn's batch from now on. */
@@ -144,15 +203,33 @@ export class Channel implements Alarm {
     cursor.liveIndex = -1;
   }
 
+  /** Calls `waiter` at the next news, unless it is removed before. */
+  addWaiter(waiter: Waiter): void {
+    this.#waiters ??= new Set();
+    this.#waiters.add(waiter);
+  }
+
+  /** The waiter waits no more. Idempotent. */
+  removeWaiter(waiter: Waiter): void {
+    this.#waiters?.delete(waiter);
+    if (this.#waiters?.size === 0) this.#waiters = undefined;
+  }
+
   /** Calls all who wait for news; they may wait again afterwards. */
   wakeWaiters(): void {
-    if (this.waiters.size === 0) return;
-    const woken = [...this.waiters];
-    this.waiters.clear();
-    for (const waiter of woken) waiter.onNews();
+    const woken = this.#waiters;
+    this.#waiters = undefined;
+    for (const waiter of woken ?? []) waiter.onNews();
   }
 
   onAlarm(): void {
-    this.#onAlarm(this);
+    this.#parts.onAlarm(this);
+  }
+
+  /** Brings the node's count of kept memory up to date. */
+  #count(): void {
+    const size = this.#closed ? 0 : this.tail.size + this.#recentSize;
+    this.#parts.kept.size += size - this.#keptSize;
+    this.#keptSize = size;
   }
 }

@@ -1,6 +1,7 @@
 /** What the hub is told: limits with their units, and the rules of channels. */
 import type { NamespaceRules } from '../config/namespace-rules.ts';
 
+/** What whoever makes a hub decides. */
 export interface HubConfig {
   /** The rules of a channel. Cheap to call, the same object for the same channel where possible. */
   readonly rulesOf: (channel: string) => NamespaceRules;
@@ -19,13 +20,27 @@ export const BATCH_SIZE_MAX = 64 * 1024;
 export const READ_COUNT_MAX = 500;
 export const READ_SIZE_MAX = 64 * 1024;
 
-/** Memory of one channel's tail, and of the tails of all channels together. */
+/** Memory of one channel's tail. */
 export const TAIL_SIZE_MAX = 512 * 1024;
-export const TAILS_SIZE_MAX = 256 * 1024 * 1024;
+
+/** Batches that a channel keeps for several readers at one place. */
+export const RECENT_COUNT_MAX = 8;
+
+/**
+ * Memory of what all channels keep for readers: messages alone. Their encodings are kept with them,
+ * which is about as much again for each encoding in use, and again for each way of framing it.
+ */
+export const KEPT_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A channel without users is kept so long: polls come back, pages are reloaded. */
 export const LINGER_MS = 30_000;
 
+/** Channels without users that are kept; over it the one left first goes at once. */
+export const LINGER_COUNT_MAX = 10_000;
+
 /** After a failed read of the log it is tried again, at first after so long. */
 export const RETRY_MS = 200;
 export const RETRY_MS_MAX = 5_000;
+
+/** How often a start may find the log and the head of a channel at odds before it is refused. */
+export const SETTLE_COUNT_MAX = 5;

@@ -13,26 +13,28 @@ import type { ChannelTable } from './channel-table.ts';
 import { BATCH_SIZE_MAX, RETRY_MS } from './config.ts';
 import type { Cursor } from './cursor.ts';
 import type { Encoding } from './hub-types.ts';
+import type { LogRead, LogReader } from './log-reader.ts';
 import { divide, MessageBatch } from './message-batch.ts';
 import { lossOf } from './recovery.ts';
 
+/** What a fan-out is built from. */
+export interface FanOutParts {
+  readonly table: ChannelTable;
+  readonly reader: LogReader;
+  /** Unsent bytes of a link above which its cursors fall behind. */
+  readonly highWaterSize: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Delivers to the cursors of one hub. */
 export class FanOut {
-  readonly #highWaterSize: number;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  #table: ChannelTable | undefined;
+  readonly #parts: FanOutParts;
   /** Messages handed to links since the start; for the metrics. */
   deliveredCount = 0;
 
-  constructor(highWaterSize: number, clock: Clock, log: Log) {
-    this.#highWaterSize = highWaterSize;
-    this.#clock = clock;
-    this.#log = log;
-  }
-
-  /** The table tells the fan-out what happened, and the fan-out reads through the table. */
-  attach(table: ChannelTable): void {
-    this.#table = table;
+  constructor(parts: FanOutParts) {
+    this.#parts = parts;
   }
 
   /** Gives this turn's messages to everyone at the head. */
@@ -42,10 +44,11 @@ export class FanOut {
     channel.pending = [];
     for (const run of divide(messages, BATCH_SIZE_MAX)) {
       const batch = new MessageBatch(channel.name, channel.epoch, run);
-      this.#table?.keep(channel, batch);
+      channel.keep(batch);
       this.#deliver(channel, batch);
       channel.head = batch.last;
     }
+    this.#parts.table.limitKept(channel);
     channel.wakeWaiters();
   }
 
@@ -58,48 +61,42 @@ export class FanOut {
 
   /** Ends a cursor; nothing is delivered to it any more. Idempotent. */
   end(cursor: Cursor): void {
+    const { channel } = cursor;
     if (cursor.state === 'ended') return;
-    if (cursor.state === 'live') cursor.channel.removeLive(cursor);
-    cursor.channel.stalled.delete(cursor);
+    if (cursor.state === 'live') channel.removeLive(cursor);
+    channel.stalled?.delete(cursor);
     cursor.state = 'ended';
+    this.#parts.table.release(channel);
   }
 
   /**
-   * Moves a cursor that is behind towards the head: one batch, then it asks for its next turn, so
-   * that the cursors of one link take turns and a link never has more unsent than it should.
+   * Moves a cursor that is behind towards the head: about one batch, then it asks for its next
+   * turn, so that the cursors of one link take turns and a link never has more unsent than the
+   * high-water mark and one batch.
    */
   advance(cursor: Cursor): void {
     if (cursor.state !== 'behind') return;
     const { channel } = cursor;
     const { link } = cursor.subscriber;
     let size = 0;
-    while (this.#isAt(channel, cursor.epoch, cursor.offset)) {
-      if (cursor.offset >= channel.head) {
-        this.#reachHead(cursor);
-        return;
-      }
-      if (size >= BATCH_SIZE_MAX || link.pendingBytes > this.#highWaterSize) {
+    while (isOfThisLife(cursor) && cursor.offset < channel.head) {
+      if (size >= BATCH_SIZE_MAX || this.#isFull(cursor)) {
         link.requestDrain();
         return;
       }
       const batch = channel.batchAfter(cursor.offset);
       if (batch === undefined) break;
-      size += this.#give(cursor, batch);
+      const given = this.#give(cursor, batch);
+      if (given === undefined) return;
+      size += given.payload.length;
     }
-    void this.#readOn(cursor);
+    if (isOfThisLife(cursor) && cursor.offset === channel.head) channel.makeLive(cursor);
+    else void this.#readOn(cursor); // Its failures stall the cursor.
   }
 
   /** All live cursors of a channel fall behind: its stream did not go on where it was. */
   interrupt(channel: Channel): void {
-    for (const cursor of channel.live.slice()) this.#fallBehind(channel, cursor);
-  }
-
-  /** The channel is whole again: what waited for that goes on. */
-  healed(channel: Channel): void {
-    const stalled = [...channel.stalled];
-    channel.stalled.clear();
-    for (const cursor of stalled) this.advance(cursor);
-    channel.wakeWaiters();
+    for (const cursor of channel.live.slice()) this.#fallBehind(cursor);
   }
 
   #deliver(channel: Channel, batch: MessageBatch): void {
@@ -110,13 +107,17 @@ export class FanOut {
       const cursor = live[index];
       if (cursor === undefined) break;
       const { subscriber } = cursor;
-      if (subscriber.link.pendingBytes > this.#highWaterSize) {
-        this.#fallBehind(channel, cursor); // Another cursor takes this place in the array.
+      if (this.#isFull(cursor)) {
+        this.#fallBehind(cursor); // Another cursor takes this place in the array.
         continue;
       }
-      if (shared === undefined || subscriber.encoding !== encoding) {
+      if (subscriber.encoding !== encoding) {
         encoding = subscriber.encoding;
-        shared = batch.encoded(encoding);
+        shared = this.#encode(batch, encoding);
+      }
+      if (shared === undefined) {
+        this.#fail(cursor); // As above.
+        continue;
       }
       subscriber.link.sendShared(shared);
       index += 1;
@@ -124,7 +125,12 @@ export class FanOut {
     this.deliveredCount += live.length * batch.messages.length;
   }
 
-  #fallBehind(channel: Channel, cursor: Cursor): void {
+  #isFull({ subscriber }: Cursor): boolean {
+    return subscriber.link.pendingBytes > this.#parts.highWaterSize;
+  }
+
+  #fallBehind(cursor: Cursor): void {
+    const { channel } = cursor;
     channel.removeLive(cursor);
     cursor.state = 'behind';
     cursor.epoch = channel.epoch;
@@ -132,73 +138,114 @@ export class FanOut {
     cursor.subscriber.link.requestDrain();
   }
 
-  #reachHead(cursor: Cursor): void {
-    const { channel } = cursor;
-    if (cursor.offset === channel.head) channel.makeLive(cursor);
-    // Ahead of a head that is still being read from the log: the healing says when to go on.
-    else this.#stall(cursor);
-  }
-
-  #stall(cursor: Cursor): void {
-    cursor.channel.stalled.add(cursor);
-    this.#table?.heal(cursor.channel);
-  }
-
-  #give(cursor: Cursor, batch: MessageBatch): number {
+  /** Hands a batch on; `undefined` when it can't be encoded, which ends the cursor. */
+  #give(cursor: Cursor, batch: MessageBatch): SharedBatch | undefined {
     const { link, encoding } = cursor.subscriber;
-    const shared = batch.encoded(encoding);
+    const shared = this.#encode(batch, encoding);
+    if (shared === undefined) {
+      this.#fail(cursor);
+      return undefined;
+    }
     link.sendShared(shared);
     cursor.epoch = batch.epoch;
     cursor.offset = batch.last;
     this.deliveredCount += batch.messages.length;
-    return shared.payload.length;
+    return shared;
   }
 
-  /** True when the offset belongs to the channel's present life. */
-  #isAt(channel: Channel, epoch: string, offset: number): boolean {
-    return epoch === channel.epoch || (epoch === '0' && offset === 0);
+  #encode(batch: MessageBatch, encoding: Encoding): SharedBatch | undefined {
+    try {
+      return batch.encoded(encoding);
+    } catch (error) {
+      const { channel, epoch, first, last } = batch;
+      const fields = { channel, epoch, first, last, encoding: encoding.name, error };
+      this.#parts.log.error(fields, 'messages could not be encoded');
+      return undefined;
+    }
+  }
+
+  /** What can't be delivered is not skipped: the link ends and says that the fault is ours. */
+  #fail(cursor: Cursor): void {
+    this.end(cursor);
+    cursor.subscriber.link.close({ code: 'internal' });
   }
 
   /** Reads the log for a cursor that memory can't serve, tells what is lost, and goes on. */
   async #readOn(cursor: Cursor): Promise<void> {
-    const table = this.#table;
-    if (table === undefined) return;
     const { channel, subscriber } = cursor;
     cursor.state = 'reading';
-    let read: Awaited<ReturnType<ChannelTable['readAfter']>>;
+    let read: LogRead;
     try {
-      const offset = this.#isAt(channel, cursor.epoch, cursor.offset) ? cursor.offset : 0;
-      read = await table.readAfter(channel, offset);
+      const offset = isOfThisLife(cursor) ? cursor.offset : 0;
+      read = await this.#parts.reader.readAfter(channel, offset);
     } catch (error) {
-      this.#log.warn({ channel: channel.name, error }, 'reading the log for a subscription failed');
-      this.#clock.after(RETRY_MS, () => this.#retry(cursor));
+      this.#stall(cursor, error);
       return;
     }
-    // The cursor may have ended while the log was read.
-    if ((cursor.state as Cursor['state']) !== 'reading') return;
-    cursor.state = 'behind';
-    if (read.bounds.epoch !== channel.epoch) {
+    if (!isReading(cursor)) return; // It ended while the log was read.
+    const { bounds, batch } = read;
+    if (bounds.epoch !== channel.epoch) {
       this.#stall(cursor);
       return;
     }
-    const loss = lossOf(cursor, read.bounds);
+    const loss = lossOf(cursor, bounds);
     if (loss !== undefined) {
       cursor.epoch = loss.position.epoch;
       cursor.offset = loss.position.offset;
       subscriber.onGap(channel.name, loss.gap, loss.position);
-    } else if (read.batch !== undefined && read.batch.first === cursor.offset + 1) {
-      this.#give(cursor, read.batch);
-    } else if (cursor.offset < channel.head) {
-      this.#stall(cursor); // The log has less than the head says: it must be looked at again.
+    } else if (batch?.first === cursor.offset + 1) {
+      // Other channels of the link may have filled it meanwhile: then this is read again later.
+      if (!this.#isFull(cursor) && this.#give(cursor, batch) === undefined) return;
+    } else if (cursor.offset !== channel.head) {
+      this.#stall(cursor); // The log does not agree with the head.
       return;
     }
-    if (subscriber.link.pendingBytes > this.#highWaterSize) subscriber.link.requestDrain();
-    else this.advance(cursor);
-  }
-
-  #retry(cursor: Cursor): void {
-    if (cursor.state !== 'reading') return;
     cursor.state = 'behind';
     this.advance(cursor);
   }
+
+  /**
+   * The log can't be read, or not yet what the head stands for. The channel is looked after, and
+   * all its cursors that stand still try again together after a pause.
+   */
+  #stall(cursor: Cursor, error?: unknown): void {
+    if (!isReading(cursor)) return;
+    const { channel } = cursor;
+    const { table, log } = this.#parts;
+    if (channel.stalled === undefined) {
+      channel.stalled = new Set();
+      this.#retryLater(channel);
+      const fields = { channel: channel.name, error };
+      if (error !== undefined) log.warn(fields, 'reading the log for a subscription failed');
+    }
+    channel.stalled.add(cursor);
+    table.heal(channel);
+  }
+
+  #retryLater(channel: Channel): void {
+    this.#parts.clock.after(RETRY_MS, () => this.#retry(channel));
+  }
+
+  #retry(channel: Channel): void {
+    const { stalled } = channel;
+    if (stalled === undefined || channel.isClosed) return;
+    if (stalled.size > 0 && channel.healing) {
+      this.#retryLater(channel); // The healing finds out when the log is back.
+      return;
+    }
+    channel.stalled = undefined;
+    for (const cursor of stalled) {
+      cursor.state = 'behind';
+      this.advance(cursor);
+    }
+  }
+}
+
+/** True when the cursor's offset belongs to the channel's present life. */
+function isOfThisLife({ epoch, offset, channel }: Cursor): boolean {
+  return epoch === channel.epoch || (epoch === '0' && offset === 0);
+}
+
+function isReading(cursor: Cursor): boolean {
+  return cursor.state === 'reading';
 }

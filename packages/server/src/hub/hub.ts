@@ -5,13 +5,14 @@
  * steps, so that its answer leaves before its messages: `subscribe` judges where it begins,
  * `start` lets it run.
  */
-import { CodedError, formatPosition, matchesPattern } from '@trunkline/wire';
+import { CodedError, matchesPattern } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { isGranted } from '../auth/identity.ts';
 import type { Action, Identity } from '../auth/identity.ts';
 import type { Idempotency, StreamSlice } from '../broker/broker.ts';
 import { ChannelTable, refusal } from './channel-table.ts';
 import type { TableParts } from './channel-table.ts';
+import type { Channel } from './channel.ts';
 import { Cursor } from './cursor.ts';
 import { FanOut } from './fan-out.ts';
 import type {
@@ -27,7 +28,9 @@ import type {
   Subscriber,
   Verdict,
 } from './hub-types.ts';
-import { patientRead, resolveMark, Waits } from './patient-read.ts';
+import { LogReader } from './log-reader.ts';
+import { Waits } from './patience.ts';
+import { patientRead, resolveMark } from './patient-read.ts';
 import type { ReadParts } from './patient-read.ts';
 import { judge } from './recovery.ts';
 
@@ -48,6 +51,7 @@ export interface HubCounts {
   readonly delivered: number;
 }
 
+/** One node's hub. */
 export class Hub implements HubCalls {
   readonly #parts: HubParts;
   readonly #fanOut: FanOut;
@@ -56,12 +60,17 @@ export class Hub implements HubCalls {
   #publishedCount = 0;
 
   constructor(parts: HubParts) {
+    const { broker, wheel, clock, log } = parts;
+    const { highWaterSize } = parts.config;
     this.#parts = parts;
-    this.#fanOut = new FanOut(parts.config.highWaterSize, parts.clock, parts.log);
-    this.#table = new ChannelTable(parts, this.#fanOut);
-    this.#fanOut.attach(this.#table);
-    const { broker, wheel } = parts;
-    this.#readParts = { broker, wheel, table: this.#table, waits: new Waits() };
+    const table = new ChannelTable(parts, {
+      flush: (channel: Channel) => this.#fanOut.flush(channel),
+      interrupt: (channel: Channel) => this.#fanOut.interrupt(channel),
+    });
+    const reader = new LogReader(broker, clock, table);
+    this.#table = table;
+    this.#fanOut = new FanOut({ table, reader, highWaterSize, clock, log });
+    this.#readParts = { broker, wheel, table, reader, waits: new Waits() };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
@@ -69,12 +78,19 @@ export class Hub implements HubCalls {
     await this.#parts.broker.open(this.#table);
   }
 
-  /** Closes the broker; what it accepted is stored first. */
+  /** Closes the broker; what it accepted is stored first, and whoever waits is answered. */
   async close(): Promise<void> {
+    this.endWaits();
     this.#table.close();
     await this.#parts.broker.close();
   }
 
+  /** Bytes that are kept in memory for readers who come back, roughly. */
+  get keptSize(): number {
+    return this.#table.keptSize;
+  }
+
+  /** Counters, for the metrics. */
   get counts(): HubCounts {
     return { published: this.#publishedCount, delivered: this.#fanOut.deliveredCount };
   }
@@ -111,9 +127,8 @@ export class Hub implements HubCalls {
     this.demand(caller.identity, 'subscribe', name);
     const channel = await this.#table.acquire(name);
     try {
-      const after = await resolveMark(this.#readParts, channel, start.after);
-      const resolved: Start = after === undefined ? start : { ...start, after };
-      const bounds = await this.#table.boundsFor(channel, resolved);
+      const resolved = await resolveMark(this.#readParts, channel, start);
+      const bounds = await this.#readParts.reader.boundsFor(channel, resolved);
       const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
       return { ...verdict, cursor: new Cursor(subscriber, channel, verdict.position) };
     } catch (error) {
@@ -134,9 +149,7 @@ export class Hub implements HubCalls {
 
   /** Ends a subscription. Idempotent. */
   unsubscribe(cursor: Cursor): void {
-    if (cursor.state === 'ended') return;
     this.#fanOut.end(cursor);
-    this.#table.release(cursor.channel);
   }
 
   /** @throws {CodedError} that says whether the message may have been stored all the same [PUB-4]. */

@@ -7,7 +7,7 @@ import { SharedBatch } from '../link/shared-batch.ts';
 import type { Encoding } from './hub-types.ts';
 
 /** What a message is taken to cost in memory beside its payload. */
-const MESSAGE_OVERHEAD_SIZE = 256;
+export const MESSAGE_OVERHEAD_SIZE = 256;
 
 export class MessageBatch {
   readonly channel: string;

@@ -6,7 +6,7 @@
  * covered any more, even while it is still in memory.
  */
 import type { Retention } from '../broker/broker.ts';
-import { MessageBatch } from './message-batch.ts';
+import type { MessageBatch } from './message-batch.ts';
 
 export class Tail {
   readonly #retention: Retention;

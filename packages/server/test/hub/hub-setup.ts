@@ -8,6 +8,7 @@ import { Hub } from '../../src/hub/hub.ts';
 import type { Opened } from '../../src/hub/hub.ts';
 import type { Caller, Encoding, Start, Subscriber } from '../../src/hub/hub-types.ts';
 import { Turn } from '../../src/link/turn.ts';
+import type { LogFields } from '../../src/observe/log.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import { Wheel } from '../../src/wheel.ts';
 import { ScriptedBroker } from './scripted-broker.ts';
@@ -30,14 +31,15 @@ export const anyone: Caller = {
 
 export class Listener implements Subscriber {
   readonly link: MemoryLink;
-  readonly encoding = offsetsEncoding;
+  readonly encoding: Encoding;
   readonly gaps: { readonly gap: Gap; readonly position: Position }[] = [];
   readonly #hub: Hub;
   opened: Opened | undefined;
 
-  constructor(hub: Hub, link: MemoryLink) {
+  constructor(hub: Hub, link: MemoryLink, encoding: Encoding = offsetsEncoding) {
     this.#hub = hub;
     this.link = link;
+    this.encoding = encoding;
     link.attach({
       onFrame() {},
       onDrain: () => {
@@ -61,7 +63,13 @@ export class Listener implements Subscriber {
   }
 }
 
-export function setUp(rules: Partial<NamespaceRules> = {}, highWaterSize = 1_000) {
+/** @param onLog hears of what an operator should see. */
+export function setUp(
+  rules: Partial<NamespaceRules> = {},
+  highWaterSize = 1_000,
+  onLog: (text: string) => void = () => {},
+) {
+  const warn = (_fields: LogFields, text: string): void => onLog(text);
   const clock = new ManualClock();
   const turn = new Turn(clock);
   const broker = new ScriptedBroker();
@@ -71,7 +79,7 @@ export function setUp(rules: Partial<NamespaceRules> = {}, highWaterSize = 1_000
     turn,
     wheel: new Wheel(clock),
     random: seededRandom(1),
-    log: silentLog,
+    log: { ...silentLog, warn, error: warn },
     config: {
       rulesOf: () => ({ ...OPEN_NAMESPACE, ...rules }),
       keyWindowMs: 1000,

@@ -82,6 +82,52 @@ describe('a read without patience', () => {
     expect(seen.toSorted()).toEqual(every);
   });
 
+  // What has no room is something else than what came after the mark.
+  test.each([8, 12, 100])(
+    'with room for %i skips nothing by its mark when news come between the mark and the read',
+    async (countMax) => {
+      const setup = setUp();
+      await setup.hub.open();
+      await setup.publish(10);
+      const payload = new Uint8Array(1);
+      setup.broker.onMark = () => {
+        for (let count = 0; count < 5; count += 1) {
+          void setup.hub.publish(anyone, 'news', { payload });
+        }
+      };
+      const first = await read(setup, { news: after('start') }, { countMax });
+      setup.broker.onMark = undefined;
+      expect(offsets(first).length).toBe(Math.min(countMax, 10));
+      const rest = await read(setup, { news: after(first.mark ?? 'lost') });
+      const all = [...offsets(first), ...offsets(rest)];
+      expect(all).toEqual(Array.from({ length: 15 }, (_, index) => index + 1));
+    },
+  );
+
+  test('by its mark repeats nothing of a channel that was born behind the mark', async () => {
+    const setup = setUp();
+    await setup.hub.open();
+    const payload = new Uint8Array(1);
+    setup.broker.onMark = () => void setup.hub.publish(anyone, 'news', { payload });
+    const first = await read(setup, { news: after('start') });
+    setup.broker.onMark = undefined;
+    const second = await read(setup, { news: after(first.mark ?? 'lost') });
+    expect([...offsets(first), ...offsets(second)]).toEqual([1]);
+  });
+
+  test('looks its mark up once for all channels, and not at all when nothing was in doubt', async () => {
+    const setup = setUp();
+    await setup.hub.open();
+    const names = Array.from({ length: 20 }, (_, index) => `room/${index}`);
+    const starts = (start: Start) => Object.fromEntries(names.map((name) => [name, start]));
+    const idle = await read(setup, starts({}));
+    expect(setup.broker.changedCount).toBe(0);
+    for (const name of names) await setup.publish(2, name);
+    const news = await read(setup, starts(after(idle.mark ?? 'lost')));
+    expect(news.channels.map(({ messages }) => messages.length)).toEqual(names.map(() => 2));
+    expect(setup.broker.changedCount).toBe(1);
+  });
+
   test('hands the same array to all who read the same, so that they share an encoding', async () => {
     const setup = setUp();
     await setup.hub.open();

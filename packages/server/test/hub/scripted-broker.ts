@@ -5,6 +5,7 @@ import type {
   Broker,
   BrokerSink,
   ChangedChannel,
+  ChannelFilter,
   Published,
   ReadRange,
   StreamSlice,
@@ -28,14 +29,21 @@ export class ScriptedBroker implements Broker {
   readonly state = noState;
   readonly watched = new Set<string>();
   readonly readRanges: ReadRange[] = [];
-  /** While set, reads fail. */
-  failure: Error | undefined;
+  /** While set, reads fail; one made for a range decides for each. */
+  failure: Error | ((range: ReadRange) => Error | undefined) | undefined;
+  /** While true, publishes are neither stored nor answered. */
+  stalled = false;
+  /** Called when a mark is taken, before whoever asked for it has it. */
+  onMark: (() => void) | undefined;
+  /** How often it was asked what changed since a mark. */
+  changedCount = 0;
   /** While true, messages are stored and the sink is not told. */
   silent = false;
   readonly #streams = new Map<string, Stream>();
   readonly #order: { readonly channel: string; readonly offset: number }[] = [];
   #sink: BrokerSink | undefined;
   #epochs = 0;
+  #held: { readonly released: Promise<void>; readonly release: () => void } | undefined;
 
   open(sink: BrokerSink): Promise<void> {
     this.#sink = sink;
@@ -43,6 +51,7 @@ export class ScriptedBroker implements Broker {
   }
 
   publish(channel: string, draft: Draft): Promise<Published> {
+    if (this.stalled) return new Promise(() => {});
     const stream = this.#stream(channel);
     if (stream.epoch === '0') stream.epoch = `e${(this.#epochs += 1)}`;
     const offset = stream.oldest + stream.messages.length;
@@ -57,17 +66,30 @@ export class ScriptedBroker implements Broker {
 
   async read(channel: string, range: ReadRange): Promise<StreamSlice> {
     this.readRanges.push(range);
-    await Promise.resolve();
-    if (this.failure !== undefined) throw this.failure;
+    await (this.#held?.released ?? Promise.resolve());
+    const failure = typeof this.failure === 'function' ? this.failure(range) : this.failure;
+    if (failure !== undefined) throw failure;
     const { epoch, oldest, messages } = this.#stream(channel);
-    const { before, after, countMax } = range;
+    const { before, after } = range;
     const found =
       before === undefined
-        ? messages.filter(({ offset }) => offset > after).slice(0, countMax)
-        : messages
-            .filter(({ offset }) => offset < before)
-            .slice(countMax === 0 ? Infinity : -countMax);
+        ? within(
+            range,
+            messages.filter(({ offset }) => offset > after),
+          )
+        : within(range, messages.filter(({ offset }) => offset < before).toReversed()).reverse();
     return { epoch, oldest, top: oldest + messages.length - 1, messages: found };
+  }
+
+  /** From now on reads wait until `releaseReads`; they see the stream as it is then. */
+  holdReads(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#held = { released: promise, release: resolve };
+  }
+
+  releaseReads(): void {
+    this.#held?.release();
+    this.#held = undefined;
   }
 
   watch(channel: string): Promise<void> {
@@ -80,18 +102,19 @@ export class ScriptedBroker implements Broker {
   }
 
   mark(): Promise<string> {
-    return Promise.resolve(`~${this.#order.length}`);
+    const mark = `~${this.#order.length}`;
+    this.onMark?.();
+    return Promise.resolve(mark);
   }
 
-  changedSince(
-    mark: string,
-    filter: (channel: string) => boolean,
-  ): Promise<ChangedChannel[] | undefined> {
+  changedSince(mark: string, filter: ChannelFilter): Promise<ChangedChannel[] | undefined> {
+    this.changedCount += 1;
     const place = /^~(\d+)$/.exec(mark);
     if (place === null) return Promise.resolve(undefined);
     const after = Number(place[1]);
     const names = new Set(this.#order.slice(after).map(({ channel }) => channel));
-    const changed = [...names].filter(filter).map((channel) => {
+    const accepts = typeof filter === 'function' ? filter : (name: string) => filter.includes(name);
+    const changed = [...names].filter(accepts).map((channel) => {
       const before = this.#order.slice(0, after).findLast((entry) => entry.channel === channel);
       const { epoch } = this.#stream(channel);
       const position =
@@ -112,6 +135,12 @@ export class ScriptedBroker implements Broker {
     stream.oldest = oldest;
   }
 
+  /** The stream loses what came after `top`, which no backplane should. */
+  truncate(channel: string, top: number): void {
+    const stream = this.#stream(channel);
+    stream.messages = stream.messages.filter(({ offset }) => offset <= top);
+  }
+
   /** The stream is lost; the next publish begins a new life. */
   lose(channel: string): void {
     this.#streams.delete(channel);
@@ -129,6 +158,18 @@ export class ScriptedBroker implements Broker {
     this.#streams.set(channel, stream);
     return stream;
   }
+}
+
+/** As many of them as the range allows; at least one. */
+function within({ countMax, sizeMax }: ReadRange, messages: readonly Message[]): Message[] {
+  const found: Message[] = [];
+  let size = 0;
+  for (const message of messages) {
+    size += message.payload.length;
+    if (found.length === countMax || (size > sizeMax && found.length > 0)) break;
+    found.push(message);
+  }
+  return found;
 }
 
 /** What a broker that can't be reached says. */
