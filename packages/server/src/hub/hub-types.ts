@@ -64,19 +64,24 @@ export interface ChannelRead extends Verdict {
   readonly more: boolean;
 }
 
+/** What a patient read gave. */
 export interface ReadResult {
   readonly channels: readonly ChannelRead[];
   /** Going on by it is going on by all the `end`s; absent when too many channels have more. */
   readonly mark?: string;
 }
 
+/** Which part of a stream to read: at most one place. */
 export interface HistoryRequest {
   readonly after?: After;
   readonly before?: After;
   readonly last?: number;
   readonly countMax: number;
+  /** Payload bytes of the page, where less than a page may have; at least one message comes. */
+  readonly sizeMax?: number;
 }
 
+/** Part of what is stored of a channel, as it was at one moment. */
 export interface HistoryPage {
   readonly messages: readonly Message[];
   readonly epoch: string;

@@ -9,12 +9,16 @@ import { CodedError, matchesPattern } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { isGranted } from '../auth/identity.ts';
 import type { Action, Identity } from '../auth/identity.ts';
-import type { Idempotency, StreamSlice } from '../broker/broker.ts';
+import { BrokerError } from '../broker/broker.ts';
+import type { Idempotency, Published } from '../broker/broker.ts';
+import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { ChannelTable, refusal } from './channel-table.ts';
 import type { TableParts } from './channel-table.ts';
 import type { Channel } from './channel.ts';
+import { PUBLISH_MS } from './config.ts';
 import { Cursor } from './cursor.ts';
 import { FanOut } from './fan-out.ts';
+import { readHistory } from './history.ts';
 import type {
   ActiveChannel,
   Caller,
@@ -33,9 +37,6 @@ import { Waits } from './patience.ts';
 import { patientRead, resolveMark } from './patient-read.ts';
 import type { ReadParts } from './patient-read.ts';
 import { judge } from './recovery.ts';
-
-/** Payload bytes of one page of history. */
-const PAGE_SIZE_MAX = 1024 * 1024;
 
 /** What a hub is built from. */
 export type HubParts = TableParts;
@@ -164,16 +165,31 @@ export class Hub implements HubCalls {
       }
       const { key, ...draft } = request;
       const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
-      const published = await this.#parts.broker.publish(channel, draft, {
+      const publishing = this.#parts.broker.publish(channel, draft, {
         retention: rules.history,
         durable: rules.durable,
         ...idempotency,
       });
+      const { position } = await this.#inTime(publishing);
       this.#publishedCount += 1;
-      return published.position;
+      return position;
     } catch (error) {
       throw withStored(refusal(error));
     }
+  }
+
+  /** An answer of the log, or one instead of it when it does not come in time [PUB-4]. */
+  #inTime(publishing: Promise<Published>): Promise<Published> {
+    const { wheel, config } = this.#parts;
+    const { publishMs = PUBLISH_MS } = config;
+    return new Promise((resolve, reject) => {
+      const deadline = new Deadline(() => {
+        const message = `the log did not answer within ${publishMs} ms`;
+        reject(new BrokerError('unavailable', message, { stored: 'unknown' }));
+      });
+      wheel.arm(deadline, publishMs);
+      publishing.then(resolve, reject).finally(() => wheel.cancel(deadline));
+    });
   }
 
   async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
@@ -188,7 +204,7 @@ export class Hub implements HubCalls {
   async history(caller: Caller, channel: string, request: HistoryRequest): Promise<HistoryPage> {
     this.demand(caller.identity, 'history', channel);
     try {
-      return await this.#history(channel, request);
+      return await readHistory(this.#parts.broker, channel, request);
     } catch (error) {
       throw refusal(error);
     }
@@ -212,63 +228,6 @@ export class Hub implements HubCalls {
     }
     return active;
   }
-
-  async #history(channel: string, request: HistoryRequest): Promise<HistoryPage> {
-    const { broker } = this.#parts;
-    const limits = { countMax: request.countMax, sizeMax: PAGE_SIZE_MAX };
-    const { before } = request;
-    if (before !== undefined) {
-      const bounds = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
-      const verdict = judge({ after: before, partial: true }, bounds);
-      if (verdict.gap !== undefined && verdict.gap.reason !== 'trimmed') {
-        return page(bounds, [], verdict.position, false, verdict);
-      }
-      const offset = before.kind === 'position' ? before.position.offset : bounds.oldest;
-      return backwards(
-        await broker.read(channel, { after: 0, before: offset, ...limits }),
-        offset - 1,
-      );
-    }
-    if (request.after === undefined) {
-      const countMax = Math.min(request.last ?? limits.countMax, limits.countMax);
-      const everything = { after: 0, before: Number.MAX_SAFE_INTEGER, ...limits, countMax };
-      const slice = await broker.read(channel, everything);
-      return backwards(slice, slice.top);
-    }
-    const bounds = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
-    const verdict = judge({ after: request.after, partial: true }, bounds);
-    const slice = await broker.read(channel, { after: verdict.position.offset, ...limits });
-    const end = {
-      epoch: slice.epoch,
-      offset: slice.messages.at(-1)?.offset ?? verdict.position.offset,
-    };
-    return page(slice, slice.messages, end, end.offset < slice.top, verdict);
-  }
-}
-
-/** A page that ends at `last`, its messages being the newest up to there. */
-function backwards(slice: StreamSlice, last: number): HistoryPage {
-  const first = slice.messages[0]?.offset ?? slice.oldest;
-  const offset = slice.messages.at(-1)?.offset ?? Math.max(0, Math.min(last, slice.top));
-  return page(slice, slice.messages, { epoch: slice.epoch, offset }, first > slice.oldest);
-}
-
-function page(
-  slice: StreamSlice,
-  messages: HistoryPage['messages'],
-  position: Position,
-  more: boolean,
-  verdict?: Verdict,
-): HistoryPage {
-  return {
-    messages,
-    epoch: slice.epoch,
-    position,
-    oldest: { epoch: slice.epoch, offset: Math.min(slice.oldest, slice.top) },
-    newest: { epoch: slice.epoch, offset: slice.top },
-    more,
-    ...(verdict?.gap === undefined ? {} : { gap: verdict.gap }),
-  };
 }
 
 /** What fails before the broker is asked is not stored; of a fault of ours nobody knows. */
@@ -276,6 +235,18 @@ function withStored(error: CodedError): CodedError {
   if (error.stored !== undefined) return error;
   const { code, message, cause } = error;
   return new CodedError(code, message, { stored: code === 'internal' ? 'unknown' : false, cause });
+}
+
+/** A wait that ends by itself, on the wheel that all share. */
+class Deadline implements Alarm {
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined;
+  alarmAfter: AlarmMarks | undefined;
+  readonly onAlarm: () => void;
+
+  constructor(onAlarm: () => void) {
+    this.onAlarm = onAlarm;
+  }
 }
 
 /** Keys are a user's own; anonymous clients share theirs, as nothing tells them apart. */
