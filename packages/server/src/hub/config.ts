@@ -11,7 +11,15 @@ export interface HubConfig {
   readonly highWaterSize: number;
   /** How often, about, a live channel is compared with the log, so that a lost wake-up heals. */
   readonly checkIntervalMs: number;
+  /**
+   * A publish that the log has not answered by then is refused with `unavailable`, stored
+   * `unknown`; `PUBLISH_MS` when absent.
+   */
+  readonly publishMs?: number;
 }
+
+/** How long a publisher waits for the log unless told otherwise. */
+export const PUBLISH_MS = 30_000;
 
 /** Bytes of one shared batch; a burst is divided into several. */
 export const BATCH_SIZE_MAX = 64 * 1024;

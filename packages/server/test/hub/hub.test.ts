@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Action } from '../../src/auth/identity.ts';
+import { PUBLISH_MS } from '../../src/hub/config.ts';
 import { after, anyone, offsetsEncoding, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
 
@@ -300,5 +301,43 @@ describe('permission', () => {
       stored: false,
       message: 'a message in news may have 10 bytes, got 11',
     });
+  });
+});
+
+describe('a publish', () => {
+  const payload = new Uint8Array(1);
+
+  test('that the log does not answer in time is refused, and nobody knows of it', async () => {
+    const { broker, clock, hub } = setUp();
+    await hub.open();
+    broker.stalled = true;
+    const outcomes = [1, 2, 3].map(() => hub.publish(anyone, 'news', { payload }));
+    const refused = Promise.allSettled(outcomes);
+    await clock.pass(PUBLISH_MS - 1);
+    expect(hub.counts.published).toBe(0);
+    await clock.pass(1_000);
+    for (const outcome of await refused) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'unavailable', stored: 'unknown', retryAfter: 1_000 },
+      });
+    }
+  });
+
+  test('has one timer for all that wait, and none when they are answered', async () => {
+    const { broker, clock, hub } = setUp();
+    await hub.open();
+    const before = clock.timerCount;
+    broker.stalled = true;
+    for (let count = 0; count < 100; count += 1) {
+      hub.publish(anyone, 'news', { payload }).catch(() => {});
+    }
+    expect(clock.timerCount).toBeLessThanOrEqual(before + 1);
+    await clock.pass(PUBLISH_MS + 1_000);
+    expect(clock.timerCount).toBe(before);
+    broker.stalled = false;
+    await hub.publish(anyone, 'news', { payload });
+    await clock.pass(1_000);
+    expect(clock.timerCount).toBe(before);
   });
 });
