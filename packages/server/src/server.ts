@@ -265,6 +265,7 @@ export class TrunklineServer {
       config: {
         rulesOf: compileNamespaces(rules, this.#access.defaults),
         keyWindowMs: store.keyWindowMs,
+        publishMs: store.publishMs,
         highWaterSize: link.pendingBytesMax,
         checkIntervalMs,
       },

@@ -54,6 +54,11 @@ const store = z.strictObject({
     'Whether a publish is acknowledged only when the disk has it.',
     { env: 'TRUNKLINE_FSYNC' },
   ),
+  publishMs: field(
+    whole(100).default(30 * SECOND),
+    'Time for a publish to be stored; after it the answer is unavailable, stored unknown.',
+    { unit: 'ms', env: 'TRUNKLINE_PUBLISH_MS' },
+  ),
   keyWindowMs: field(whole(0).default(HOUR), 'How long an idempotency key is remembered.', {
     unit: 'ms',
     env: 'TRUNKLINE_KEY_WINDOW_MS',
