@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url';
 const NODE_MIN = [24, 12];
 /** The first version whose `process.execve` is no experiment. */
 const EXECVE_MAJOR_MIN = 26;
-const START_FLAGS = ['--max-semi-space-size=1'];
+const START_FLAGS = ['--max-semi-space-size=4'];
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 

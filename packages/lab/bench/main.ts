@@ -102,7 +102,7 @@ async function withTrunkline(one: Case, use: (aim: Aim) => Promise<number>): Pro
   const flags = ['serve', '--dev', '--port', String(port), '--data', data, ...one.serve];
   const child = spawn(
     'taskset',
-    ['-c', '0', process.execPath, '--max-semi-space-size=1', MAIN, ...flags],
+    ['-c', '0', process.execPath, '--max-semi-space-size=4', MAIN, ...flags],
     {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, TRUNKLINE_LOG_LEVEL: 'warn' },

@@ -37,7 +37,7 @@ export class NodeProcess implements AsyncDisposable {
   /** Starts again after a `kill` or `terminate`. */
   async start(): Promise<void> {
     const args = ['serve', '--port', String(this.port), '--data', this.data, ...this.#flags];
-    const child = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, ...args], {
+    const child = spawn(process.execPath, ['--max-semi-space-size=4', MAIN, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
