@@ -26,6 +26,12 @@ export const UNDER_WAY_MAX = 1_000;
 /** A session may spend so many seconds' worth of its command rate at once. */
 export const COMMAND_BURST_SECONDS = 2;
 
-/** Messages of one page of history. */
+/** Messages of one page of history, at most and when the client does not say. */
 export const HISTORY_COUNT_MAX = 1_000;
 export const HISTORY_COUNT_DEFAULT = 100;
+
+/**
+ * Payload bytes of such a page; more is said by `more`. It counts against the bytes of own frames
+ * that a link may have unsent, which a client must not reach by asking once.
+ */
+export const HISTORY_SIZE_MAX = 64 * 1024;

@@ -2,7 +2,7 @@
 import { CodedError, encodeMessage, formatPosition, parseAfter } from '@trunkline/wire';
 import type { Command, CommandId } from '@trunkline/wire';
 import type { HistoryPage, HistoryRequest } from '../../hub/hub-types.ts';
-import { HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX } from './config.ts';
+import { HISTORY_COUNT_DEFAULT, HISTORY_COUNT_MAX, HISTORY_SIZE_MAX } from './config.ts';
 
 /**
  * What a history command asks of the hub.
@@ -22,6 +22,7 @@ export function toHistoryRequest(command: Extract<Command, { type: 'history' }>)
     ...(before === undefined ? {} : { before: parseAfter(before) }),
     ...(last === undefined ? {} : { last }),
     // The newest N are as many as were asked for.
+    sizeMax: HISTORY_SIZE_MAX,
     countMax: limit ?? (last === undefined ? HISTORY_COUNT_DEFAULT : HISTORY_COUNT_MAX),
   };
 }

@@ -1,4 +1,4 @@
-/** Native: the protocol of section "Sessions" in spec/protocol.md, over any duplex link. */
+/** Native: the frames of section 8 of spec/protocol.md, over any duplex link. */
 import type { Authenticator } from '../../auth/authenticator.ts';
 import type { Identity } from '../../auth/identity.ts';
 import type { Clock } from '../../clock.ts';
@@ -21,6 +21,7 @@ export interface NativeParts {
   readonly config: NativeConfig;
 }
 
+/** Opens sessions, and knows those that are open. */
 export class NativeProtocol {
   readonly name = 'native';
   readonly #parts: NativeParts;

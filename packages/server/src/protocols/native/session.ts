@@ -14,8 +14,7 @@ import {
 } from '@trunkline/wire';
 import type { Command, CommandId, Gap, Position, ServerFrame } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
-import type { Cursor } from '../../hub/cursor.ts';
-import type { Caller, Subscriber } from '../../hub/hub-types.ts';
+import type { Caller } from '../../hub/hub-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
 import { encodeFrame, nativeJson, toErrorFrame } from './codec.ts';
@@ -23,12 +22,15 @@ import { COMMAND_BURST_SECONDS, UNDER_WAY_MAX } from './config.ts';
 import { toHistoryFrame, toHistoryRequest } from './history.ts';
 import type { NativeParts } from './protocol.ts';
 import { Rate } from './rate.ts';
+import { Subscriptions } from './subscriptions.ts';
+import type { Subscribing } from './subscriptions.ts';
 
 type SessionState = 'greeting' | 'ready' | 'ended';
 
 type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
 
-export class NativeSession implements LinkHandler, Subscriber, Alarm {
+/** One client's conversation. */
+export class NativeSession implements LinkHandler, Subscribing, Alarm {
   readonly link: Link;
   readonly encoding = nativeJson;
   readonly id: string;
@@ -40,12 +42,9 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   readonly #rate: Rate;
   #identity: Identity | undefined;
   #state: SessionState = 'greeting';
-  /** Made at the first subscription: most idle sessions have one or none. */
-  #subscriptions: Map<string, Cursor> | undefined;
-  /** Subscribes and unsubscribes under way, by channel. */
-  #order: Map<string, Promise<void>> | undefined;
-  /** Which subscription reads on first at the next drain, so that none starves. */
-  #turn = 0;
+  /** While a hello is being judged: what came behind it waits for that. */
+  #greeting: Promise<void> | undefined;
+  readonly #subscriptions: Subscriptions;
   #underWay = 0;
   #paused = false;
 
@@ -60,9 +59,10 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     this.id = parts.random.word(16);
     this.#identity = identity;
     this.#onEnd = onEnd;
-    const { commandsPerSecondMax } = parts.config;
-    const perSecond = identity?.kind === 'server' ? 0 : commandsPerSecondMax;
-    this.#rate = new Rate(perSecond, COMMAND_BURST_SECONDS, parts.clock.monotonicMs());
+    const { commandsPerSecondMax, subscriptionsMax } = parts.config;
+    const nowMs = parts.clock.monotonicMs();
+    this.#rate = new Rate(commandsPerSecondMax, COMMAND_BURST_SECONDS, nowMs);
+    this.#subscriptions = new Subscriptions(parts.hub, this, subscriptionsMax);
   }
 
   /** Who the client is, once it is known. */
@@ -77,7 +77,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   }
 
   onFrame(frame: Frame): void {
-    if (this.#state === 'ended') return;
+    if (this.#isEnded) return;
     if (typeof frame !== 'string') {
       this.#sendError(new CodedError('bad_request', 'expected a text frame, got a binary one'));
       return;
@@ -85,21 +85,13 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     for (const decoded of decodeCommands(frame)) {
       if (decoded.ok) this.#onCommand(decoded.command);
       else this.#sendError(decoded.error, decoded.id);
-      if ((this.#state as SessionState) === 'ended') return;
+      if (this.#isEnded) return;
     }
     this.#regulate();
   }
 
   onDrain(): void {
-    const subscriptions = this.#subscriptions;
-    if (subscriptions !== undefined && subscriptions.size > 0) {
-      const cursors = [...subscriptions.values()];
-      this.#turn = (this.#turn + 1) % cursors.length;
-      for (let step = 0; step < cursors.length; step += 1) {
-        const cursor = cursors[(this.#turn + step) % cursors.length];
-        if (cursor !== undefined) this.#parts.hub.advance(cursor);
-      }
-    }
+    this.#subscriptions.advance();
     this.#regulate();
   }
 
@@ -130,27 +122,44 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     if (this.#state === 'ready') this.#send({ type: 'goaway', within: withinMs });
   }
 
+  /** @throws {CodedError} before the client is known. */
+  caller(): Caller {
+    const identity = this.#identity;
+    if (identity === undefined) throw new CodedError('unauthenticated', 'say hello first');
+    return { identity, session: this.id };
+  }
+
+  get #isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
   #onCommand(command: Command): void {
-    const waitMs = this.#rate.take(this.#parts.clock.monotonicMs());
-    if (waitMs > 0) {
-      const details = {
-        retryAfter: waitMs,
-        ...(command.type === 'publish' ? { stored: false as const } : {}),
-      };
-      const { commandsPerSecondMax } = this.#parts.config;
-      const message = `at most ${commandsPerSecondMax} commands a second`;
-      this.#sendError(new CodedError('rate_limited', message, details), idOf(command));
-      return;
-    }
-    if (command.type === 'ping') this.#send({ type: 'pong' });
-    else if (command.type === 'hello') this.#track(this.#hello(command), command.id);
-    else if (this.#state !== 'ready') {
+    const limited = this.#overRate(command);
+    if (limited !== undefined) this.#sendError(limited, idOf(command));
+    else if (command.type === 'ping') this.#send({ type: 'pong' });
+    else if (command.type === 'hello') this.#greet(command);
+    else if (this.#greeting !== undefined) {
+      // Begun in the order in which they came [CMD-4], if there is still a session to do it.
+      const begin = () => (this.#state === 'ready' ? this.#perform(command) : undefined);
+      this.#track(this.#greeting.then(begin), idOf(command));
+    } else if (this.#state !== 'ready') {
       this.close({ code: 'unauthenticated', reason: 'say hello with a token first' });
     } else this.#track(this.#perform(command), idOf(command));
   }
 
+  /** The refusal of a command that comes too soon. Applications have no rate [AUTH-3]. */
+  #overRate(command: Command): CodedError | undefined {
+    if (this.#identity?.kind === 'server') return undefined;
+    const waitMs = this.#rate.take(this.#parts.clock.monotonicMs());
+    if (waitMs === 0) return undefined;
+    const stored = command.type === 'publish' ? { stored: false as const } : {};
+    const { commandsPerSecondMax } = this.#parts.config;
+    const message = `at most ${commandsPerSecondMax} commands a second`;
+    return new CodedError('rate_limited', message, { retryAfter: waitMs, ...stored });
+  }
+
   /** Counts a command as under way and answers its failure. */
-  #track(work: Promise<void>, id: CommandId | undefined): void {
+  #track(work: Promise<unknown>, id: CommandId | undefined): void {
     this.#underWay += 1;
     work
       .catch((error: unknown) => {
@@ -166,11 +175,11 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   #perform(command: Exclude<Command, CommandOf<'hello'> | CommandOf<'ping'>>): Promise<void> {
     switch (command.type) {
       case 'publish':
-        return this.#behindOrder(command.channel, () => this.#publish(command));
+        return this.#subscriptions.behind(command.channel, () => this.#publish(command));
       case 'subscribe':
-        return this.#inOrder(command.channel, () => this.#subscribe(command));
+        return this.#subscribe(command);
       case 'unsubscribe':
-        return this.#inOrder(command.channel, () => this.#unsubscribe(command));
+        return this.#unsubscribe(command);
       case 'history':
         return this.#history(command);
       case 'refresh':
@@ -178,29 +187,47 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     }
   }
 
+  /** Judges a hello; those that come together are judged one after another. */
+  #greet(command: CommandOf<'hello'>): void {
+    const before = this.#greeting;
+    const hello = () => this.#hello(command);
+    const work = before === undefined ? hello() : before.then(hello);
+    this.#track(work, command.id);
+    const judged = work
+      .catch(() => {})
+      .finally(() => {
+        if (this.#greeting === judged) this.#greeting = undefined;
+      });
+    this.#greeting = judged;
+  }
+
   async #hello(command: CommandOf<'hello'>): Promise<void> {
-    if (this.#state === 'ready' && (this.#subscriptions?.size ?? 0) > 0) {
+    if (this.#isEnded) return;
+    if (!this.#subscriptions.isEmpty) {
       throw new CodedError('bad_request', 'hello must come before the first subscription');
     }
-    const { authenticator } = this.#parts;
-    let identity = this.#identity;
-    if (command.token !== undefined || command.resume !== undefined) {
-      const found =
-        command.token !== undefined
-          ? await authenticator.fromToken(command.token)
-          : authenticator.fromTicket(command.resume ?? '');
-      if (found.kind === 'refused') {
-        this.close({ code: found.error.code, reason: found.error.message });
-        return;
-      }
-      identity = found.kind === 'identity' ? found.identity : undefined;
-    }
-    if (this.#state === 'ended') return;
-    if (identity === undefined) {
-      this.close({ code: 'unauthenticated', reason: 'hello needs a token or a resume ticket' });
+    const found = await this.#identify(command);
+    if (this.#isEnded) return;
+    if (!(found instanceof CodedError)) {
+      this.#welcome(found, command.id);
       return;
     }
-    this.#welcome(identity, command.id);
+    // The error says what was wrong; a close has room for a fixed phrase only [CODE-6].
+    this.#sendError(found, command.id);
+    this.close({ code: found.code });
+  }
+
+  /** Who says hello, or why nobody. */
+  async #identify({ token, resume }: CommandOf<'hello'>): Promise<Identity | CodedError> {
+    const { authenticator } = this.#parts;
+    const nobody = new CodedError('unauthenticated', 'hello needs a token or a resume ticket');
+    if (token === undefined && resume === undefined) return this.#identity ?? nobody;
+    const found =
+      token === undefined
+        ? authenticator.fromTicket(resume ?? '')
+        : await authenticator.fromToken(token);
+    if (found.kind === 'refused') return found.error;
+    return found.kind === 'identity' ? found.identity : nobody;
   }
 
   #welcome(identity: Identity, id?: CommandId): void {
@@ -228,7 +255,7 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
 
   async #publish(command: CommandOf<'publish'>): Promise<void> {
     const { id, channel, payload, contentType, event, key } = command;
-    const caller = this.#caller();
+    const caller = this.caller();
     const { user } = caller.identity;
     const position = await this.#parts.hub.publish(caller, channel, {
       payload,
@@ -249,94 +276,44 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     });
   }
 
-  async #subscribe(command: CommandOf<'subscribe'>): Promise<void> {
-    const { id, channel } = command;
+  #subscribe(command: CommandOf<'subscribe'>): Promise<void> {
+    const { id, channel, after, last, partial } = command;
     if (isWildcard(channel)) {
       const message = `wildcard subscriptions are not served yet, got ${channel}`;
-      throw new CodedError('bad_request', message);
+      return Promise.reject(new CodedError('bad_request', message));
     }
-    const subscriptions = (this.#subscriptions ??= new Map());
-    const { subscriptionsMax } = this.#parts.config;
-    // Those still being opened count too, or a flood of subscribes would pass the limit.
-    let others = subscriptions.size - (subscriptions.has(channel) ? 1 : 0);
-    for (const name of this.#order?.keys() ?? []) {
-      if (name !== channel && !subscriptions.has(name)) others += 1;
-    }
-    if (others >= subscriptionsMax) {
-      throw new CodedError('rate_limited', `at most ${subscriptionsMax} subscriptions a session`);
-    }
-    // [WS-13] Subscribing again restarts the subscription at its answer.
-    this.#drop(channel);
-    const { cursor, position, recovered, gap } = await this.#parts.hub.subscribe(
-      this,
-      this.#caller(),
-      channel,
-      {
-        ...(command.after === undefined ? {} : { after: parseAfter(command.after) }),
-        ...(command.last === undefined ? {} : { last: command.last }),
-        ...(command.partial === undefined ? {} : { partial: command.partial }),
-      },
-    );
-    if (this.#state === 'ended') {
-      this.#parts.hub.unsubscribe(cursor);
-      return;
-    }
-    subscriptions.set(channel, cursor);
-    this.#send({
-      type: 'subscribed',
-      id,
-      channel,
-      position: formatPosition(position),
-      ...(recovered === undefined ? {} : { recovered }),
-      ...(gap === undefined ? {} : { gap }),
+    const start = {
+      ...(after === undefined ? {} : { after: parseAfter(after) }),
+      ...(last === undefined ? {} : { last }),
+      ...(partial === undefined ? {} : { partial }),
+    };
+    return this.#subscriptions.subscribe(channel, start, ({ position, recovered, gap }) => {
+      this.#send({
+        type: 'subscribed',
+        id,
+        channel,
+        position: formatPosition(position),
+        ...(recovered === undefined ? {} : { recovered }),
+        ...(gap === undefined ? {} : { gap }),
+      });
     });
-    this.#parts.hub.start(cursor);
   }
 
-  async #unsubscribe(command: CommandOf<'unsubscribe'>): Promise<void> {
-    const { id, channel } = command;
-    this.#drop(channel);
-    this.#send({ type: 'unsubscribed', id, channel });
-  }
-
-  /** Ends the subscription to a channel, if there is one. */
-  #drop(channel: string): void {
-    const cursor = this.#subscriptions?.get(channel);
-    if (cursor === undefined) return;
-    this.#subscriptions?.delete(channel);
-    this.#parts.hub.unsubscribe(cursor);
-  }
-
-  /**
-   * A subscribe that came before stands before what is published: a client that asks for both at
-   * once gets its own message [CMD-4].
-   */
-  #behindOrder(channel: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#order?.get(channel);
-    return before === undefined ? work() : before.then(work, work);
-  }
-
-  /** What is asked of one channel's subscription is done in the order asked. */
-  #inOrder(channel: string, work: () => Promise<void>): Promise<void> {
-    const order = (this.#order ??= new Map());
-    const before = order.get(channel);
-    const done = before === undefined ? work() : before.then(work, work);
-    order.set(channel, done);
-    return done.finally(() => {
-      if (order.get(channel) === done) order.delete(channel);
-      if (order.size === 0 && this.#order === order) this.#order = undefined;
+  #unsubscribe({ id, channel }: CommandOf<'unsubscribe'>): Promise<void> {
+    return this.#subscriptions.unsubscribe(channel, () => {
+      this.#send({ type: 'unsubscribed', id, channel });
     });
   }
 
   async #history(command: CommandOf<'history'>): Promise<void> {
     const { hub } = this.#parts;
-    const page = await hub.history(this.#caller(), command.channel, toHistoryRequest(command));
-    if (this.#state !== 'ended') this.link.send(toHistoryFrame(command.id, command.channel, page));
+    const page = await hub.history(this.caller(), command.channel, toHistoryRequest(command));
+    if (!this.#isEnded) this.link.send(toHistoryFrame(command.id, command.channel, page));
   }
 
   async #refresh(command: CommandOf<'refresh'>): Promise<void> {
     const found = await this.#parts.authenticator.fromToken(command.token);
-    if (this.#state === 'ended') return;
+    if (this.#isEnded) return;
     if (found.kind === 'refused') throw found.error;
     if (found.kind === 'none') throw new CodedError('unauthenticated', 'the token is not valid');
     const { identity } = found;
@@ -347,21 +324,15 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     this.#identity = identity;
     this.#armExpiry();
     this.#send({ type: 'refreshed', id: command.id, expires: identity.expiresAt ?? 0 });
-    this.#dropForbidden(identity);
-  }
-
-  /** The new token may allow less: what it no longer allows ends. */
-  #dropForbidden(identity: Identity): void {
-    for (const channel of [...(this.#subscriptions?.keys() ?? [])]) {
-      if (this.#parts.hub.permits(identity, 'subscribe', channel)) continue;
-      this.#drop(channel);
+    // What the new token does not allow any more ends [WS-14].
+    for (const channel of this.#subscriptions.dropForbidden()) {
       this.#send({ type: 'unsubscribed', channel, code: 'forbidden' });
     }
   }
 
   /** Reads no more commands while too many answers are owed or unread. */
   #regulate(): void {
-    if (this.#state === 'ended') return;
+    if (this.#isEnded) return;
     const full = this.link.pendingBytes > this.#parts.config.highWaterSize;
     const busy = this.#underWay > (this.#paused ? UNDER_WAY_MAX / 2 : UNDER_WAY_MAX);
     if (full) this.link.requestDrain();
@@ -381,18 +352,12 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
     this.#parts.wheel.arm(this, Math.max(0, expiresAt - this.#parts.clock.unixMs()));
   }
 
-  #caller(): Caller {
-    const identity = this.#identity;
-    if (identity === undefined) throw new CodedError('unauthenticated', 'say hello first');
-    return { identity, session: this.id };
-  }
-
   #send(frame: ServerFrame): void {
-    if (this.#state !== 'ended') this.link.send(encodeFrame(frame));
+    if (!this.#isEnded) this.link.send(encodeFrame(frame));
   }
 
   #sendError(error: CodedError, id?: CommandId): void {
-    if (this.#state !== 'ended') this.link.send(encodeFrame(toErrorFrame(error, id)));
+    if (!this.#isEnded) this.link.send(encodeFrame(toErrorFrame(error, id)));
   }
 
   #toCoded(error: unknown): CodedError {
@@ -406,11 +371,10 @@ export class NativeSession implements LinkHandler, Subscriber, Alarm {
   }
 
   #end(): void {
-    if (this.#state === 'ended') return;
+    if (this.#isEnded) return;
     this.#state = 'ended';
     this.#parts.wheel.cancel(this);
-    for (const cursor of this.#subscriptions?.values() ?? []) this.#parts.hub.unsubscribe(cursor);
-    this.#subscriptions = undefined;
+    this.#subscriptions.end();
     this.#onEnd(this);
   }
 }

@@ -11,7 +11,7 @@ describe('toHistoryRequest', () => {
     { given: { last: 500 }, last: 500, countMax: 1000 },
     { given: { last: 500, limit: 3 }, last: 500, countMax: 3 },
   ])('reads $given', ({ given, ...request }) => {
-    expect(toHistoryRequest({ ...command, ...given })).toEqual(request);
+    expect(toHistoryRequest({ ...command, ...given })).toEqual({ ...request, sizeMax: 65_536 });
   });
 
   // [HIST-1]

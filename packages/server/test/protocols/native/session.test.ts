@@ -6,7 +6,9 @@ import { silentLog } from '../../../src/observe/log.ts';
 import type { NativeConfig } from '../../../src/protocols/native/config.ts';
 import { NativeProtocol } from '../../../src/protocols/native/protocol.ts';
 import { Wheel } from '../../../src/wheel.ts';
+import { CONTROL_BYTES_MAX } from '../../../src/transports/stream-link.ts';
 import { setUp } from '../../hub/hub-setup.ts';
+import { away } from '../../hub/scripted-broker.ts';
 
 const anonymous: Identity = { kind: 'anonymous', grants: new Map() };
 
@@ -40,6 +42,9 @@ async function connect(
         if (token === 'alice') return { kind: 'identity', identity: alice };
         if (token === 'poor') {
           return { kind: 'identity', identity: { ...alice, grants: new Map() } };
+        }
+        if (token === 'key') {
+          return { kind: 'identity', identity: { kind: 'server', grants: new Map() } };
         }
         if (token === 'bob') return { kind: 'identity', identity: { ...alice, user: 'bob' } };
         return { kind: 'refused', error: new CodedError('unauthenticated', 'no such token') };
@@ -120,6 +125,61 @@ describe('the greeting', () => {
     expect(link.goodbye).toMatchObject({ code: 'unauthenticated' });
   });
 
+  test('may be followed at once by commands, which wait for it [CMD-4]', async () => {
+    const { say, take } = await connect('unknown');
+    const commands = [
+      { type: 'hello', id: 1, token: 'alice' },
+      { type: 'subscribe', id: 2, channel: 'news' },
+      { type: 'publish', id: 3, channel: 'news', data: 1 },
+      { type: 'ping' },
+    ];
+    const frames = await say(commands.map((command) => JSON.stringify(command)).join('\n'));
+    expect(frames.filter(({ type }) => type !== 'pong').map(({ type }) => type)).toEqual([
+      'welcome',
+      'subscribed',
+      'published',
+      'message',
+    ]);
+    expect(take()).toEqual([]);
+  });
+
+  test('that is refused takes the commands behind it along', async () => {
+    const { hub, link, say } = await connect('unknown');
+    await say(
+      { type: 'hello', id: 1, token: 'wrong' },
+      { type: 'publish', id: 2, channel: 'news', data: 1 },
+    );
+    expect(link.goodbye).toMatchObject({ code: 'unauthenticated' });
+    expect(hub.counts.published).toBe(0);
+  });
+
+  test('that is refused says why in an error, and no more than the code in the close', async () => {
+    const { link, say } = await connect('unknown');
+    expect(await say({ type: 'hello', id: 7, token: 'wrong' })).toEqual([
+      { type: 'error', id: 7, code: 'unauthenticated', message: 'no such token' },
+    ]);
+    expect(link.goodbye).toEqual({ code: 'unauthenticated' });
+  });
+
+  test('comes too late when a subscription is being opened', async () => {
+    const { say, take } = await connect();
+    take();
+    const replies = await say(
+      { type: 'subscribe', id: 1, channel: 'news' },
+      { type: 'hello', id: 2, token: 'bob' },
+    );
+    expect(replies.find(({ id }) => id === 2)).toMatchObject({ code: 'bad_request' });
+    expect(replies.find(({ id }) => id === 1)).toMatchObject({ type: 'subscribed' });
+  });
+
+  test('with an API key lifts the rate of commands [AUTH-3]', async () => {
+    const { say } = await connect('unknown', { commandsPerSecondMax: 3 });
+    await say({ type: 'hello', id: 0, token: 'key' });
+    const ids = Array.from({ length: 20 }, (_, index) => index + 1);
+    const replies = await say(...ids.map((id) => ({ type: 'history', id, channel: 'news' })));
+    expect(replies.map(({ type }) => type)).toEqual(ids.map(() => 'history'));
+  });
+
   test('closes with timeout when no hello comes', async () => {
     const { clock, link } = await connect('unknown');
     clock.advance(11_000);
@@ -191,6 +251,19 @@ describe('commands', () => {
     ]);
     await publish(1);
     expect(take().map(({ offset }) => offset)).toEqual([1]);
+  });
+
+  test('a subscribe that fails changes nothing: the one before it goes on [CMD-3]', async () => {
+    const { broker, say, publish, take } = await connect();
+    await say({ type: 'subscribe', id: 1, channel: 'news' });
+    await publish(1);
+    take();
+    broker.failure = away;
+    const [refused] = await say({ type: 'subscribe', id: 2, channel: 'news', after: 'zz:1' });
+    expect(refused).toMatchObject({ type: 'error', id: 2, code: 'unavailable' });
+    broker.failure = undefined;
+    await publish(1);
+    expect(take()).toMatchObject([{ type: 'message', offset: 2 }]);
   });
 
   test('an unsubscribe ends delivery, also of a subscribe under way', async () => {
@@ -295,6 +368,17 @@ describe('commands', () => {
   });
 });
 
+describe('a page of history', () => {
+  test('is small enough not to count as falling behind', async () => {
+    const { publish, say, take } = await connect();
+    await publish(100, 'news', 5_000);
+    take();
+    const [page] = await say({ type: 'history', id: 1, channel: 'news', after: 'start' });
+    expect(JSON.stringify(page).length).toBeLessThan(CONTROL_BYTES_MAX / 2);
+    expect(page).toMatchObject({ more: true });
+  });
+});
+
 describe('a token', () => {
   test('that ends closes its session, unless it is refreshed', async () => {
     const { clock, link, say } = await connect('unknown');
@@ -314,6 +398,23 @@ describe('a token', () => {
     expect(await say({ type: 'refresh', id: 2, token: 'bob' })).toMatchObject([
       { type: 'error', id: 2, code: 'forbidden' },
     ]);
+  });
+});
+
+describe('a token that allows less', () => {
+  test('ends the subscriptions it does not allow, and those being opened', async () => {
+    const { clock, hub, say, take } = await connect('unknown');
+    await say({ type: 'hello', id: 1, token: 'alice' });
+    await say({ type: 'subscribe', id: 2, channel: 'old' });
+    take();
+    const replies = await say(
+      { type: 'subscribe', id: 3, channel: 'new' },
+      { type: 'refresh', id: 4, token: 'poor' },
+    );
+    expect(replies).toContainEqual({ type: 'unsubscribed', channel: 'old', code: 'forbidden' });
+    expect(replies.find(({ id }) => id === 3)).toMatchObject({ type: 'error', code: 'forbidden' });
+    await clock.settle();
+    expect(hub.activeChannels('#')).toEqual([]);
   });
 });
 
