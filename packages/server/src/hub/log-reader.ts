@@ -49,8 +49,10 @@ export class LogReader {
    * @throws {CodedError} `unavailable` when the log can't be read, or does not agree with the head.
    */
   async boundsFor(channel: Channel, start: Start): Promise<StreamBounds> {
-    // What was published before is before the start, though its flush is still to come.
-    this.#table.flush(channel);
+    // What was published before is before the start, though its flush is still to come; and what is
+    // being read of the log may be another life of the stream.
+    if (channel.healing && !channel.away) await this.#table.settle(channel);
+    else this.#table.flush(channel);
     if (this.#isCovered(channel, start)) return headBounds(channel);
     for (let round = 0; round < SETTLE_COUNT_MAX; round += 1) {
       const slice = await this.#once(channel, 'tail', () => this.#loadTail(channel));

@@ -188,6 +188,24 @@ describe('a channel that missed something', () => {
   });
 });
 
+describe('a resume while the log is being read', () => {
+  test('waits for what is found: the stream may have begun another life', async () => {
+    const { broker, clock, hub, publish, subscribe } = setUp();
+    await hub.open();
+    await subscribe();
+    await publish(3);
+    broker.silent = true;
+    broker.lose('news');
+    await publish(2);
+    broker.holdReads();
+    broker.doubt('news');
+    const resumed = subscribe(after('e1:3'));
+    await clock.settle();
+    broker.releaseReads();
+    expect((await resumed).opened).toMatchObject({ recovered: false, gap: { reason: 'epoch' } });
+  });
+});
+
 describe('a slow reader', () => {
   test('falls behind with bounded memory, disturbs no one, and catches up', async () => {
     const { clock, hub, publish, subscribe } = setUp({}, 2_000);
