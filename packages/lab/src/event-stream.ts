@@ -20,12 +20,14 @@ export class EventStreamPeer implements Disposable {
   /** Resolves when the answer is over; true when it was complete, false when it was cut. */
   readonly ended: Promise<boolean>;
   readonly #request: ClientRequest;
+  readonly #response: IncomingMessage;
   readonly #events = new Queue<StreamEvent>('an event');
   readonly #parser = new EventStreamParser();
   #onText: (() => void)[] = [];
 
   private constructor(request: ClientRequest, response: IncomingMessage) {
     this.#request = request;
+    this.#response = response;
     this.status = response.statusCode ?? 0;
     this.headers = response.headers;
     response.on('data', (piece: Buffer) => this.#take(piece));
@@ -79,6 +81,16 @@ export class EventStreamPeer implements Disposable {
   async problem(): Promise<Fields> {
     await within(this.ended, 'the end of a refusal');
     return JSON.parse(this.text) as Fields;
+  }
+
+  /** Reads nothing any more; the system's buffers fill up. */
+  freeze(): void {
+    this.#response.pause();
+  }
+
+  /** Reads on. */
+  thaw(): void {
+    this.#response.resume();
   }
 
   [Symbol.dispose](): void {

@@ -11,7 +11,9 @@ export class RawSocket implements Disposable {
   readonly socket: Socket;
   /** Resolves when the connection is gone, whoever ended it. */
   readonly closed: Promise<void>;
-  #received = Buffer.alloc(0);
+  /** What came and was not taken yet, in the pieces it came in. */
+  #pieces: Buffer[] = [];
+  #size = 0;
   #onData: (() => void)[] = [];
   #ended = false;
 
@@ -44,7 +46,8 @@ export class RawSocket implements Disposable {
 
   /** What came and was not taken yet. */
   get received(): Buffer {
-    return this.#received;
+    if (this.#pieces.length !== 1) this.#pieces = [Buffer.concat(this.#pieces)];
+    return this.#pieces[0] ?? Buffer.alloc(0);
   }
 
   /** True when nothing more comes. */
@@ -64,7 +67,7 @@ export class RawSocket implements Disposable {
   async takeUntil(end: string): Promise<string> {
     const wanted = Buffer.from(end, 'latin1');
     for (;;) {
-      const at = this.#received.indexOf(wanted);
+      const at = this.received.indexOf(wanted);
       if (at >= 0) return this.#cut(at + wanted.length).toString('utf8');
       this.#demandMore(JSON.stringify(end));
       await within(this.#news(), JSON.stringify(end));
@@ -77,7 +80,7 @@ export class RawSocket implements Disposable {
    * @throws when the connection ends before.
    */
   async takeBytes(size: number): Promise<Buffer> {
-    while (this.#received.length < size) {
+    while (this.#size < size) {
       this.#demandMore(`${size} bytes`);
       await this.#news();
     }
@@ -87,7 +90,7 @@ export class RawSocket implements Disposable {
   /** All that comes until the server ends the connection. */
   async takeAll(): Promise<string> {
     while (!this.#ended) await within(this.#news(), 'the end');
-    return this.#cut(this.#received.length).toString('utf8');
+    return this.#cut(this.#size).toString('utf8');
   }
 
   /** Reads nothing any more; the system's buffers fill up. */
@@ -110,14 +113,15 @@ export class RawSocket implements Disposable {
   }
 
   #cut(size: number): Buffer {
-    const taken = this.#received.subarray(0, size);
-    this.#received = this.#received.subarray(size);
-    return taken;
+    const { received } = this;
+    this.#pieces = [received.subarray(size)];
+    this.#size -= size;
+    return received.subarray(0, size);
   }
 
   #demandMore(what: string): void {
     if (!this.#ended) return;
-    const got = this.#received.toString('utf8').slice(0, 200);
+    const got = this.received.toString('utf8', 0, 200);
     throw new Error(`expected ${what}, the connection ended after ${JSON.stringify(got)}`);
   }
 
@@ -126,8 +130,9 @@ export class RawSocket implements Disposable {
   }
 
   #take(chunk: Buffer): void {
-    this.#received = Buffer.concat([this.#received, chunk]);
-    if (this.#received.length > KEPT_SIZE_MAX) this.socket.destroy();
+    this.#pieces.push(chunk);
+    this.#size += chunk.length;
+    if (this.#size > KEPT_SIZE_MAX) this.socket.destroy();
     this.#wake(false);
   }
 

@@ -32,7 +32,8 @@ export class SkipClock implements Clock {
 
   after(delayMs: number, task: () => void): Timer {
     const waiting: Waiting = {
-      dueMs: this.monotonicMs() + delayMs,
+      // As with the system's timers: a task that sets its timer anew lets time pass.
+      dueMs: this.monotonicMs() + Math.max(1, delayMs),
       task,
       timer: systemClock.after(delayMs, () => this.#run(waiting)),
     };

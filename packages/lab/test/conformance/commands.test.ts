@@ -1,5 +1,6 @@
 /** Commands of a session, their replies and their errors. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listening, OPEN_AND_LISTED } from '../../src/listening.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
 import { JWT_SECRET, tokenOf } from '../../src/tokens.ts';
@@ -13,7 +14,7 @@ beforeAll(async () => {
     'secret/#': { allow: { anonymous: [] } },
     'small/#': { history: { countMax: 2 } },
   };
-  server = await startServer({ namespaces, link: { subscriptionsMax: 5 } });
+  server = await startServer({ ...OPEN_AND_LISTED, namespaces, link: { subscriptionsMax: 5 } });
 });
 
 afterAll(async () => {
@@ -267,5 +268,20 @@ describe('over WebSocket', () => {
     }
     expect(lost).toBeGreaterThan(0);
     expect(lost + seen.length).toBe(last);
+  });
+
+  test('[WS-5] closes when replies pile up that the peer does not read', async () => {
+    const channel = nextChannel();
+    await server.publish(channel, ...Array.from({ length: 30 }, () => 'x'.repeat(30_000)));
+    using peer = await open();
+    await peer.call({ type: 'subscribe', id: 1, channel });
+    await listening(server, channel);
+    peer.raw.freeze();
+    const history = Array.from({ length: 100 }, (_, id) => ({ type: 'history', id, channel }));
+    peer.sendText(history.map((command) => JSON.stringify(command)).join('\n'));
+    await listening(server, channel, 'nobody');
+    peer.raw.thaw();
+    // It did not read, so it may not have read the code either.
+    expect([4510, 1006]).toContain((await peer.closed).code);
   });
 });

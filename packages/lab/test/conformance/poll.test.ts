@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ask } from '../../src/http.ts';
 import type { Answered } from '../../src/http.ts';
+import { listening, OPEN_AND_LISTED } from '../../src/listening.ts';
 import type { PollAnswer } from '../../src/readers/poll.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
@@ -12,8 +13,7 @@ let count = 0;
 
 beforeAll(async () => {
   server = await startServer({
-    dev: true,
-    auth: { apiKeys: [API_KEY] },
+    ...OPEN_AND_LISTED,
     namespaces: { 'small/#': { history: { countMax: 3 } } },
   });
 });
@@ -52,21 +52,10 @@ async function waitingPoll(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly answer: Promise<Answered> }> {
   const answer = ask(`${on.url}/v1/poll?${search(query)}`, { headers });
-  const channels = new URLSearchParams(search(query)).getAll('channel');
-  await listenedTo(on, channels);
-  return { answer };
-}
-
-/** Resolves when somebody listens to all these channels. */
-async function listenedTo(on: LabServer, channels: readonly string[]): Promise<void> {
-  const headers = { authorization: `Bearer ${API_KEY}` };
-  for (let look = 0; look < 2_000; look += 1) {
-    const answer = await ask(`${on.url}/v1/channels?limit=10000`, { headers });
-    const listed = answer.json<{ channels: { channel: string }[] }>().channels;
-    const active = new Set(listed.map(({ channel }) => channel));
-    if (channels.every((channel) => active.has(channel))) return;
+  for (const channel of new URLSearchParams(search(query)).getAll('channel')) {
+    await listening(on, channel);
   }
-  throw new Error(`nobody listens to ${channels.join()}`);
+  return { answer };
 }
 
 describe('over short polling', () => {

@@ -179,4 +179,37 @@ describe('over SSE', () => {
     const response = await fetch(`${server.url}/v1/sse?channel=a`, { method: 'POST' });
     expect(response.status).toBe(405);
   });
+
+  test('[SSE-5] [REC-7] tells a stream that retention overtook it where it goes on', async () => {
+    const channel = `small/${nextChannel()}`;
+    using stream = await open({ channel });
+    await stream.expect('open');
+    stream.freeze();
+    // More than the peer's and the server's buffers hold.
+    const data = 'x'.repeat(60_000);
+    for (let round = 0; round < 30; round += 1) {
+      await server.publish(channel, ...Array.from({ length: 10 }, () => data));
+    }
+    stream.thaw();
+    let lost = 0;
+    for (let next = 1; next <= 300; ) {
+      const event = await stream.next();
+      if (event.type === 'gap') {
+        const { gap, position, ...rest } = JSON.parse(event.data) as {
+          gap: { reason: string; from: number; to: number };
+          position: string;
+        };
+        expect(rest).toEqual({ channel });
+        expect(gap).toEqual({ reason: 'trimmed', from: next, to: expect.any(Number) });
+        expect(event.id).toBe(position);
+        expect(position.split(':')[1]).toBe(String(gap.to));
+        lost += gap.to - gap.from + 1;
+        next = gap.to + 1;
+      } else {
+        expect(event.id.split(':')[1]).toBe(String(next));
+        next += 1;
+      }
+    }
+    expect(lost).toBeGreaterThan(0);
+  });
 });

@@ -1,0 +1,57 @@
+/** Clauses: those of the specification, and those that no test of the lab can show. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+/** Where conformance is tested. */
+export const CONFORMANCE_TESTS = 'packages/lab/test/conformance';
+
+const DEFINED = /^- \*\*\[([A-Z]+-\d+)\]\*\* (.+)$/gm;
+const CITED = /\[([A-Z]+-\d+)\]/g;
+
+/** One clause. */
+export interface Clause {
+  readonly id: string;
+  /** The page it stands on. */
+  readonly page: string;
+  /** Its first line, as far as its first sentence goes. */
+  readonly says: string;
+}
+
+/** Clauses that no test here cites, and why. */
+export const NOT_TESTED: Readonly<Record<string, string>> = {
+  'CODE-2': 'it binds clients; the tests of the SDK have it',
+  'CODE-3': 'it binds clients; the tests of the SDK have it',
+  'CODE-4': 'it binds clients; the tests of the SDK have it',
+  'CODE-5': 'it binds clients; the tests of the SDK have it',
+  'GUA-9': 'it takes 30 days; the contract of brokers moves a clock through them',
+};
+
+/** Every clause of the pages under `spec/`, in their order. */
+export function readClauses(root: string = ROOT): Clause[] {
+  const pages = ['spec/protocol.md', 'spec/guarantees.md'];
+  return pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(DEFINED)].map(([, id = '', line = '']) => ({
+      id,
+      page,
+      says: firstSentence(line),
+    })),
+  );
+}
+
+/** The clauses that the names of conformance tests cite. */
+export function citedClauses(root: string = ROOT): Set<string> {
+  const files = globSync(`${CONFORMANCE_TESTS}/**/*.test.ts`, { cwd: root });
+  const cited = new Set<string>();
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, id = ''] of text.matchAll(CITED)) cited.add(id);
+  }
+  return cited;
+}
+
+function firstSentence(line: string): string {
+  const end = /[.:;]( |$)/.exec(line)?.index ?? line.length;
+  return line.slice(0, end).trim();
+}
