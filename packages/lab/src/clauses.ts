@@ -7,7 +7,11 @@ const ROOT = join(import.meta.dirname, '../../..');
 /** Where conformance is tested. */
 export const CONFORMANCE_TESTS = 'packages/lab/test/conformance';
 
-const DEFINED = /^- \*\*\[([A-Z]+-\d+)\]\*\* (.+)$/gm;
+/** A clause and its text, with the lines that go on below it. */
+const DEFINED = /^- \*\*\[([A-Z]+-\d+)\]\*\* (.+(?:\n {2}.+)*)/gm;
+/** Characters of a clause's text in the table. */
+const SAYS_LENGTH_MAX = 90;
+
 const CITED = /\[([A-Z]+-\d+)\]/g;
 
 /** One clause. */
@@ -15,7 +19,7 @@ export interface Clause {
   readonly id: string;
   /** The page it stands on. */
   readonly page: string;
-  /** Its first line, as far as its first sentence goes. */
+  /** Its first sentence, as far as it fits in a table. */
   readonly says: string;
 }
 
@@ -32,10 +36,10 @@ export const NOT_TESTED: Readonly<Record<string, string>> = {
 export function readClauses(root: string = ROOT): Clause[] {
   const pages = ['spec/protocol.md', 'spec/guarantees.md'];
   return pages.flatMap((page) =>
-    [...readFileSync(join(root, page), 'utf8').matchAll(DEFINED)].map(([, id = '', line = '']) => ({
+    [...readFileSync(join(root, page), 'utf8').matchAll(DEFINED)].map(([, id = '', text = '']) => ({
       id,
       page,
-      says: firstSentence(line),
+      says: firstSentence(text),
     })),
   );
 }
@@ -51,7 +55,13 @@ export function citedClauses(root: string = ROOT): Set<string> {
   return cited;
 }
 
-function firstSentence(line: string): string {
-  const end = /[.:;]( |$)/.exec(line)?.index ?? line.length;
-  return line.slice(0, end).trim();
+function firstSentence(text: string): string {
+  const line = text.replaceAll(/\n +/g, ' ');
+  const sentence = line.slice(0, /[.:;](?= |$)/.exec(line)?.index ?? line.length);
+  if (sentence.length <= SAYS_LENGTH_MAX) return sentence;
+  // Cut between words, and not inside of code, which would colour the rest of the table.
+  const cut = sentence.slice(0, sentence.lastIndexOf(' ', SAYS_LENGTH_MAX));
+  const whole =
+    cut.split('`').length % 2 === 1 ? cut : cut.slice(0, cut.lastIndexOf('`')).trimEnd();
+  return `${whole} …`;
 }

@@ -85,11 +85,11 @@ describe.each(READ_TRANSPORTS)('over $name', (transport: ReadTransport) => {
     ['a byte order mark and blanks', '\ufeff  x '],
     ['colons and fields', 'id: 1\nevent: close\n: comment'],
     ['a NUL', 'a\0b'],
-  ])('[MSG-3] [SSE-3] hands on text: %s', async (_, text) => {
+  ])('[MSG-3] hands on text: %s', async (_, text) => {
     expect((await first(await publishRaw('text/plain', text)))?.payload).toBe(text);
   });
 
-  test('[MSG-3] [SSE-4] hands on text with carriage returns', async () => {
+  test('[MSG-3] hands on text with carriage returns', async () => {
     const message = await first(await publishRaw('text/plain; charset=utf-8', 'a\r\nb\rc'));
     // An event stream can't hold it as text, so it comes as bytes there.
     expect(String(message?.payload)).toBe('a\r\nb\rc');
@@ -99,7 +99,7 @@ describe.each(READ_TRANSPORTS)('over $name', (transport: ReadTransport) => {
     ['every value', EVERY_BYTE],
     ['none', Buffer.alloc(0)],
     ['60 KB', Buffer.alloc(60_000, EVERY_BYTE)],
-  ])('[MSG-3] [SSE-4] hands on bytes: %s', async (_, bytes) => {
+  ])('[MSG-3] hands on bytes: %s', async (_, bytes) => {
     const message = await first(await publishRaw('image/x-lab', bytes));
     expect(Buffer.compare(message?.payload as Buffer, bytes)).toBe(0);
   });
