@@ -8,6 +8,7 @@ import type { Close, Link, LinkHandler } from '../link/link.ts';
  */
 export type Admit = (head: RequestHead) => Admission | Promise<Admission>;
 
+/** The decision. */
 export type Admission =
   | {
       readonly kind: 'welcome';

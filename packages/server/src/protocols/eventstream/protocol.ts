@@ -3,6 +3,7 @@ import type { Link, LinkHandler } from '../../link/link.ts';
 import { EventStreamSession } from './session.ts';
 import type { EventStreamParts, StreamRequest } from './session.ts';
 
+/** Opens sessions. */
 export class EventStreamProtocol {
   readonly name = 'eventstream';
   readonly #parts: EventStreamParts;

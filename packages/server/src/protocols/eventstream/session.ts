@@ -30,6 +30,7 @@ export interface EventStreamParts {
   readonly retryMs: number;
 }
 
+/** One client's stream. */
 export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
   readonly link: Link;
   readonly encoding = eventStream;
@@ -105,13 +106,13 @@ export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
   }
 
   #refuse(error: unknown): void {
-    if (error instanceof CodedError) {
-      const retry = error.retryAfter === undefined ? {} : { retryAfter: error.retryAfter };
-      this.close({ code: error.code, ...retry });
-      return;
+    const known = error instanceof CodedError ? error : undefined;
+    const code = known?.code ?? 'internal';
+    if (code === 'internal') {
+      this.#parts.log.error({ error: known?.cause ?? error }, 'opening an event stream failed');
     }
-    this.#parts.log.error({ error }, 'opening an event stream failed');
-    this.close({ code: 'internal' });
+    const retryAfter = known?.retryAfter;
+    this.close({ code, ...(retryAfter === undefined ? {} : { retryAfter }) });
   }
 
   #end(): void {

@@ -1,6 +1,9 @@
 /** Limits and intervals of event streams. */
 export interface SseConfig {
-  /** A comment is sent after so long without another byte, against idle timeouts of proxies. */
+  /**
+   * A comment is sent so often while nothing waits for the peer, against idle timeouts of proxies.
+   * A peer that does not take its goodbye is cut after as long.
+   */
   readonly keepAliveMs: number;
   /** A peer that has taken nothing for so long although bytes wait for it is gone. */
   readonly stalledMs: number;
@@ -8,6 +11,7 @@ export interface SseConfig {
   readonly retryMs: number;
 }
 
+/** What holds unless the operator says otherwise. */
 export const SSE_DEFAULTS: SseConfig = {
   keepAliveMs: 15_000,
   stalledMs: 60_000,

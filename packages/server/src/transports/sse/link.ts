@@ -5,7 +5,7 @@
  * keep-alive comments and the goodbye.
  */
 import type { Duplex } from 'node:stream';
-import { bodyFraming, LAST_CHUNK } from '../../http/chunked.ts';
+import { bodyFraming, chunkedFraming, LAST_CHUNK } from '../../http/chunked.ts';
 import type { RequestHead } from '../../http/request.ts';
 import type { Close, LinkHandler, LinkInfo, LinkTraits } from '../../link/link.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
@@ -30,6 +30,7 @@ export interface SseLinkParts {
   readonly onGone: (link: SseLink) => void;
 }
 
+/** One event stream. Nothing of what its peer sends is ever delivered. */
 export class SseLink extends StreamLink implements Alarm {
   readonly info: LinkInfo;
   readonly traits = TRAITS;
@@ -38,8 +39,8 @@ export class SseLink extends StreamLink implements Alarm {
   alarmAfter: AlarmMarks | undefined;
   protected readonly framing: Framing;
   readonly #parts: SseLinkParts;
-  /** What was pending at the last look, to see whether the peer takes anything. */
-  #pendingBefore = 0;
+  /** What the network had taken at the last look: whoever takes something is slow, not gone. */
+  #takenBefore = 0;
   #stalledForMs = 0;
 
   constructor(stream: Duplex, head: RequestHead, parts: SseLinkParts) {
@@ -57,27 +58,22 @@ export class SseLink extends StreamLink implements Alarm {
     this.#armNext();
   }
 
-  /** Keeps a quiet stream open, and notices a peer that takes nothing any more. */
+  /** For the wheel only: keeps a quiet stream open [SSE-7], and notices a peer that is gone. */
   onAlarm(): void {
     if (this.isClosed) {
       this.stream.destroy(); // It did not take its goodbye in time.
       return;
     }
-    const pending = this.pendingBytes;
     const { keepAliveMs, stalledMs } = this.#parts.config;
-    if (pending === 0) {
-      this.sendShared(COMMENT);
-      this.#stalledForMs = 0;
-    } else if (pending < this.#pendingBefore) {
-      this.#stalledForMs = 0;
-    } else {
-      this.#stalledForMs += keepAliveMs;
-      if (this.#stalledForMs >= stalledMs) {
-        this.abort({ code: 'timeout' });
-        return;
-      }
+    const taken = this.takenBytes;
+    const isStuck = this.pendingBytes > 0 && taken === this.#takenBefore;
+    this.#stalledForMs = isStuck ? this.#stalledForMs + keepAliveMs : 0;
+    this.#takenBefore = taken;
+    if (this.#stalledForMs >= stalledMs) {
+      this.abort({ code: 'timeout' });
+      return;
     }
-    this.#pendingBefore = pending;
+    if (this.pendingBytes === 0) this.sendShared(COMMENT);
     this.#armNext();
   }
 
@@ -86,9 +82,10 @@ export class SseLink extends StreamLink implements Alarm {
   }
 
   protected endStream(): void {
-    if (this.framing === bodyFraming('1.1')) this.stream.write(LAST_CHUNK);
-    this.stream.end();
     this.#armNext(); // A peer that does not read would keep the socket for ever.
+    if (!this.stream.writable) return;
+    if (this.framing === chunkedFraming) this.stream.write(LAST_CHUNK);
+    this.stream.end();
   }
 
   protected override onGone(): void {

@@ -1,14 +1,13 @@
 /** The SSE transport: requests for event streams become one-way links. */
 import { CODES } from '@trunkline/wire';
-import { bodyFraming, LAST_CHUNK } from '../../http/chunked.ts';
 import { problemAnswer } from '../../http/problem.ts';
 import type { StreamRequest } from '../../http/request.ts';
+import type { LinkHandler } from '../../link/link.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Wheel } from '../../wheel.ts';
 import type { Admission, Admit } from '../transport.ts';
 import type { SseConfig } from './config.ts';
-import { goodbyeEvent } from './goodbye.ts';
 import { SseLink } from './link.ts';
 import type { SseLinkParts } from './link.ts';
 
@@ -28,6 +27,7 @@ const HEADERS = {
   'x-accel-buffering': 'no',
 };
 
+/** Takes requests in and keeps the links they became. */
 export class SseTransport {
   readonly name = 'sse';
   readonly #parts: SseParts;
@@ -40,25 +40,29 @@ export class SseTransport {
     this.#linkParts = { turn, wheel, config, onGone: (link) => this.#links.delete(link) };
   }
 
-  /** Links open now. */
+  /** Links that are open, those that are still closing included. */
   get links(): ReadonlySet<SseLink> {
     return this.#links;
   }
 
-  /** Takes a request in; the answer is a stream, or a refusal. */
+  /** Takes a request in; the answer is a stream, or a refusal. Never throws. */
   onEventStream(request: StreamRequest): void {
-    const admission = this.#parts.admit(request);
+    let admission: Admission | Promise<Admission>;
+    try {
+      admission = this.#parts.admit(request);
+    } catch (error) {
+      admission = this.#failed(error);
+    }
     if (!(admission instanceof Promise)) {
       this.#answer(request, admission);
       return;
     }
-    admission.then(
-      (answer) => this.#answer(request, answer),
-      (error: unknown) => {
-        this.#parts.log.error({ error }, 'admitting an event stream failed');
-        request.refuse(problemAnswer('internal', 'internal error'));
-      },
-    );
+    admission
+      .catch((error: unknown) => this.#failed(error))
+      .then((decided) => this.#answer(request, decided))
+      .catch((error: unknown) => {
+        this.#parts.log.error({ error }, 'answering a request for an event stream failed');
+      });
   }
 
   #answer(request: StreamRequest, admission: Admission): void {
@@ -66,29 +70,49 @@ export class SseTransport {
       this.#refuse(request, admission);
       return;
     }
-    const stream = request.accept(200, { ...HEADERS, ...admission.headers });
-    const link = new SseLink(stream, request, this.#linkParts);
-    this.#links.add(link);
-    link.open(admission.open(link));
+    const link = this.#accept(request, admission);
+    let handler: LinkHandler = SILENT;
+    try {
+      handler = admission.open(link);
+    } catch (error) {
+      this.#parts.log.error({ error }, 'opening an event stream failed');
+      link.close({ code: 'internal' });
+    }
+    link.open(handler);
   }
 
   /**
    * An `EventSource` gives up for good on any answer but 200, so what may pass is answered with
-   * 200, a time to come back, and an end.
+   * 200, a time to come back, and an end [SSE-8].
    */
-  #refuse(request: StreamRequest, refused: Extract<Admission, { kind: 'refused' }>): void {
-    const { close, message, headers } = refused;
-    const code = close.code === 'normal' ? 'internal' : close.code;
-    if (!CODES[code].temporary) {
-      const answer = problemAnswer(code, message);
-      request.refuse({ ...answer, headers: { ...answer.headers, ...headers } });
-      return;
+  #refuse(request: StreamRequest, refusal: Refusal): void {
+    const { close, message, headers } = refusal;
+    const code = close.code === 'normal' ? 'unavailable' : close.code;
+    if (CODES[code].temporary) {
+      const link = this.#accept(request, refusal);
+      link.open(SILENT);
+      link.close({ ...close, code });
+    } else {
+      request.refuse(problemAnswer(code, message, headers === undefined ? {} : { headers }));
     }
+  }
+
+  /** A client that left meanwhile is a link as well, which closes at once. */
+  #accept(request: StreamRequest, { headers }: Pick<Admission, 'headers'>): SseLink {
     const stream = request.accept(200, { ...HEADERS, ...headers });
-    const framing = bodyFraming(request.version);
-    const goodbye = Buffer.from(goodbyeEvent(close, this.#parts.config.retryMs));
-    stream.write(framing.frame(goodbye, true));
-    if (request.version === '1.1') stream.write(LAST_CHUNK);
-    stream.end();
+    const link = new SseLink(stream, request, this.#linkParts);
+    this.#links.add(link);
+    return link;
+  }
+
+  #failed(error: unknown): Refusal {
+    this.#parts.log.error({ error }, 'admitting an event stream failed');
+    const message = 'the server failed; its log says why';
+    return { kind: 'refused', close: { code: 'internal' }, message, tellInside: false };
   }
 }
+
+type Refusal = Extract<Admission, { kind: 'refused' }>;
+
+/** Hears nothing: for links that are only there to be closed. */
+const SILENT: LinkHandler = { onFrame() {}, onDrain() {}, onClose() {} };
