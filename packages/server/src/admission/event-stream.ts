@@ -8,7 +8,7 @@ import type { EventStreamProtocol } from '../protocols/eventstream/protocol.ts';
 import type { StreamRequest } from '../protocols/eventstream/session.ts';
 import type { Random } from '../random.ts';
 import type { Admit } from '../transports/transport.ts';
-import { admit, refused } from './gate.ts';
+import { admit } from './gate.ts';
 import type { GateParts } from './gate.ts';
 
 /** Characters of a stream's session word. */
@@ -29,7 +29,7 @@ export function admitEventStream(parts: EventStreamParts): Admit {
     admit(gate, head, (identity) => {
       if (identity === undefined) {
         const message = 'an event stream needs a token: as access_token in the query, or a cookie';
-        return refused(new CodedError('unauthenticated', message), true);
+        throw new CodedError('unauthenticated', message);
       }
       const request = readRequest(head, { identity, session: random.word(SESSION_LENGTH) });
       hub.demand(identity, 'subscribe', request.channel);

@@ -33,23 +33,32 @@ export function admit(
   head: RequestHead,
   letIn: LetIn,
 ): Admission | Promise<Admission> {
-  const stopped = parts.guard?.refusal(head) ?? foreignOrigin(parts, head);
-  // A page of a foreign origin is told nothing but 403, before anything else is looked at.
-  if (stopped !== undefined) return refused(stopped, false);
+  const { authenticator, guard, origins } = parts;
   // A browser sees nothing of a refused handshake, so it is let in and then told.
   const tellInside = head.headers['origin'] !== undefined;
-  const closed = parts.refusal();
-  if (closed !== undefined) return refused(closed, tellInside);
-  const found = parts.authenticator.fromRequest(head);
+  // Without them a page of an allowed origin could not read why it is refused [HTTP-3].
+  const refuse = (error: CodedError): Admission => ({
+    ...refused(error, tellInside),
+    headers: origins.headersFor(head),
+  });
+  const stopped = guard?.refusal(head) ?? foreignOrigin(origins, head);
+  // A page of a foreign origin is told nothing but 403, before anything else is looked at.
+  if (stopped !== undefined) return refused(stopped, false);
   const pass = (authentication: Authentication): Admission => {
-    if (authentication.kind === 'refused') return refused(authentication.error, tellInside);
+    // Asked last: what is let in is open before a drain can begin.
+    const closed = parts.refusal();
+    if (closed !== undefined) return refuse(closed);
+    if (authentication.kind === 'refused') return refuse(authentication.error);
     try {
       return letIn(authentication.kind === 'identity' ? authentication.identity : undefined);
     } catch (error) {
-      if (error instanceof CodedError) return refused(error, tellInside);
+      if (error instanceof CodedError) return refuse(error);
       throw error;
     }
   };
+  const closed = parts.refusal();
+  if (closed !== undefined) return refuse(closed); // Not worth the work of finding out who it is.
+  const found = authenticator.fromRequest(head);
   return found instanceof Promise ? found.then(pass) : pass(found);
 }
 
@@ -60,7 +69,7 @@ export function refused(error: CodedError, tellInside: boolean): Admission {
   return { kind: 'refused', close: { code, ...retry }, message, tellInside };
 }
 
-function foreignOrigin({ origins }: GateParts, head: RequestHead): CodedError | undefined {
+function foreignOrigin(origins: OriginRules, head: RequestHead): CodedError | undefined {
   if (!origins.isForeign(head)) return undefined;
   const origin = (head.headers['origin'] ?? '').slice(0, 100);
   return new CodedError('forbidden', `${origin} is not an allowed origin`);
