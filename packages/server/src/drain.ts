@@ -3,16 +3,11 @@
  * goodbye at a moment of its own, so that the clients do not return all at once.
  */
 import type { Clock } from './clock.ts';
-import type { Close } from './link/link.ts';
+import type { Close, Link } from './link/link.ts';
 import type { Random } from './random.ts';
 
-/** A link or session that can be told to go. */
-export interface Leaver {
-  close(close: Close): void;
-}
-
-/** A session that can be warned before it is closed. */
-export interface Session extends Leaver {
+/** A session that can be warned before its link closes. */
+export interface Warned {
   sayGoaway(withinMs: number): void;
 }
 
@@ -21,8 +16,10 @@ export interface DrainParts {
   readonly listener: { stop(): Promise<void>; readonly connectionCount: number };
   readonly clock: Clock;
   readonly random: Random;
-  readonly sessions: Iterable<Session>;
-  readonly streams: Iterable<Leaver>;
+  /** Those who speak on some of the links. */
+  readonly sessions: Iterable<Warned>;
+  /** All links that are open. Nobody is let in any more. */
+  links(): readonly Pick<Link, 'close'>[];
   /** Waiting polls answer now. */
   endWaits(): void;
   /** Goodbyes are spread over at most this time; fewer clients need less of it. */
@@ -39,18 +36,20 @@ const LOOK_MS = 20;
 
 /** Resolves when all connections are gone, or the deadline is over. */
 export async function drain(parts: DrainParts): Promise<void> {
-  const { listener, clock, random } = parts;
-  const endMs = clock.monotonicMs() + parts.deadlineMs;
+  const { listener, clock, random, windowMs, deadlineMs } = parts;
+  const endMs = clock.monotonicMs() + deadlineMs;
   await listener.stop();
   parts.endWaits();
-  const sessions = [...parts.sessions];
-  const streams = [...parts.streams];
-  const count = sessions.length + streams.length;
-  const withinMs = Math.min(parts.windowMs, Math.ceil((count * 1000) / GOODBYES_PER_SECOND));
-  for (const session of sessions) session.sayGoaway(withinMs);
-  for (const leaver of [...sessions, ...streams]) {
+  // Whoever was let in just before is a link by the end of the turn.
+  await new Promise<void>((resolve) => clock.defer(resolve));
+  const links = parts.links();
+  const neededMs = Math.ceil((links.length * 1000) / GOODBYES_PER_SECOND);
+  // The last one who hears its goodbye needs time to take it.
+  const withinMs = Math.min(windowMs, neededMs, Math.floor(deadlineMs / 2));
+  for (const session of parts.sessions) session.sayGoaway(withinMs);
+  for (const link of links) {
     const close: Close = { code: 'draining', retryAfter: Math.ceil(random.fraction() * withinMs) };
-    clock.after(random.fraction() * withinMs, () => leaver.close(close));
+    clock.after(random.fraction() * withinMs, () => link.close(close));
   }
   while (listener.connectionCount > 0 && clock.monotonicMs() < endMs) {
     await new Promise<void>((resolve) => {

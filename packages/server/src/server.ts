@@ -90,6 +90,8 @@ export class TrunklineServer {
   readonly #listener: HttpListener;
   readonly #feed: MachineFeed | undefined;
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
+  #starting: Promise<Started> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(config: ServerConfig, parts: ServerParts) {
     const { clock = systemClock, random = systemRandom } = parts;
@@ -103,15 +105,16 @@ export class TrunklineServer {
     const auth = authOptions(config, this.#access, random);
     const { development } = this.#access;
     const origins = createOriginRules({ allowed: config.auth.origins, development });
+    const authenticator = new Authenticator(auth, { clock, origins });
     const gate: GateParts = {
       origins,
-      authenticator: new Authenticator(auth, { clock, origins }),
+      authenticator,
       ...(development ? { guard: new DevelopmentGuard(origins) } : {}),
       refusal: () => this.#refusal(),
     };
     this.#native = new NativeProtocol({
       hub: this.#hub,
-      authenticator: gate.authenticator,
+      authenticator,
       ...this.#core,
       config: nativeConfig(config, this.#access, node),
     });
@@ -128,46 +131,69 @@ export class TrunklineServer {
   }
 
   /**
-   * Opens the log and listens.
+   * Opens the log and listens. Called once.
    *
    * @throws {BrokerError} when the log can't be opened, or the system's error when the address
-   *   can't be listened on.
+   *   can't be listened on; the server is closed then.
    */
-  async start(): Promise<Started> {
-    await this.#hub.open();
+  start(): Promise<Started> {
+    if (this.#state !== 'new' || this.#starting !== undefined) {
+      return Promise.reject(new Error('a server is started once'));
+    }
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Says goodbye to every client in its transport's own words, spread over the drain window, and
+   * closes. Resolves when all is closed, which is soon after the deadline at the latest.
+   */
+  async drain(): Promise<void> {
+    // Whoever asks while it starts wants it to end all the same.
+    await this.#starting?.catch(() => {}); // Its caller hears of the failure.
+    if (this.#state === 'open') {
+      this.#state = 'draining';
+      this.#feed?.stop();
+      await drain({
+        listener: this.#listener,
+        ...this.#core,
+        sessions: this.#native.sessions,
+        links: () => [...this.#webSockets.links, ...this.#eventStreams.links],
+        endWaits: () => this.#hub.endWaits(),
+        ...this.#config.drain,
+      });
+    }
+    await this.close();
+  }
+
+  /**
+   * Closes at once, without goodbyes. What was accepted is stored. Resolves when all is closed,
+   * however often it is called.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #start(): Promise<Started> {
     try {
+      await this.#hub.open();
       const { port } = await this.#listener.start();
       this.#state = 'open';
       this.#feed?.start();
       return { urls: [`http://${urlHost(this.#config.host)}:${port}`] };
     } catch (error) {
-      await this.close();
+      await this.#release();
       throw error;
     }
   }
 
-  /**
-   * Says goodbye to every client in its transport's own words, spread over the drain window, and
-   * closes. Resolves when all is closed, which is at the deadline at the latest.
-   */
-  async drain(): Promise<void> {
-    if (this.#state !== 'open') return;
-    this.#state = 'draining';
-    this.#feed?.stop();
-    await drain({
-      listener: this.#listener,
-      ...this.#core,
-      sessions: this.#native.sessions,
-      streams: this.#eventStreams.links,
-      endWaits: () => this.#hub.endWaits(),
-      ...this.#config.drain,
-    });
-    await this.close();
+  async #close(): Promise<void> {
+    await this.#starting?.catch(() => {}); // Its caller hears of the failure.
+    await this.#release();
   }
 
-  /** Closes at once, without goodbyes. What was accepted is stored. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+  async #release(): Promise<void> {
     this.#state = 'closed';
     this.#feed?.stop();
     await this.#listener.stop();
@@ -278,7 +304,7 @@ export class TrunklineServer {
       ...this.#core,
       counts: () => ({
         links: {
-          websocket: this.#webSockets.linkCount,
+          websocket: this.#webSockets.links.size,
           sse: this.#eventStreams.links.size,
           polls: this.#hub.waitCount,
         },

@@ -3,7 +3,7 @@ import type { CodeName } from '@trunkline/wire';
 import type { Clock } from '../../clock.ts';
 import { problemAnswer } from '../../http/problem.ts';
 import type { StreamRequest } from '../../http/request.ts';
-import type { Close, LinkHandler } from '../../link/link.ts';
+import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
@@ -34,7 +34,7 @@ export interface WebSocketTransport {
    */
   close(close: Close): Promise<void>;
   /** Links that are open, those that are still closing included. */
-  readonly linkCount: number;
+  readonly links: ReadonlySet<Link>;
 }
 
 /** Makes a transport; it listens to nothing by itself. */
@@ -72,8 +72,8 @@ class Transport implements WebSocketTransport {
     };
   }
 
-  get linkCount(): number {
-    return this.#links.size;
+  get links(): ReadonlySet<Link> {
+    return this.#links;
   }
 
   onUpgrade(request: StreamRequest): void {

@@ -186,11 +186,11 @@ describe('a WebSocket of Node’s own client', () => {
       const bytes = new Uint8Array(client.messages[sizes.length + index] as ArrayBuffer);
       expect(bytes).toEqual(new Uint8Array(size).fill(size));
     }
-    expect(listener.transport.linkCount).toBe(1);
+    expect(listener.transport.links.size).toBe(1);
     client.socket.close(1000, 'bye');
     // RFC 6455 §5.5.1: the answer has the code that came.
     expect(await client.closed()).toMatchObject({ code: 1000 });
-    await until('no link', () => listener.transport.linkCount === 0);
+    await until('no link', () => listener.transport.links.size === 0);
   });
 
   test('gets the subprotocol that was chosen', async () => {
@@ -209,7 +209,7 @@ describe('a WebSocket of Node’s own client', () => {
     const client = new Client(listener.url, ['trunkline.v1.json']);
     expect(await client.closed()).toEqual({ code: 4401, reason: 'ü'.repeat(61) });
     expect(client.isOpen).toBe(true);
-    await until('no link', () => listener.transport.linkCount === 0);
+    await until('no link', () => listener.transport.links.size === 0);
   });
 
   test('is closed with the number of the code when the transport closes', async () => {
@@ -217,7 +217,7 @@ describe('a WebSocket of Node’s own client', () => {
     const clients = [new Client(listener.url), new Client(listener.url)];
     for (const client of clients) await client.open();
     await listener.transport.close({ code: 'draining' });
-    expect(listener.transport.linkCount).toBe(0);
+    expect(listener.transport.links.size).toBe(0);
     for (const client of clients) expect((await client.closed())?.code).toBe(1001);
     const late = new Client(listener.url);
     expect((await late.closed())?.code).toBe(1006);
@@ -348,7 +348,7 @@ describe('a handshake', () => {
     });
     await until('onClose', () => handler.closes.length === 1);
     expect(handler.closes).toEqual([{ code: 'normal' }]);
-    expect(listener.transport.linkCount).toBe(0);
+    expect(listener.transport.links.size).toBe(0);
     expect(listener.wheel.armedCount).toBe(0);
   });
 });
@@ -360,12 +360,12 @@ describe('closing the transport', () => {
     socket.write([`GET /v1/ws HTTP/1.1`, ...KEY_HEADERS, '', ''].join('\r\n'));
     const peer = new RawPeer(socket);
     socket.removeAllListeners('data');
-    await until('a link', () => listener.transport.linkCount === 1);
+    await until('a link', () => listener.transport.links.size === 1);
     await Promise.all([
       listener.transport.close({ code: 'draining' }),
       listener.transport.close({ code: 'draining' }),
     ]);
-    expect(listener.transport.linkCount).toBe(0);
+    expect(listener.transport.links.size).toBe(0);
     peer.drop();
   });
 });
