@@ -44,8 +44,8 @@ describe('a client without a token', () => {
     const closed = await setUpGate();
     const open = await setUpGate({ anonymous: true });
     const { came, letIn } = greeter();
-    admit(closed.gate, head(), letIn);
-    admit(open.gate, head(), letIn);
+    await admit(closed.gate, head(), letIn);
+    await admit(open.gate, head(), letIn);
     expect(came).toEqual([undefined, 'anonymous']);
   });
 });

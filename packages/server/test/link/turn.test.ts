@@ -42,4 +42,14 @@ describe('a turn', () => {
     clock.runDeferred();
     expect(done.slice(2)).toEqual(['asked for by a preparation', 'asked for by a write']);
   });
+
+  test('comes to an end for a preparation asked for by another, though nothing else happens', () => {
+    const { clock, turn, done } = setUp();
+    turn.prepare(() => turn.prepare(() => done.push('second')));
+    clock.runDeferred();
+    expect(clock.deferredCount).toBe(1);
+    clock.runDeferred();
+    expect(done).toEqual(['second']);
+    expect(clock.deferredCount).toBe(0);
+  });
 });

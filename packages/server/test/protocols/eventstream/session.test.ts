@@ -50,7 +50,7 @@ describe('an event stream', () => {
     const { open, publish, take } = await setUpStreams();
     await publish(3);
     expect(take(await open(after('e1:1')))).toBe(
-      `${openEvent('e1:1', '"recovered":{"news":true},"gaps":{}')}` +
+      openEvent('e1:1', '"recovered":{"news":true},"gaps":{}') +
         'id: e1:2\ndata: 1\n\nid: e1:3\ndata: 1\n\n',
     );
   });
