@@ -50,8 +50,10 @@ export class LogReader {
    */
   async boundsFor(channel: Channel, start: Start): Promise<StreamBounds> {
     // What was published before is before the start, though its flush is still to come; and what is
-    // being read of the log may be another life of the stream.
-    if (channel.healing && !channel.away) await this.#table.settle(channel);
+    // being read of the log may be another life of the stream. While the log is away nobody can
+    // tell, but who begins from now on needs no verdict.
+    const needsLog = start.after !== undefined || !channel.away;
+    if (channel.healing && needsLog) await this.#table.settle(channel);
     else this.#table.flush(channel);
     if (this.#isCovered(channel, start)) return headBounds(channel);
     for (let round = 0; round < SETTLE_COUNT_MAX; round += 1) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { after, anyone, range, setUp } from './hub-setup.ts';
+import { away } from './scripted-broker.ts';
 
 /** Nothing is too old: the messages of these tests are of 1970. */
 const ageless = { history: { countMax: 1_000, sizeMax: 1e9, ageMsMax: 1e15 } };
@@ -96,5 +97,23 @@ describe('a start', () => {
       return asked.before === undefined ? slice : { ...slice, epoch: 'other' };
     };
     await expect(subscribe(after('zz:1'))).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('is not judged by memory while the log is away and something is in doubt', async () => {
+    const { broker, clock, hub, publish, subscribe } = setUp(ageless);
+    await hub.open();
+    await subscribe();
+    await publish(3);
+    broker.failure = away;
+    broker.doubt('news');
+    await clock.settle();
+    await expect(subscribe(after('e1:3'))).rejects.toMatchObject({ code: 'unavailable' });
+    // From now on: whatever comes of the doubt is told to it.
+    const reader = await subscribe();
+    expect(reader.opened?.position).toEqual({ epoch: 'e1', offset: 3 });
+    broker.failure = undefined;
+    await clock.pass(5_000);
+    await publish(1);
+    expect(reader.take()).toEqual(['e1:4']);
   });
 });
