@@ -16,12 +16,21 @@ export interface NativeConfig {
   readonly frameBytesMax: number;
   /** How long an idempotency key is remembered, told in the welcome. */
   readonly keyWindowMs: number;
-  /** Unsent bytes above which a session stops reading commands. */
+  /** Unsent bytes of a link; above a part of them a session begins no more commands. */
   readonly highWaterSize: number;
 }
 
-/** Commands of one session that may wait for their answer; then it stops reading. */
-export const UNDER_WAY_MAX = 1_000;
+/**
+ * Bytes of answers that commands under way may have coming; then no more are begun. Together with
+ * those unsent at that moment they stay below what ends a link as `slow`.
+ */
+export const OWED_SIZE_MAX = 48 * 1024;
+
+/** Above this part of the high-water mark unsent, no more commands are begun: a quarter. */
+export const UNREAD_PART = 4;
+
+/** Bytes of an answer without its channel, roughly. */
+export const ANSWER_SIZE = 160;
 
 /** A session may spend so many seconds' worth of its command rate at once. */
 export const COMMAND_BURST_SECONDS = 2;

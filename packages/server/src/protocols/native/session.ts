@@ -12,13 +12,13 @@ import {
   isWildcard,
   parseAfter,
 } from '@trunkline/wire';
-import type { Command, CommandId, Gap, Position, ServerFrame } from '@trunkline/wire';
+import type { Command, CommandId, Decoded, Gap, Position, ServerFrame } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller } from '../../hub/hub-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
 import { encodeFrame, nativeJson, toErrorFrame } from './codec.ts';
-import { COMMAND_BURST_SECONDS, UNDER_WAY_MAX } from './config.ts';
+import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from './config.ts';
 import { toHistoryFrame, toHistoryRequest } from './history.ts';
 import type { NativeParts } from './protocol.ts';
 import { Rate } from './rate.ts';
@@ -45,7 +45,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   /** While a hello is being judged: what came behind it waits for that. */
   #greeting: Promise<void> | undefined;
   readonly #subscriptions: Subscriptions;
-  #underWay = 0;
+  /** Commands that were read and not begun, in order: at most those of one frame. */
+  #waiting: Decoded[] = [];
+  /** Bytes of the answers that commands under way will have, roughly. */
+  #owedSize = 0;
   #paused = false;
 
   constructor(
@@ -82,17 +85,14 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
       this.#sendError(new CodedError('bad_request', 'expected a text frame, got a binary one'));
       return;
     }
-    for (const decoded of decodeCommands(frame)) {
-      if (decoded.ok) this.#onCommand(decoded.command);
-      else this.#sendError(decoded.error, decoded.id);
-      if (this.#isEnded) return;
-    }
-    this.#regulate();
+    this.#waiting.push(...decodeCommands(frame));
+    this.#beginCommands();
   }
 
   onDrain(): void {
+    // First, or a client that reads a long backlog could not be answered meanwhile.
+    this.#beginCommands();
     this.#subscriptions.advance();
-    this.#regulate();
   }
 
   onClose(): void {
@@ -141,10 +141,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     else if (this.#greeting !== undefined) {
       // Begun in the order in which they came [CMD-4], if there is still a session to do it.
       const begin = () => (this.#state === 'ready' ? this.#perform(command) : undefined);
-      this.#track(this.#greeting.then(begin), idOf(command));
+      this.#track(command, this.#greeting.then(begin));
     } else if (this.#state !== 'ready') {
       this.close({ code: 'unauthenticated', reason: 'say hello with a token first' });
-    } else this.#track(this.#perform(command), idOf(command));
+    } else this.#track(command, this.#perform(command));
   }
 
   /** The refusal of a command that comes too soon. Applications have no rate [AUTH-3]. */
@@ -159,16 +159,17 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   /** Counts a command as under way and answers its failure. */
-  #track(work: Promise<unknown>, id: CommandId | undefined): void {
-    this.#underWay += 1;
+  #track(command: Command, work: Promise<unknown>): void {
+    const size = answerSize(command);
+    this.#owedSize += size;
     work
       .catch((error: unknown) => {
         // Without an id no answer was wanted, but a refusal is one all the same.
-        this.#sendError(this.#toCoded(error), id);
+        this.#sendError(this.#toCoded(error), idOf(command));
       })
       .finally(() => {
-        this.#underWay -= 1;
-        if (this.#paused) this.#regulate();
+        this.#owedSize -= size;
+        if (this.#paused) this.#beginCommands();
       });
   }
 
@@ -192,7 +193,7 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     const before = this.#greeting;
     const hello = () => this.#hello(command);
     const work = before === undefined ? hello() : before.then(hello);
-    this.#track(work, command.id);
+    this.#track(command, work);
     const judged = work
       .catch(() => {})
       .finally(() => {
@@ -330,19 +331,31 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     }
   }
 
-  /** Reads no more commands while too many answers are owed or unread. */
-  #regulate(): void {
-    if (this.#isEnded) return;
-    const full = this.link.pendingBytes > this.#parts.config.highWaterSize;
-    const busy = this.#underWay > (this.#paused ? UNDER_WAY_MAX / 2 : UNDER_WAY_MAX);
-    if (full) this.link.requestDrain();
-    if (full || busy) {
-      this.#paused = true;
-      this.link.setPaused(true);
-    } else if (this.#paused) {
-      this.#paused = false;
-      this.link.setPaused(false);
+  /**
+   * Begins what waits, until too many answers are owed or unread; then nothing more is read either.
+   * So it is a peer that does not read, and never one that asks much, whose answers pile up [WS-5].
+   */
+  #beginCommands(): void {
+    let begun = 0;
+    while (begun < this.#waiting.length && !this.#isEnded && !this.#isHeldBack()) {
+      const decoded = this.#waiting[begun];
+      begun += 1;
+      if (decoded?.ok === true) this.#onCommand(decoded.command);
+      else if (decoded !== undefined) this.#sendError(decoded.error, decoded.id);
     }
+    if (this.#isEnded) return;
+    if (begun > 0) this.#waiting = this.#waiting.slice(begun);
+    const heldBack = this.#isHeldBack();
+    if (heldBack && this.link.pendingBytes > 0) this.link.requestDrain();
+    const paused = heldBack || this.#waiting.length > 0;
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.link.setPaused(paused);
+  }
+
+  #isHeldBack(): boolean {
+    if (this.#owedSize >= OWED_SIZE_MAX) return true;
+    return this.link.pendingBytes > this.#parts.config.highWaterSize / UNREAD_PART;
   }
 
   #armExpiry(): void {
@@ -373,10 +386,17 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   #end(): void {
     if (this.#isEnded) return;
     this.#state = 'ended';
+    this.#waiting = [];
     this.#parts.wheel.cancel(this);
     this.#subscriptions.end();
     this.#onEnd(this);
   }
+}
+
+/** About how many bytes the answer to a command has. Pages are read and sent one at a time. */
+function answerSize(command: Command): number {
+  if (command.type === 'history') return OWED_SIZE_MAX;
+  return ANSWER_SIZE + ('channel' in command ? 2 * command.channel.length : 0);
 }
 
 function idOf(command: Command): CommandId | undefined {

@@ -304,6 +304,43 @@ describe('commands', () => {
     expect(replies).toEqual(commands.map((_, id) => [id, id + 1]));
   });
 
+  test('no more than a link may have unsent is answered before it drains [WS-5]', async () => {
+    const { clock, link, take } = await connect();
+    take();
+    const commands = Array.from({ length: 1000 }, (_, id) => ({
+      type: 'unsubscribe',
+      id,
+      channel: 'a',
+    }));
+    link.hold();
+    link.receive(commands.map((command) => JSON.stringify(command)).join('\n'));
+    await clock.settle();
+    expect(link.pendingBytes).toBeGreaterThan(2_500);
+    expect(link.pendingBytes).toBeLessThan(2_500 + 48 * 1024);
+    link.release();
+    await clock.settle();
+    expect(take().map(({ id }) => id)).toEqual(commands.map(({ id }) => id));
+  });
+
+  test('pages of history are read one after another', async () => {
+    const { hub, say, take } = await connect();
+    take();
+    let reading = 0;
+    let readingMax = 0;
+    const read = hub.history.bind(hub);
+    hub.history = async (...asked) => {
+      reading += 1;
+      readingMax = Math.max(reading, readingMax);
+      const page = await read(...asked);
+      reading -= 1;
+      return page;
+    };
+    const commands = Array.from({ length: 20 }, (_, id) => ({ type: 'history', id, channel: 'a' }));
+    const pages = await say(commands.map((command) => JSON.stringify(command)).join('\n'));
+    expect(pages.map(({ id }) => id)).toEqual(commands.map(({ id }) => id));
+    expect(readingMax).toBe(1);
+  });
+
   test('what is published behind a subscribe of the same frame is delivered [CMD-4]', async () => {
     const { say } = await connect();
     const commands = [
