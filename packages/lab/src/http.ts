@@ -1,6 +1,6 @@
 /** HTTP for tests: one request, one answer, nothing hidden; every header is the test's. */
-import { Agent, request as openRequest } from 'node:http';
-import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { request as openRequest } from 'node:http';
+import type { Agent, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 
 /** Milliseconds after which an answer that did not come fails its test. */
 const ANSWER_MS_MAX = 45_000;

@@ -4,7 +4,7 @@ import { listening, OPEN_AND_LISTED } from '../../src/listening.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
 import { JWT_SECRET, tokenOf } from '../../src/tokens.ts';
-import { WebSocketPeer } from '../../src/web-socket.ts';
+import { maskedFrame, OPCODE, WebSocketPeer } from '../../src/web-socket.ts';
 
 let server: LabServer;
 let count = 0;
@@ -270,18 +270,32 @@ describe('over WebSocket', () => {
     expect(lost + seen.length).toBe(last);
   });
 
-  test('[WS-5] closes when replies pile up that the peer does not read', async () => {
+  test('[WS-5] closes when answers pile up that the peer does not read', async () => {
     const channel = nextChannel();
-    await server.publish(channel, ...Array.from({ length: 30 }, () => 'x'.repeat(30_000)));
     using peer = await open();
     await peer.call({ type: 'subscribe', id: 1, channel });
     await listening(server, channel);
     peer.raw.freeze();
-    const history = Array.from({ length: 100 }, (_, id) => ({ type: 'history', id, channel }));
-    peer.sendText(history.map((command) => JSON.stringify(command)).join('\n'));
+    // More pongs than the buffers of both systems hold.
+    const ping = maskedFrame(OPCODE.ping, Buffer.alloc(125));
+    void peer.raw.write(Buffer.concat(Array.from({ length: 120_000 }, () => ping)));
     await listening(server, channel, 'nobody');
     peer.raw.thaw();
     // It did not read, so it may not have read the code either.
     expect([4510, 1006]).toContain((await peer.closed).code);
+  });
+
+  test('[WS-5] [CMD-4] answers a client that asks much and reads, however much', async () => {
+    using peer = await open();
+    const commands = Array.from({ length: 10_000 }, (_, id) => ({
+      ...{ type: 'publish', id, channel: 'much', data: id },
+    }));
+    for (let at = 0; at < commands.length; at += 1_000) {
+      const frame = commands.slice(at, at + 1_000).map((command) => JSON.stringify(command));
+      peer.sendText(frame.join('\n'));
+    }
+    for (const { id } of commands) {
+      expect(await peer.next()).toMatchObject({ type: 'published', id, offset: id + 1 });
+    }
   });
 });

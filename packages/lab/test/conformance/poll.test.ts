@@ -130,7 +130,9 @@ describe('over short polling', () => {
         ['limit', '10'],
         ['after', after],
       ]);
-      seen.push(...answer.messages.map(({ channel, offset }) => `${channel} ${offset}`));
+      seen.push(
+        ...answer.messages.map(({ channel, offset }) => `${String(channel)} ${String(offset)}`),
+      );
       after = search(answer.positions);
       if (answer.more !== true) break;
       expect(round).toBeLessThan(5);

@@ -2,7 +2,7 @@
 import { seededRandom } from '@trunkline/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { UncaughtErrors } from '../../src/faults.ts';
-import { expectHealthy } from '../../src/hostile.ts';
+import { expectHealthy } from './expectations.ts';
 import { post } from '../../src/http.ts';
 import { RawSocket } from '../../src/raw-socket.ts';
 import { startServer } from '../../src/server.ts';

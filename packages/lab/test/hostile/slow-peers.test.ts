@@ -1,7 +1,7 @@
 /** Peers that take their time: every wait of the server has an end. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { UncaughtErrors } from '../../src/faults.ts';
-import { expectHealthy } from '../../src/hostile.ts';
+import { expectHealthy } from './expectations.ts';
 import { listening, OPEN_AND_LISTED } from '../../src/listening.ts';
 import { within } from '../../src/queue.ts';
 import { RawSocket } from '../../src/raw-socket.ts';

@@ -1,8 +1,8 @@
 /** What a server has to be after anything that was done to it: alive, quiet inside, and complete. */
 import { expect } from 'vitest';
-import type { UncaughtErrors } from './faults.ts';
-import type { LabServer } from './server.ts';
-import { WebSocketPeer } from './web-socket.ts';
+import type { UncaughtErrors } from '../../src/faults.ts';
+import type { LabServer } from '../../src/server.ts';
+import { WebSocketPeer } from '../../src/web-socket.ts';
 
 let count = 0;
 
