@@ -3,6 +3,7 @@
  * for the end of a loop turn, so that tests and simulations decide what time it is.
  */
 
+/** What tells time and lets it pass. */
 export interface Clock {
   /** Milliseconds since an arbitrary start; never goes backwards. Use for durations. */
   monotonicMs(): number;
@@ -14,6 +15,7 @@ export interface Clock {
   defer(task: () => void): void;
 }
 
+/** A task that is set for later. */
 export interface Timer {
   /** The task will not run any more. Idempotent. */
   cancel(): void;

@@ -7,6 +7,7 @@ export interface Log {
   error(fields: LogFields, message: string): void;
 }
 
+/** What a line says beside its message, by name. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Says nothing; for tests and embedding. */

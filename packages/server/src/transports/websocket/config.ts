@@ -1,5 +1,4 @@
 /** What the WebSocket transport is told: limits and intervals with their units. */
-
 export interface WebSocketConfig {
   /** So often the server pings a peer. */
   readonly pingIntervalMs: number;
