@@ -65,7 +65,7 @@ export class Tail {
     const batch = this.after(offset);
     if (batch === undefined) return true; // Nothing comes after it: nothing can be missing.
     const oldest = batch.messages[Math.max(0, offset + 1 - batch.first)];
-    return oldest !== undefined && oldest.time >= unixMs - this.#retention.ageMsMax;
+    return oldest !== undefined && oldest.time > unixMs - this.#retention.ageMsMax;
   }
 
   /** The batch in memory that holds the message after `offset`; it may begin before it. */

@@ -40,10 +40,10 @@ describe('Tail', () => {
     expect(byCount.covers(5, 1000)).toBe(false);
     const byAge = new Tail({ ...everything, ageMsMax: 50 }, 1e9);
     byAge.push(new MessageBatch('news', 'e1', [message(1, 1000), message(2, 1030)]));
-    expect(byAge.covers(0, 1050)).toBe(true);
-    expect(byAge.covers(0, 1051)).toBe(false);
-    expect(byAge.covers(1, 1080)).toBe(true);
-    expect(byAge.covers(1, 1081)).toBe(false);
+    expect(byAge.covers(0, 1049)).toBe(true);
+    expect(byAge.covers(0, 1050)).toBe(false);
+    expect(byAge.covers(1, 1079)).toBe(true);
+    expect(byAge.covers(1, 1080)).toBe(false);
   });
 
   test('takes older messages only where they join without a hole', () => {
