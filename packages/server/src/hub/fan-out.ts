@@ -79,7 +79,7 @@ export class FanOut {
     const { channel } = cursor;
     const { link } = cursor.subscriber;
     let size = 0;
-    while (isOfThisLife(cursor) && cursor.offset < channel.head) {
+    while (isBehind(cursor) && isOfThisLife(cursor) && cursor.offset < channel.head) {
       if (size >= BATCH_SIZE_MAX || this.#isFull(cursor)) {
         link.requestDrain();
         return;
@@ -90,6 +90,7 @@ export class FanOut {
       if (given === undefined) return;
       size += given.payload.length;
     }
+    if (!isBehind(cursor)) return;
     if (isOfThisLife(cursor) && cursor.offset === channel.head) channel.makeLive(cursor);
     else void this.#readOn(cursor); // Its failures stall the cursor.
   }
@@ -189,18 +190,19 @@ export class FanOut {
       return;
     }
     const loss = lossOf(cursor, bounds);
+    const next = batch?.first === cursor.offset + 1 ? batch : undefined;
+    if (loss === undefined && next === undefined && cursor.offset !== channel.head) {
+      this.#stall(cursor); // The log does not agree with the head.
+      return;
+    }
+    cursor.state = 'behind'; // From here on the subscriber is told things, and may unsubscribe.
     if (loss !== undefined) {
       cursor.epoch = loss.position.epoch;
       cursor.offset = loss.position.offset;
       subscriber.onGap(channel.name, loss.gap, loss.position);
-    } else if (batch?.first === cursor.offset + 1) {
-      // Other channels of the link may have filled it meanwhile: then this is read again later.
-      if (!this.#isFull(cursor) && this.#give(cursor, batch) === undefined) return;
-    } else if (cursor.offset !== channel.head) {
-      this.#stall(cursor); // The log does not agree with the head.
-      return;
+    } else if (next !== undefined && !this.#isFull(cursor)) {
+      this.#give(cursor, next); // If the link is full by now, it is read again later.
     }
-    cursor.state = 'behind';
     this.advance(cursor);
   }
 
@@ -244,6 +246,10 @@ export class FanOut {
 /** True when the cursor's offset belongs to the channel's present life. */
 function isOfThisLife({ epoch, offset, channel }: Cursor): boolean {
   return epoch === channel.epoch || (epoch === '0' && offset === 0);
+}
+
+function isBehind(cursor: Cursor): boolean {
+  return cursor.state === 'behind';
 }
 
 function isReading(cursor: Cursor): boolean {

@@ -227,3 +227,24 @@ describe('readers at many places of the log', () => {
     expect(broker.readRanges.length).toBeLessThan(100 * 61);
   });
 });
+
+describe('a subscriber that leaves when it is told of a loss', () => {
+  test('gets nothing more, and is counted out once', async () => {
+    const { broker, clock, hub, publish, subscribe } = setUp();
+    await hub.open();
+    const reader = await subscribe();
+    const other = await subscribe();
+    await publish(1);
+    reader.onGap = () => {
+      if (reader.opened !== undefined) hub.unsubscribe(reader.opened.cursor);
+    };
+    reader.take();
+    broker.lose('news');
+    await publish(3);
+    await clock.settle();
+    expect(other.take()).toEqual([...range(1, 1), ...range(1, 3, 'e2')]);
+    expect(reader.take()).toEqual([]);
+    expect(reader.opened?.cursor.state).toBe('ended');
+    expect(hub.activeChannels('#')).toEqual([{ channel: 'news', subscribers: 1 }]);
+  });
+});
