@@ -36,6 +36,7 @@ export interface HttpRequest extends RequestHead {
   onAbort(task: () => void): void;
 }
 
+/** An answer as a whole. */
 export interface HttpAnswer {
   readonly status: number;
   /** By lower-case name. Those of the framing, `connection` and `date` are the listener's. */
