@@ -28,12 +28,17 @@ export class BodyReader {
     this.#done = done;
     request.on('data', (chunk: Buffer) => this.#add(chunk));
     request.on('end', () => this.#end(undefined));
-    request.on('close', () => this.fail(new CodedError('bad_request', 'the body was cut off')));
+    request.on('close', () => this.#cutOff());
   }
 
   /** Gives up: nothing more is read. */
   fail(error: Error): void {
     this.#end(error);
+  }
+
+  /** Every request closes, nearly always after its end: an error would be made for nothing. */
+  #cutOff(): void {
+    if (!this.#ended) this.fail(new CodedError('bad_request', 'the body was cut off'));
   }
 
   #add(chunk: Buffer): void {

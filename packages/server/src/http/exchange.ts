@@ -131,7 +131,10 @@ export class Exchange implements HttpRequest, PendingRequest, Alarm {
     response.writeHead(status, headers);
     this.#state = 'answered';
     this.#abortTasks = undefined;
-    this.#reader?.fail(new CodedError('bad_request', 'the request was answered before its body'));
+    if (this.#reader !== undefined) {
+      const message = 'the request was answered before its body';
+      this.#reader.fail(new CodedError('bad_request', message));
+    }
     if (isLast) this.#connection.stopReading();
     host.wheel.arm(this, host.limits.answerMs);
     response.end(body);
