@@ -82,6 +82,8 @@ describe('MemoryLink', () => {
     link.release();
     expect(link.pendingBytes).toBe(4);
     clock.runDeferred();
+    expect(link.pendingBytes).toBe(4);
+    clock.runDeferred();
     expect(link.pendingBytes).toBe(0);
   });
 

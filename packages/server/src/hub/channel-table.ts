@@ -39,7 +39,7 @@ export interface TableParts {
 /** Who is told what happened to a channel. */
 export interface TableEvents {
   /** The channel has pending messages; called at the end of the turn, or before if need be. */
-  flush(channel: Channel): void;
+  flush(channel: Channel, isOnly?: boolean): void;
   /** The stream did not go on where it was: live cursors must read on from the log. */
   interrupt(channel: Channel): void;
 }
@@ -266,9 +266,11 @@ export class ChannelTable implements BrokerSink {
   readonly #flushDirty = (): void => {
     const dirty = this.#dirty;
     this.#dirty = [];
+    // Of several channels a link may get something each, which is joined into one write.
+    const isOnly = dirty.length === 1;
     for (const channel of dirty) {
       channel.dirty = false;
-      this.#events.flush(channel);
+      this.#events.flush(channel, isOnly);
     }
   };
 

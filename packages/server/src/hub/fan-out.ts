@@ -37,15 +37,21 @@ export class FanOut {
     this.#parts = parts;
   }
 
-  /** Gives this turn's messages to everyone at the head. */
-  flush(channel: Channel): void {
+  /**
+   * Gives this turn's messages to everyone at the head.
+   *
+   * @param isOnly true when no other channel has anything for its cursors in this turn.
+   */
+  flush(channel: Channel, isOnly = false): void {
     if (channel.pending.length === 0) return;
     const messages = channel.pending;
     channel.pending = [];
-    for (const run of divide(messages, BATCH_SIZE_MAX)) {
+    const runs = divide(messages, BATCH_SIZE_MAX);
+    const isLast = isOnly && runs.length === 1;
+    for (const run of runs) {
       const batch = new MessageBatch(channel.name, channel.epoch, run);
       channel.keep(batch);
-      this.#deliver(channel, batch);
+      this.#deliver(channel, batch, isLast);
       channel.head = batch.last;
     }
     this.#parts.table.limitKept(channel);
@@ -100,7 +106,7 @@ export class FanOut {
     for (const cursor of channel.live.slice()) this.#fallBehind(cursor);
   }
 
-  #deliver(channel: Channel, batch: MessageBatch): void {
+  #deliver(channel: Channel, batch: MessageBatch, isLast: boolean): void {
     const { live } = channel;
     let encoding: Encoding | undefined;
     let shared: SharedBatch | undefined;
@@ -120,7 +126,7 @@ export class FanOut {
         this.#fail(cursor); // As above.
         continue;
       }
-      subscriber.link.sendShared(shared);
+      subscriber.link.sendShared(shared, isLast);
       index += 1;
     }
     this.deliveredCount += live.length * batch.messages.length;

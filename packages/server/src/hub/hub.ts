@@ -65,7 +65,7 @@ export class Hub implements HubCalls {
     const { highWaterSize } = parts.config;
     this.#parts = parts;
     const table = new ChannelTable(parts, {
-      flush: (channel: Channel) => this.#fanOut.flush(channel),
+      flush: (channel: Channel, isOnly?: boolean) => this.#fanOut.flush(channel, isOnly),
       interrupt: (channel: Channel) => this.#fanOut.interrupt(channel),
     });
     const reader = new LogReader(broker, clock, table);

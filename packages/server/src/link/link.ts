@@ -48,8 +48,13 @@ export interface Link {
    */
   send(frame: Frame): void;
 
-  /** Queues a batch that many links share; the same guarantees as `send`. */
-  sendShared(batch: SharedBatch): void;
+  /**
+   * Queues a batch that many links share; the same guarantees as `send`.
+   *
+   * @param isLast true when the caller knows of nothing more for this link in this turn: then
+   *   waiting for its end, to join the batch with other frames, would gain nothing.
+   */
+  sendShared(batch: SharedBatch, isLast?: boolean): void;
 
   /**
    * Asks for one `onDrain`, in a later turn, as soon as nothing is pending. Asking again before

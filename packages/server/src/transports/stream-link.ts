@@ -73,7 +73,9 @@ export abstract class StreamLink implements Link, Flushable {
 
   get pendingBytes(): number {
     // A broken stream will hand nothing on; what it still counts waits for nobody.
-    return this.stream.destroyed ? 0 : this.#queuedBytes + this.stream.writableLength;
+    const { writableLength } = this.stream;
+    if (writableLength === 0) return this.#queuedBytes;
+    return this.stream.destroyed ? 0 : this.#queuedBytes + writableLength;
   }
 
   /**
@@ -96,10 +98,17 @@ export abstract class StreamLink implements Link, Flushable {
     this.queueControl(framed);
   }
 
-  sendShared(batch: SharedBatch): void {
+  sendShared(batch: SharedBatch, isLast = false): void {
     if (this.#closed !== undefined) return;
+    const framed = batch.framed(this.framing);
+    if (isLast && this.#first === undefined && this.stream.writable) {
+      // Written while the link is in the processor's cache: it need not be looked up again.
+      this.#writtenBytes += framed.length;
+      this.stream.write(framed);
+      return;
+    }
     this.#forgetTaken();
-    this.#queue(batch.framed(this.framing));
+    this.#queue(framed);
   }
 
   requestDrain(): void {

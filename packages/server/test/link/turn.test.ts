@@ -15,7 +15,24 @@ function setUp() {
   return { clock, turn, done, writer };
 }
 
+/** A turn ends after a second look at the sockets. */
+function endTurn(clock: ManualClock): void {
+  clock.runDeferred();
+  clock.runDeferred();
+}
+
 describe('a turn', () => {
+  test('looks once more for input before it ends', () => {
+    const { clock, turn, done, writer } = setUp();
+    turn.prepare(() => done.push('of the first look'));
+    clock.runDeferred();
+    expect(done).toEqual([]);
+    turn.prepare(() => done.push('of the second look'));
+    turn.write(writer('write'));
+    clock.runDeferred();
+    expect(done).toEqual(['of the first look', 'of the second look', 'write']);
+  });
+
   test('prepares everything before it writes anything, once', () => {
     const { clock, turn, done, writer } = setUp();
     turn.write(writer('write'));
@@ -24,7 +41,7 @@ describe('a turn', () => {
       turn.write(writer('write what was prepared'));
     });
     expect(clock.deferredCount).toBe(1);
-    clock.runDeferred();
+    endTurn(clock);
     expect(done).toEqual(['prepare', 'write', 'write what was prepared']);
     expect(clock.deferredCount).toBe(0);
   });
@@ -36,19 +53,19 @@ describe('a turn', () => {
       turn.prepare(() => done.push('asked for by a preparation'));
     });
     turn.write(writer('write', () => turn.write(writer('asked for by a write'))));
-    clock.runDeferred();
+    endTurn(clock);
     expect(done).toEqual(['first', 'write']);
     expect(clock.deferredCount).toBe(1);
-    clock.runDeferred();
+    endTurn(clock);
     expect(done.slice(2)).toEqual(['asked for by a preparation', 'asked for by a write']);
   });
 
   test('comes to an end for a preparation asked for by another, though nothing else happens', () => {
     const { clock, turn, done } = setUp();
     turn.prepare(() => turn.prepare(() => done.push('second')));
-    clock.runDeferred();
+    endTurn(clock);
     expect(clock.deferredCount).toBe(1);
-    clock.runDeferred();
+    endTurn(clock);
     expect(done).toEqual(['second']);
     expect(clock.deferredCount).toBe(0);
   });
