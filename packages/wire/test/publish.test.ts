@@ -53,9 +53,12 @@ describe('events', () => {
     },
   );
 
-  test.each(['', 'a\nb', 'a\rb', 'a\u0000', 'a\u0085', '\ud800', 'x'.repeat(129)])('refuses %j', (event) => {
-    expect(eventFault(event)).toMatch(/^must /);
-  });
+  test.each(['', 'a\nb', 'a\rb', 'a\u0000', 'a\u0085', '\ud800', 'x'.repeat(129)])(
+    'refuses %j',
+    (event) => {
+      expect(eventFault(event)).toMatch(/^must /);
+    },
+  );
 
   test.each(['moved', 'Open', 'opened', 'bytes', 'über', '😀', 'x'.repeat(128)])(
     'takes %j',
