@@ -178,6 +178,6 @@ describe('peers that never read their answers', () => {
     const request = 'GET /v1/history?channel=pages HTTP/1.1\r\nHost: localhost\r\n\r\n';
     void raw.write(request.repeat(90));
     for (let round = 0; round < 20; round += 1) await server.get('/healthz');
-    expect(usedBytes() - before).toBeLessThan(150 * MB);
+    expect(usedBytes() - before).toBeLessThan(10 * MB);
   });
 });

@@ -14,7 +14,7 @@ import type { HttpAnswer } from './request.ts';
 
 /**
  * - `opening`: the first head is awaited.
- * - `busy`: at least one request waits for its answer.
+ * - `busy`: at least one request waits for its answer; one of them is served at a time.
  * - `idle`: all requests were answered and the connection was kept.
  * - `stream`: it belongs to a stream, or to the request for one.
  * - `closing`: the last bytes were written; what the peer still sends is dropped.
@@ -55,6 +55,8 @@ export class Connection implements Alarm {
   readonly refused: boolean;
   #phase: Phase = 'opening';
   #unanswered = 0;
+  // What begins the requests behind the one that is served; `pipelinedMax` bounds them.
+  #waiting: (() => void)[] | undefined = undefined;
   #deaf = false;
   // Between requests: how long already, and what had been read when it began.
   #silentMs = 0;
@@ -101,10 +103,23 @@ export class Connection implements Alarm {
     this.host.wheel.cancel(this);
   }
 
+  /**
+   * Runs `begin` once all answers before have left completely; never when the connection ends
+   * before that.
+   */
+  whenAnswered(begin: () => void): void {
+    (this.#waiting ??= []).push(begin);
+  }
+
   /** An answer left completely; the connection is kept. */
   requestEnded(): void {
     this.#unanswered -= 1;
-    if (this.#unanswered > 0 || this.#phase !== 'busy') return;
+    if (this.#phase !== 'busy') return;
+    if (this.#unanswered > 0) {
+      // Nobody is there to be answered once the peer has ended the connection.
+      if (this.socket.writable) this.#waiting?.shift()?.();
+      return;
+    }
     if (this.host.stopping || this.#deaf) this.close();
     else this.#rest();
   }

@@ -10,7 +10,6 @@ import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 const EMPTY = new Uint8Array(0);
 
 /** A response that knows its exchange, so that listeners are shared by all of them. */
-/** What the handlers see of a request, and where their answer goes. */
 export class ExchangeResponse<
   Request extends IncomingMessage = IncomingMessage,
 > extends ServerResponse<Request> {
@@ -141,6 +140,8 @@ export class Exchange implements HttpRequest, PendingRequest, Alarm {
   }
 
   breakBody(): void {
+    // What came after a whole body is not the body's fault.
+    if (this.#request.complete) return;
     this.#broken = true;
     this.#reader?.fail(brokenBody());
   }

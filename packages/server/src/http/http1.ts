@@ -128,12 +128,17 @@ export class Http1 implements LastBranch {
       (isStream ? STREAM_BEHIND : undefined) ??
       this.#limitOf(connection) ??
       expectationOf(head, asksToContinue);
-    if (wrong === undefined) {
-      void this.#serve(exchange); // Never rejects.
-      return;
-    }
-    connection.stopReading();
-    exchange.answer(wrong);
+    if (wrong !== undefined) connection.stopReading();
+    // RFC 9112 §9.3.2: only safe requests may be served at one time, and their answers would have
+    // to be kept for each other. One at a time keeps the order of what is published, and no more
+    // than one answer for a peer that does not read.
+    if (connection.unanswered === 1) this.#start(exchange, wrong);
+    else connection.whenAnswered(() => this.#start(exchange, wrong));
+  }
+
+  #start(exchange: Exchange, wrong: HttpAnswer | undefined): void {
+    if (wrong !== undefined) exchange.answer(wrong);
+    else void this.#serve(exchange); // Never rejects.
   }
 
   async #serve(exchange: Exchange): Promise<void> {

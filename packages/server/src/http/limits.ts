@@ -18,7 +18,10 @@ export interface HttpLimits {
   readonly lingerMs: number;
   /** Bytes that are read and dropped from a connection being closed; after more it is cut. */
   readonly lingerSizeMax: number;
-  /** Requests of one connection that may wait for their answers; one more is answered 429. */
+  /**
+   * Requests of one connection that may wait for their answers; one more is answered 429. They are
+   * served one by one, so that a connection never keeps more than one answer in memory.
+   */
   readonly pipelinedMax: number;
   /** Open connections; more are answered 503 and closed. */
   readonly connectionsMax: number;

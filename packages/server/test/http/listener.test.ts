@@ -55,7 +55,9 @@ describe('stop', () => {
     await server.listener.stop();
     await settle();
     expect(poll.ended).toBe(false);
-    for (const answer of answers) answer({ status: 200, body: 'now' });
+    answers[0]?.({ status: 200, body: 'now' });
+    await until(() => answers.length === 2, 'the request behind it');
+    answers[1]?.({ status: 200, body: 'then' });
     await poll.seesEnd();
     expect(poll.text.match(/connection: \S+/gi)).toEqual([
       'Connection: keep-alive',

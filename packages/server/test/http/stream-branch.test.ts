@@ -71,7 +71,9 @@ describe('a WebSocket handshake', () => {
     });
     const client = await server.connect();
     await client.send(requestText('GET /a') + HANDSHAKE);
-    for (const answer of answers) answer({ status: 200, body: 'plain' });
+    answers[0]?.({ status: 200, body: 'plain' });
+    await until(() => answers.length === 2, 'the request behind it');
+    answers[1]?.({ status: 200, body: 'plain' });
     await client.sees('plain', 2);
     expect(server.streams).toHaveLength(0);
   });
