@@ -125,11 +125,6 @@ export class TrunklineServer {
     this.#feed = development ? this.#createFeed() : undefined;
   }
 
-  /** What is weaker than on the open internet, a sentence each. */
-  get relaxed(): readonly string[] {
-    return this.#access.relaxed;
-  }
-
   /**
    * Opens the log and listens. Called once.
    *
