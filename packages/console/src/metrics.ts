@@ -93,11 +93,11 @@ export class MetricsFeed {
     if (start !== this.#start) return;
     const kept = page.ok ? page.value.messages : [];
     for (const { data, time } of kept) this.#add(JSON.stringify(data), time);
-    const last = kept.at(-1);
+    const { epoch = '0', offset = 0 } = kept.at(-1) ?? {};
     this.#line = connect({
       server: this.#server,
       channel: METRICS_CHANNEL,
-      ...(last === undefined ? {} : { after: formatPosition(last) }),
+      ...(offset === 0 ? {} : { after: formatPosition({ epoch, offset }) }),
       token: () => token,
       onMessage: (message: LineMessage) => {
         this.#add(message.payload, message.time ?? Date.now());

@@ -38,6 +38,14 @@ export type Command =
       readonly after?: string;
       readonly last?: number;
       readonly partial?: boolean;
+      /** Asks to be told of joins and leaves. */
+      readonly presence?: boolean;
+      /** False leaves out what this session itself publishes. */
+      readonly echo?: boolean;
+      /** Asks for the snapshot where the resume is not recovered. */
+      readonly snapshot?: boolean;
+      /** Asks for the retained message. */
+      readonly retained?: boolean;
     }
   | { readonly type: 'unsubscribe'; readonly id: CommandId; readonly channel: string }
   | ({
@@ -53,6 +61,14 @@ export type Command =
       readonly before?: string;
       readonly last?: number;
       readonly limit?: number;
+    }
+  | {
+      readonly type: 'presence';
+      readonly id: CommandId;
+      readonly channel: string;
+      readonly limit?: number;
+      /** `next` of the page before. */
+      readonly after?: string;
     }
   | { readonly type: 'refresh'; readonly id: CommandId; readonly token: string }
   | { readonly type: 'ping' };
@@ -113,6 +129,10 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         ...optional('after', optionalText(fields, 'after', TEXT_LIMITS.place)),
         ...optional('last', optionalCount(fields, 'last')),
         ...optional('partial', optionalFlag(fields, 'partial')),
+        ...optional('presence', optionalFlag(fields, 'presence')),
+        ...optional('echo', optionalFlag(fields, 'echo')),
+        ...optional('snapshot', optionalFlag(fields, 'snapshot')),
+        ...optional('retained', optionalFlag(fields, 'retained')),
       };
     case 'unsubscribe':
       return { type, id: commandId(fields), channel: channelOrPattern(fields['channel']) };
@@ -125,6 +145,14 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         ...optional('before', optionalText(fields, 'before', TEXT_LIMITS.place)),
         ...optional('last', optionalCount(fields, 'last')),
         ...optional('limit', optionalCount(fields, 'limit')),
+      };
+    case 'presence':
+      return {
+        type,
+        id: commandId(fields),
+        channel: channelName(fields['channel']),
+        ...optional('limit', optionalCount(fields, 'limit')),
+        ...optional('after', optionalText(fields, 'after', TEXT_LIMITS.place)),
       };
     case 'refresh': {
       const token = optionalText(fields, 'token', TEXT_LIMITS.token);

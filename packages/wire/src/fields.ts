@@ -2,10 +2,11 @@
 import { channelNameFault, isWildcard, patternFault } from './channel.ts';
 import { CodedError } from './codes.ts';
 
-/** Characters a key, an event name, a content type or a token may have. */
+/** Characters a key, an event name, a slot, a content type or a token may have. */
 export const TEXT_LIMITS = {
   key: 256,
   event: 128,
+  slot: 128,
   contentType: 128,
   token: 16_384,
   /** A position or a mark. */

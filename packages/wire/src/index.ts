@@ -39,7 +39,17 @@ export {
   isJsonContentType,
   isJsonText,
   PUBLISH_BATCH_MAX,
+  TTL_MAX,
 } from './publish.ts';
 export type { PublishFields, PublishRequest } from './publish.ts';
 export { encodeMessage } from './replies.ts';
-export type { ErrorFrame, HistoryFields, Limits, ServerFrame, WireMessage } from './replies.ts';
+export type {
+  ErrorFrame,
+  HistoryFields,
+  Limits,
+  Member,
+  MemberPage,
+  ServerFrame,
+  WireMessage,
+  WireSnapshot,
+} from './replies.ts';

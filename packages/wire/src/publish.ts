@@ -11,6 +11,8 @@ import {
   channelName,
   isFields,
   optional,
+  optionalCount,
+  optionalFlag,
   optionalText,
   parseJson,
   show,
@@ -26,7 +28,16 @@ export interface PublishFields {
   readonly event?: string;
   /** Idempotency key: the same key again answers with the first position. */
   readonly key?: string;
+  /** Keeps it as the channel's retained message until it is replaced; an empty one clears it. */
+  readonly retain?: boolean;
+  /** Volatile channels: what a slow reader gets only the newest message of. */
+  readonly slot?: string;
+  /** Milliseconds after which it is not delivered any more. */
+  readonly ttl?: number;
 }
+
+/** Milliseconds a message may live at most where it says so: a year. */
+export const TTL_MAX = 31_536_000_000;
 
 /** Publications that one body may ask for, counting each of `channels`. */
 export const PUBLISH_BATCH_MAX = 1000;
@@ -135,7 +146,20 @@ export function publishFields(json: string, fields: Record<string, unknown>): Pu
   }
   const key = optionalText(fields, 'key', TEXT_LIMITS.key);
   if (key === '') throw bad('key must not be empty');
-  return { ...publishPayload(json, fields), ...optional('event', event), ...optional('key', key) };
+  return {
+    ...publishPayload(json, fields),
+    ...optional('event', event),
+    ...optional('key', key),
+    ...optional('retain', optionalFlag(fields, 'retain')),
+    ...optional('slot', optionalText(fields, 'slot', TEXT_LIMITS.slot)),
+    ...optional('ttl', timeToLive(fields)),
+  };
+}
+
+function timeToLive(fields: Record<string, unknown>): number | undefined {
+  const ttl = optionalCount(fields, 'ttl');
+  if (ttl === undefined || (ttl >= 1 && ttl <= TTL_MAX)) return ttl;
+  throw bad(`ttl must be from 1 to ${TTL_MAX} milliseconds, got ${ttl}`);
 }
 
 function publishPayload(

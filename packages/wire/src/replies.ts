@@ -24,14 +24,46 @@ export interface Limits {
 /** A message as it stands on text transports. */
 export interface WireMessage {
   readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
+  /** Absent, as `epoch` is, in volatile channels. */
+  readonly offset?: number;
+  readonly epoch?: string;
   readonly time: number;
   readonly data?: unknown;
   readonly bytes?: string;
   readonly contentType?: string;
   readonly event?: string;
   readonly from?: Sender;
+  /** On the last message of a flush to a wildcard subscription: everything up to here was sent. */
+  readonly mark?: string;
+}
+
+/** One who is present in a channel. */
+export interface Member {
+  readonly session: string;
+  readonly user?: string;
+  /** What the token says of the user. */
+  readonly info?: unknown;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** Part of who is present. */
+export interface MemberPage {
+  readonly members: readonly Member[];
+  /** Users, however many sessions they have. */
+  readonly count: number;
+  /** Where the next page begins. */
+  readonly next?: string;
+}
+
+/** What an application said the state of a channel is at a position. */
+export interface WireSnapshot {
+  readonly position: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly data?: unknown;
+  readonly bytes?: string;
+  readonly contentType?: string;
 }
 
 /** Everything the server may send over a session, by `type`. */
@@ -50,9 +82,18 @@ export type ServerFrame =
       readonly type: 'subscribed';
       readonly id: CommandId;
       readonly channel: string;
-      readonly position: string;
+      /** Of a single channel that is not volatile. */
+      readonly position?: string;
+      /** Of a wildcard. */
+      readonly mark?: string;
       readonly recovered?: boolean;
       readonly gap?: Gap;
+      readonly volatile?: true;
+      readonly members?: readonly Member[];
+      readonly count?: number;
+      readonly next?: string;
+      readonly snapshot?: WireSnapshot;
+      readonly retained?: readonly WireMessage[];
     }
   | { readonly type: 'unsubscribed'; readonly id: CommandId; readonly channel: string }
   | { readonly type: 'unsubscribed'; readonly channel: string; readonly code: CodeName }
@@ -64,6 +105,12 @@ export type ServerFrame =
       readonly epoch: string;
       readonly position: string;
     }
+  | {
+      readonly type: 'published';
+      readonly id: CommandId;
+      readonly channel: string;
+      readonly volatile: true;
+    }
   | { readonly type: 'refreshed'; readonly id: CommandId; readonly expires: number }
   | { readonly type: 'pong' }
   | {
@@ -72,6 +119,21 @@ export type ServerFrame =
       readonly gap: Gap;
       readonly position: string;
     }
+  | {
+      readonly type: 'expired';
+      readonly channel: string;
+      readonly epoch: string;
+      /** First and last offset that were not delivered because their time was over. */
+      readonly from: number;
+      readonly to: number;
+      readonly mark?: string;
+    }
+  | { readonly type: 'join' | 'leave'; readonly channel: string; readonly member: Member }
+  | ({
+      readonly type: 'presence';
+      readonly id?: CommandId;
+      readonly channel: string;
+    } & MemberPage)
   | { readonly type: 'goaway'; readonly within: number; readonly endpoint?: string }
   | ErrorFrame
   | ({ readonly type: 'message' } & WireMessage)
@@ -104,19 +166,23 @@ export interface HistoryFields {
  * A message as one JSON object on one line, payload embedded as published. Written by hand because
  * the payload's source must not pass through a JSON parser.
  *
+ * @param epoch empty for a message of a volatile channel, which has no offset.
  * @param type with `true`, begins with `"type":"message"` as a push does.
+ * @param mark what to go on from after this message, where several channels are read.
  */
 export function encodeMessage(
   channel: string,
   epoch: string,
   message: Message,
   type: boolean,
+  mark?: string,
 ): string {
   const { event, from } = message;
-  let text = type ? '{"type":"message","channel":' : '{"channel":';
-  text += `${JSON.stringify(channel)},"offset":${message.offset},"epoch":"${epoch}"`;
+  let text = `${type ? '{"type":"message","channel":' : '{"channel":'}${JSON.stringify(channel)}`;
+  if (epoch !== '') text += `,"offset":${message.offset},"epoch":"${epoch}"`;
   text += `,"time":${message.time},${payloadMembers(message)}`;
   if (event !== undefined) text += `,"event":${JSON.stringify(event)}`;
   if (from !== undefined) text += `,"from":${JSON.stringify(from)}`;
+  if (mark !== undefined) text += `,"mark":"${mark}"`;
   return `${text}}`;
 }

@@ -5,7 +5,7 @@ import type { LineMessage, Verdict } from './line.ts';
 
 /** A message object as it came, ready to be shown. */
 export function toLineMessage(message: WireMessage): LineMessage {
-  const { offset, epoch, time, event, contentType } = message;
+  const { offset = 0, epoch = '', time, event, contentType } = message;
   const kind = message.bytes === undefined ? payloadKind(contentType) : 'bytes';
   return {
     position: { epoch, offset },

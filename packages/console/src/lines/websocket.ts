@@ -111,7 +111,7 @@ class Call {
         return;
       case 'subscribed': {
         this.#cancelAnswer();
-        const at = parsePosition(frame.position);
+        const at = parsePosition(frame.position ?? '');
         attempt.opened(toVerdict(attempt.after, at, frame.recovered, frame.gap));
         return;
       }
@@ -119,7 +119,7 @@ class Call {
         attempt.message(toLineMessage(frame));
         return;
       case 'gap':
-        attempt.gap(frame.gap, parsePosition(frame.position));
+        attempt.gap(frame.gap, parsePosition(frame.position ?? ''));
         return;
       case 'unsubscribed':
         attempt.refused('the server ended the subscription: not allowed any more');

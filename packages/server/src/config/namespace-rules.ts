@@ -14,6 +14,12 @@ export interface NamespaceRules {
   };
   /** False: the stream lives in memory only and is lost with the process. */
   readonly durable: boolean;
+  /** True: messages have no offsets and are not logged; a slow reader gets the newest per slot. */
+  readonly volatile: boolean;
+  /** Whether subscribers are listed, and how long one may be away before that is told. */
+  readonly presence: { readonly listed: boolean; readonly graceMs: number };
+  /** What JSON payloads must satisfy: a JSON Schema; a publish that does not is `bad_request`. */
+  readonly schema?: JsonSchema;
   /** Payload bytes of one message; over it the publish is refused with `too_large`. */
   readonly messageBytesMax: number;
   /** Messages one resume may carry; over it the answer is a gap with reason `limit`. */
@@ -24,6 +30,9 @@ export interface NamespaceRules {
     readonly user: readonly Action[];
   };
 }
+
+/** A JSON Schema of draft 2020-12, as a config file has it. */
+export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
 
 const actions = z.array(z.enum(ACTIONS));
 
@@ -45,6 +54,27 @@ export const namespaceRulesSchema = z.strictObject({
   durable: field(
     z.boolean().exactOptional(),
     'Whether an acknowledged message survives a crash of the server.',
+  ),
+  volatile: field(
+    z.boolean().exactOptional(),
+    'Nothing is logged; who is too slow gets the newest message of each slot alone.',
+  ),
+  presence: z
+    .strictObject({
+      listed: field(
+        z.boolean().exactOptional(),
+        'Whether subscribers are listed as present and their joins and leaves are told.',
+      ),
+      graceMs: field(
+        whole(0).exactOptional(),
+        'How long the last session of a user may be away before that is told as a leave.',
+        { unit: 'ms' },
+      ),
+    })
+    .exactOptional(),
+  schema: field(
+    z.union([z.boolean(), z.record(z.string(), z.unknown())]).exactOptional(),
+    'JSON Schema (2020-12) of JSON payloads; a publish that does not satisfy it is bad_request.',
   ),
   messageBytesMax: field(
     whole(1).exactOptional(),
@@ -77,6 +107,8 @@ export type NamespaceInput = z.input<typeof namespaceRulesSchema>;
 export const DEFAULT_NAMESPACE: NamespaceRules = {
   history: { countMax: 1000, ageMsMax: 86_400_000, sizeMax: 67_108_864 },
   durable: true,
+  volatile: false,
+  presence: { listed: false, graceMs: 10_000 },
   messageBytesMax: 65_536,
   allow: { anonymous: [], user: [] },
 };
@@ -84,5 +116,6 @@ export const DEFAULT_NAMESPACE: NamespaceRules = {
 /** The same where anonymous clients are let in: development mode, or `insecure` without auth. */
 export const OPEN_NAMESPACE: NamespaceRules = {
   ...DEFAULT_NAMESPACE,
+  presence: { ...DEFAULT_NAMESPACE.presence, listed: true },
   allow: { anonymous: ACTIONS, user: [] },
 };

@@ -56,6 +56,7 @@ function overlay(below: NamespaceRules, layer: NamespaceInput): NamespaceRules {
     ...below,
     ...layer,
     history: { ...below.history, ...layer.history },
+    presence: { ...below.presence, ...layer.presence },
     allow: { ...below.allow, ...layer.allow },
   };
 }

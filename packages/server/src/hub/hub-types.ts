@@ -6,13 +6,28 @@ import type { After, Draft, Gap, Message, Position } from '@trunkline/wire';
 import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
 
+/** Messages of one channel, in order, that are written together. */
+export interface Run {
+  readonly channel: string;
+  /** Of all messages; empty where the channel is volatile and they have no offsets. */
+  readonly epoch: string;
+  /** Contiguous unless volatile. May be empty where `expired` is not. */
+  readonly messages: readonly Message[];
+  /** Offsets right before the messages that are not delivered: their time was over [MSG-6]. */
+  readonly expired?: { readonly from: number; readonly to: number };
+}
+
 /** How a protocol writes messages. One object per encoding in the whole process: it is a key. */
 export interface Encoding {
   readonly name: string;
   /** True when the result is UTF-8 text. */
   readonly text: boolean;
-  /** One frame that carries all of `messages`, which are contiguous and not empty. Pure. */
-  encode(channel: string, epoch: string, messages: readonly Message[]): Uint8Array;
+  /**
+   * One frame that carries all of `runs`, of which there is at least one. Pure.
+   *
+   * @param mark what to go on from after them, for who reads several channels.
+   */
+  encode(runs: readonly Run[], mark?: string): Uint8Array;
 }
 
 /** All the hub knows of a client, whatever protocol it speaks. Calls must not throw. */

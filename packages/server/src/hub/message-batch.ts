@@ -33,7 +33,7 @@ export class MessageBatch {
   /** These messages in `encoding`, made at the first call. */
   encoded(encoding: Encoding): SharedBatch {
     for (const known of this.#encoded) if (known.encoding === encoding) return known.batch;
-    const payload = encoding.encode(this.channel, this.epoch, this.messages);
+    const payload = encoding.encode([this]);
     const batch = new SharedBatch(payload, encoding.text);
     this.#encoded.push({ encoding, batch });
     return batch;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Encoding } from '@trunkline/server/internal/hub/hub-types.ts';
 import { after, anyone, Listener, offsetsEncoding, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
 
@@ -152,14 +153,16 @@ describe('a link with many channels', () => {
 });
 
 /** As large as what it carries. */
-const wideEncoding = {
+const wideEncoding: Encoding = {
   name: 'wide',
   text: true,
-  encode: (_channel: string, _epoch: string, messages: readonly { payload: Uint8Array }[]) =>
-    Buffer.alloc(
+  encode: (runs) => {
+    const messages = runs.flatMap((run) => run.messages);
+    return Buffer.alloc(
       messages.reduce((sum, { payload }) => sum + payload.length, 0),
       'x',
-    ),
+    );
+  },
 };
 
 describe('messages that can not be encoded', () => {

@@ -18,9 +18,12 @@ export const offsetsEncoding: Encoding & { count: number } = {
   name: 'offsets',
   text: true,
   count: 0,
-  encode(_channel, epoch, messages) {
+  encode(runs) {
     this.count += 1;
-    return Buffer.from(messages.map(({ offset }) => `${epoch}:${offset}`).join(' '));
+    const places = runs.flatMap(({ epoch, messages }) =>
+      messages.map(({ offset }) => `${epoch}:${offset}`),
+    );
+    return Buffer.from(places.join(' '));
   },
 };
 

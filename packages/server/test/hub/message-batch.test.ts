@@ -8,10 +8,12 @@ function countingEncoding(name: string): Encoding & { count: number } {
     name,
     text: true,
     count: 0,
-    encode(channel, epoch, batch) {
+    encode(runs) {
       this.count += 1;
-      const offsets = batch.map(({ offset }) => offset).join();
-      return Buffer.from(`${channel} ${epoch} ${offsets}`);
+      const written = runs.map(({ channel, epoch, messages }) => {
+        return `${channel} ${epoch} ${messages.map(({ offset }) => offset).join()}`;
+      });
+      return Buffer.from(written.join('; '));
     },
   };
 }

@@ -102,13 +102,13 @@ export class SessionConnection implements Connection, MemoryPeer {
       case 'subscribed':
         return this.#onSubscribed(frame);
       case 'message': {
-        const { epoch, offset, data } = frame;
+        const { epoch = '', offset = 0, data } = frame;
         return this.#subscriptions.get(frame.channel)?.message(epoch, offset, payloadId(data));
       }
       case 'gap':
         return this.#subscriptions.get(frame.channel)?.gap(frame.gap, positionOf(frame.position));
       case 'published': {
-        this.#take(frame.id)?.acknowledged({ epoch: frame.epoch, offset: frame.offset });
+        if ('position' in frame) this.#take(frame.id)?.acknowledged(frame);
         return;
       }
       case 'error':
@@ -124,7 +124,7 @@ export class SessionConnection implements Connection, MemoryPeer {
     this.#asked.delete(frame.id);
     const { recovered, gap } = frame;
     const subscription = asked.reader.open(asked.opening, {
-      position: positionOf(frame.position),
+      position: positionOf(frame.position ?? ''),
       ...(recovered === undefined ? {} : { recovered }),
       ...(gap === undefined ? {} : { gap }),
     });

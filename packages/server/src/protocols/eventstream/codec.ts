@@ -2,7 +2,14 @@
  * Codec of the event stream: messages and the server's own events as `text/event-stream` (WHATWG
  * HTML §9.2) has them.
  */
-import { decodeUtf8, encodeBase64, formatPosition, oneLine, payloadKind } from '@trunkline/wire';
+import {
+  decodeUtf8,
+  encodeBase64,
+  encodeMessage,
+  formatPosition,
+  oneLine,
+  payloadKind,
+} from '@trunkline/wire';
 import type { Draft, Gap, Position } from '@trunkline/wire';
 import type { Encoding } from '../../hub/hub-types.ts';
 
@@ -10,11 +17,35 @@ import type { Encoding } from '../../hub/hub-types.ts';
 export const eventStream: Encoding = {
   name: 'eventstream',
   text: true,
-  encode(_channel, epoch, messages) {
+  encode(runs) {
     let text = '';
-    for (const message of messages) {
-      text += `id: ${epoch}:${message.offset}\n${payloadLines(message)}\n`;
+    for (const { epoch, messages, expired } of runs) {
+      // An event without data is not dispatched, but its id is remembered (WHATWG HTML §9.2.6).
+      if (expired !== undefined) text += `id: ${epoch}:${expired.to}\n\n`;
+      for (const message of messages) {
+        if (epoch !== '') text += `id: ${epoch}:${message.offset}\n`;
+        text += `${payloadLines(message)}\n`;
+      }
     }
+    return Buffer.from(text, 'utf8');
+  },
+};
+
+/** Several channels: `data:` is the message as an object, and the last has a mark as its `id:`. */
+export const eventStreamOfMany: Encoding = {
+  name: 'eventstream of many',
+  text: true,
+  encode(runs, mark) {
+    let text = '';
+    const last = runs.at(-1)?.messages.at(-1);
+    for (const { channel, epoch, messages } of runs) {
+      for (const message of messages) {
+        if (message === last && mark !== undefined) text += `id: ${mark}\n`;
+        const data = encodeMessage(channel, epoch, message, false);
+        text += `${eventLine(message.event)}data: ${data}\n\n`;
+      }
+    }
+    if (last === undefined && mark !== undefined) text += `id: ${mark}\n\n`;
     return Buffer.from(text, 'utf8');
   },
 };

@@ -7,8 +7,20 @@ import type { Encoding } from '../../hub/hub-types.ts';
 export const nativeJson: Encoding = {
   name: 'trunkline.v1.json',
   text: true,
-  encode(channel, epoch, messages) {
-    const lines = messages.map((message) => encodeMessage(channel, epoch, message, true));
+  encode(runs, mark) {
+    const lines: string[] = [];
+    for (const run of runs) {
+      const { channel, epoch, messages, expired } = run;
+      const own = run === runs.at(-1) ? mark : undefined;
+      if (expired !== undefined) {
+        const last = messages.length === 0 && own !== undefined ? { mark: own } : {};
+        lines.push(JSON.stringify({ type: 'expired', channel, epoch, ...expired, ...last }));
+      }
+      for (const message of messages) {
+        const place = message === messages.at(-1) ? own : undefined;
+        lines.push(encodeMessage(channel, epoch, message, true, place));
+      }
+    }
     return Buffer.from(lines.join('\n'), 'utf8');
   },
 };

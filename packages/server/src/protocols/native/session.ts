@@ -183,6 +183,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
         return this.#unsubscribe(command);
       case 'history':
         return this.#history(command);
+      case 'presence': {
+        const message = 'presence is not served yet';
+        return Promise.reject(new CodedError('bad_request', message));
+      }
       case 'refresh':
         return this.#refresh(command);
     }

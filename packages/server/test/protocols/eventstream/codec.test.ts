@@ -9,7 +9,9 @@ function encoded(
 ) {
   const bytes = typeof payload === 'string' ? encoder.encode(payload) : payload;
   const message = { offset: 7, time: 1, payload: bytes, ...more };
-  return Buffer.from(eventStream.encode('news', 'k3f9', [message])).toString();
+  return Buffer.from(
+    eventStream.encode([{ channel: 'news', epoch: 'k3f9', messages: [message] }]),
+  ).toString();
 }
 
 describe('the event stream encoding', () => {
@@ -25,9 +27,9 @@ describe('the event stream encoding', () => {
       time: 1,
       payload: encoder.encode(String(offset)),
     }));
-    expect(Buffer.from(eventStream.encode('news', 'e', messages)).toString()).toBe(
-      'id: e:1\ndata: 1\n\nid: e:2\ndata: 2\n\n',
-    );
+    expect(
+      Buffer.from(eventStream.encode([{ channel: 'news', epoch: 'e', messages }])).toString(),
+    ).toBe('id: e:1\ndata: 1\n\nid: e:2\ndata: 2\n\n');
   });
 
   test('names the event of a message', () => {
