@@ -1,7 +1,21 @@
-/** Codec of the native protocol: messages and frames as `trunkline.v1.json` has them. */
-import { encodeMessage } from '@trunkline/wire';
-import type { CodedError, CommandId, ErrorFrame, ServerFrame } from '@trunkline/wire';
-import type { Encoding } from '../../hub/hub-types.ts';
+/** Codec: how the frames of the native protocol are written and read, one per subprotocol. */
+import { CodedError, decodeCommands, encodeMessage } from '@trunkline/wire';
+import type { CommandId, Decoded, ErrorFrame, ServerFrame } from '@trunkline/wire';
+import type { Encoding, HistoryPage } from '../../hub/hub-types.ts';
+import type { Frame } from '../../link/link.ts';
+import { toHistoryFrame } from './history.ts';
+
+/** How one subprotocol writes what a session says. One object each in the whole process. */
+export interface NativeCodec {
+  /** How messages are written to it. */
+  readonly encoding: Encoding;
+  /** Reads the commands of one frame, in order; what is none becomes an error in its place. */
+  decode(frame: Frame): Decoded[];
+  /** Writes one frame that carries no payload. */
+  frame(frame: ServerFrame): Frame;
+  /** Writes the answer to a history command. */
+  history(id: CommandId, channel: string, page: HistoryPage): Frame;
+}
 
 /** A batch is one text frame, one JSON object a line. */
 export const nativeJson: Encoding = {
@@ -25,10 +39,17 @@ export const nativeJson: Encoding = {
   },
 };
 
-/** Writes one frame that is no message. */
-export function encodeFrame(frame: ServerFrame): string {
-  return JSON.stringify(frame);
-}
+/** `trunkline.v1.json`: text frames of JSON [WS-1]. */
+export const jsonCodec: NativeCodec = {
+  encoding: nativeJson,
+  decode(frame) {
+    if (typeof frame === 'string') return decodeCommands(frame);
+    const error = new CodedError('bad_request', 'expected a text frame, got a binary one');
+    return [{ ok: false, error }];
+  },
+  frame: (frame) => JSON.stringify(frame),
+  history: toHistoryFrame,
+};
 
 /** The frame that tells a client what was wrong. */
 export function toErrorFrame(error: CodedError, id?: CommandId): ErrorFrame {

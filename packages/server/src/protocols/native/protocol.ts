@@ -7,6 +7,8 @@ import type { Link, LinkHandler } from '../../link/link.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Random } from '../../random.ts';
 import type { Wheel } from '../../wheel.ts';
+import { jsonCodec } from './codec.ts';
+import type { NativeCodec } from './codec.ts';
 import type { NativeConfig } from './config.ts';
 import { NativeSession } from './session.ts';
 
@@ -19,6 +21,14 @@ export interface NativeParts {
   readonly random: Random;
   readonly log: Log;
   readonly config: NativeConfig;
+}
+
+/** What the handshake said of a session. */
+export interface NativeOpening {
+  /** Whom it proved; absent when the client must say hello first. */
+  readonly identity: Identity | undefined;
+  /** The codec of the subprotocol that was chosen. */
+  readonly codec: NativeCodec;
 }
 
 /** Opens sessions, and knows those that are open. */
@@ -40,9 +50,10 @@ export class NativeProtocol {
    * Begins to speak on a link.
    *
    * @param identity whom the handshake proved; absent when the client must say hello first.
+   * @param codec of the subprotocol that was chosen; JSON where none was.
    */
-  open(link: Link, identity: Identity | undefined): LinkHandler {
-    const session = new NativeSession(this.#parts, link, identity, this.#forget);
+  open(link: Link, identity: Identity | undefined, codec: NativeCodec = jsonCodec): LinkHandler {
+    const session = new NativeSession(this.#parts, link, { identity, codec }, this.#forget);
     this.#sessions.add(session);
     session.begin();
     return session;

@@ -5,22 +5,17 @@
  * they came; replies carry the command's id, since they may finish in another. What one session
  * publishes to a channel gets offsets in the order sent.
  */
-import {
-  CodedError,
-  decodeCommands,
-  formatPosition,
-  isWildcard,
-  parseAfter,
-} from '@trunkline/wire';
+import { CodedError, formatPosition, isWildcard, parseAfter } from '@trunkline/wire';
 import type { Command, CommandId, Decoded, Gap, Position, ServerFrame } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
-import type { Caller } from '../../hub/hub-types.ts';
+import type { Caller, Encoding } from '../../hub/hub-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
-import { encodeFrame, nativeJson, toErrorFrame } from './codec.ts';
+import { toErrorFrame } from './codec.ts';
+import type { NativeCodec } from './codec.ts';
 import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from './config.ts';
-import { toHistoryFrame, toHistoryRequest } from './history.ts';
-import type { NativeParts } from './protocol.ts';
+import { toHistoryRequest } from './history.ts';
+import type { NativeOpening, NativeParts } from './protocol.ts';
 import { Rate } from './rate.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { Subscribing } from './subscriptions.ts';
@@ -32,12 +27,12 @@ type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
 /** One client's conversation. */
 export class NativeSession implements LinkHandler, Subscribing, Alarm {
   readonly link: Link;
-  readonly encoding = nativeJson;
   readonly id: string;
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
   readonly #parts: NativeParts;
+  readonly #codec: NativeCodec;
   readonly #onEnd: (session: NativeSession) => void;
   readonly #rate: Rate;
   #identity: Identity | undefined;
@@ -54,18 +49,23 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   constructor(
     parts: NativeParts,
     link: Link,
-    identity: Identity | undefined,
+    opening: NativeOpening,
     onEnd: (session: NativeSession) => void,
   ) {
     this.#parts = parts;
     this.link = link;
+    this.#codec = opening.codec;
     this.id = parts.random.word(16);
-    this.#identity = identity;
+    this.#identity = opening.identity;
     this.#onEnd = onEnd;
     const { commandsPerSecondMax, subscriptionsMax } = parts.config;
     const nowMs = parts.clock.monotonicMs();
     this.#rate = new Rate(commandsPerSecondMax, COMMAND_BURST_SECONDS, nowMs);
     this.#subscriptions = new Subscriptions(parts.hub, this, subscriptionsMax);
+  }
+
+  get encoding(): Encoding {
+    return this.#codec.encoding;
   }
 
   /** Who the client is, once it is known. */
@@ -81,11 +81,7 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
   onFrame(frame: Frame): void {
     if (this.#isEnded) return;
-    if (typeof frame !== 'string') {
-      this.#sendError(new CodedError('bad_request', 'expected a text frame, got a binary one'));
-      return;
-    }
-    this.#waiting.push(...decodeCommands(frame));
+    this.#waiting.push(...this.#codec.decode(frame));
     this.#beginCommands();
   }
 
@@ -312,8 +308,9 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
   async #history(command: CommandOf<'history'>): Promise<void> {
     const { hub } = this.#parts;
-    const page = await hub.history(this.caller(), command.channel, toHistoryRequest(command));
-    if (!this.#isEnded) this.link.send(toHistoryFrame(command.id, command.channel, page));
+    const { id, channel } = command;
+    const page = await hub.history(this.caller(), channel, toHistoryRequest(command));
+    if (!this.#isEnded) this.link.send(this.#codec.history(id, channel, page));
   }
 
   async #refresh(command: CommandOf<'refresh'>): Promise<void> {
@@ -370,11 +367,11 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   #send(frame: ServerFrame): void {
-    if (!this.#isEnded) this.link.send(encodeFrame(frame));
+    if (!this.#isEnded) this.link.send(this.#codec.frame(frame));
   }
 
   #sendError(error: CodedError, id?: CommandId): void {
-    if (!this.#isEnded) this.link.send(encodeFrame(toErrorFrame(error, id)));
+    this.#send(toErrorFrame(error, id));
   }
 
   #toCoded(error: unknown): CodedError {
