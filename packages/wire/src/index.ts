@@ -22,6 +22,7 @@ export { TEXT_LIMITS } from './fields.ts';
 export { elementSources, memberSource } from './json-source.ts';
 export { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from './message.ts';
 export type { Draft, Message, PayloadKind, Sender } from './message.ts';
+export { commonPattern, containsPattern, overlaps } from './pattern.ts';
 export {
   formatPosition,
   isMark,
