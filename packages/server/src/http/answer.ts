@@ -67,11 +67,19 @@ function startOf(status: number, date: string, headers: Readonly<Record<string, 
   for (const name of Object.keys(headers)) {
     if (OWN_FIELDS.has(name)) continue;
     const value = headers[name] ?? '';
-    // A line break in a value would let whoever chose it write the rest of the answer.
-    if (!NAME.test(name) || !VALUE.test(value)) {
-      throw new TypeError(`a header's value must be visible ASCII or Latin-1 (header ${name})`);
-    }
+    checkField(name, value);
     text += `${name}: ${value}\r\n`;
   }
   return text;
+}
+
+/**
+ * Sees that a field can stand in a head: a line break in a value would let whoever chose it write
+ * the rest of the answer.
+ *
+ * @throws {TypeError} when it can't.
+ */
+export function checkField(name: string, value: string): void {
+  if (NAME.test(name) && VALUE.test(value)) return;
+  throw new TypeError(`a header's value must be visible ASCII or Latin-1 (header ${name})`);
 }

@@ -1,5 +1,5 @@
 /** Body: the bytes of one request's body, collected up to a limit. */
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { CodedError } from '@trunkline/wire';
 
 /** What is taken before the first byte came, however much is declared. */
@@ -10,7 +10,7 @@ const FIRST_SIZE = 4096;
  * thousands of tiny chunks takes no more memory than one in a single piece.
  */
 export class BodyReader {
-  readonly #request: IncomingMessage;
+  readonly #request: Readable;
   readonly #sizeMax: number;
   readonly #done: (error: Error | undefined, body: Uint8Array) => void;
   #bytes: Buffer = Buffer.alloc(0);
@@ -19,7 +19,7 @@ export class BodyReader {
 
   /** @param done called once, with the body or with why there is none. */
   constructor(
-    request: IncomingMessage,
+    request: Readable,
     sizeMax: number,
     done: (error: Error | undefined, body: Uint8Array) => void,
   ) {

@@ -17,9 +17,21 @@ import type { HttpAnswer } from './request.ts';
  * - `busy`: at least one request waits for its answer; one of them is served at a time.
  * - `idle`: all requests were answered and the connection was kept.
  * - `stream`: it belongs to a stream, or to the request for one.
+ * - `handshake`: it becomes a TLS connection.
+ * - `session`: it belongs to its occupant, which ends it.
  * - `closing`: the last bytes were written; what the peer still sends is dropped.
  */
-export type Phase = 'opening' | 'busy' | 'idle' | 'stream' | 'closing';
+export type Phase = 'opening' | 'busy' | 'idle' | 'stream' | 'handshake' | 'session' | 'closing';
+
+/** Who serves a whole connection for as long as it lives, e.g. an HTTP/2 session. */
+export interface Occupant {
+  /** True when it has nothing under way. */
+  readonly isIdle: boolean;
+  /** Lets what is under way end, takes in nothing new, and then closes the connection. */
+  close(): void;
+  /** The connection is closed. */
+  release(): void;
+}
 
 /** What all connections of a listener share. */
 export interface ConnectionHost {
@@ -30,6 +42,8 @@ export interface ConnectionHost {
   readonly stopping: boolean;
   /** The connection is a stream's from now on. */
   release(connection: Connection): void;
+  /** TLS protects the connection from now on: its socket is another. */
+  replace(connection: Connection, socket: Socket): void;
 }
 
 /** A request that waits for its answer. */
@@ -44,7 +58,6 @@ export class Connection implements Alarm {
   alarmBefore: AlarmMarks | undefined = undefined;
   alarmAfter: AlarmMarks | undefined = undefined;
 
-  readonly socket: Socket;
   readonly remoteAddress: string;
   readonly host: ConnectionHost;
   /** What the door has read and not handed on. */
@@ -53,6 +66,9 @@ export class Connection implements Alarm {
   newest: PendingRequest | undefined = undefined;
   /** True when it was over a limit from the start and only waits to be told so. */
   readonly refused: boolean;
+  #socket: Socket;
+  #secure = false;
+  #occupant: Occupant | undefined = undefined;
   #phase: Phase = 'opening';
   #unanswered = 0;
   // What begins the requests behind the one that is served; `pipelinedMax` bounds them.
@@ -64,10 +80,20 @@ export class Connection implements Alarm {
   #headBegun = false;
 
   constructor(socket: Socket, remoteAddress: string, host: ConnectionHost, refused: boolean) {
-    this.socket = socket;
+    this.#socket = socket;
     this.remoteAddress = remoteAddress;
     this.host = host;
     this.refused = refused;
+  }
+
+  /** The socket that requests are read from: that of TLS once there is one. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** True when TLS protects it. */
+  get secure(): boolean {
+    return this.#secure;
   }
 
   /** True when nothing more is read: the connection closes after the answers that are due. */
@@ -82,6 +108,7 @@ export class Connection implements Alarm {
   /** True when it waits for a request of which nothing has come. */
   get isIdle(): boolean {
     if (this.#phase === 'opening') return this.socket.bytesRead === 0;
+    if (this.#occupant !== undefined) return this.#occupant.isIdle;
     return this.#phase === 'idle' && this.socket.bytesRead === this.#bytesAtRest;
   }
 
@@ -158,6 +185,36 @@ export class Connection implements Alarm {
     return this.socket;
   }
 
+  /** The TLS handshake begins; it has a time of its own. */
+  beginHandshake(): void {
+    this.#phase = 'handshake';
+    this.seen = undefined;
+    this.host.wheel.arm(this, this.host.limits.handshakeMs);
+  }
+
+  /** TLS is established: everything that is read and written goes through `socket` from now on. */
+  protect(socket: Socket): void {
+    this.host.replace(this, socket);
+    this.#socket = socket;
+    this.#secure = true;
+    this.#phase = 'opening';
+    this.host.wheel.arm(this, this.host.limits.headMs);
+  }
+
+  /** Gives the connection to who serves all that comes on it. */
+  giveToSession(occupant: Occupant): void {
+    this.#phase = 'session';
+    this.seen = undefined;
+    this.#occupant = occupant;
+    this.host.wheel.cancel(this);
+  }
+
+  /** The socket is closed: no deadline runs any more. */
+  closed(): void {
+    this.host.wheel.cancel(this);
+    this.#occupant?.release();
+  }
+
   /** Writes a last answer and closes. Throws for header values that can't stand in a head. */
   answerAndClose(answer: HttpAnswer): void {
     if (this.#phase === 'closing') return;
@@ -172,7 +229,16 @@ export class Connection implements Alarm {
    * from the peer before it was read (RFC 9112 §9.6).
    */
   close(): void {
+    if (this.#occupant !== undefined) {
+      this.#occupant.close();
+      return;
+    }
     if (this.#phase === 'closing') return;
+    if (this.#phase === 'handshake') {
+      // There is nothing that could be said.
+      this.socket.destroy();
+      return;
+    }
     this.#phase = 'closing';
     this.seen = undefined;
     if (this.socket.destroyed) return;
@@ -184,7 +250,7 @@ export class Connection implements Alarm {
   onAlarm(): void {
     if (this.#phase === 'opening') this.#endOpening();
     else if (this.#phase === 'idle') this.#endSilence();
-    else if (this.#phase === 'closing') this.socket.destroy();
+    else if (this.#phase === 'closing' || this.#phase === 'handshake') this.socket.destroy();
   }
 
   #endOpening(): void {

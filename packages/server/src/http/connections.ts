@@ -20,6 +20,7 @@ export class Connections implements ConnectionHost {
   readonly limits: HttpLimits;
   readonly date: HttpDate;
   readonly #log: Log;
+  readonly #speaksTls: boolean;
   /** A socket that belongs to a stream has no connection any more, but still counts. */
   readonly #open = new Map<Socket, Connection | undefined>();
   readonly #perAddress = new Map<string, number>();
@@ -27,11 +28,13 @@ export class Connections implements ConnectionHost {
   #full = false;
   #stopping = false;
 
-  constructor(clock: Clock, wheel: Wheel, limits: HttpLimits, log: Log) {
+  /** @param speaksTls true when nothing can be said before a handshake. */
+  constructor(clock: Clock, wheel: Wheel, limits: HttpLimits, log: Log, speaksTls = false) {
     this.wheel = wheel;
     this.limits = limits;
     this.date = new HttpDate(clock);
     this.#log = log;
+    this.#speaksTls = speaksTls;
   }
 
   /** Open connections, streams included; those that were refused do not count. */
@@ -85,7 +88,7 @@ export class Connections implements ConnectionHost {
     const connection = this.#open.get(socket);
     if (!this.#open.delete(socket)) return;
     if (connection !== undefined) {
-      this.wheel.cancel(connection);
+      connection.closed();
       if (connection.refused) {
         this.#refusals -= 1;
         return;
@@ -101,6 +104,11 @@ export class Connections implements ConnectionHost {
     if (this.#open.has(connection.socket)) this.#open.set(connection.socket, undefined);
   }
 
+  replace(connection: Connection, socket: Socket): void {
+    if (!this.#open.delete(connection.socket)) return;
+    this.#open.set(socket, connection);
+  }
+
   /** Ends the connections without a request; those with one end after its answer. */
   stop(): void {
     this.#stopping = true;
@@ -110,7 +118,7 @@ export class Connections implements ConnectionHost {
   /** Ends the connections that wait for a request. */
   closeIdle(): void {
     for (const connection of this.#open.values()) {
-      if (connection?.isIdle === true) connection.close();
+      if (connection?.isIdle === true || connection?.phase === 'handshake') connection.close();
     }
   }
 
@@ -125,8 +133,9 @@ export class Connections implements ConnectionHost {
     code: 'unavailable' | 'rate_limited',
     detail: string,
   ): void {
-    // Telling costs a socket for a while; in a flood the rest learns it from the closed connection.
-    if (this.#refusals >= this.limits.refusalsMax) {
+    // Telling costs a socket for a while; in a flood the rest learns it from the closed connection,
+    // and so does who expects TLS: it could not read what it is told.
+    if (this.#speaksTls || this.#refusals >= this.limits.refusalsMax) {
       socket.destroy();
       return;
     }

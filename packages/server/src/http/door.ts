@@ -57,6 +57,20 @@ export class Door {
     if (this.#connections.add(socket) !== undefined) socket.on('data', this.#onData);
   }
 
+  /** Takes in a connection whose socket was replaced by one that protects it. */
+  enterProtected(connection: Connection): void {
+    const { socket } = connection;
+    this.watch(connection);
+    socket.on('data', this.#onData);
+    socket.resume();
+  }
+
+  /** Sees to it that the end of the connection's socket is noticed; whoever serves it does more. */
+  watch({ socket }: Connection): void {
+    socket.on('error', onError);
+    socket.on('close', this.#onClose);
+  }
+
   #read(socket: Socket, chunk: Buffer): void {
     const connection = this.#connections.of(socket);
     if (connection === undefined) return;

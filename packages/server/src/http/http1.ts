@@ -114,7 +114,7 @@ export class Http1 implements LastBranch {
     // What stands behind the last request that is answered is not.
     if (connection === undefined || connection.isDeaf) return;
     const { limits } = connection.host;
-    const { head, refusal } = readHead(request, connection.remoteAddress, limits);
+    const { head, refusal } = readHead(request, connection, limits);
     const isStream =
       refusal === undefined && head.method === 'GET' && this.#handlers.isEventStream(head.path);
     if (isStream && connection.unanswered === 0) {
@@ -201,7 +201,7 @@ export class Http1 implements LastBranch {
     connection.holdForStream();
     if (rest.length > 0) connection.socket.unshift(rest);
     const { limits } = connection.host;
-    const { head, refusal } = readHead(request, connection.remoteAddress, limits);
+    const { head, refusal } = readHead(request, connection, limits);
     const streamRequest = new SocketStreamRequest(head, head.version, connection);
     if (refusal === undefined) this.#streams.serve(streamRequest, true);
     else streamRequest.refuse(refusal);

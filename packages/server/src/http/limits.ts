@@ -8,6 +8,8 @@ export interface HttpLimits {
   readonly headersMax: number;
   /** Milliseconds from the first byte of a head (or the connection's start) to its last; then 408. */
   readonly headMs: number;
+  /** Milliseconds that a TLS handshake may take; then the connection is cut. */
+  readonly handshakeMs: number;
   /** Milliseconds that reading a body may take; then its reader fails with `timeout` (408). */
   readonly bodyMs: number;
   /** Milliseconds in which the peer has to take an answer; then the connection is cut. */
@@ -41,6 +43,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   headSizeMax: 16 * 1024,
   headersMax: 100,
   headMs: 10_000,
+  handshakeMs: 10_000,
   bodyMs: 30_000,
   answerMs: 120_000,
   idleMs: 75_000,

@@ -3,12 +3,18 @@ import { createServer, type Server } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { Wheel } from '../wheel.ts';
+import type { Connection } from './connection.ts';
 import { Connections } from './connections.ts';
 import { Door } from './door.ts';
+import { DEFAULT_HTTP2_LIMITS } from './h2-limits.ts';
+import type { Http2Limits } from './h2-limits.ts';
 import { Http1 } from './http1.ts';
+import { Http2 } from './http2.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits.ts';
 import type { HttpHandlers } from './request.ts';
 import { StreamBranch } from './stream-branch.ts';
+import { PlainRefusal, TlsBranch } from './tls-branch.ts';
+import type { TlsSource } from './tls-branch.ts';
 
 /** Handshakes the kernel keeps for us while a storm of clients arrives; it has a limit of its own. */
 const BACKLOG = 4096;
@@ -27,6 +33,10 @@ export interface HttpListenerOptions {
   readonly log: Log;
   /** Those left out have their defaults. */
   readonly limits?: Partial<HttpLimits>;
+  /** Those left out have their defaults. */
+  readonly http2Limits?: Partial<Http2Limits>;
+  /** Set to serve over TLS, and nothing without it. */
+  readonly tls?: TlsSource;
 }
 
 /** Where a listener listens. */
@@ -35,7 +45,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Serves HTTP on one address. */
+/** Serves HTTP/1.1 and HTTP/2 on one address. */
 export interface HttpListener {
   /** Open connections, streams included. */
   readonly connectionCount: number;
@@ -61,11 +71,8 @@ export interface HttpListener {
 export function createHttpListener(options: HttpListenerOptions): HttpListener {
   const { host, port, clock, wheel, handlers, log } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
-  const connections = new Connections(clock, wheel, limits, log);
-  const streams = new StreamBranch(handlers, limits, log);
-  // Other openings (TLS, the HTTP/2 preface, the PROXY protocol) are branches before the last.
-  const last = new Http1({ connections, handlers, streams, clock, log });
-  const door = new Door(connections, [streams], last);
+  const connections = new Connections(clock, wheel, limits, log, options.tls !== undefined);
+  const door = createDoor(options, connections);
   const server = createServer({
     // A socket whose peer is done would otherwise stay half open until someone ends it.
     allowHalfOpen: false,
@@ -92,6 +99,27 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
     closeIdle: () => connections.closeIdle(),
     destroyAll: () => connections.destroyAll(),
   };
+}
+
+/** What is served: HTTP/1.1 and HTTP/2, both of them with TLS or both without. */
+function createDoor(options: HttpListenerOptions, connections: Connections): Door {
+  const { clock, handlers, log, tls } = options;
+  const { limits } = connections;
+  const streams = new StreamBranch(handlers, limits, log);
+  const http1 = new Http1({ connections, handlers, streams, clock, log });
+  const http2Limits = { ...DEFAULT_HTTP2_LIMITS, ...options.http2Limits };
+  const http2 = new Http2({ handlers, streams, limits, http2Limits, clock, log });
+  if (tls === undefined) return new Door(connections, [http2, streams], http1);
+
+  const inner = new Door(connections, [streams], http1);
+  const branches = {
+    http1: (connection: Connection) => inner.enterProtected(connection),
+    http2(connection: Connection) {
+      inner.watch(connection);
+      http2.begin(connection);
+    },
+  };
+  return new Door(connections, [new TlsBranch(tls, branches, log)], new PlainRefusal());
 }
 
 function listen(server: Server, host: string, port: number): Promise<ListenAddress> {

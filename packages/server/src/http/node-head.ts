@@ -23,13 +23,14 @@ const ABSOLUTE_FORM = /^https?:\/\/([^/?#]+)([^?#]*)(?:\?([^#]*))?$/i;
 /** Reads the head of a request that node:http parsed. */
 export function readHead(
   request: IncomingMessage,
-  remoteAddress: string,
+  peer: { readonly remoteAddress: string; readonly secure: boolean },
   limits: HttpLimits,
 ): HeadOrRefusal {
   const { httpVersion, method = '' } = request;
   const version = httpVersion === '1.0' ? '1.0' : '1.1';
   const headers = createFields();
-  const head = { method, path: '', search: '', headers, remoteAddress, secure: false, version };
+  const { remoteAddress, secure } = peer;
+  const head = { method, path: '', search: '', headers, remoteAddress, secure, version };
   const refuse = (detail: string, status = 400): HeadOrRefusal => ({
     head: head as Http1Head,
     refusal: problemAnswer(status === 431 ? 'too_large' : 'bad_request', detail, { status }),

@@ -11,6 +11,11 @@ import { INTERNAL_PROBLEM } from './problem.ts';
 import type { HttpHandlers, StreamRequest } from './request.ts';
 import { SocketStreamRequest } from './stream-request.ts';
 
+/** A request for a stream that knows whether it was decided. */
+export interface UndecidedRequest extends StreamRequest {
+  readonly isOpen: boolean;
+}
+
 /** The branch for streams, and the one place that hands requests for streams to their handlers. */
 export class StreamBranch implements Branch {
   readonly name = 'http/1.1 stream';
@@ -38,7 +43,7 @@ export class StreamBranch implements Branch {
   }
 
   /** Hands a request for a stream to its handler; also those that node:http parsed. */
-  serve(request: SocketStreamRequest, upgrade: boolean): void {
+  serve(request: UndecidedRequest, upgrade: boolean): void {
     try {
       this.#hand(request, upgrade);
     } catch (error) {

@@ -19,7 +19,7 @@ export class SocketStreamRequest implements StreamRequest {
   readonly search: string;
   readonly headers: Readonly<HeaderFields>;
   readonly remoteAddress: string;
-  readonly secure = false;
+  readonly secure: boolean;
   readonly version: RequestHead['version'];
   /** Gone once the request is decided. */
   #connection: Connection | undefined;
@@ -29,6 +29,7 @@ export class SocketStreamRequest implements StreamRequest {
     this.search = head.search;
     this.headers = head.headers;
     this.remoteAddress = connection.remoteAddress;
+    this.secure = connection.secure;
     this.version = version;
     this.#connection = connection;
   }
@@ -65,7 +66,7 @@ export class SocketStreamRequest implements StreamRequest {
  * What a request is given whose peer is gone: a stream that closes in the next tick, so that it
  * ends for its owner like any other.
  */
-function closedStream(): Duplex {
+export function closedStream(): Duplex {
   const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   stream.destroy();
   return stream;

@@ -17,11 +17,12 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Subprotocols a client may offer; nobody has a use for more. */
 const SUBPROTOCOLS_MAX = 32;
 
+/** A handshake, read. */
 export type Handshake =
   | {
       readonly kind: 'valid';
-      /** What `Sec-WebSocket-Accept` answers. */
-      readonly accept: string;
+      /** What `Sec-WebSocket-Accept` answers; absent where HTTP/2 or 3 carries the WebSocket. */
+      readonly accept?: string;
       /** In the client's order of preference; empty when it offered none. */
       readonly subprotocols: readonly string[];
     }
@@ -34,9 +35,15 @@ export type Handshake =
       readonly headers: Readonly<Record<string, string>>;
     };
 
-/** Checks the head of an HTTP/1.1 upgrade. The target, the host and the origin are others' to check. */
+/**
+ * Checks the head of an HTTP/1.1 upgrade or of an extended CONNECT (RFC 8441 §5). The target, the
+ * host and the origin are others' to check.
+ */
 export function readHandshake(head: RequestHead): Handshake {
   const { headers } = head;
+  // Who hands the request on has seen that it is one for a WebSocket. HTTP/2 and 3 need no proof
+  // that the server read it, and their errors have no `Upgrade`.
+  if (head.version === '2' || head.version === '3') return readExtended(headers);
   if (head.method !== 'GET') {
     return invalid(405, 'a WebSocket handshake is a GET request', { allow: 'GET' });
   }
@@ -60,10 +67,17 @@ export function readHandshake(head: RequestHead): Handshake {
     return invalid(400, 'expected Sec-WebSocket-Key with 16 bytes in base64');
   }
   const subprotocols = parseSubprotocols(headers['sec-websocket-protocol']);
-  if (subprotocols === undefined) {
-    return invalid(400, 'expected Sec-WebSocket-Protocol to list different names');
-  }
+  if (subprotocols === undefined) return BAD_SUBPROTOCOLS;
   return { kind: 'valid', accept: acceptKey(key), subprotocols };
+}
+
+function readExtended(headers: RequestHead['headers']): Handshake {
+  if (headers['sec-websocket-version'] !== VERSION) {
+    const message = `expected Sec-WebSocket-Version: ${VERSION}`;
+    return invalid(400, message, { 'sec-websocket-version': VERSION });
+  }
+  const subprotocols = parseSubprotocols(headers['sec-websocket-protocol']);
+  return subprotocols === undefined ? BAD_SUBPROTOCOLS : { kind: 'valid', subprotocols };
 }
 
 /**
@@ -106,3 +120,8 @@ function invalid(
 ): Handshake {
   return { kind: 'invalid', status, message, headers };
 }
+
+const BAD_SUBPROTOCOLS: Handshake = invalid(
+  400,
+  'expected Sec-WebSocket-Protocol to list different names',
+);

@@ -174,15 +174,12 @@ class Transport implements WebSocketTransport {
 
   #accept(
     request: StreamRequest,
-    accept: string,
+    accept: string | undefined,
     headers: Readonly<Record<string, string>>,
   ): WebSocketLink {
-    const stream = request.accept(101, {
-      upgrade: 'websocket',
-      connection: 'Upgrade',
-      'sec-websocket-accept': accept,
-      ...headers,
-    });
+    const upgrade =
+      accept === undefined ? undefined : { ...UPGRADE, 'sec-websocket-accept': accept };
+    const stream = request.accept(upgrade === undefined ? 200 : 101, { ...upgrade, ...headers });
     const link = new WebSocketLink(stream, request.remoteAddress, this.#parts);
     this.#links.add(link);
     return link;
@@ -205,6 +202,9 @@ class Transport implements WebSocketTransport {
 function refusalCode(code: Close['code']): CodeName {
   return code === 'normal' ? 'unavailable' : code;
 }
+
+/** RFC 6455 §4.2.2; HTTP/2 and 3 have no such fields (RFC 8441 §4). */
+const UPGRADE = { upgrade: 'websocket', connection: 'Upgrade' };
 
 /** Hears nothing: for links that are only there to be closed. */
 const SILENT: LinkHandler = { onFrame() {}, onDrain() {}, onClose() {} };

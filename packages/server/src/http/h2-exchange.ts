@@ -1,0 +1,155 @@
+/** Http2Exchange: one request of HTTP/2 and its answer. */
+import { constants } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
+import { CodedError } from '@trunkline/wire';
+import type { Alarm, AlarmMarks } from '../wheel.ts';
+import { isBodiless } from './answer.ts';
+import { BodyReader, bodyTooLarge } from './body.ts';
+import type { ConnectionHost } from './connection.ts';
+import { answerFields, EXCHANGE } from './h2-stream.ts';
+import type { OwnedStream } from './h2-stream.ts';
+import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
+
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * - `waiting`: for its answer.
+ * - `answered`: the answer is on its way.
+ * - `over`: the answer left, or the stream is gone.
+ */
+type State = 'waiting' | 'answered' | 'over';
+
+/** What the handlers see of a request, and where their answer goes. */
+export class Http2Exchange implements HttpRequest, Alarm {
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined = undefined;
+  alarmAfter: AlarmMarks | undefined = undefined;
+
+  readonly method: string;
+  readonly path: string;
+  readonly search: string;
+  readonly headers: RequestHead['headers'];
+  readonly remoteAddress: string;
+  readonly secure: boolean;
+  readonly version = '2';
+  readonly #stream: ServerHttp2Stream;
+  readonly #host: ConnectionHost;
+  #state: State = 'waiting';
+  #reader: BodyReader | undefined;
+  #bodyTaken = false;
+  #abortTasks: (() => void)[] | undefined;
+
+  constructor(head: RequestHead, stream: ServerHttp2Stream, host: ConnectionHost) {
+    this.method = head.method;
+    this.path = head.path;
+    this.search = head.search;
+    this.headers = head.headers;
+    this.remoteAddress = head.remoteAddress;
+    this.secure = head.secure;
+    this.#stream = stream;
+    this.#host = host;
+    const owned: OwnedStream = stream;
+    owned[EXCHANGE] = this;
+    stream.on('finish', onFinish);
+    stream.on('close', onClose);
+  }
+
+  body(sizeMax: number): Promise<Uint8Array> {
+    if (this.#bodyTaken)
+      return Promise.reject(new Error('a body is read once; it was read before'));
+    this.#bodyTaken = true;
+    if (this.#state !== 'waiting') {
+      return Promise.reject(new CodedError('bad_request', 'the request is over'));
+    }
+    const stream = this.#stream;
+    if (stream.endAfterHeaders) return Promise.resolve(EMPTY);
+    const { 'content-length': length, expect } = this.headers;
+    if (Number(length ?? 0) > sizeMax) return Promise.reject(bodyTooLarge(sizeMax));
+    if (expect?.toLowerCase() === '100-continue' && !stream.closed) {
+      stream.additionalHeaders({ ':status': 100 });
+    }
+    const { wheel, limits } = this.#host;
+    wheel.arm(this, limits.bodyMs);
+    return new Promise((resolve, reject) => {
+      this.#reader = new BodyReader(stream, sizeMax, (error, body) => {
+        this.#reader = undefined;
+        wheel.cancel(this);
+        if (error === undefined) resolve(body);
+        else reject(error);
+      });
+    });
+  }
+
+  onAbort(task: () => void): void {
+    if (this.#state === 'waiting') (this.#abortTasks ??= []).push(task);
+    else if (this.#state === 'over') task();
+  }
+
+  /**
+   * Sends the answer; does nothing when the peer is gone.
+   *
+   * @throws {TypeError} for a header that can't stand in a head; another answer may follow then.
+   */
+  answer(answer: HttpAnswer): void {
+    if (this.#state !== 'waiting') return;
+    const stream = this.#stream;
+    if (stream.closed || stream.destroyed) return;
+    const fields = answerFields(answer, this.#host.date.text());
+    const body = isBodiless(answer.status) ? '' : (answer.body ?? '');
+    const isEmpty = body.length === 0 || this.method === 'HEAD';
+    stream.respond(fields, { endStream: isEmpty });
+    this.#state = 'answered';
+    this.#abortTasks = undefined;
+    if (this.#reader !== undefined) {
+      const message = 'the request was answered before its body';
+      this.#reader.fail(new CodedError('bad_request', message));
+    }
+    this.#host.wheel.arm(this, this.#host.limits.answerMs);
+    if (!isEmpty) stream.end(body);
+    else if (stream.writableFinished) this.finished();
+  }
+
+  onAlarm(): void {
+    if (this.#state === 'waiting') {
+      const seconds = this.#host.limits.bodyMs / 1000;
+      this.#reader?.fail(new CodedError('timeout', `the body must come within ${seconds} s`));
+    } else {
+      // The peer does not take its answer; the other streams of the session go on.
+      this.#stream.close(NGHTTP2_CANCEL);
+    }
+  }
+
+  /** For the shared listeners: all of the answer was handed to the network. */
+  finished(): void {
+    if (this.#state !== 'answered') return;
+    this.#state = 'over';
+    this.#host.wheel.cancel(this);
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    // RFC 9113 §8.1: nobody wants what is still to come of the request. What came is dropped, or
+    // a stream that was paused in the middle of its body would never end.
+    stream.resume();
+    stream.close(NGHTTP2_NO_ERROR);
+  }
+
+  /** For the shared listeners: the stream is gone. */
+  closed(): void {
+    const waited = this.#state === 'waiting';
+    this.#state = 'over';
+    this.#host.wheel.cancel(this);
+    this.#reader?.fail(new CodedError('bad_request', 'the peer is gone'));
+    const tasks = this.#abortTasks;
+    this.#abortTasks = undefined;
+    if (waited && tasks !== undefined) for (const task of tasks) task();
+  }
+}
+
+function onFinish(this: OwnedStream): void {
+  this[EXCHANGE]?.finished();
+}
+
+function onClose(this: OwnedStream): void {
+  this[EXCHANGE]?.closed();
+}

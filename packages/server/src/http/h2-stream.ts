@@ -1,0 +1,43 @@
+/** What requests and streams of HTTP/2 have in common: their fields, and who owns the stream. */
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { checkField, isBodiless, OWN_FIELDS } from './answer.ts';
+import type { HttpAnswer } from './request.ts';
+
+/** The exchange that a stream belongs to; shared listeners find it by this key. */
+export const EXCHANGE = Symbol('exchange');
+
+/** Who is told of the end of a stream. */
+export interface StreamOwner {
+  finished(): void;
+  closed(): void;
+}
+
+/** A stream of a request that is answered as a whole. */
+export interface OwnedStream extends ServerHttp2Stream {
+  [EXCHANGE]?: StreamOwner;
+}
+
+/** The fields of a whole answer. @throws {TypeError} for one that can't stand in a head. */
+export function answerFields(answer: HttpAnswer, date: string): OutgoingHttpHeaders {
+  const { status, headers, body } = answer;
+  const fields = headFields(status, headers ?? {}, date);
+  if (!isBodiless(status)) fields['content-length'] = Buffer.byteLength(body ?? '');
+  return fields;
+}
+
+/** The fields of an answer. @throws {TypeError} for one that can't stand in a head. */
+export function headFields(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  date: string,
+): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = { ':status': status, date };
+  for (const name of Object.keys(headers)) {
+    // RFC 9113 §8.2.2: those of the connection have no place here.
+    if (OWN_FIELDS.has(name)) continue;
+    const value = headers[name] ?? '';
+    checkField(name, value);
+    fields[name] = value;
+  }
+  return fields;
+}
