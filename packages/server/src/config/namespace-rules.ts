@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { ACTIONS } from '../auth/identity.ts';
 import type { Action } from '../auth/identity.ts';
 import { field, whole } from './field.ts';
+import { schemaFault } from './json-schema.ts';
+import type { JsonSchema } from './json-schema.ts';
 
 /** What holds for one channel, every field decided. */
 export interface NamespaceRules {
@@ -30,9 +32,6 @@ export interface NamespaceRules {
     readonly user: readonly Action[];
   };
 }
-
-/** A JSON Schema of draft 2020-12, as a config file has it. */
-export type JsonSchema = boolean | Readonly<Record<string, unknown>>;
 
 const actions = z.array(z.enum(ACTIONS));
 
@@ -73,8 +72,14 @@ export const namespaceRulesSchema = z.strictObject({
     })
     .exactOptional(),
   schema: field(
-    z.union([z.boolean(), z.record(z.string(), z.unknown())]).exactOptional(),
-    'JSON Schema (2020-12) of JSON payloads; a publish that does not satisfy it is bad_request.',
+    z
+      .union([z.boolean(), z.record(z.string(), z.unknown())])
+      .superRefine((schema, context) => {
+        const fault = schemaFault(schema);
+        if (fault !== undefined) context.addIssue(fault);
+      })
+      .exactOptional(),
+    'JSON Schema (2020-12) of payloads; a publish that does not satisfy it is bad_request.',
   ),
   messageBytesMax: field(
     whole(1).exactOptional(),
