@@ -284,7 +284,7 @@ export class TrunklineServer {
       broker,
       ...this.#core,
       config: {
-        rulesOf: compileNamespaces(rules, this.#access.defaults),
+        ...compileNamespaces(rules, this.#access.defaults),
         keyWindowMs: store.keyWindowMs,
         publishMs: store.publishMs,
         highWaterSize: link.pendingBytesMax,

@@ -1,5 +1,5 @@
 /** Identity: who a client is and what it may do, however it proved it. */
-import { matchesPattern } from '@trunkline/wire';
+import { containsPattern, isWildcard, matchesPattern } from '@trunkline/wire';
 
 /** What can be granted on a channel. */
 export type Action = 'subscribe' | 'publish' | 'history' | 'presence';
@@ -24,6 +24,23 @@ export function isGranted(identity: Identity, action: Action, channel: string): 
   if (identity.kind === 'server') return true;
   for (const [pattern, actions] of identity.grants) {
     if (actions.has(action) && matchesPattern(pattern, channel)) return true;
+  }
+  return false;
+}
+
+/**
+ * True when one of the identity's own grants allows it on every channel that `filter` matches
+ * [AUTH-7]; namespaces may allow more. No grant opens a private channel to others [CH-2].
+ */
+export function isGrantedWhole(identity: Identity, action: Action, filter: string): boolean {
+  if (identity.kind === 'server') return true;
+  if (filter.startsWith('@')) {
+    // A user may be named `a/#`; her channel has no name then, and the filter is not hers.
+    const isOwn = identity.user !== undefined && filter === `@${identity.user}`;
+    return isOwn && !isWildcard(filter) && action !== 'publish';
+  }
+  for (const [pattern, actions] of identity.grants) {
+    if (actions.has(action) && containsPattern(pattern, filter)) return true;
   }
   return false;
 }
