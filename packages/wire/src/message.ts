@@ -12,8 +12,8 @@ export interface Sender {
   readonly session: string;
 }
 
-/** What a publisher gives: a message without its place. */
-export interface Draft {
+/** What a publisher says: all of a message that is the same before and after it has its place. */
+interface Content {
   /** JSON text as UTF-8 unless `contentType` says otherwise. */
   readonly payload: Uint8Array;
   readonly contentType?: string;
@@ -22,12 +22,28 @@ export interface Draft {
   readonly from?: Sender;
 }
 
+/** Characters that a slot's name may have. */
+export const SLOT_LENGTH_MAX = 128;
+
+/** What a publisher gives: a message without its place. */
+export interface Draft extends Content {
+  /** Milliseconds after which it is not delivered any more; absent is for ever. */
+  readonly ttl?: number;
+  /**
+   * In a volatile channel: of several drafts in one slot a reader that is too slow gets only the
+   * newest. At most {@link SLOT_LENGTH_MAX} characters; without meaning where messages are kept.
+   */
+  readonly slot?: string;
+}
+
 /** A message in a channel's stream. */
-export interface Message extends Draft {
+export interface Message extends Content {
   /** 1, 2, 3 … within one epoch of one channel, without holes. */
   readonly offset: number;
   /** Milliseconds since 1970 at which the server stored it. */
   readonly time: number;
+  /** Milliseconds since 1970 from which on it is not delivered; absent is never. */
+  readonly expiresAt?: number;
 }
 
 /** How a payload appears as a member of a JSON object. */

@@ -54,17 +54,25 @@ export interface ReadRange {
   readonly sizeMax: number;
 }
 
-/**
- * Part of a stream, as it was at one moment. Messages are contiguous. A slice is shared between
- * readers and never changed.
- */
-export interface StreamSlice {
-  /** `'0'` when the channel has no stream: nothing was ever published, or even that was forgotten. */
+/** Between which offsets a stream lies, as retention leaves it. */
+export interface StreamBounds {
+  /**
+   * `'0'` when the channel has no stream: nothing was ever published, or it was purged, or even
+   * that was forgotten.
+   */
   readonly epoch: string;
   /** Offset of the oldest retained message; `top + 1` when none is. */
   readonly oldest: number;
   /** Offset of the newest message ever given in this epoch; outlives the messages. */
   readonly top: number;
+}
+
+/**
+ * Part of a stream, as it was at one moment. Messages are contiguous, and those whose `expiresAt`
+ * has passed are among them: who delivers leaves them out. A slice is shared between readers and
+ * never changed.
+ */
+export interface StreamSlice extends StreamBounds {
   readonly messages: readonly Message[];
 }
 
@@ -73,13 +81,16 @@ export interface ChangedChannel {
   readonly channel: string;
   /** Where the channel stood at the mark; `0:0` for one born later. */
   readonly position: Position;
+  /** Where its stream stands now, as a read would say, so that none is needed to judge a resume. */
+  readonly stream: StreamBounds;
 }
 
 /**
- * Which channels are meant. Name them where they are known: a function is asked for every channel
- * that changed.
+ * Which channels are meant: names, and patterns in the sense of `matchesPattern`, each known by its
+ * wildcard. A name is looked up; patterns are put to every channel that changed, once for all of
+ * them.
  */
-export type ChannelFilter = readonly string[] | ((channel: string) => boolean);
+export type ChannelFilter = readonly string[];
 
 /** Keeps channel streams and carries messages to every node that watches them. */
 export interface Broker {
@@ -96,7 +107,9 @@ export interface Broker {
    * Appends and fans out as one atomic step per channel, so offset order is delivery order. What
    * one caller publishes to a channel in order gets offsets in that order. Resolved means "in the
    * log" in the sense of the backplane; the sink has seen the message by then if this node
-   * watches the channel. The broker may keep the payload: it must not be changed any more.
+   * watches the channel. The broker may keep the payload: it must not be changed any more. A
+   * message with a `ttl` has its `expiresAt` from the time it is given; its place in the stream
+   * stays, so that offsets have no holes. `slot` is not kept.
    *
    * @throws {BrokerError} not stored, or `stored: 'unknown'`, of which the sink was told by
    *   `onGap` if this node watches the channel; `conflict` for a reused key.
@@ -114,6 +127,34 @@ export interface Broker {
   unwatch(channel: string): void;
 
   /**
+   * As `watch`, for all channels that the pattern matches in the sense of `matchesPattern`, those
+   * born later included. The sink may be given messages of other channels too.
+   */
+  watchPattern(pattern: string): Promise<void>;
+  /** What is watched by its name or by another pattern stays watched. */
+  unwatchPattern(pattern: string): void;
+
+  /**
+   * Carries a draft, without keeping it, to the sink of every node that watches the channel or a
+   * pattern that matches it, in the order of the calls: whoever is away misses it. The sink of this
+   * node may be called before this returns. The payload must not be changed any more.
+   *
+   * @throws {BrokerError} when the broker is not open.
+   */
+  broadcast(channel: string, draft: Draft): void;
+
+  /**
+   * Removes the channel's messages, keys and newest offset, in the order of the calls with the
+   * publishes to it. Resolved means that they stay removed, in the sense in which a publish is in
+   * the log. The channel has no stream then; what is published next begins another epoch. The sink
+   * gets an `onGap` after it if this node watches the channel. A mark from before tells a position
+   * that can't be resumed from, so that the loss is told.
+   *
+   * @throws {BrokerError} nothing was removed, or `stored: 'unknown'`, as for `publish`.
+   */
+  purge(channel: string): Promise<void>;
+
+  /**
    * The place in the whole order of all channels up to which a reader that reads now has seen
    * everything; begins with `~` and has no other `~`. When it resolves, the sink has been given
    * every message of the watched channels up to the mark, or an `onGap` for it, so that a mark
@@ -122,12 +163,27 @@ export interface Broker {
   mark(): Promise<string>;
 
   /**
-   * Which of the channels that `filter` accepts changed since `mark`, each with its position at
-   * the mark; `undefined` when the mark is not one of this backplane's, or too old to tell. Where
-   * the position is not known any more it is one that the stream can't be resumed from, so that a
-   * loss is told. A channel may be listed without having changed.
+   * The same as text at once: up to it the sink was given everything of what is watched, or an
+   * `onGap` for it, and nothing after it. `undefined` while that can't be said, as in doubt over a
+   * commit, and unless the broker is open. Cheap enough to be asked for at every flush.
    */
-  changedSince(mark: string, filter: ChannelFilter): Promise<readonly ChangedChannel[] | undefined>;
+  place(): string | undefined;
+
+  /**
+   * Which of the channels that `filter` accepts changed since `mark`, each once, with its position
+   * at the mark; `undefined` when the mark is not one of this backplane's, or too old to tell.
+   * Without a mark: every channel that has a stream, at `0:0`. Where the position is not known any
+   * more it is one that the stream can't be resumed from, so that a loss is told. A channel may be
+   * listed without having changed.
+   *
+   * What was acknowledged before the call is seen. The list is made in bounded steps, so each
+   * channel is told as of a moment of its own. Calls with the same mark and filter that come while
+   * one is answered may share the next answer: it must not be changed.
+   */
+  changedSince(
+    mark: string | undefined,
+    filter: ChannelFilter,
+  ): Promise<readonly ChangedChannel[] | undefined>;
 
   /** Resolves when what was accepted is stored and nothing more will reach the sink. */
   close(): Promise<void>;
@@ -142,6 +198,8 @@ export interface BrokerSink {
   onMessage(channel: string, epoch: string, message: Message): void;
   /** Messages may have been missed or the stream begun anew: the hub must read the log. */
   onGap(channel: string): void;
+  /** A draft that was broadcast and is kept nowhere; in the order in which a node broadcast. */
+  onBroadcast(channel: string, draft: Draft): void;
 }
 
 /** Why a broker could not do what was asked. */

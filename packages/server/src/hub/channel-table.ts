@@ -5,7 +5,7 @@
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
 import { CodedError } from '@trunkline/wire';
-import type { Message } from '@trunkline/wire';
+import type { Draft, Message } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
 import type { Broker, BrokerSink } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
@@ -38,8 +38,14 @@ export interface TableParts {
 
 /** Who is told what happened to a channel. */
 export interface TableEvents {
-  /** The channel has pending messages; called at the end of the turn, or before if need be. */
-  flush(channel: Channel, isOnly?: boolean): void;
+  /** The channel has pending messages, and they can't wait for the end of the turn. */
+  flush(channel: Channel): void;
+  /** All that have pending messages, at the end of the turn. */
+  flushAll(channels: readonly Channel[]): void;
+  /** True when someone follows the channel by a pattern. */
+  covers(name: string): boolean;
+  /** Something may be missing in a channel of which this node does not know where it stands. */
+  doubt(name: string): void;
   /** The stream did not go on where it was: live cursors must read on from the log. */
   interrupt(channel: Channel): void;
 }
@@ -51,6 +57,10 @@ export class ChannelTable implements BrokerSink {
   readonly #channels = new Map<string, Channel>();
   /** Those without users, the one left first before the others. */
   readonly #lingering = new Set<Channel>();
+  /** Those that only a pattern brought here. */
+  readonly #adopted = new Set<Channel>();
+  /** Channels that are being read just now: live cursors are not where the broker is. */
+  readonly #unsettled = new Set<Channel>();
   readonly #kept = { size: 0 };
   #dirty: Channel[] = [];
   #closed = false;
@@ -63,6 +73,11 @@ export class ChannelTable implements BrokerSink {
   /** All channels that are open on this node. */
   get channels(): Iterable<Channel> {
     return this.#channels.values();
+  }
+
+  /** Channels that are being opened or read: live cursors may not have what the sink was given. */
+  get unsettled(): ReadonlySet<Channel> {
+    return this.#unsettled;
   }
 
   /** Bytes that all channels keep for readers, roughly. */
@@ -79,6 +94,7 @@ export class ChannelTable implements BrokerSink {
     const channel = this.#channels.get(name) ?? this.#create(name);
     channel.users += 1;
     this.#lingering.delete(channel);
+    if (channel.adopted) channel.opening = this.#claim(channel);
     if (channel.opening === undefined) return channel;
     try {
       await channel.opening;
@@ -89,21 +105,43 @@ export class ChannelTable implements BrokerSink {
     }
   }
 
+  /** The channel if it is open already, counted as used until `release`. */
+  acquireOpen(name: string): Channel | undefined {
+    const channel = this.#channels.get(name);
+    if (channel === undefined || channel.opening !== undefined) return undefined;
+    channel.users += 1;
+    this.#lingering.delete(channel);
+    return channel;
+  }
+
+  /** As `release`, for who kept only the name. */
+  releaseName(name: string): void {
+    const channel = this.#channels.get(name);
+    if (channel !== undefined) this.release(channel);
+  }
+
   /** One user less; a channel without users is closed after a while. */
   release(channel: Channel): void {
     channel.users -= 1;
     if (channel.users > 0 || channel.isClosed) return;
     this.#lingering.add(channel);
     this.#parts.wheel.arm(channel, LINGER_MS);
-    const [first] = this.#lingering;
-    if (this.#lingering.size > LINGER_COUNT_MAX && first !== undefined) this.#give(first);
+    this.#limitLingering();
+  }
+
+  /** Channels that only patterns brought here, and that none covers any more, are not followed. */
+  dropUncovered(): void {
+    for (const channel of [...this.#adopted]) {
+      if (channel.users === 0 && !this.#events.covers(channel.name)) this.#give(channel);
+    }
   }
 
   onMessage(name: string, epoch: string, message: Message): void {
-    const channel = this.#channels.get(name);
+    const channel = this.#channels.get(name) ?? this.#adopt(name, epoch, message);
     if (channel === undefined) return;
     if (channel.opening !== undefined || channel.healing) {
       channel.stale = true;
+      channel.first ??= { epoch, offset: message.offset };
       return;
     }
     const found = channel.accept(epoch, message);
@@ -117,10 +155,15 @@ export class ChannelTable implements BrokerSink {
 
   onGap(name: string): void {
     const channel = this.#channels.get(name);
-    if (channel === undefined) return;
-    if (channel.opening === undefined) this.heal(channel);
-    else channel.stale = true;
+    if (channel !== undefined && channel.opening === undefined) {
+      this.heal(channel);
+      return;
+    }
+    if (channel !== undefined) channel.stale = true;
+    if (channel?.first === undefined) this.#events.doubt(name);
   }
+
+  onBroadcast(_channel: string, _draft: Draft): void {}
 
   /**
    * Brings the head up to what the sink was given: pending messages are flushed, and a read of the
@@ -149,6 +192,7 @@ export class ChannelTable implements BrokerSink {
     channel.stale = true;
     if (channel.healing || channel.isClosed) return;
     channel.healing = true;
+    this.#unsettled.add(channel);
     void this.#healUntilWhole(channel); // It ends only when nothing is missing.
   }
 
@@ -172,31 +216,81 @@ export class ChannelTable implements BrokerSink {
     }
     this.#channels.clear();
     this.#lingering.clear();
+    this.#adopted.clear();
+    this.#unsettled.clear();
   }
 
   #create(name: string): Channel {
+    const channel = this.#make(name);
+    channel.opening = this.#open(channel);
+    return channel;
+  }
+
+  #make(name: string): Channel {
     const channel = new Channel(name, {
       rules: this.#parts.config.rulesOf(name),
       kept: this.#kept,
       onAlarm: this.#onAlarm,
     });
     this.#channels.set(name, channel);
-    channel.opening = this.#open(channel);
     return channel;
+  }
+
+  /**
+   * Takes in a channel that a pattern brought: what came before its message was given to everyone,
+   * as messages come in order. The sink may be given others too, which are nobody's.
+   */
+  #adopt(name: string, epoch: string, message: Message): Channel | undefined {
+    if (this.#closed || !this.#events.covers(name)) return undefined;
+    const channel = this.#make(name);
+    channel.reset(epoch, message.offset - 1);
+    channel.adopted = true;
+    this.#adopted.add(channel);
+    this.#lingering.add(channel);
+    this.#parts.wheel.arm(channel, LINGER_MS);
+    this.#limitLingering();
+    return channel;
+  }
+
+  /** An adopted channel is wanted by its name: it is followed by that from here on. */
+  async #claim(channel: Channel): Promise<void> {
+    channel.adopted = false;
+    this.#adopted.delete(channel);
+    this.flush(channel);
+    this.#unsettled.add(channel);
+    channel.first = { epoch: channel.epoch, offset: channel.head + 1 };
+    try {
+      await this.#parts.broker.watch(channel.name);
+    } catch (error) {
+      this.#forget(channel);
+      throw error;
+    }
+    channel.first = undefined;
+    channel.opening = undefined;
+    this.#unsettled.delete(channel);
+    if (channel.isClosed) return;
+    this.#parts.wheel.arm(channel, this.#verifyDelayMs());
+    this.heal(channel); // Nobody followed it while no pattern did.
   }
 
   async #open(channel: Channel): Promise<void> {
     const { broker, wheel } = this.#parts;
+    this.#unsettled.add(channel);
     try {
       if (this.#closed) throw unavailable('the server is closing');
       await broker.watch(channel.name);
       const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
-      channel.reset(bounds.epoch, bounds.top);
+      // Who follows it by a pattern has what came before the first message, and wants the rest.
+      const { first } = channel;
+      const known = first?.epoch === bounds.epoch && first.offset <= bounds.top;
+      channel.reset(bounds.epoch, known ? first.offset - 1 : bounds.top);
     } catch (error) {
       this.#forget(channel);
       throw error;
     }
     channel.opening = undefined;
+    channel.first = undefined;
+    this.#unsettled.delete(channel);
     if (channel.isClosed) return;
     wheel.arm(channel, this.#verifyDelayMs());
     if (channel.stale) this.heal(channel);
@@ -224,6 +318,7 @@ export class ChannelTable implements BrokerSink {
       }
     }
     channel.healing = false;
+    this.#unsettled.delete(channel);
     this.#tellWaiting(channel);
     // The head may stand elsewhere without a message that could tell.
     channel.wakeWaiters();
@@ -259,24 +354,22 @@ export class ChannelTable implements BrokerSink {
   #markDirty(channel: Channel): void {
     if (channel.dirty) return;
     channel.dirty = true;
-    if (this.#dirty.length === 0) this.#parts.turn.prepare(this.#flushDirty);
+    if (this.#dirty.length === 0) this.#parts.turn.prepare(this.flushDirty);
     this.#dirty.push(channel);
   }
 
-  readonly #flushDirty = (): void => {
+  /** Gives what the turn brought so far to everyone. */
+  readonly flushDirty = (): void => {
     const dirty = this.#dirty;
+    if (dirty.length === 0) return;
     this.#dirty = [];
-    // Of several channels a link may get something each, which is joined into one write.
-    const isOnly = dirty.length === 1;
-    for (const channel of dirty) {
-      channel.dirty = false;
-      this.#events.flush(channel, isOnly);
-    }
+    for (const channel of dirty) channel.dirty = false;
+    this.#events.flushAll(dirty);
   };
 
   /** Time passed for a channel: close it when no one uses it, else compare it with the log. */
   readonly #onAlarm = (channel: Channel): void => {
-    if (channel.users === 0) {
+    if (channel.users === 0 && !isBusy(channel)) {
       this.#give(channel);
       return;
     }
@@ -306,9 +399,21 @@ export class ChannelTable implements BrokerSink {
   #forget(channel: Channel): void {
     channel.close();
     this.#lingering.delete(channel);
+    this.#adopted.delete(channel);
+    this.#unsettled.delete(channel);
     if (this.#channels.get(channel.name) !== channel) return;
     this.#channels.delete(channel.name);
     this.#parts.broker.unwatch(channel.name);
+  }
+
+  /** Over the count the one left first goes at once, but not one that patterns wait for. */
+  #limitLingering(): void {
+    if (this.#lingering.size <= LINGER_COUNT_MAX) return;
+    for (const channel of this.#lingering) {
+      if (isBusy(channel)) continue;
+      this.#give(channel);
+      return;
+    }
   }
 
   #verifyDelayMs(): number {
@@ -323,6 +428,11 @@ export class ChannelTable implements BrokerSink {
     const jittered = delayMs * (0.5 + this.#parts.random.fraction());
     return new Promise((resolve) => this.#parts.clock.after(jittered, resolve));
   }
+}
+
+/** True while those who follow the channel by a pattern are still to be given something. */
+function isBusy(channel: Channel): boolean {
+  return channel.healing || channel.dirty;
 }
 
 /** What can be tried again soon. */

@@ -7,7 +7,7 @@ import { away } from './scripted-broker.ts';
 describe('a live subscription', () => {
   test('gets each message once, in order, from now on', async () => {
     const { broker, hub, publish, subscribe } = setUp();
-    await broker.open({ onMessage() {}, onGap() {} });
+    await broker.open({ onMessage() {}, onGap() {}, onBroadcast() {} });
     await hub.open();
     await publish(3);
     const reader = await subscribe();

@@ -1,4 +1,5 @@
 /** ScriptedBroker: a broker in memory whose failures, delays and silences the test decides. */
+import { matchesPattern } from '@trunkline/wire';
 import type { Draft, Message } from '@trunkline/wire';
 import { BrokerError } from '../../src/broker/broker.ts';
 import type {
@@ -28,6 +29,7 @@ const noState: StateStore = {
 export class ScriptedBroker implements Broker {
   readonly state = noState;
   readonly watched = new Set<string>();
+  readonly patterns = new Set<string>();
   readonly readRanges: ReadRange[] = [];
   /** While set, reads fail; one made for a range decides for each. */
   failure: Error | ((range: ReadRange) => Error | undefined) | undefined;
@@ -37,6 +39,8 @@ export class ScriptedBroker implements Broker {
   onMark: (() => void) | undefined;
   /** How often it was asked what changed since a mark. */
   changedCount = 0;
+  /** While true, it can't be said at once up to where the sink was told everything. */
+  placeUnknown = false;
   /** While true, messages are stored and the sink is not told. */
   silent = false;
   readonly #streams = new Map<string, Stream>();
@@ -58,7 +62,7 @@ export class ScriptedBroker implements Broker {
     const message: Message = { ...draft, offset, time: 1000 };
     stream.messages.push(message);
     this.#order.push({ channel, offset });
-    if (!this.silent && this.watched.has(channel)) {
+    if (!this.silent && this.#isWatched(channel)) {
       this.#sink?.onMessage(channel, stream.epoch, message);
     }
     return Promise.resolve({ position: { epoch: stream.epoch, offset }, duplicate: false });
@@ -101,25 +105,51 @@ export class ScriptedBroker implements Broker {
     this.watched.delete(channel);
   }
 
+  watchPattern(pattern: string): Promise<void> {
+    this.patterns.add(pattern);
+    return Promise.resolve();
+  }
+
+  unwatchPattern(pattern: string): void {
+    this.patterns.delete(pattern);
+  }
+
+  broadcast(channel: string, draft: Draft): void {
+    if (this.#isWatched(channel)) this.#sink?.onBroadcast(channel, draft);
+  }
+
+  purge(channel: string): Promise<void> {
+    this.lose(channel);
+    if (this.#isWatched(channel)) this.#sink?.onGap(channel);
+    return Promise.resolve();
+  }
+
+  place(): string | undefined {
+    return this.placeUnknown ? undefined : `~${this.#order.length}`;
+  }
+
   mark(): Promise<string> {
     const mark = `~${this.#order.length}`;
     this.onMark?.();
     return Promise.resolve(mark);
   }
 
-  changedSince(mark: string, filter: ChannelFilter): Promise<ChangedChannel[] | undefined> {
+  changedSince(
+    mark: string | undefined,
+    filter: ChannelFilter,
+  ): Promise<ChangedChannel[] | undefined> {
     this.changedCount += 1;
-    const place = /^~(\d+)$/.exec(mark);
+    const place = /^~(\d+)$/.exec(mark ?? '~0');
     if (place === null) return Promise.resolve(undefined);
     const after = Number(place[1]);
     const names = new Set(this.#order.slice(after).map(({ channel }) => channel));
-    const accepts = typeof filter === 'function' ? filter : (name: string) => filter.includes(name);
+    const accepts = (name: string) => filter.some((text) => matchesPattern(text, name));
     const changed = [...names].filter(accepts).map((channel) => {
       const before = this.#order.slice(0, after).findLast((entry) => entry.channel === channel);
-      const { epoch } = this.#stream(channel);
+      const { epoch, oldest, messages } = this.#stream(channel);
       const position =
         before === undefined ? { epoch: '0', offset: 0 } : { epoch, offset: before.offset };
-      return { channel, position };
+      return { channel, position, stream: { epoch, oldest, top: oldest + messages.length - 1 } };
     });
     return Promise.resolve(changed);
   }
@@ -149,6 +179,11 @@ export class ScriptedBroker implements Broker {
   /** Says that something may have been missed. */
   doubt(channel: string): void {
     this.#sink?.onGap(channel);
+  }
+
+  #isWatched(channel: string): boolean {
+    if (this.watched.has(channel)) return true;
+    return [...this.patterns].some((pattern) => matchesPattern(pattern, channel));
   }
 
   #stream(channel: string): Stream {

@@ -7,7 +7,7 @@ import type { BrokerTraits, CreateWorld } from './broker-world.ts';
 
 /** What changed, asked for both ways. */
 async function changes(broker: Broker, mark: string): Promise<Record<string, string> | undefined> {
-  const changed = await broker.changedSince(mark, () => true);
+  const changed = await broker.changedSince(mark, ['#']);
   const names = changed?.map(({ channel }) => channel) ?? ['a'];
   const named = await broker.changedSince(mark, ['nobody', ...names]);
   expect(named?.toSorted(byChannel)).toEqual(changed?.toSorted(byChannel));
@@ -56,12 +56,22 @@ export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
       await using world = await create(SETTINGS);
       const { broker } = await run(world);
       const mark = await broker.mark();
-      for (let index = 0; index < 30; index += 1) await publishAll(broker, `c${index}`, ['1']);
-      const changed = await broker.changedSince(mark, (channel) => channel.endsWith('7'));
-      expect(changed?.map(({ channel }) => channel).toSorted()).toEqual(['c17', 'c27', 'c7']);
-      const named = await broker.changedSince(mark, ['c7', 'unknown', 'c17']);
-      expect(named?.map(({ channel }) => channel).toSorted()).toEqual(['c17', 'c7']);
-      const later = await broker.changedSince(await broker.mark(), ['c7']);
+      const channels = ['a', 'a/b', 'a/b/c', 'b', 'b/c', '@a', '@a/b', '/', 'ab'];
+      for (const channel of channels) await publishAll(broker, channel, ['1']);
+      const listed = async (...filter: string[]): Promise<string[] | undefined> => {
+        const changed = await broker.changedSince(mark, filter);
+        return changed?.map(({ channel }) => channel).toSorted();
+      };
+      expect(await listed()).toEqual([]);
+      expect(await listed('a')).toEqual(['a']);
+      expect(await listed('a/#')).toEqual(['a', 'a/b', 'a/b/c']);
+      expect(await listed('+/b', 'unknown')).toEqual(['a/b']);
+      expect(await listed('+')).toEqual(['a', 'ab', 'b']);
+      expect(await listed('#')).toEqual(['/', 'a', 'a/b', 'a/b/c', 'ab', 'b', 'b/c']);
+      expect(await listed('@a', '@a/+', '@b')).toEqual(['@a', '@a/b']);
+      // Each once, however often it is meant.
+      expect(await listed('b', 'b/#', '+', 'b')).toEqual(['a', 'ab', 'b', 'b/c']);
+      const later = await broker.changedSince(await broker.mark(), ['a', '#']);
       expect(later).toEqual([]);
     });
 
@@ -102,7 +112,7 @@ export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
         Array.from({ length: 500 }, (_, index) => `${index}`),
         one,
       );
-      const [changed] = (await broker.changedSince(mark, () => true)) ?? [];
+      const [changed] = (await broker.changedSince(mark, ['#'])) ?? [];
       const { epoch, oldest } = await broker.read('a', { after: 0, countMax: 0, sizeMax: 0 });
       expect(oldest).toBe(503);
       expect(changed?.position.epoch).toBe(epoch);

@@ -56,6 +56,7 @@ export interface Told {
 export class RecordingSink implements BrokerSink {
   readonly told: Told[] = [];
   readonly gaps: string[] = [];
+  readonly broadcasts: { readonly channel: string; readonly draft: Draft }[] = [];
   /** Called with each message, e.g. to look at the broker at that moment. */
   onTold: ((told: Told) => void) | undefined;
 
@@ -67,6 +68,10 @@ export class RecordingSink implements BrokerSink {
 
   onGap(channel: string): void {
     this.gaps.push(channel);
+  }
+
+  onBroadcast(channel: string, given: Draft): void {
+    this.broadcasts.push({ channel, draft: given });
   }
 
   /** The offsets told of a channel. */

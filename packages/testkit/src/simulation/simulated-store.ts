@@ -9,6 +9,7 @@
  */
 import { MemoryStore } from '@trunkline/server/internal/backplanes/embedded/memory-store.ts';
 import type {
+  ChangedPage,
   LogIdentity,
   LogPlace,
   LogStore,
@@ -17,7 +18,6 @@ import type {
 } from '@trunkline/server/internal/backplanes/embedded/store.ts';
 import { BrokerError } from '@trunkline/server/internal/broker/broker.ts';
 import type {
-  ChangedChannel,
   ChannelFilter,
   ReadRange,
   StreamSlice,
@@ -129,12 +129,16 @@ export class SimulatedStore implements LogStore {
     return slice;
   }
 
-  async changedSince(
-    place: LogPlace,
+  async *changedSince(
+    place: LogPlace | undefined,
     filter: ChannelFilter,
-  ): Promise<readonly ChangedChannel[] | undefined> {
+    nowMs: number,
+  ): AsyncGenerator<ChangedPage | undefined, void> {
     await this.#wait();
-    return this.memory.changedSince(place, filter);
+    for (const page of this.memory.changedSince(place, filter, nowMs)) {
+      yield page;
+      await this.#wait();
+    }
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {

@@ -25,9 +25,11 @@ import { CommitQueue } from './commit-queue.ts';
 import type { Entry } from './commit-queue.ts';
 import type { EmbeddedLimits } from './config.ts';
 import { toBrokerError } from './errors.ts';
-import { formatMark, parseMark } from './mark.ts';
+import { collectChanges } from './changes.ts';
+import { parseMark } from './mark.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { toMessage } from './message.ts';
+import { Place } from './place.ts';
 import { LogState } from './state.ts';
 import type { Append, Appended, LogIdentity, LogStore, Outcome } from './store.ts';
 import { Sweeper } from './sweeper.ts';
@@ -63,17 +65,17 @@ export class EmbeddedBroker implements Broker {
   readonly #memoryQueue: CommitQueue;
   readonly #sweeper: Sweeper;
   readonly #watched = new Set<string>();
-  /** Messages of channels on their way into memory: how many of each. */
-  readonly #moving = new Map<string, number>();
+  /** While there is one, the sink is told of every channel, and matches for itself. */
+  readonly #patterns = new Set<string>();
+  /** Moves into memory and purges under way: how many of each channel. See {@link #addAhead}. */
+  readonly #ahead = new Map<string, number>();
   #opened: Promise<void> | undefined;
   #isOpen = false;
   /** Set as soon as closing begins. */
   #closed: Promise<void> | undefined;
   #sink: BrokerSink | undefined;
   #identity: LogIdentity = { id: '', run: 0, sequence: 0 };
-  /** Up to where the sink was told everything, in the main store and in memory. */
-  #announced = 0;
-  #announcedInMemory = 0;
+  #place = new Place(this.#identity);
   /**
    * Set from a commit that nobody knows the end of until the store has said how far its order goes:
    * without that a mark would stand before messages that are read already.
@@ -148,29 +150,70 @@ export class EmbeddedBroker implements Broker {
     this.#watched.delete(channel);
   }
 
+  watchPattern(pattern: string): Promise<void> {
+    this.#patterns.add(pattern);
+    return Promise.resolve();
+  }
+
+  unwatchPattern(pattern: string): void {
+    this.#patterns.delete(pattern);
+  }
+
+  broadcast(channel: string, draft: Draft): void {
+    this.#requireOpen();
+    if (!this.#isWatched(channel)) return;
+    try {
+      this.#sink?.onBroadcast(channel, draft);
+    } catch (error) {
+      this.#onSinkError(error);
+    }
+  }
+
+  purge(channel: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#requireOpen();
+      this.#addAhead(channel, {
+        operation: { kind: 'purge', channel },
+        size: OVERHEAD_SIZE,
+        onOutcome: (outcome) => {
+          if (outcome.kind === 'purged') this.#place.reach(outcome.sequence);
+          this.#onPurged(channel);
+          resolve();
+        },
+        onError: (error) => {
+          // In doubt the memory goes as well: what nobody knows to be whole is told as lost.
+          if (error.stored === 'unknown') this.#onPurged(channel);
+          reject(error);
+        },
+      });
+    });
+  }
+
   async mark(): Promise<string> {
     this.#requireOpen();
-    if (this.#doubt !== undefined) await this.#doubt;
-    const { id, run } = this.#identity;
-    return formatMark({ id, run, sequence: this.#announced, memory: this.#announcedInMemory });
+    while (this.#doubt !== undefined) await this.#doubt;
+    return this.#place.text;
+  }
+
+  place(): string | undefined {
+    const isKnown = this.#isOpen && this.#closed === undefined && this.#doubt === undefined;
+    return isKnown ? this.#place.text : undefined;
   }
 
   async changedSince(
-    text: string,
+    text: string | undefined,
     filter: ChannelFilter,
   ): Promise<readonly ChangedChannel[] | undefined> {
     this.#requireOpen();
-    const mark = parseMark(text);
-    if (mark === undefined || mark.id !== this.#identity.id) return undefined;
-    const changed = await this.#main.changedSince(mark, filter);
-    if (changed === undefined || this.#main === this.#memory) return changed;
+    const mark = text === undefined ? undefined : parseMark(text);
+    if (text !== undefined && mark?.id !== this.#identity.id) return undefined;
+    const sources = { main: this.#main, clock: this.#clock };
+    if (this.#main === this.#memory) return collectChanges(sources, mark, filter);
     // The memory of an earlier run is gone, so everything in this one is younger than the mark.
-    const sequence = mark.run === this.#identity.run ? mark.memory : 0;
-    const inMemory = this.#memory.changedSince({ run: 1, sequence }, filter);
-    if (inMemory === undefined) return undefined;
-    // Of a channel that moved the main store knows more: whether it had another life before.
-    const known = new Set(changed.map(({ channel }) => channel));
-    return [...changed, ...inMemory.filter(({ channel }) => !known.has(channel))];
+    const sequence = mark?.run === this.#identity.run ? mark.memory : 0;
+    const place = mark === undefined ? undefined : { run: 1, sequence };
+    const memory = { store: this.#memory, place };
+    return collectChanges({ ...sources, memory }, mark, filter);
   }
 
   /**
@@ -198,7 +241,7 @@ export class EmbeddedBroker implements Broker {
   async #open(sink: BrokerSink): Promise<void> {
     this.#sink = sink;
     this.#identity = await this.#main.open();
-    this.#announced = this.#identity.sequence;
+    this.#place = new Place(this.#identity);
     this.#isOpen = true;
     this.#sweeper.start();
   }
@@ -220,14 +263,13 @@ export class EmbeddedBroker implements Broker {
 
   /** A channel's first message in memory waits until the durable log knows that it moved. */
   #publishInMemory(channel: string, entry: Entry): void {
-    const moving = this.#moving.get(channel) ?? 0;
-    if (moving === 0 && this.#memory.has(channel)) return this.#memoryQueue.add(entry);
-    this.#mainQueue.add({
+    const isFree = !this.#ahead.has(channel);
+    if (isFree && this.#memory.has(channel)) return this.#memoryQueue.add(entry);
+    this.#addAhead(channel, {
       operation: { kind: 'leave', channel },
       size: entry.size,
       onOutcome: (outcome) => {
-        if (outcome.kind === 'left') this.#announced = outcome.sequence;
-        this.#onMoved(channel);
+        if (outcome.kind === 'left') this.#place.reach(outcome.sequence);
         try {
           this.#memoryQueue.add(entry);
         } catch (error) {
@@ -235,30 +277,47 @@ export class EmbeddedBroker implements Broker {
         }
       },
       onError: (error) => {
-        this.#onMoved(channel);
         // Whatever became of the move: the message itself was not stored.
         entry.onError(new BrokerError(error.kind, error.message, { cause: error }));
       },
     });
-    this.#moving.set(channel, moving + 1);
   }
 
-  #onMoved(channel: string): void {
-    const left = (this.#moving.get(channel) ?? 1) - 1;
-    if (left === 0) this.#moving.delete(channel);
-    else this.#moving.set(channel, left);
+  /** Asks the main store for what the channel's next messages in memory have to wait for. */
+  #addAhead(channel: string, entry: Entry): void {
+    const count = (change: 1 | -1): void => {
+      const left = (this.#ahead.get(channel) ?? 0) + change;
+      if (left === 0) this.#ahead.delete(channel);
+      else this.#ahead.set(channel, left);
+    };
+    const { operation, size } = entry;
+    const onOutcome = (outcome: Outcome): void => {
+      count(-1);
+      entry.onOutcome(outcome);
+    };
+    const onError = (error: BrokerError): void => {
+      count(-1);
+      entry.onError(error);
+    };
+    count(1);
+    try {
+      this.#mainQueue.add({ operation, size, onOutcome, onError });
+    } catch (error) {
+      count(-1);
+      throw error;
+    }
   }
 
   /** Tells the sink of a message that is in the log now. */
   #announce({ channel, draft }: Append, appended: Appended, inMemory: boolean): void {
     const { epoch, offset, time, sequence } = appended;
-    if (inMemory) this.#announcedInMemory = sequence;
-    else this.#announced = sequence;
+    if (inMemory) this.#place.reachInMemory(sequence);
+    else this.#place.reach(sequence);
     if (!inMemory && this.#main !== this.#memory && this.#memory.has(channel)) {
       // The channel is durable from here on; what it had in memory is another life.
       this.#memory.commit([{ kind: 'leave', channel }], this.#nowMs());
     }
-    if (!this.#watched.has(channel)) return;
+    if (!this.#isWatched(channel)) return;
     this.#tell((sink) => sink.onMessage(channel, epoch, toMessage(draft, offset, time)));
   }
 
@@ -272,7 +331,7 @@ export class EmbeddedBroker implements Broker {
         });
       };
       const onOutcome = (outcome: Outcome): void => {
-        if (outcome.kind === 'left') this.#announced = Math.max(this.#announced, outcome.sequence);
+        if (outcome.kind === 'left') this.#place.reach(outcome.sequence);
         if (this.#doubt === doubt) this.#doubt = undefined;
         resolve();
       };
@@ -294,9 +353,23 @@ export class EmbeddedBroker implements Broker {
     for (const { operation } of entries) {
       if (operation.kind === 'append') channels.add(operation.channel);
     }
-    for (const channel of channels) {
-      if (this.#watched.has(channel)) this.#tell((sink) => sink.onGap(channel));
+    for (const channel of channels) this.#tellGap(channel);
+  }
+
+  #onPurged(channel: string): void {
+    if (this.#memory !== this.#main) {
+      const [outcome] = this.#memory.commit([{ kind: 'purge', channel }], this.#nowMs());
+      if (outcome?.kind === 'purged') this.#place.reachInMemory(outcome.sequence);
     }
+    this.#tellGap(channel);
+  }
+
+  #isWatched(channel: string): boolean {
+    return this.#watched.has(channel) || this.#patterns.size > 0;
+  }
+
+  #tellGap(channel: string): void {
+    if (this.#isWatched(channel)) this.#tell((sink) => sink.onGap(channel));
   }
 
   /** A sink that throws has a bug, which must not keep others from their messages. */
@@ -304,8 +377,12 @@ export class EmbeddedBroker implements Broker {
     try {
       if (this.#sink !== undefined) call(this.#sink);
     } catch (error) {
-      this.#log.error({ error }, 'the sink of the broker threw');
+      this.#onSinkError(error);
     }
+  }
+
+  #onSinkError(error: unknown): void {
+    this.#log.error({ error }, 'the sink of the broker threw');
   }
 
   #requireOpen(): void {

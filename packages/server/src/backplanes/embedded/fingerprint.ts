@@ -3,7 +3,10 @@ import { createHash } from 'node:crypto';
 import type { Draft } from '@trunkline/wire';
 import type { Idempotency } from '../../broker/broker.ts';
 
-/** A SHA-256 of what must be the same: payload, content type and event name. */
+/**
+ * A SHA-256 of what must be the same: payload, content type and event name. Not `ttl`: it is how
+ * long, not what, and one who tries again may ask for what is left of it.
+ */
 export function draftFingerprint(draft: Draft): Uint8Array {
   const hash = createHash('sha256');
   // The JSON text has no raw zero byte, so nothing can move from one part into another.

@@ -2,21 +2,33 @@
  * MemoryStore: a log in the memory of the process. It answers at once, and what it holds ends with
  * the process; its epochs are new at each start, so nobody takes a new message for an old one.
  */
+import { ORIGIN } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
 import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
+import { inPieces, matchesAny, splitFilter } from './channel-filter.ts';
 import type { EmbeddedLimits, StoreLimits } from './config.ts';
 import { draftFingerprint, sameBytes, scopedKey } from './fingerprint.ts';
 import { MemoryState } from './memory-state.ts';
 import { MemoryStream } from './memory-stream.ts';
-import { NO_STREAM, STATE_PAGE_SIZE_MAX } from './store.ts';
-import type { Append, LogIdentity, LogPlace, LogStore, Operation, Outcome } from './store.ts';
+import { CHANGED_PAGE, LOST_LIFE, NO_BOUNDS, NO_STREAM, STATE_PAGE_SIZE_MAX } from './store.ts';
+import type {
+  Append,
+  ChangedPage,
+  LogIdentity,
+  LogPlace,
+  LogStore,
+  Operation,
+  Outcome,
+} from './store.ts';
 
 /** Channels looked at in one step of a sweep. */
 const SWEEP_STEP = 1000;
 
-/** What a remembered key takes, roughly. */
+/** What a remembered key and a channel that was purged take, roughly. */
 const KEY_SIZE = 256;
+const PURGED_SIZE = 512;
 
 /** Where the message of an idempotency key went. */
 interface UsedKey {
@@ -26,11 +38,24 @@ interface UsedKey {
   readonly fingerprint: Uint8Array;
 }
 
-/** A channel of the store. `keys` are in the order of their use; most channels have none. */
+/** A channel of the store. */
 interface MemoryChannel {
-  readonly stream: MemoryStream;
-  keys?: Map<string, UsedKey>;
+  /** Absent when it was purged and nothing has come since. */
+  stream: MemoryStream | undefined;
+  /** In the order of their use; most channels have none. */
+  keys: Map<string, UsedKey> | undefined;
+  /** Sequence and time of the newest purge; 0 for none. */
+  purged: number;
+  purgedMs: number;
 }
+
+/** Of a name that nothing is known of. */
+const NO_CHANNEL: Readonly<MemoryChannel> = {
+  stream: undefined,
+  keys: undefined,
+  purged: 0,
+  purgedMs: 0,
+};
 
 /** What a memory store has to be given. */
 export interface MemoryStoreOptions {
@@ -64,7 +89,7 @@ export class MemoryStore implements LogStore {
 
   /** True when the channel has a stream here. */
   has(channel: string): boolean {
-    return this.#channels.has(channel);
+    return this.#channels.get(channel)?.stream !== undefined;
   }
 
   commit(operations: readonly Operation[], nowMs: number): Outcome[] {
@@ -72,23 +97,30 @@ export class MemoryStore implements LogStore {
   }
 
   read(channel: string, range: ReadRange, nowMs: number): StreamSlice {
-    return this.#channels.get(channel)?.stream.read(range, nowMs) ?? NO_STREAM;
+    return this.#channels.get(channel)?.stream?.read(range, nowMs) ?? NO_STREAM;
   }
 
-  changedSince({ sequence }: LogPlace, filter: ChannelFilter): ChangedChannel[] | undefined {
-    if (sequence > this.#sequence || sequence < this.#forgotten) return undefined;
-    const changed: ChangedChannel[] = [];
-    const accepts = typeof filter === 'function' ? filter : (): boolean => true;
-    for (const channel of typeof filter === 'function' ? this.#channels.keys() : filter) {
-      const stream = this.#channels.get(channel)?.stream;
-      if (stream === undefined || stream.last <= sequence || !accepts(channel)) continue;
-      const born = stream.born > sequence;
-      const position = born
-        ? { epoch: NO_STREAM.epoch, offset: 0 }
-        : { epoch: stream.epoch, offset: stream.offsetAt(sequence) };
-      changed.push({ channel, position });
+  *changedSince(
+    place: LogPlace | undefined,
+    filter: ChannelFilter,
+    nowMs: number,
+  ): Generator<ChangedPage | undefined, void> {
+    const { names, patterns } = splitFilter(filter);
+    for (const piece of inPieces(names, CHANGED_PAGE)) {
+      yield this.#changedOf(place, piece, nowMs);
     }
-    return changed;
+    if (patterns.length === 0) return;
+    let found: string[] = [];
+    let looked = 0;
+    // Between two steps channels come and go; the map's iterator minds that.
+    for (const channel of this.#channels.keys()) {
+      if (matchesAny(patterns, channel)) found.push(channel);
+      looked += 1;
+      if (looked % CHANGED_PAGE > 0) continue;
+      yield this.#changedOf(place, found, nowMs);
+      found = [];
+    }
+    yield this.#changedOf(place, found, nowMs);
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {
@@ -125,6 +157,9 @@ export class MemoryStore implements LogStore {
       case 'leave':
         this.#forget(operation.channel);
         return { kind: 'left', sequence: this.#sequence };
+      case 'purge':
+        this.#purge(operation.channel, nowMs);
+        return { kind: 'purged', sequence: this.#sequence };
       case 'put': {
         const done = this.#state.put(operation, this.#sequence + 1, nowMs);
         if (done) this.#sequence += 1;
@@ -133,6 +168,29 @@ export class MemoryStore implements LogStore {
       case 'delete':
         return { kind: 'delete', deleted: this.#state.delete(operation, nowMs) };
     }
+  }
+
+  /** What changed in these channels since `place`; `undefined` when that can't be told. */
+  #changedOf(
+    place: LogPlace | undefined,
+    names: readonly string[],
+    nowMs: number,
+  ): ChangedChannel[] | undefined {
+    const { sequence } = place ?? { sequence: 0 };
+    if (place !== undefined && (sequence > this.#sequence || sequence < this.#forgotten)) {
+      return undefined;
+    }
+    const changed: ChangedChannel[] = [];
+    for (const name of names) {
+      const { stream, purged } = this.#channels.get(name) ?? NO_CHANNEL;
+      if (stream !== undefined && stream.last > sequence) {
+        const position = place === undefined ? ORIGIN : positionAt(stream, purged, sequence);
+        changed.push({ channel: name, position, stream: stream.bounds(nowMs) });
+      } else if (place !== undefined && stream === undefined && purged > sequence) {
+        changed.push({ channel: name, position: LOST_LIFE, stream: NO_BOUNDS });
+      }
+    }
+    return changed;
   }
 
   #append({ channel: name, draft, retention, idempotency }: Append, nowMs: number): Outcome {
@@ -150,14 +208,14 @@ export class MemoryStore implements LogStore {
     }
     const isFull = this.#size + draft.payload.length > this.#limits.memorySizeMax;
     // A channel whose oldest message makes room for the new one goes on all the same.
-    if (isFull && channel?.stream.isFull(retention) !== true) return { kind: 'full' };
+    if (isFull && channel?.stream?.isFull(retention) !== true) return { kind: 'full' };
     this.#sequence += 1;
     const sizeBefore = channel === undefined ? 0 : sizeOf(channel);
     if (channel === undefined) {
-      channel = { stream: new MemoryStream(this.#random.word(8), this.#sequence) };
+      channel = { stream: undefined, keys: undefined, purged: 0, purgedMs: 0 };
       this.#channels.set(name, channel);
     }
-    const { stream } = channel;
+    const stream = (channel.stream ??= new MemoryStream(this.#random.word(8), this.#sequence));
     const { offset, time } = stream.append(draft, retention, this.#sequence, nowMs);
     const { epoch } = stream;
     if (key !== undefined) {
@@ -171,7 +229,13 @@ export class MemoryStore implements LogStore {
   }
 
   #expire(name: string, channel: MemoryChannel, nowMs: number): void {
-    const { stream, keys } = channel;
+    const { stream, keys, purged, purgedMs } = channel;
+    if (stream === undefined) {
+      if (nowMs - purgedMs < this.#limits.metadataMs) return;
+      this.#forgotten = Math.max(this.#forgotten, purged);
+      this.#forget(name);
+      return;
+    }
     const sizeBefore = sizeOf(channel);
     for (const [key, used] of keys ?? []) {
       if (nowMs - used.time < this.#limits.keyWindowMs) break;
@@ -184,6 +248,19 @@ export class MemoryStore implements LogStore {
     this.#forget(name);
   }
 
+  /** Leaves of the channel only that it was purged, for the marks of before. */
+  #purge(name: string, nowMs: number): void {
+    const channel = this.#channels.get(name);
+    if (channel?.stream === undefined) return;
+    const sizeBefore = sizeOf(channel);
+    this.#sequence += 1;
+    channel.stream = undefined;
+    channel.keys = undefined;
+    channel.purged = this.#sequence;
+    channel.purgedMs = nowMs;
+    this.#size += sizeOf(channel) - sizeBefore;
+  }
+
   #forget(name: string): void {
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
@@ -192,8 +269,13 @@ export class MemoryStore implements LogStore {
   }
 }
 
+function positionAt(stream: MemoryStream, purged: number, sequence: number): Position {
+  if (stream.born <= sequence) return { epoch: stream.epoch, offset: stream.offsetAt(sequence) };
+  return purged > sequence ? LOST_LIFE : ORIGIN;
+}
+
 function sizeOf({ stream, keys }: MemoryChannel): number {
-  return stream.size + (keys?.size ?? 0) * KEY_SIZE;
+  return (stream?.size ?? PURGED_SIZE) + (keys?.size ?? 0) * KEY_SIZE;
 }
 
 function deleteFirst(map: Map<string, unknown>): void {

@@ -3,7 +3,7 @@
  * when something is appended, by age when something is read.
  */
 import type { Draft, Message } from '@trunkline/wire';
-import type { ReadRange, Retention, StreamSlice } from '../../broker/broker.ts';
+import type { ReadRange, Retention, StreamBounds, StreamSlice } from '../../broker/broker.ts';
 import { toMessage } from './message.ts';
 import { lowerBound } from './order.ts';
 
@@ -70,8 +70,8 @@ export class MemoryStream {
 
   read(range: ReadRange, nowMs: number): StreamSlice {
     const first = this.#firstVisible(nowMs);
-    const oldest = this.#top + 1 - (this.#messages.length - first);
-    const slice = { epoch: this.epoch, oldest, top: this.#top };
+    const slice = this.#boundsFrom(first);
+    const { oldest } = slice;
     if (range.countMax <= 0) return { ...slice, messages: [] };
     const indexOf = (offset: number): number => first + (offset - oldest);
     if (range.before === undefined) {
@@ -80,6 +80,11 @@ export class MemoryStream {
     }
     const end = Math.min(this.#messages.length, indexOf(range.before));
     return { ...slice, messages: this.#runBack(first, end, range) };
+  }
+
+  /** Where the stream stands, as age leaves it. */
+  bounds(nowMs: number): StreamBounds {
+    return this.#boundsFrom(this.#firstVisible(nowMs));
   }
 
   /** The newest offset at the time when `sequence` was the newest of all; exact or too low. */
@@ -96,6 +101,11 @@ export class MemoryStream {
     this.#advance(this.#firstVisible(nowMs));
     this.#cut(0);
     return this.#messages.length === 0;
+  }
+
+  #boundsFrom(first: number): StreamBounds {
+    const oldest = this.#top + 1 - (this.#messages.length - first);
+    return { epoch: this.epoch, oldest, top: this.#top };
   }
 
   #run(from: number, end: number, range: ReadRange): Message[] {

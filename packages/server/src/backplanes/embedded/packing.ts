@@ -3,7 +3,7 @@
  * all payloads cost a sixth of what the same as nested objects does.
  */
 import type { Message } from '@trunkline/wire';
-import type { StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, StreamSlice } from '../../broker/broker.ts';
 import type { Operation, Outcome } from './store.ts';
 
 type Field = string | number | boolean | undefined;
@@ -24,14 +24,15 @@ export function packOperations(operations: readonly Operation[]): Packed {
     switch (operation.kind) {
       case 'append': {
         const { channel, draft, retention, idempotency } = operation;
-        const { payload, contentType, event, from } = draft;
+        const { payload, contentType, event, from, ttl } = draft;
         parts.push(payload);
-        fields.push(channel, payload.length, contentType, event, from?.user, from?.session);
+        fields.push(channel, payload.length, contentType, event, from?.user, from?.session, ttl);
         fields.push(retention.countMax, retention.sizeMax, retention.ageMsMax);
         fields.push(idempotency?.scope, idempotency?.key);
         break;
       }
       case 'leave':
+      case 'purge':
         fields.push(operation.channel);
         break;
       case 'put':
@@ -57,7 +58,9 @@ function unpackOperation(from: Unpacking): Operation {
   const kind = from.text();
   if (kind === 'append') {
     const channel = from.text();
-    const draft = unpackDraft(from);
+    const content = unpackContent(from);
+    const ttl = from.numberIfAny();
+    const draft = ttl === undefined ? content : { ...content, ttl };
     const retention = { countMax: from.number(), sizeMax: from.number(), ageMsMax: from.number() };
     const scope = from.textIfAny();
     const key = from.textIfAny();
@@ -65,7 +68,7 @@ function unpackOperation(from: Unpacking): Operation {
     if (scope === undefined || key === undefined) return append;
     return { ...append, idempotency: { scope, key } };
   }
-  if (kind === 'leave') return { kind, channel: from.text() };
+  if (kind === 'leave' || kind === 'purge') return { kind, channel: from.text() };
   const key = from.text();
   if (kind === 'put') {
     const value = from.bytes(from.number());
@@ -86,7 +89,7 @@ export function packOutcomes(outcomes: readonly Outcome[]): Packed {
     if (outcome.kind === 'appended') {
       fields.push(outcome.epoch, outcome.offset, outcome.time, outcome.sequence);
     } else if (outcome.kind === 'duplicate') fields.push(outcome.epoch, outcome.offset);
-    else if (outcome.kind === 'left') fields.push(outcome.sequence);
+    else if (outcome.kind === 'left' || outcome.kind === 'purged') fields.push(outcome.sequence);
     else if (outcome.kind === 'put') fields.push(outcome.version);
     else if (outcome.kind === 'delete') fields.push(outcome.deleted);
   }
@@ -112,6 +115,7 @@ function unpackOutcome(from: Unpacking): Outcome {
     case 'full':
       return { kind };
     case 'left':
+    case 'purged':
       return { kind, sequence: from.number() };
     case 'put':
       return { kind, version: from.numberIfAny() };
@@ -123,8 +127,9 @@ function unpackOutcome(from: Unpacking): Outcome {
 /** Packs a slice. */
 export function packSlice({ epoch, oldest, top, messages }: StreamSlice): Packed {
   const fields: Field[] = [epoch, oldest, top];
-  for (const { payload, contentType, event, from, offset, time } of messages) {
+  for (const { payload, contentType, event, from, offset, time, expiresAt } of messages) {
     fields.push(offset, time, payload.length, contentType, event, from?.user, from?.session);
+    fields.push(expiresAt);
   }
   const bytes = join(messages.map((message) => message.payload));
   return { count: messages.length, fields, bytes };
@@ -136,12 +141,14 @@ export function unpackSlice(packed: Packed): StreamSlice {
   const stream = { epoch: from.text(), oldest: from.number(), top: from.number() };
   const messages = Array.from({ length: packed.count }, (): Message => {
     const place = { offset: from.number(), time: from.number() };
-    return { ...unpackDraft(from), ...place };
+    const content = unpackContent(from);
+    const expiresAt = from.numberIfAny();
+    return { ...content, ...place, ...(expiresAt !== undefined && { expiresAt }) };
   });
   return { ...stream, messages };
 }
 
-function unpackDraft(from: Unpacking): Omit<Message, 'offset' | 'time'> {
+function unpackContent(from: Unpacking): Omit<Message, 'offset' | 'time' | 'expiresAt'> {
   const payload = from.bytes(from.number());
   const contentType = from.textIfAny();
   const event = from.textIfAny();
@@ -153,6 +160,27 @@ function unpackDraft(from: Unpacking): Omit<Message, 'offset' | 'time'> {
     ...(event !== undefined && { event }),
     ...(session !== undefined && { from: user === undefined ? { session } : { user, session } }),
   };
+}
+
+/** Packs channels that changed. */
+export function packChanged(channels: readonly ChangedChannel[]): Packed {
+  const fields: Field[] = [];
+  for (const { channel, position, stream } of channels) {
+    fields.push(channel, position.epoch, position.offset);
+    fields.push(stream.epoch, stream.oldest, stream.top);
+  }
+  return { count: channels.length, fields, bytes: new Uint8Array() };
+}
+
+/** Unpacks channels that changed. */
+export function unpackChanged(packed: Packed): ChangedChannel[] {
+  const from = new Unpacking(packed);
+  return Array.from({ length: packed.count }, () => {
+    const channel = from.text();
+    const position = { epoch: from.text(), offset: from.number() };
+    const stream = { epoch: from.text(), oldest: from.number(), top: from.number() };
+    return { channel, position, stream };
+  });
 }
 
 /** Takes fields and bytes in the order in which they were packed. */

@@ -9,7 +9,7 @@ import type { ChannelRow } from './sqlite-channels.ts';
 import type { LogRow, SqliteTables } from './sqlite-tables.ts';
 import { isOverfull, trim } from './sqlite-trim.ts';
 import { NO_STREAM } from './store.ts';
-import type { Append, Leave, Operation, Outcome } from './store.ts';
+import type { Append, Leave, Operation, Outcome, Purge } from './store.ts';
 
 /** Messages removed from one channel in one commit, unless the commit adds more. */
 const TRIM_STEP = 1024;
@@ -65,6 +65,8 @@ export class SqliteBatch {
         return this.#append(operation);
       case 'leave':
         return this.#leave(operation);
+      case 'purge':
+        return this.#purge(operation);
       case 'put': {
         const done = this.#tables.state.put(operation, this.#log.sequence + 1, this.#nowMs);
         return { kind: 'put', version: done ? this.#nextSequence() : undefined };
@@ -132,7 +134,7 @@ export class SqliteBatch {
     if (known?.row.run === this.#log.run) return { kind: 'left', sequence: this.#log.sequence };
     const sequence = this.#nextSequence();
     const { row } = this.#touch(channel, known, sequence);
-    this.#endLife(row);
+    this.#endLife(row, sequence);
     row.epoch = NO_STREAM.epoch;
     row.born = sequence;
     row.last = sequence;
@@ -141,16 +143,35 @@ export class SqliteBatch {
     return { kind: 'left', sequence };
   }
 
+  #purge({ channel }: Purge): Outcome {
+    const known = this.#find(channel);
+    if (known === undefined || (known.row.top === 0 && known.row.run === 0)) {
+      return { kind: 'purged', sequence: this.#log.sequence };
+    }
+    const sequence = this.#nextSequence();
+    const { row } = this.#touch(channel, known, sequence);
+    this.#endLife(row, sequence);
+    this.#tables.keys.forget(row.id);
+    row.epoch = NO_STREAM.epoch;
+    row.born = sequence;
+    row.last = sequence;
+    // That it was purged is remembered from now on, as long as a last message would be.
+    row.newestTime = Math.max(this.#nowMs, row.newestTime);
+    row.due = toBound(this.#nowMs + this.#limits.metadataMs);
+    return { kind: 'purged', sequence };
+  }
+
   #beginLife(row: ChannelRow, sequence: number): void {
-    this.#endLife(row);
+    this.#endLife(row, sequence);
     row.epoch = this.#random.word(8);
     row.generation = this.#log.generation;
     row.born = sequence;
   }
 
-  #endLife(row: ChannelRow): void {
+  /** Ends the life that there is, if any, in the file or in the memory of a run. */
+  #endLife(row: ChannelRow, sequence: number): void {
     if (row.oldest <= row.top) this.#tables.messages.drop(row.born);
-    row.lostRun = Math.max(row.lostRun, row.run);
+    if (row.top > 0 || row.run > 0) row.ended = sequence;
     row.run = 0;
     row.trimmed = 0;
     row.oldest = 1;
@@ -197,7 +218,7 @@ function newRow(name: string, sequence: number): ChannelRow {
     due: 0,
     keyNumber: 0,
     run: 0,
-    lostRun: 0,
+    ended: 0,
     stored: { due: 0, run: 0 },
   };
 }

@@ -1,10 +1,10 @@
 /** What the threads of the log are asked, and what they answer. */
-import type { BrokerError, ChangedChannel, ReadRange } from '../../broker/broker.ts';
+import type { BrokerError, ReadRange } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { StoreLimits, Sync } from './config.ts';
 import type { Packed } from './packing.ts';
 import type { WalPages } from './sqlite-log.ts';
-import type { ChangedCursor, ChangedNames } from './sqlite-reads.ts';
+import type { ChangedCursor } from './sqlite-reads.ts';
 import type { LogIdentity, LogPlace } from './store.ts';
 
 /** What a thread is for. Only the writer may commit; there is one. */
@@ -30,13 +30,22 @@ export interface Calls {
     ask: { readonly channel: string; readonly range: ReadRange; readonly nowMs: number };
     answer: Packed;
   };
-  changed: {
-    ask: { readonly place: LogPlace; readonly cursor: ChangedCursor | undefined };
-    answer: ChangedNames | undefined;
+  changedMatching: {
+    ask: {
+      readonly place: LogPlace | undefined;
+      readonly patterns: readonly string[];
+      readonly cursor: ChangedCursor | undefined;
+      readonly nowMs: number;
+    };
+    answer: { readonly channels: Packed; readonly next: ChangedCursor | undefined } | undefined;
   };
-  changedOf: {
-    ask: { readonly place: LogPlace; readonly channels: readonly string[] };
-    answer: ChangedChannel[] | undefined;
+  changedNamed: {
+    ask: {
+      readonly place: LogPlace | undefined;
+      readonly names: readonly string[];
+      readonly nowMs: number;
+    };
+    answer: Packed | undefined;
   };
   get: { ask: { readonly key: string; readonly nowMs: number }; answer: StateRecord | undefined };
   list: {

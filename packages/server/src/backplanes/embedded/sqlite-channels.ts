@@ -1,5 +1,5 @@
 /** SqliteChannels: the rows of channels, loaded once and written once per transaction. */
-import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /** A channel's row while a transaction changes it; see the table for what the fields mean. */
 export interface ChannelRow {
@@ -20,7 +20,7 @@ export interface ChannelRow {
   due: number;
   keyNumber: number;
   run: number;
-  lostRun: number;
+  ended: number;
   /** As the file has them: these two are indexed and seldom change. */
   readonly stored: { readonly due: number; readonly run: number };
 }
@@ -44,7 +44,7 @@ const COLUMNS = [
   'due',
   'key_number',
   'run',
-  'lost_run',
+  'ended',
 ] as const;
 
 /** What most updates write. An index is rewritten when its column is named, changed or not. */
@@ -64,12 +64,9 @@ export class SqliteChannels {
     const select = `SELECT ${COLUMNS.join(', ')} FROM channels`;
     this.#byName = database.prepare(`${select} WHERE name = ?`);
     this.#due = database.prepare(`${select} WHERE due <= ? ORDER BY due LIMIT ?`);
-    this.#changed = database.prepare(
-      'SELECT name, last FROM channels WHERE last > ? ORDER BY last LIMIT ?',
-    );
+    this.#changed = database.prepare(`${select} WHERE last > ? ORDER BY last LIMIT ?`);
     this.#lost = database.prepare(
-      'SELECT name, id FROM channels WHERE run >= ? AND run < ? AND run > 0 AND id > ? ' +
-        'ORDER BY id LIMIT ?',
+      `${select} WHERE run >= ? AND run < ? AND run > 0 AND id > ? ORDER BY id LIMIT ?`,
     );
     this.#insert = database.prepare(
       `INSERT INTO channels (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`,
@@ -79,7 +76,9 @@ export class SqliteChannels {
     );
     this.#updateIndexed = database.prepare('UPDATE channels SET due = ?, run = ? WHERE id = ?');
     this.#remove = database.prepare('DELETE FROM channels WHERE id = ?');
-    for (const statement of [this.#byName, this.#due]) statement.setReturnArrays(true);
+    for (const statement of [this.#byName, this.#due, this.#changed, this.#lost]) {
+      statement.setReturnArrays(true);
+    }
   }
 
   get(name: string): ChannelRow | undefined {
@@ -92,31 +91,31 @@ export class SqliteChannels {
     return this.#due.all(nowMs, countMax).map(toRow);
   }
 
-  /** Names of channels with something newer than the sequence `after`, with their newest. */
-  changed(after: number, countMax: number): { name: string; cursor: number }[] {
-    return this.#changed.all(after, countMax).map((row) => toCursor(row['name'], row['last']));
+  /** Channels with something newer than the sequence `after`, by their newest. */
+  changed(after: number, countMax: number): ChannelRow[] {
+    return this.#changed.all(after, countMax).map(toRow);
   }
 
-  /** Names of channels after the id `after` whose life in a memory of these runs is lost. */
-  lost(from: number, to: number, after: number, max: number): { name: string; cursor: number }[] {
-    return this.#lost.all(from, to, after, max).map((row) => toCursor(row['name'], row['id']));
+  /** Channels after the id `after` whose life in the memory of a run `from` … `to - 1` is lost. */
+  lost(from: number, to: number, after: number, countMax: number): ChannelRow[] {
+    return this.#lost.all(from, to, after, countMax).map(toRow);
   }
 
   insert(row: ChannelRow): void {
     const { id, name, epoch, generation, born, last, trimmed, oldest, top, size } = row;
-    const { newestTime, countMax, sizeMax, ageMax, due, keyNumber, run, lostRun } = row;
+    const { newestTime, countMax, sizeMax, ageMax, due, keyNumber, run, ended } = row;
     this.#insert.run(
       ...[id, name, epoch, generation, born, last, trimmed, oldest, top, size],
-      ...[newestTime, countMax, sizeMax, ageMax, due, keyNumber, run, lostRun],
+      ...[newestTime, countMax, sizeMax, ageMax, due, keyNumber, run, ended],
     );
   }
 
   update(row: ChannelRow): void {
     const { epoch, generation, born, last, trimmed, oldest, top, size } = row;
-    const { newestTime, countMax, sizeMax, ageMax, keyNumber, lostRun } = row;
+    const { newestTime, countMax, sizeMax, ageMax, keyNumber, ended } = row;
     this.#update.run(
       ...[epoch, generation, born, last, trimmed, oldest, top, size],
-      ...[newestTime, countMax, sizeMax, ageMax, keyNumber, lostRun],
+      ...[newestTime, countMax, sizeMax, ageMax, keyNumber, ended],
       row.id,
     );
     if (row.due !== row.stored.due || row.run !== row.stored.run) {
@@ -129,16 +128,12 @@ export class SqliteChannels {
   }
 }
 
-function toCursor(name: SQLOutputValue | undefined, cursor: SQLOutputValue | undefined) {
-  return { name: String(name), cursor: Number(cursor) };
-}
-
 /** `node:sqlite` gives arrays here, which its types don't know. */
 function toRow(values: unknown): ChannelRow {
   const [id, name, epoch, ...numbers] = values as [number, string, string, ...number[]];
   const [generation = 0, born = 0, last = 0, trimmed = 0, oldest = 0, top = 0, size = 0] = numbers;
   const [newestTime = 0, countMax = 0, sizeMax = 0, ageMax = 0, due = 0] = numbers.slice(7);
-  const [keyNumber = 0, run = 0, lostRun = 0] = numbers.slice(12);
+  const [keyNumber = 0, run = 0, ended = 0] = numbers.slice(12);
   return {
     id,
     name,
@@ -157,7 +152,7 @@ function toRow(values: unknown): ChannelRow {
     due,
     keyNumber,
     run,
-    lostRun,
+    ended,
     stored: { due, run },
   };
 }

@@ -6,22 +6,19 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { BrokerError } from '../../broker/broker.ts';
-import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
 import type { StoreLimits, Sync } from './config.ts';
 import { SqliteBatch } from './sqlite-batch.ts';
 import { storedAfter, toBrokerError } from './errors.ts';
-import { changedNames, changedOf, readSlice } from './sqlite-reads.ts';
-import type { ChangedCursor, ChangedNames } from './sqlite-reads.ts';
+import { changedMatching, changedNamed, readSlice } from './sqlite-reads.ts';
+import type { ChangedCursor, ChangedMatches } from './sqlite-reads.ts';
 import { BUSY_TIMEOUT_MS, openDatabase } from './sqlite-schema.ts';
 import { sweepStep } from './sqlite-sweep.ts';
 import { SqliteTables } from './sqlite-tables.ts';
 import type { LogRow } from './sqlite-tables.ts';
 import type { LogIdentity, LogPlace, LogStore, Operation, Outcome } from './store.ts';
-
-/** Channels looked at together when asked what changed. */
-const CHANGED_PAGE = 1000;
 
 /** What a log on SQLite has to be given. */
 export interface SqliteLogOptions {
@@ -39,7 +36,7 @@ export interface WalPages {
   readonly copied: number;
 }
 
-export class SqliteLog implements LogStore {
+export class SqliteLog implements Omit<LogStore, 'changedSince'> {
   readonly joins = true;
   readonly #options: SqliteLogOptions;
   #connection: { readonly database: DatabaseSync; readonly tables: SqliteTables } | undefined;
@@ -85,27 +82,23 @@ export class SqliteLog implements LogStore {
     return this.#snapshot((tables) => readSlice(tables, channel, range, nowMs));
   }
 
-  changedSince(place: LogPlace, filter: ChannelFilter): ChangedChannel[] | undefined {
-    if (typeof filter !== 'function') return this.changedOf(place, filter);
-    const names = new Set<string>();
-    let cursor: ChangedCursor | undefined;
-    do {
-      const page = this.changedNames(place, cursor);
-      if (page === undefined) return undefined;
-      for (const name of page.names) if (filter(name)) names.add(name);
-      cursor = page.next;
-    } while (cursor !== undefined);
-    return this.changedOf(place, [...names]);
-  }
-
-  /** A page of the names that `changedSince` would put to its filter. */
-  changedNames(place: LogPlace, cursor: ChangedCursor | undefined): ChangedNames | undefined {
-    return this.#snapshot((tables) => changedNames(tables, place, cursor, CHANGED_PAGE));
+  /** A step of the walk over the changed channels that match one of the patterns. */
+  changedMatching(
+    place: LogPlace | undefined,
+    patterns: readonly string[],
+    cursor: ChangedCursor | undefined,
+    nowMs: number,
+  ): ChangedMatches | undefined {
+    return this.#snapshot((tables) => changedMatching(tables, place, patterns, cursor, nowMs));
   }
 
   /** Those of these channels that changed since `place`. */
-  changedOf(place: LogPlace, channels: readonly string[]): ChangedChannel[] | undefined {
-    return this.#snapshot((tables) => changedOf(tables, place, channels));
+  changedNamed(
+    place: LogPlace | undefined,
+    names: readonly string[],
+    nowMs: number,
+  ): ChangedChannel[] | undefined {
+    return this.#snapshot((tables) => changedNamed(tables, place, names, nowMs));
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {

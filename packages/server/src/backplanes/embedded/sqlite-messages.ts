@@ -2,6 +2,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { Draft, Message } from '@trunkline/wire';
 import type { ReadRange } from '../../broker/broker.ts';
+import { expiryOf } from './message.ts';
 import { lowerBound } from './order.ts';
 
 /** A message as far as removing it is concerned. */
@@ -14,7 +15,7 @@ export interface StoredSize {
 
 type Row = Record<string, SQLOutputValue>;
 
-const COLUMNS = 'offset, time, payload, content_type, event, user, session';
+const COLUMNS = 'offset, time, payload, content_type, event, user, session, expires';
 
 export class SqliteMessages {
   readonly #insert: StatementSync;
@@ -31,7 +32,7 @@ export class SqliteMessages {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      `INSERT INTO messages (sequence, stream, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO messages (sequence, stream, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     const select = `SELECT ${COLUMNS} FROM messages WHERE stream = ?`;
     this.#after = database.prepare(`${select} AND offset >= ? ORDER BY offset LIMIT ?`);
@@ -63,7 +64,7 @@ export class SqliteMessages {
     const { user = null, session = null } = from ?? {};
     this.#insert.run(
       ...[sequence, stream, offset, time],
-      ...[payload, contentType, event, user, session],
+      ...[payload, contentType, event, user, session, expiryOf(draft, time) ?? null],
     );
   }
 
@@ -153,7 +154,7 @@ function collect(rows: Iterable<Row>, sizeMax: number): Message[] {
 }
 
 function toMessage(row: Row): Message {
-  const { content_type: contentType, event, user, session, payload } = row;
+  const { content_type: contentType, event, user, session, payload, expires } = row;
   return {
     offset: Number(row['offset']),
     time: Number(row['time']),
@@ -163,6 +164,7 @@ function toMessage(row: Row): Message {
     ...(typeof session === 'string' && {
       from: typeof user === 'string' ? { user, session } : { session },
     }),
+    ...(typeof expires === 'number' && { expiresAt: expires }),
   };
 }
 

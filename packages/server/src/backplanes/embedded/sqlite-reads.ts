@@ -1,10 +1,12 @@
 /** Reading the log as of one moment. The caller holds a transaction open meanwhile. */
+import { ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { ChangedChannel, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChangedChannel, ReadRange, StreamBounds, StreamSlice } from '../../broker/broker.ts';
+import { matchesAny } from './channel-filter.ts';
 import type { ChannelRow } from './sqlite-channels.ts';
 import type { LogRow, SqliteTables } from './sqlite-tables.ts';
 import { countFloor } from './sqlite-trim.ts';
-import { LOST_LIFE, NO_STREAM } from './store.ts';
+import { CHANGED_PAGE, LOST_LIFE, NO_BOUNDS, NO_STREAM } from './store.ts';
 import type { LogPlace } from './store.ts';
 
 /** Where a walk over the changed channels goes on. */
@@ -14,9 +16,9 @@ export interface ChangedCursor {
   readonly after: number;
 }
 
-/** Some of the changed channels. A channel may come twice. */
-export interface ChangedNames {
-  readonly names: readonly string[];
+/** Some of the changed channels that match. A channel may come twice. */
+export interface ChangedMatches {
+  readonly channels: readonly ChangedChannel[];
   /** Absent when that was all. */
   readonly next?: ChangedCursor;
 }
@@ -36,62 +38,87 @@ export function readSlice(
   return { epoch, oldest, top, messages };
 }
 
-/** Names of channels that changed since `place`; `undefined` when that can't be told. */
-export function changedNames(
+/**
+ * A step of the walk over the channels that changed since `place` and match one of the patterns;
+ * `undefined` when that can't be told.
+ */
+export function changedMatching(
   tables: SqliteTables,
-  place: LogPlace,
+  place: LogPlace | undefined,
+  patterns: readonly string[],
   cursor: ChangedCursor | undefined,
-  countMax: number,
-): ChangedNames | undefined {
+  nowMs: number,
+): ChangedMatches | undefined {
   const log = tables.log();
   if (log === undefined || !isKnown(log, place)) return undefined;
-  const { part, after } = cursor ?? { part: 'changed', after: place.sequence };
+  const { part, after } = cursor ?? { part: 'changed', after: place?.sequence ?? 0 };
   const rows =
     part === 'changed'
-      ? tables.channels.changed(after, countMax)
-      : tables.channels.lost(place.run, log.run, after, countMax);
-  const names = rows.map(({ name }) => name);
-  const last = rows.at(-1);
-  if (last !== undefined && rows.length === countMax) {
-    return { names, next: { part, after: last.cursor } };
+      ? tables.channels.changed(after, CHANGED_PAGE)
+      : tables.channels.lost(place?.run ?? log.run, log.run, after, CHANGED_PAGE);
+  const channels: ChangedChannel[] = [];
+  for (const row of rows) {
+    if (!matchesAny(patterns, row.name)) continue;
+    const change = changeOf(tables, log, row, place, nowMs);
+    if (change !== undefined) channels.push(change);
   }
-  return part === 'changed' ? { names, next: { part: 'lost', after: 0 } } : { names };
+  const last = rows.at(-1);
+  if (last !== undefined && rows.length === CHANGED_PAGE) {
+    return { channels, next: { part, after: part === 'changed' ? last.last : last.id } };
+  }
+  return part === 'changed' ? { channels, next: { part: 'lost', after: 0 } } : { channels };
 }
 
-/**
- * Those of these channels that changed since `place`, each with its position there; `undefined`
- * when that can't be told.
- */
-export function changedOf(
+/** Those of these channels that changed since `place`; `undefined` when that can't be told. */
+export function changedNamed(
   tables: SqliteTables,
-  place: LogPlace,
-  channels: readonly string[],
+  place: LogPlace | undefined,
+  names: readonly string[],
+  nowMs: number,
 ): ChangedChannel[] | undefined {
   const log = tables.log();
   if (log === undefined || !isKnown(log, place)) return undefined;
   const changed: ChangedChannel[] = [];
-  for (const channel of channels) {
-    const row = tables.channels.get(channel);
-    if (row === undefined) continue;
-    const isLost = row.run >= place.run && row.run < log.run;
-    if (isLost) changed.push({ channel, position: LOST_LIFE });
-    else if (row.last > place.sequence) {
-      changed.push({ channel, position: positionAt(tables, row, place) });
-    }
+  for (const name of names) {
+    const row = tables.channels.get(name);
+    const change = row === undefined ? undefined : changeOf(tables, log, row, place, nowMs);
+    if (change !== undefined) changed.push(change);
   }
   return changed;
 }
 
+/** What changed in a channel since `place`; `undefined` when nothing did. */
+function changeOf(
+  tables: SqliteTables,
+  log: LogRow,
+  row: ChannelRow,
+  place: LogPlace | undefined,
+  nowMs: number,
+): ChangedChannel | undefined {
+  const channel = row.name;
+  const stream = boundsOf(tables, row, nowMs);
+  if (place === undefined) return row.top > 0 ? { channel, position: ORIGIN, stream } : undefined;
+  if (row.run >= place.run && row.run < log.run) return { channel, position: LOST_LIFE, stream };
+  if (row.last <= place.sequence) return undefined;
+  return { channel, position: positionAt(tables, row, place), stream };
+}
+
+function boundsOf(tables: SqliteTables, row: ChannelRow, nowMs: number): StreamBounds {
+  if (row.top === 0) return NO_BOUNDS;
+  return { epoch: row.epoch, oldest: oldestVisible(tables, row, nowMs), top: row.top };
+}
+
 /** True when nothing that came after `place` has been forgotten. */
-function isKnown(log: LogRow, place: LogPlace): boolean {
+function isKnown(log: LogRow, place: LogPlace | undefined): boolean {
+  if (place === undefined) return true;
   if (place.sequence > log.sequence || place.run > log.run) return false;
   return place.sequence >= log.forgotten && place.run > log.forgottenRun;
 }
 
 function positionAt(tables: SqliteTables, row: ChannelRow, place: LogPlace): Position {
   if (row.born > place.sequence) {
-    const isNew = row.id > place.sequence && row.lostRun < place.run;
-    return isNew ? { epoch: NO_STREAM.epoch, offset: 0 } : LOST_LIFE;
+    // A life that ended after the place took messages with it, whether it was there by then or not.
+    return row.ended > place.sequence ? LOST_LIFE : ORIGIN;
   }
   const { epoch, born, oldest, top } = row;
   // How many of those removed came after the place is not known any more: all is said to be.

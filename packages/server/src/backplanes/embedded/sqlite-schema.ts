@@ -9,7 +9,7 @@ import { BrokerError } from '../../broker/broker.ts';
 import type { Sync } from './config.ts';
 
 /** The format this code writes, and the newest one it reads. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 /** `TRKL`: tells a log from any other SQLite file. */
 const APPLICATION_ID = 0x54524b4c;
 /** How long a connection waits for another one that recovers the file. */
@@ -48,7 +48,7 @@ const TABLES = `
     due INTEGER NOT NULL,                -- when the sweep has to look, at the latest
     key_number INTEGER NOT NULL,         -- keys used so far
     run INTEGER NOT NULL,                -- 0, or the run in whose memory the stream lives
-    lost_run INTEGER NOT NULL            -- the newest run whose life in memory is over
+    ended INTEGER NOT NULL               -- sequence at which the newest life before this one ended
   ) STRICT;
   CREATE UNIQUE INDEX channels_by_last ON channels (last);
   CREATE INDEX channels_by_due ON channels (due);
@@ -64,6 +64,7 @@ const TABLES = `
     event TEXT,
     user TEXT,
     session TEXT,
+    expires INTEGER,                     -- when it is not delivered any more; the row stays
     UNIQUE (stream, offset)
   ) STRICT;
 
@@ -91,6 +92,18 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX state_by_expiry ON state (expires) WHERE expires IS NOT NULL;
 `;
+
+/**
+ * From each older format to the next one. The first did not note when a life ended: every life but
+ * a channel's first is taken to have come after another one.
+ */
+const MIGRATIONS: Readonly<Record<number, string>> = {
+  1: `
+    ALTER TABLE messages ADD COLUMN expires INTEGER;
+    ALTER TABLE channels ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+    UPDATE channels SET ended = born WHERE born > id;
+    ALTER TABLE channels DROP COLUMN lost_run;`,
+};
 
 /** Opens the log file, made if it is missing, and sets the connection up. */
 export function openDatabase(path: string, sync: Sync, fileSizeMax: number): DatabaseSync {
@@ -127,6 +140,19 @@ function prepareFile(database: DatabaseSync, path: string): void {
     );
   }
   setWal(database, path);
+  for (let from = format; from < FORMAT; from += 1) migrate(database, from);
+}
+
+/** All of it or nothing: a process that ends here finds the old format again. */
+function migrate(database: DatabaseSync, from: number): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    database.exec(`${MIGRATIONS[from] ?? ''} PRAGMA user_version = ${from + 1}`);
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
 }
 
 function setWal(database: DatabaseSync, path: string): void {

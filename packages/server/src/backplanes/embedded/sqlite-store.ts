@@ -5,18 +5,20 @@
  */
 import { join } from 'node:path';
 import { BrokerError } from '../../broker/broker.ts';
-import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type { ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../observe/log.ts';
+import { inPieces, splitFilter } from './channel-filter.ts';
 import type { StoreLimits, Sync } from './config.ts';
 import { DirectoryLock } from './directory-lock.ts';
-import { packOperations, unpackOutcomes, unpackSlice } from './packing.ts';
+import { packOperations, unpackChanged, unpackOutcomes, unpackSlice } from './packing.ts';
 import { GroupedCalls } from './grouped-calls.ts';
 import type { ThreadRole } from './sqlite-calls.ts';
 import type { ChangedCursor } from './sqlite-reads.ts';
 import { SqliteThread } from './sqlite-thread.ts';
-import type { LogIdentity, LogPlace, LogStore, Operation, Outcome } from './store.ts';
+import { CHANGED_PAGE } from './store.ts';
+import type { ChangedPage, LogIdentity, LogPlace, LogStore, Operation, Outcome } from './store.ts';
 
 const LOG_FILE = 'log.db';
 const PAGE_SIZE = 4096;
@@ -88,23 +90,25 @@ export class SqliteStore implements LogStore {
     return unpackSlice(await this.#reads.call({ name: 'read', channel, range, nowMs }));
   }
 
-  async changedSince(
-    place: LogPlace,
+  async *changedSince(
+    place: LogPlace | undefined,
     filter: ChannelFilter,
-  ): Promise<ChangedChannel[] | undefined> {
-    if (typeof filter !== 'function') {
-      return this.#reads.call({ name: 'changedOf', place, channels: filter });
+    nowMs: number,
+  ): AsyncGenerator<ChangedPage | undefined, void> {
+    const { names, patterns } = splitFilter(filter);
+    for (const piece of inPieces(names, CHANGED_PAGE)) {
+      const call = { name: 'changedNamed', place, names: piece, nowMs } as const;
+      const changed = await this.#reads.call(call);
+      yield changed && unpackChanged(changed);
     }
-    const channels = new Set<string>();
+    if (patterns.length === 0) return;
     let cursor: ChangedCursor | undefined;
     do {
-      const page = await this.#reads.call({ name: 'changed', place, cursor });
-      if (page === undefined) return undefined;
-      for (const channel of page.names) if (filter(channel)) channels.add(channel);
-      cursor = page.next;
+      const call = { name: 'changedMatching', place, patterns, cursor, nowMs } as const;
+      const page = await this.#reads.call(call);
+      yield page && unpackChanged(page.channels);
+      cursor = page?.next;
     } while (cursor !== undefined);
-    if (channels.size === 0) return [];
-    return this.#reads.call({ name: 'changedOf', place, channels: [...channels] });
   }
 
   get(key: string, nowMs: number): Promise<StateRecord | undefined> {

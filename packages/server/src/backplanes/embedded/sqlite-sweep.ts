@@ -56,7 +56,7 @@ function sweepChannel(
     return false;
   }
   log.forgotten = Math.max(log.forgotten, row.last);
-  log.forgottenRun = Math.max(log.forgottenRun, row.run, row.lostRun);
+  log.forgottenRun = Math.max(log.forgottenRun, row.run);
   tables.saveLog(log);
   tables.keys.forget(row.id);
   channels.remove(row);

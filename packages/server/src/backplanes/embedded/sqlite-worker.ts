@@ -1,7 +1,7 @@
 /** The entry of a thread of the log: it answers one group of calls after the other. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemRandom } from '../../random.ts';
-import { packOutcomes, packSlice, unpackOperations } from './packing.ts';
+import { packChanged, packOutcomes, packSlice, unpackOperations } from './packing.ts';
 import type { Packed } from './packing.ts';
 import { backUp } from './sqlite-backup.ts';
 import type { Answer, AnswerGroup, Call, CallGroup, ThreadSetup } from './sqlite-calls.ts';
@@ -41,10 +41,14 @@ function run(call: Call, buffers: ArrayBuffer[]): unknown {
       return log.checkpoint(call.mode);
     case 'read':
       return transferred(packSlice(log.read(call.channel, call.range, call.nowMs)), buffers);
-    case 'changed':
-      return log.changedNames(call.place, call.cursor);
-    case 'changedOf':
-      return log.changedOf(call.place, call.channels);
+    case 'changedMatching': {
+      const found = log.changedMatching(call.place, call.patterns, call.cursor, call.nowMs);
+      return found && { channels: packChanged(found.channels), next: found.next };
+    }
+    case 'changedNamed': {
+      const changed = log.changedNamed(call.place, call.names, call.nowMs);
+      return changed && packChanged(changed);
+    }
     case 'get':
       return log.get(call.key, call.nowMs);
     case 'list':

@@ -12,6 +12,7 @@ import type {
   Idempotency,
   ReadRange,
   Retention,
+  StreamBounds,
   StreamSlice,
 } from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
@@ -37,6 +38,15 @@ export interface Leave {
   readonly channel: string;
 }
 
+/**
+ * All of the channel's stream is removed, its keys too. Marks from before must go on telling that
+ * something was lost, as long as they are read at all.
+ */
+export interface Purge {
+  readonly kind: 'purge';
+  readonly channel: string;
+}
+
 /** A state record to be written if its condition holds. */
 export interface Put {
   readonly kind: 'put';
@@ -54,7 +64,7 @@ export interface Delete {
 }
 
 /** What can be done to a store. */
-export type Operation = Append | Leave | Put | Delete;
+export type Operation = Append | Leave | Purge | Put | Delete;
 
 /** What became of an operation of a batch that was committed. */
 export type Outcome =
@@ -67,6 +77,8 @@ export type Outcome =
   | { readonly kind: 'full' }
   /** With the highest sequence given by then. */
   | { readonly kind: 'left'; readonly sequence: number }
+  /** With the highest sequence given by then. */
+  | { readonly kind: 'purged'; readonly sequence: number }
   /** `undefined` when the condition did not hold. */
   | { readonly kind: 'put'; readonly version: number | undefined }
   /** False when there was no record or the condition did not hold. */
@@ -98,6 +110,9 @@ export interface LogPlace {
   readonly sequence: number;
 }
 
+/** Some of the channels that changed. A channel may come again on a later page. */
+export type ChangedPage = readonly ChangedChannel[];
+
 /** Keeps the streams and the state of one node. */
 export interface LogStore {
   /**
@@ -122,13 +137,16 @@ export interface LogStore {
   read(channel: string, range: ReadRange, nowMs: number): Awaitable<StreamSlice>;
 
   /**
-   * The accepted channels with a message after `place`, each with its position there; `undefined`
-   * when that can't be told any more.
+   * The accepted channels that changed after `place`, each with its position there and its stream
+   * as retention leaves it at `nowMs`; without a place all that have a stream. In bounded steps,
+   * each of which sees what was committed before it; `undefined` for a page means that it can't be
+   * told any more.
    */
   changedSince(
-    place: LogPlace,
+    place: LogPlace | undefined,
     filter: ChannelFilter,
-  ): Awaitable<readonly ChangedChannel[] | undefined>;
+    nowMs: number,
+  ): Iterable<ChangedPage | undefined> | AsyncIterable<ChangedPage | undefined>;
 
   /** The state record of `key`, unless it has expired at `nowMs`. */
   get(key: string, nowMs: number): Awaitable<StateRecord | undefined>;
@@ -162,5 +180,11 @@ export const STATE_PAGE_SIZE_MAX = 8 * 1024 * 1024;
 /** Where a lost life of a stream stood: no epoch is ever called so, hence resuming tells a gap. */
 export const LOST_LIFE = { epoch: 'lost', offset: 0 } as const;
 
+/** The bounds of a channel that has no stream. */
+export const NO_BOUNDS: StreamBounds = { epoch: '0', oldest: 1, top: 0 };
+
 /** What a reader sees of a channel that has no stream. */
-export const NO_STREAM: StreamSlice = { epoch: '0', oldest: 1, top: 0, messages: [] };
+export const NO_STREAM: StreamSlice = { ...NO_BOUNDS, messages: [] };
+
+/** Channels that are looked at in one step when asked what changed. */
+export const CHANGED_PAGE = 256;

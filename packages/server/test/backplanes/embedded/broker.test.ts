@@ -11,7 +11,7 @@ import type {
 } from '@trunkline/server/internal/backplanes/embedded/store.ts';
 import { BrokerError } from '@trunkline/server/internal/broker/broker.ts';
 import type {
-  ChangedChannel,
+  ChannelFilter,
   ReadRange,
   StreamSlice,
 } from '@trunkline/server/internal/broker/broker.ts';
@@ -58,11 +58,8 @@ class HeldStore implements LogStore {
     return this.#kept.read(channel, range, nowMs);
   }
 
-  changedSince(
-    place: LogPlace,
-    filter: (channel: string) => boolean,
-  ): ChangedChannel[] | undefined {
-    return this.#kept.changedSince(place, filter);
+  changedSince(place: LogPlace | undefined, filter: ChannelFilter, nowMs: number) {
+    return this.#kept.changedSince(place, filter, nowMs);
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {

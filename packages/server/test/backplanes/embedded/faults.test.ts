@@ -194,7 +194,7 @@ describe('a log file', () => {
       database.exec('PRAGMA user_version = 99');
       database.close();
     });
-    await expect(opening).rejects.toThrow(/log format 99.*formats up to 1: run the version/);
+    await expect(opening).rejects.toThrow(/log format 99.*formats up to 2: run the version/);
   });
 
   test('that is some other database is refused', async () => {

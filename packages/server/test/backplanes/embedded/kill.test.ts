@@ -76,7 +76,7 @@ async function faultsAfterKills(mode: 'honest' | 'hasty', seed: number, rounds: 
       random: systemRandom,
       log: silentLog,
     });
-    await broker.open({ onMessage() {}, onGap() {} });
+    await broker.open({ onMessage() {}, onGap() {}, onBroadcast() {} });
     for (const { channel, epoch, offset, text } of acknowledged) {
       const place = `${channel} ${epoch}:${offset}`;
       if (known.get(place) !== undefined) faults.push(`${place} was given twice`);

@@ -57,7 +57,7 @@ async function main(directory: string, seed: number, mode: string): Promise<void
   const durable = new Store({ directory, sync: 'full', ...parts });
   const memory = new MemoryStore({ random: systemRandom, limits });
   const broker = new EmbeddedBroker({ memory, durable, ...parts });
-  await broker.open({ onMessage() {}, onGap() {} });
+  await broker.open({ onMessage() {}, onGap() {}, onBroadcast() {} });
   const random = seededRandom(seed);
   const retention = { countMax: 1_000_000, sizeMax: 2 ** 40, ageMsMax: 86_400_000 };
   const publish = async (publisher: number): Promise<void> => {
