@@ -38,6 +38,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   observe: [],
   http: ['link', 'observe'],
   auth: ['http', 'config'],
+  // Where the listener's certificate comes from.
+  tls: ['observe', 'config/config-error.ts'],
   transports: ['link', 'http', 'observe'],
   hub: ['broker', 'link', 'auth', 'observe', 'config'],
   protocols: ['hub', 'link', 'auth', 'observe'],

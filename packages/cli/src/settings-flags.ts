@@ -16,9 +16,6 @@ const LATER: readonly { flag: string; isOff?: (value: string) => boolean }[] = [
   { flag: '--mqtts-port <number>', isOff: (value) => value === '0' },
   { flag: '--redis <url>' },
   { flag: '--nats <url>' },
-  { flag: '--tls-cert <file>' },
-  { flag: '--tls-key <file>' },
-  { flag: '--tls-dev' },
 ];
 
 /** Adds every setting that has a flag, and `--config`. */

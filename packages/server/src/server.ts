@@ -35,6 +35,8 @@ import { EventStreamProtocol } from './protocols/eventstream/protocol.ts';
 import { NativeProtocol } from './protocols/native/protocol.ts';
 import { systemRandom } from './random.ts';
 import type { Random } from './random.ts';
+import type { Certificate } from './tls/certificate.ts';
+import { createCertificate } from './tls/create.ts';
 import { SSE_DEFAULTS } from './transports/sse/config.ts';
 import { SseTransport } from './transports/sse/transport.ts';
 import { WEBSOCKET_DEFAULTS } from './transports/websocket/config.ts';
@@ -62,6 +64,8 @@ export interface ServerParts {
 /** Where a started server listens. */
 export interface Started {
   readonly urls: readonly string[];
+  /** With `--tls-dev`: SHA-256 of the certificate made on the spot, in lower-case hex. */
+  readonly certificateSha256?: string;
 }
 
 /** What every layer is handed: time, chance, the log, and the turn in which all is written. */
@@ -87,6 +91,7 @@ export class TrunklineServer {
   readonly #native: NativeProtocol;
   readonly #webSockets: WebSocketTransport;
   readonly #eventStreams: SseTransport;
+  readonly #certificate: Certificate | undefined;
   readonly #listener: HttpListener;
   readonly #feed: MachineFeed | undefined;
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
@@ -121,6 +126,7 @@ export class TrunklineServer {
     this.#webSockets = this.#createWebSockets(gate);
     this.#eventStreams = this.#createEventStreams(gate);
     const api = this.#createApi(gate, development ? tokenSecret(auth) : undefined, parts.assets);
+    this.#certificate = createCertificate(config.tls, { host: config.host, ...this.#core });
     this.#listener = this.#createListener(api);
     this.#feed = development ? this.#createFeed() : undefined;
   }
@@ -172,11 +178,17 @@ export class TrunklineServer {
 
   async #start(): Promise<Started> {
     try {
+      await this.#certificate?.open();
       await this.#hub.open();
       const { port } = await this.#listener.start();
       this.#state = 'open';
       this.#feed?.start();
-      return { urls: [`http://${urlHost(this.#config.host)}:${port}`] };
+      const { host, tls } = this.#config;
+      const scheme = this.#certificate === undefined ? 'http' : 'https';
+      return {
+        urls: [`${scheme}://${urlHost(host)}:${port}`],
+        ...(tls.dev ? { certificateSha256: this.#certificate?.sha256 ?? '' } : {}),
+      };
     } catch (error) {
       await this.#release();
       throw error;
@@ -193,6 +205,7 @@ export class TrunklineServer {
     this.#feed?.stop();
     await this.#listener.stop();
     this.#listener.destroyAll();
+    this.#certificate?.close();
     this.#core.wheel.close();
     await this.#hub.close();
   }
@@ -258,6 +271,9 @@ export class TrunklineServer {
         connectionsMax,
         connectionsPerAddressMax: connectionsPerAddressMax || Number.POSITIVE_INFINITY,
       },
+      // A stream costs about as much as a connection of its own.
+      http2Limits: { streamsMax: connectionsMax },
+      ...(this.#certificate === undefined ? {} : { tls: this.#certificate }),
       handlers: {
         onRequest: (request) => api.onRequest(request),
         onUpgrade: (request) => this.#webSockets.onUpgrade(request),

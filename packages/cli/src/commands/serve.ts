@@ -1,14 +1,14 @@
 /** `trunkline serve`: the server, from its flags to its orderly end. */
 import { Command } from 'commander';
 import { createServer, resolveAccess } from '@trunkline/server';
-import type { ServerConfig, ServerParts } from '@trunkline/server';
+import type { ServerConfig, ServerParts, Started } from '@trunkline/server';
 import { consoleAssets } from '@trunkline/console';
 import type { Io } from '../io.ts';
 import { addSettingsFlags, loadConfig } from '../settings-flags.ts';
 
 /** What the command needs of a server. */
 interface Server {
-  start(): Promise<{ readonly urls: readonly string[] }>;
+  start(): Promise<Started>;
   drain(): Promise<void>;
   close(): Promise<void>;
 }
@@ -36,8 +36,11 @@ export function createCommand(io: Io, create: CreateServer = createServer): Comm
 /** Runs a server until it is asked to end. */
 async function serve(server: Server, io: Io): Promise<void> {
   const stopped = new Promise<void>((resolve) => io.stops.onStop(resolve));
-  const { urls } = await server.start();
-  io.stdout.write(`ready ${urls.join(' ')}\n`);
+  const { urls, certificateSha256 } = await server.start();
+  const certificate =
+    certificateSha256 === undefined ? '' : `certificate sha256 ${certificateSha256}\n`;
+  // At once: who waits for the first line finds the second with it.
+  io.stdout.write(`ready ${urls.join(' ')}\n${certificate}`);
   await stopped;
   await server.drain();
   await server.close();

@@ -4,6 +4,8 @@
  */
 import { patternFault } from '@trunkline/wire';
 import { z } from 'zod';
+import { tlsSchema } from '../tls/config.ts';
+import { compression } from './compression.ts';
 import { field, whole } from './field.ts';
 import { namespaceRulesSchema } from './namespace-rules.ts';
 
@@ -188,11 +190,13 @@ export const serverConfigSchema = z.strictObject({
     'The least severe log lines that are written.',
     { env: 'TRUNKLINE_LOG_LEVEL' },
   ),
+  tls: tlsSchema.prefault({}),
   auth: auth.prefault({}),
   store: store.prefault({}),
   link: link.prefault({}),
   poll: poll.prefault({}),
   drain: drain.prefault({}),
+  compression: compression.prefault({}),
   connectionsMax: field(
     whole(1).default(100_000),
     'Connections of this server; over it new ones are refused with unavailable.',

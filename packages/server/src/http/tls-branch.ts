@@ -28,6 +28,10 @@ const HANDSHAKE = 0x16;
 /** RFC 7301; the server's order of preference. */
 const PROTOCOLS = ['h2', 'http/1.1'];
 
+interface ServerSocket extends TLSSocket {
+  secureConnecting?: boolean;
+}
+
 /** Takes the connections that begin with a TLS handshake. */
 export class TlsBranch implements Branch {
   readonly name = 'tls';
@@ -52,7 +56,7 @@ export class TlsBranch implements Branch {
   }
 
   #shake(connection: Connection, socket: Socket): void {
-    const secured = new TLSSocket(socket, {
+    const secured: ServerSocket = new TLSSocket(socket, {
       isServer: true,
       secureContext: this.#source.context,
       ALPNProtocols: PROTOCOLS,
@@ -66,6 +70,8 @@ export class TlsBranch implements Branch {
     secured.once('secure', () => {
       secured.removeListener('error', onFailed);
       if (secured.destroyed || connection.phase !== 'handshake') return;
+      // A server of node:tls says so of its sockets; node:http2 waits for it.
+      secured.secureConnecting = false;
       connection.protect(secured);
       if (secured.alpnProtocol === 'h2') this.#branches.http2(connection);
       else this.#branches.http1(connection);

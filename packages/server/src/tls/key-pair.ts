@@ -1,0 +1,49 @@
+/** KeyPair: a certificate and its key as files have them, checked before anybody is served them. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
+
+/** A pair that fits. */
+export interface KeyPair {
+  readonly context: SecureContext;
+  /** Of the certificate's DER, in lower-case hex. */
+  readonly sha256: string;
+  /** The end of its validity, in milliseconds since 1970. */
+  readonly validToMs: number;
+}
+
+/** The pair can't be served; the message says why. */
+export class KeyPairError extends Error {
+  override readonly name = 'KeyPairError';
+}
+
+/**
+ * Reads a pair in PEM: the server's certificate first, then those between it and a root.
+ *
+ * @throws {KeyPairError} when either can't be read, or the key is not the certificate's.
+ */
+export function readKeyPair(cert: string | Buffer, key: string | Buffer): KeyPair {
+  const certificate = attempt('the certificate is not PEM', () => new X509Certificate(cert));
+  const privateKey = attempt('the key is not PEM without a passphrase', () =>
+    createPrivateKey(key),
+  );
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new KeyPairError('the key is not the one of the certificate');
+  }
+  return {
+    // Sees what else is in the file: the certificates of the chain.
+    context: attempt('the certificate or its chain can not be used', () =>
+      createSecureContext({ cert, key }),
+    ),
+    sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    validToMs: certificate.validToDate.getTime(),
+  };
+}
+
+function attempt<T>(fault: string, task: () => T): T {
+  try {
+    return task();
+  } catch (cause) {
+    throw new KeyPairError(fault, { cause });
+  }
+}
