@@ -100,7 +100,7 @@ export abstract class StreamLink implements Link, Flushable {
 
   sendShared(batch: SharedBatch, isLast = false): void {
     if (this.#closed !== undefined) return;
-    const framed = batch.framed(this.framing);
+    const framed = this.frameShared(batch);
     if (isLast && this.#first === undefined && this.stream.writable) {
       // Written while the link is in the processor's cache: it need not be looked up again.
       this.#writtenBytes += framed.length;
@@ -127,6 +127,11 @@ export abstract class StreamLink implements Link, Flushable {
     if (this.#closed !== undefined) return;
     this.#part(close);
     this.endStream();
+  }
+
+  /** The bytes of a shared batch on this stream; called once for each that is sent, in order. */
+  protected frameShared(batch: SharedBatch): Uint8Array {
+    return batch.framed(this.framing);
   }
 
   /** Queues the transport's own goodbye for `close`, if it has one. */

@@ -25,6 +25,7 @@ export const CONTROL_PAYLOAD_SIZE_MAX = 125;
 export const REASON_SIZE_MAX = CONTROL_PAYLOAD_SIZE_MAX - 2;
 
 const FIN = 0x80;
+const COMPRESSED = 0x40;
 const MASKED = 0x80;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
@@ -34,6 +35,8 @@ const MASK_SIZE = 4;
 export interface FrameOptions {
   /** False for all but the last fragment of a message. Default: true. */
   readonly fin?: boolean;
+  /** True for the first frame of a message that is compressed: RSV1 (RFC 7692 §6). */
+  readonly compressed?: boolean;
   /** The masking key, four bytes in network order; clients must mask (RFC 6455 §5.3). */
   readonly mask?: number;
 }
@@ -42,14 +45,14 @@ export interface FrameOptions {
 export function toFrame(
   opcode: Opcode,
   payload: Uint8Array,
-  { fin = true, mask }: FrameOptions = {},
+  { fin = true, compressed = false, mask }: FrameOptions = {},
 ): Uint8Array {
   const { length } = payload;
   const lengthSize = length < LENGTH_16 ? 0 : length < 0x10000 ? 2 : 8;
   const headSize = 2 + lengthSize + (mask === undefined ? 0 : MASK_SIZE);
   const frame = Buffer.allocUnsafe(headSize + length);
   const maskBit = mask === undefined ? 0 : MASKED;
-  frame[0] = (fin ? FIN : 0) | opcode;
+  frame[0] = (fin ? FIN : 0) | (compressed ? COMPRESSED : 0) | opcode;
   if (lengthSize === 0) {
     frame[1] = maskBit | length;
   } else if (lengthSize === 2) {

@@ -8,17 +8,18 @@ import type { Duplex } from 'node:stream';
 import { CODES } from '@trunkline/wire';
 import type { Clock } from '../../clock.ts';
 import type { Close, Frame, LinkHandler, LinkInfo, LinkTraits } from '../../link/link.ts';
-import type { Framing } from '../../link/shared-batch.ts';
+import type { Framing, SharedBatch } from '../../link/shared-batch.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
 import { linkOf, StreamLink } from '../stream-link.ts';
+import type { LinkCompression } from './compression.ts';
 import type { WebSocketConfig } from './config.ts';
 import { closePayload, OPCODES, PING_FRAME, toFrame, webSocketFraming } from './frames.ts';
 import { ProtocolError, Receiver } from './receiver.ts';
 import type { FrameSink, ReceiverRules } from './receiver.ts';
 
-/** What all links of a transport share. */
+/** What all links of a transport share; the compression those that agreed on the same. */
 export interface LinkParts {
   readonly turn: Turn;
   readonly clock: Clock;
@@ -26,6 +27,8 @@ export interface LinkParts {
   readonly config: WebSocketConfig;
   readonly rules: ReceiverRules;
   readonly log: Log;
+  /** Set where the handshake agreed on it; `rules` have its inflater then. */
+  readonly compression?: LinkCompression;
   /** The link's stream is gone; comes before the handler's `onClose`. */
   onGone(link: WebSocketLink): void;
 }
@@ -39,11 +42,20 @@ const TRAITS: LinkTraits = { duplex: true, binary: true, reliable: true };
 
 const EMPTY = new Uint8Array(0);
 
+/**
+ * Inflated bytes after which a link reads on in a later turn: some bytes of a peer's may become a
+ * thousand times as many, and others have their turn between them. One message may be more.
+ */
+const INFLATED_BYTES_PER_TURN = 256 * 1024;
+
 /** No bytes were waiting for the peer. */
 const NOTHING_STUCK = -1;
 
 /** What the next alarm is about: to ping, to look for a sign of life, or to cut the stream. */
 type Phase = 'resting' | 'asking' | 'closing';
+
+/** Whether reading waits for the next turn, and what is to be done then. */
+type Recess = 'none' | 'resume' | 'stay-paused';
 
 /** A {@link StreamLink} that speaks RFC 6455 to a client. */
 export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
@@ -56,6 +68,7 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
   readonly #parts: LinkParts;
   readonly #receiver: Receiver;
   #phase: Phase = 'resting';
+  #recess: Recess = 'none';
   /** Something came from the peer since it was asked. */
   #heard = false;
   /** What the network had taken when bytes were waiting for the peer, or `NOTHING_STUCK`. */
@@ -76,8 +89,26 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
     return TRAITS;
   }
 
+  /** For the receiver only. After `close` nothing is delivered. */
+  get isDeaf(): boolean {
+    return this.isClosed;
+  }
+
   protected get framing(): Framing {
     return webSocketFraming;
+  }
+
+  /**
+   * Only shared batches are compressed [COMP-4]: what a link alone is sent may hold secrets, as a
+   * ticket, beside text of a peer's choice.
+   */
+  protected override frameShared(batch: SharedBatch): Uint8Array {
+    const { compression } = this.#parts;
+    if (compression === undefined) return batch.framed(webSocketFraming);
+    const { framing, deflater } = compression;
+    return deflater === undefined
+      ? batch.framed(framing)
+      : deflater.frame(batch.payload, batch.text);
   }
 
   /** Begins to read, and to tell the handler; called once, after the handler was made. */
@@ -97,15 +128,18 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
       this.#heard = true;
       if (this.#messageSinceMs > 0) this.#messageSinceMs = this.#parts.clock.monotonicMs();
     }
-    super.setPaused(paused);
+    if (this.#recess === 'none') super.setPaused(paused);
+    else this.#recess = paused ? 'stay-paused' : 'resume';
   }
 
   /** For the shared listeners only. */
   read(chunk: Buffer): void {
     this.#heard = true;
+    const { compression } = this.#parts;
+    if (compression !== undefined) compression.inflater.allowanceBytes = INFLATED_BYTES_PER_TURN;
     try {
       const read = this.#receiver.push(chunk, this);
-      // The handler paused the link between two frames of the chunk.
+      // The link was paused between two frames of the chunk.
       if (read < chunk.length) this.stream.unshift(chunk.subarray(read));
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -132,7 +166,10 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
     } catch (error) {
       this.onFault(error);
     }
-    return this.isClosed || !this.stream.isPaused();
+    if (this.isClosed) return true;
+    const { compression } = this.#parts;
+    if (compression !== undefined && compression.inflater.allowanceBytes <= 0) this.#adjourn();
+    return !this.stream.isPaused();
   }
 
   /** For the receiver only. RFC 6455 §5.5.2: a pong as soon as possible, with the same payload. */
@@ -210,8 +247,21 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
     return clock.monotonicMs() - this.#messageSinceMs > config.messageMs;
   }
 
+  /** Reads on in a later turn, unless the handler does not want to. */
+  #adjourn(): void {
+    if (this.#recess !== 'none') return;
+    this.#recess = this.stream.isPaused() ? 'stay-paused' : 'resume';
+    this.stream.pause();
+    this.#parts.turn.prepare(() => {
+      const resumes = this.#recess === 'resume' || this.isClosed;
+      this.#recess = 'none';
+      if (resumes) this.stream.resume();
+    });
+  }
+
   #ask(): void {
     this.#phase = 'asking';
+    this.#parts.compression?.deflater?.rest();
     this.#heard = false;
     this.#stuckAtBytes = this.#stuckBytes();
     this.queueControl(PING_FRAME);

@@ -17,10 +17,25 @@ export interface ReceiverRules {
   readonly frameBytesMax: number;
   readonly messageBytesMax: number;
   readonly fragmentsMax: number;
+  /** Reads compressed messages; absent where no compression was agreed on. */
+  readonly inflater?: Inflater;
+}
+
+/** Turns the payload of a compressed message into the message (RFC 7692 §7.2.2). */
+export interface Inflater {
+  /**
+   * Called in the order of the messages.
+   *
+   * @param sizeMax bytes that may come out; no more than a chunk beyond is ever held.
+   * @throws {ProtocolError} 1009 when more would come out, 1007 when it is not deflated data.
+   */
+  inflate(payload: Uint8Array, sizeMax: number): Buffer;
 }
 
 /** Who is told what came. Calls come in the order of the frames, from inside `push`. */
 export interface FrameSink {
+  /** True once messages are of no use any more: compressed ones are passed over then, for good. */
+  readonly isDeaf: boolean;
   /**
    * A whole message: text as a string, else bytes, which may be a view of the chunk: who keeps
    * them for long copies them. False stops the receiver before the next frame.
@@ -53,16 +68,19 @@ type State = 'flags' | 'length' | 'length16' | 'length64' | 'mask' | 'payload' |
 /** A message that came in pieces so far: fragments, or chunks of one frame. */
 interface PartialMessage {
   readonly text: boolean;
+  readonly compressed: boolean;
   /** Grows with what has come, not with what was announced. */
   buffer: Buffer;
   size: number;
-  /** Text up to here is valid UTF-8. */
+  /** Text up to here is valid UTF-8; compressed text is checked when it is inflated. */
   checkedSize: number;
   fragments: number;
 }
 
 const FIN = 0x80;
 const RESERVED_BITS = 0x70;
+/** RSV1: the message is compressed (RFC 7692 §6). */
+const COMPRESSED = 0x40;
 const OPCODE_BITS = 0x0f;
 const MASKED = 0x80;
 const LENGTH_BITS = 0x7f;
@@ -146,11 +164,15 @@ export class Receiver {
   }
 
   #checkFlags(flags: number): void {
-    // RFC 6455 §5.2: bits that no negotiated extension uses are zero. An extension that is
-    // negotiated one day, as RFC 7692 §6 with RSV1 of a message's first frame, is let in here.
-    if ((flags & RESERVED_BITS) !== 0) this.#fail(1002, 'a reserved bit is set');
+    const opcode = flags & OPCODE_BITS;
+    // RFC 6455 §5.2: bits that no negotiated extension uses are zero. RFC 7692 §6: RSV1 stands on
+    // the first frame of a message and nowhere else.
+    const mayBeCompressed =
+      this.#rules.inflater !== undefined && (opcode === OPCODES.text || opcode === OPCODES.binary);
+    const allowed = mayBeCompressed ? COMPRESSED : 0;
+    if ((flags & RESERVED_BITS & ~allowed) !== 0) this.#fail(1002, 'a reserved bit is set');
     const fin = (flags & FIN) !== 0;
-    switch (flags & OPCODE_BITS) {
+    switch (opcode) {
       case OPCODES.continuation:
         if (this.#partial === undefined) this.#fail(1002, 'continuation without a message');
         return;
@@ -234,6 +256,9 @@ export class Receiver {
     if (isWhole && this.#partial === undefined) {
       this.#unmask(chunk, start, end);
       this.#endFrame();
+      if (this.#isCompressed) {
+        return this.#readCompressed(chunk.subarray(start, end), this.#isText, sink);
+      }
       return sink.onMessage(
         this.#isText ? this.#wholeText(chunk, start, end) : chunk.subarray(start, end),
       );
@@ -244,12 +269,25 @@ export class Receiver {
     if (!isLast) return false;
     this.#endFrame();
     if ((this.#flags & FIN) === 0) return true;
-    if (partial.text && partial.checkedSize < partial.size) this.#failText();
+    const { buffer, size, text, compressed, checkedSize } = partial;
     this.#partial = undefined;
-    const { buffer, size } = partial;
-    return sink.onMessage(
-      partial.text ? buffer.toString('utf8', 0, size) : buffer.subarray(0, size),
-    );
+    if (compressed) return this.#readCompressed(buffer.subarray(0, size), text, sink);
+    if (text && checkedSize < size) this.#failText();
+    return sink.onMessage(text ? buffer.toString('utf8', 0, size) : buffer.subarray(0, size));
+  }
+
+  #readCompressed(payload: Uint8Array, text: boolean, sink: FrameSink): boolean {
+    const { inflater, messageBytesMax } = this.#rules;
+    // What it would cost is not spent on messages that nobody hears.
+    if (inflater === undefined || sink.isDeaf) return true;
+    let message: Buffer;
+    try {
+      message = inflater.inflate(payload, messageBytesMax);
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    return sink.onMessage(text ? this.#wholeText(message, 0, message.length) : message);
   }
 
   #readControl(chunk: Buffer, start: number, end: number, sink: FrameSink): boolean {
@@ -291,7 +329,7 @@ export class Receiver {
     this.#unmask(partial.buffer, partial.size, size);
     this.#receivedBytes += end - start;
     partial.size = size;
-    if (!partial.text) return;
+    if (!partial.text || partial.compressed) return;
     const checkedSize = size - incompleteTailSize(partial.buffer, size);
     if (checkedSize <= partial.checkedSize) return;
     if (!isUtf8(partial.buffer.subarray(partial.checkedSize, checkedSize))) this.#failText();
@@ -312,7 +350,8 @@ export class Receiver {
 
   #newPartial(): PartialMessage {
     const text = this.#isText;
-    return { text, buffer: EMPTY, size: 0, checkedSize: 0, fragments: 1 };
+    const compressed = this.#isCompressed;
+    return { text, compressed, buffer: EMPTY, size: 0, checkedSize: 0, fragments: 1 };
   }
 
   #unmask(bytes: Uint8Array, start: number, end: number): void {
@@ -333,6 +372,10 @@ export class Receiver {
 
   get #isText(): boolean {
     return (this.#flags & OPCODE_BITS) === OPCODES.text;
+  }
+
+  get #isCompressed(): boolean {
+    return (this.#flags & COMPRESSED) !== 0;
   }
 
   #endFrame(): void {

@@ -8,7 +8,10 @@ import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
 import type { Admission, Admit } from '../transport.ts';
+import { Compression } from './compression.ts';
+import type { LinkCompression } from './compression.ts';
 import type { WebSocketConfig } from './config.ts';
+import type { DeflateConfig } from './deflate.ts';
 import { readHandshake } from './handshake.ts';
 import type { Handshake } from './handshake.ts';
 import { WebSocketLink } from './link.ts';
@@ -22,6 +25,8 @@ export interface WebSocketTransportOptions {
   readonly config: WebSocketConfig;
   readonly log: Log;
   readonly admit: Admit;
+  /** Absent where nothing is compressed. */
+  readonly compression?: DeflateConfig;
 }
 
 /** Takes handshakes in and keeps the links they became. */
@@ -49,13 +54,17 @@ type ValidHandshake = Extract<Handshake, { kind: 'valid' }>;
 class Transport implements WebSocketTransport {
   readonly #options: WebSocketTransportOptions;
   readonly #parts: LinkParts;
+  readonly #compression: Compression | undefined;
+  /** The parts of links that compress: those without context share theirs. */
+  readonly #compressing = new WeakMap<LinkCompression, LinkParts>();
   readonly #links = new Set<WebSocketLink>();
   #closed: Close | undefined;
   #onEmpty: (() => void)[] = [];
 
   constructor(options: WebSocketTransportOptions) {
-    const { turn, clock, wheel, config, log } = options;
+    const { turn, clock, wheel, config, log, compression } = options;
     this.#options = options;
+    this.#compression = compression === undefined ? undefined : new Compression(compression);
     this.#parts = {
       turn,
       clock,
@@ -144,11 +153,19 @@ class Transport implements WebSocketTransport {
   /** A client that left meanwhile is a link as well, which closes at once. */
   #welcome(request: StreamRequest, handshake: ValidHandshake, admission: Welcome): void {
     const { subprotocol, headers = {} } = admission;
-    const link = this.#accept(request, handshake.accept, {
+    const extensions = this.#compression?.negotiate(request.headers['sec-websocket-extensions']);
+    if (extensions?.kind === 'malformed') {
+      this.#refuse(request, 'bad_request', 'expected Sec-WebSocket-Extensions to list extensions');
+      return;
+    }
+    const agreed = extensions?.kind === 'agreed' ? extensions : undefined;
+    const fields = {
       ...headers,
       // RFC 6455 §4.2.2: one of those offered, or none.
       ...(subprotocol === undefined ? {} : { 'sec-websocket-protocol': subprotocol }),
-    });
+      ...(agreed === undefined ? {} : { 'sec-websocket-extensions': agreed.answer }),
+    };
+    const link = this.#accept(request, handshake.accept, fields, agreed?.compression);
     let handler: LinkHandler = SILENT;
     try {
       handler = admission.open(link);
@@ -176,13 +193,25 @@ class Transport implements WebSocketTransport {
     request: StreamRequest,
     accept: string | undefined,
     headers: Readonly<Record<string, string>>,
+    compression?: LinkCompression,
   ): WebSocketLink {
     const upgrade =
       accept === undefined ? undefined : { ...UPGRADE, 'sec-websocket-accept': accept };
     const stream = request.accept(upgrade === undefined ? 200 : 101, { ...upgrade, ...headers });
-    const link = new WebSocketLink(stream, request.remoteAddress, this.#parts);
+    const parts = compression === undefined ? this.#parts : this.#partsFor(compression);
+    const link = new WebSocketLink(stream, request.remoteAddress, parts);
     this.#links.add(link);
     return link;
+  }
+
+  #partsFor(compression: LinkCompression): LinkParts {
+    let parts = this.#compressing.get(compression);
+    if (parts === undefined) {
+      const { inflater } = compression;
+      parts = { ...this.#parts, compression, rules: { ...this.#parts.rules, inflater } };
+      this.#compressing.set(compression, parts);
+    }
+    return parts;
   }
 
   #refuse(request: StreamRequest, code: Close['code'], message: string): void {

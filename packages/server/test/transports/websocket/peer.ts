@@ -20,6 +20,7 @@ export const MASK = 0x9af3c701;
 const ROUNDS_MAX = 100_000;
 
 export class RawPeer implements FrameSink {
+  readonly isDeaf = false;
   readonly socket: Socket;
   readonly frames: Frame[] = [];
   readonly pings: string[] = [];

@@ -27,6 +27,7 @@ export const RULES: ReceiverRules = {
 
 /** Writes down what it is told; stops the receiver after every message when told so. */
 export class RecordingSink implements FrameSink {
+  readonly isDeaf = false;
   readonly received: Received[] = [];
   readonly #goOn: boolean;
 
