@@ -47,7 +47,7 @@ export function schemaFault(schema: JsonSchema): string | undefined {
 
 function compile(schema: Readonly<Record<string, unknown>>): SchemaCheck {
   const dialect = schema['$schema'];
-  if (dialect !== undefined && !DIALECT.test(String(dialect))) {
+  if (dialect !== undefined && (typeof dialect !== 'string' || !DIALECT.test(dialect))) {
     throw new Error('$schema must be https://json-schema.org/draft/2020-12/schema, or left out');
   }
   // One for each schema, so that the `$id`s of two namespaces never meet.
