@@ -40,6 +40,7 @@ import { createCertificate } from './tls/create.ts';
 import { SSE_DEFAULTS } from './transports/sse/config.ts';
 import { SseTransport } from './transports/sse/transport.ts';
 import { WEBSOCKET_DEFAULTS } from './transports/websocket/config.ts';
+import type { DeflateConfig } from './transports/websocket/deflate.ts';
 import { openEcho } from './transports/websocket/echo.ts';
 import { createWebSocketTransport } from './transports/websocket/transport.ts';
 import type { WebSocketTransport } from './transports/websocket/transport.ts';
@@ -221,6 +222,7 @@ export class TrunklineServer {
         frameBytesMax: link.frameBytesMax,
         messageBytesMax: link.frameBytesMax,
       },
+      ...deflateConfig(this.#config),
       admit: admitWebSocket(gate, {
         native: this.#native,
         ...(echo || this.#access.development ? { echo: openEcho } : {}),
@@ -345,6 +347,14 @@ function authOptions(config: ServerConfig, access: Access, random: Random): Auth
     ...(jwtSecret === undefined ? {} : { jwtSecret }),
     secret: config.secret ?? random.word(32),
   };
+}
+
+function deflateConfig({ compression }: ServerConfig): { readonly compression?: DeflateConfig } {
+  const { webSocket, contextBytesMax, payloadBytesMin, level } = compression;
+  if (webSocket === 'off') return {};
+  const contextBits = Math.floor(Math.log2(contextBytesMax));
+  const context = webSocket === 'context';
+  return { compression: { context, contextBits, payloadBytesMin, level } };
 }
 
 function nativeConfig(config: ServerConfig, access: Access, node: string) {
