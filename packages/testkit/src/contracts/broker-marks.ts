@@ -75,6 +75,54 @@ export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
       expect(later).toEqual([]);
     });
 
+    test('carry with each change the bounds that a read would tell', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const mark = await broker.mark();
+      const few = { ...AMPLE, countMax: 3 };
+      const brief = { ...AMPLE, ageMsMax: 1000 };
+      const texts = ['1', '2', '3', '4', '5'];
+      for (const [name, retention] of Object.entries({ few, brief, ample: AMPLE })) {
+        await publishAll(broker, `${name}/durable`, texts, options({ retention }));
+        await publishAll(broker, `${name}/memory`, texts, options({ retention, durable: false }));
+      }
+      const expectBounds = async (): Promise<void> => {
+        const changed = (await broker.changedSince(mark, ['#'])) ?? [];
+        expect(changed).toHaveLength(6);
+        for (const { channel, stream } of changed) {
+          const range = { after: 0, countMax: 0, sizeMax: 0 };
+          expect({ ...stream, messages: [] }).toEqual(await broker.read(channel, range));
+        }
+      };
+      await expectBounds();
+      await world.pass(999);
+      await publishAll(broker, 'brief/durable', ['6'], options({ retention: brief }));
+      await expectBounds();
+      await world.pass(1);
+      await expectBounds();
+      await world.pass(1000);
+      await expectBounds();
+    });
+
+    test('absent mean since ever: every channel that has a stream', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      expect(await broker.changedSince(undefined, ['#', 'a'])).toEqual([]);
+      await publishAll(broker, 'a', ['1']);
+      await publishAll(broker, 'b/c', ['1', '2']);
+      await publishAll(broker, 'm', ['1'], options({ durable: false }));
+      await publishAll(broker, 'empty', ['1'], options({ retention: { ...AMPLE, ageMsMax: 1 } }));
+      await world.pass(10);
+      const all = await broker.changedSince(undefined, ['#']);
+      expect(all?.map(({ channel }) => channel).toSorted()).toEqual(['a', 'b/c', 'empty', 'm']);
+      for (const { position } of all ?? []) expect(position).toEqual({ epoch: '0', offset: 0 });
+      const named = await broker.changedSince(undefined, ['m', 'b/#', 'unknown']);
+      expect(named?.map(({ channel, stream }) => [channel, stream.top]).toSorted()).toEqual([
+        ['b/c', 2],
+        ['m', 1],
+      ]);
+    });
+
     test('lists thousands of changed channels', async () => {
       await using world = await create(SETTINGS);
       const { broker } = await run(world);

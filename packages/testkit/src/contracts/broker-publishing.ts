@@ -173,6 +173,17 @@ export function describePublishing(create: CreateWorld): void {
       expect(sink.offsets('a')).toEqual([1, 2]);
     });
 
+    test('takes the same message with another time to live for the same one', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const keyed = options({ key: 'k' });
+      const first = await broker.publish('a', { ...draft('x'), ttl: 2000 }, keyed);
+      const again = await broker.publish('a', { ...draft('x'), ttl: 1000 }, keyed);
+      expect(again).toEqual({ position: first.position, duplicate: true });
+      const [message] = (await broker.read('a', ALL)).messages;
+      expect(message?.expiresAt).toBe((message?.time ?? 0) + 2000);
+    });
+
     test('stores it once when it comes twice at the same moment', async () => {
       await using world = await create(SETTINGS);
       const { broker } = await run(world);

@@ -10,6 +10,7 @@ import {
   publishAll,
   run,
   SETTINGS,
+  textOf,
 } from './broker-world.ts';
 import type { CreateWorld } from './broker-world.ts';
 
@@ -59,6 +60,36 @@ export function describeReading(create: CreateWorld): void {
       await publishAll(broker, 'a', TEN);
       const slice = await broker.read('a', { after: 0, countMax: 0, sizeMax: 0 });
       expect(slice).toMatchObject({ oldest: 1, top: 10, messages: [] });
+    });
+
+    test('gives messages with a time to live their end, and still gives them after it', async () => {
+      await using world = await create(SETTINGS);
+      const { broker, sink } = await run(world);
+      await broker.watchPattern('#');
+      for (const durable of [true, false]) {
+        const channel = durable ? 'kept' : 'm';
+        const given = options({ durable });
+        await broker.publish(channel, { ...draft('1'), ttl: 500, slot: 'not kept' }, given);
+        await broker.publish(channel, draft('2'), given);
+        await broker.publish(channel, { ...draft('3'), ttl: Number.MAX_SAFE_INTEGER }, given);
+        await world.pass(1000);
+        const { messages, oldest } = await broker.read(channel, ALL);
+        expect(oldest).toBe(1);
+        expect(messages.map(({ offset }) => offset)).toEqual([1, 2, 3]);
+        const [first, second, third] = messages;
+        expect(first?.expiresAt).toBe((first?.time ?? 0) + 500);
+        expect(second).not.toHaveProperty('expiresAt');
+        expect(third?.expiresAt).toBe(Number.MAX_SAFE_INTEGER);
+        for (const message of messages) {
+          expect(message).not.toHaveProperty('ttl');
+          expect(message).not.toHaveProperty('slot');
+        }
+        const told = sink.told.filter((one) => one.channel === channel);
+        expect(told.map(({ message }) => message)).toEqual(
+          messages.map((message) => ({ ...message, payload: expect.anything() })),
+        );
+        expect(told.map(({ message }) => textOf(message))).toEqual(messages.map(textOf));
+      }
     });
 
     test('ends a slice at its size, but gives one message at least', async () => {

@@ -59,6 +59,8 @@ export class RecordingSink implements BrokerSink {
   readonly broadcasts: { readonly channel: string; readonly draft: Draft }[] = [];
   /** Called with each message, e.g. to look at the broker at that moment. */
   onTold: ((told: Told) => void) | undefined;
+  /** The same with each gap. */
+  onGapTold: ((channel: string) => void) | undefined;
 
   onMessage(channel: string, epoch: string, message: Message): void {
     const told = { channel, epoch, message };
@@ -68,6 +70,7 @@ export class RecordingSink implements BrokerSink {
 
   onGap(channel: string): void {
     this.gaps.push(channel);
+    this.onGapTold?.(channel);
   }
 
   onBroadcast(channel: string, given: Draft): void {

@@ -6,7 +6,9 @@ import { describe } from 'vitest';
 import { describeLife } from './broker-life.ts';
 import { describeMarks } from './broker-marks.ts';
 import { describePublishing } from './broker-publishing.ts';
+import { describePurging } from './broker-purging.ts';
 import { describeReading } from './broker-reading.ts';
+import { describeWatching } from './broker-watching.ts';
 import type { BrokerTraits, CreateWorld } from './broker-world.ts';
 
 export type { BrokerSettings, BrokerTraits, BrokerWorld, CreateWorld } from './broker-world.ts';
@@ -16,7 +18,9 @@ export function describeBroker(name: string, traits: BrokerTraits, create: Creat
   describe(`${name} keeps the contract of brokers`, () => {
     describePublishing(create);
     describeReading(create);
+    describeWatching(create);
     describeMarks(traits, create);
+    describePurging(traits, create);
     describeLife(traits, create);
   });
 }
