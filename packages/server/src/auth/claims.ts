@@ -10,6 +10,9 @@ import type { Action, Grants, Identity } from './identity.ts';
 /** Characters of a user's name. */
 export const USER_LENGTH_MAX = 255;
 
+/** Bytes of a user's info, as JSON without spaces: everyone who sees her in presence gets it. */
+export const INFO_BYTES_MAX = 1_024;
+
 const NO_GRANTS: Grants = new Map();
 
 /** What is read of a token's payload. */
@@ -17,6 +20,7 @@ export interface Claims {
   readonly sub?: unknown;
   readonly exp?: unknown;
   readonly channels?: unknown;
+  readonly info?: unknown;
 }
 
 /**
@@ -25,17 +29,19 @@ export interface Claims {
  * @throws {CodedError} `unauthenticated` when a claim is not what it has to be.
  */
 export function identityFromClaims(claims: Claims): Identity {
-  const { sub, exp, channels } = claims;
+  const { sub, exp, channels, info } = claims;
   const fault = userFault(sub);
   if (fault !== undefined) throw refused(`the token's sub ${fault}`);
-  const user = String(sub);
-  const grants = channels === undefined ? NO_GRANTS : grantsFromClaim(channels);
-  if (exp === undefined) return { kind: 'user', user, grants };
-  const expiresAt = typeof exp === 'number' ? Math.floor(exp * 1000) : Number.NaN;
-  if (!Number.isSafeInteger(expiresAt)) {
-    throw refused(`the token's exp must be a number of seconds, got ${show(exp)}`);
-  }
-  return { kind: 'user', user, grants, expiresAt };
+  const tooMuch = infoFault(info);
+  if (tooMuch !== undefined) throw refused(`the token's info ${tooMuch}`);
+  const expiresAt = exp === undefined ? undefined : toUnixMs(exp);
+  return {
+    kind: 'user',
+    user: String(sub),
+    ...(info === undefined ? {} : { info }),
+    grants: channels === undefined ? NO_GRANTS : grantsFromClaim(channels),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  };
 }
 
 /** Why `user` names nobody, or `undefined` when it can be a user's name. */
@@ -48,6 +54,18 @@ export function userFault(user: unknown): string | undefined {
     return 'must not contain control characters or lone surrogates';
   }
   return undefined;
+}
+
+/** Why `info` is too much to be shown to others, or `undefined` when it is not [AUTH-8]. */
+export function infoFault(info: unknown): string | undefined {
+  let size: number;
+  try {
+    size = Buffer.byteLength(JSON.stringify(info) ?? '');
+  } catch {
+    return 'is nested too deep to be written';
+  }
+  if (size <= INFO_BYTES_MAX) return undefined;
+  return `must have at most ${INFO_BYTES_MAX} bytes as JSON, got ${size}: name what is larger by its URL`;
 }
 
 /**
@@ -74,6 +92,12 @@ export function grantsFromClaim(claim: unknown): Grants {
 /** Writes grants as the `channels` claim. */
 export function claimFromGrants(grants: Grants): Record<string, Action[]> {
   return Object.fromEntries([...grants].map(([pattern, actions]) => [pattern, [...actions]]));
+}
+
+function toUnixMs(exp: unknown): number {
+  const unixMs = typeof exp === 'number' ? Math.floor(exp * 1000) : Number.NaN;
+  if (Number.isSafeInteger(unixMs)) return unixMs;
+  throw refused(`the token's exp must be a number of seconds, got ${show(exp)}`);
 }
 
 function knownAction(pattern: string, action: unknown): Action {

@@ -14,6 +14,8 @@ export interface Identity {
   /** `anonymous` has no user; `server` is an application with an API key. */
   readonly kind: 'anonymous' | 'user' | 'server';
   readonly user?: string;
+  /** What the token says of the user to others, in presence: any JSON value, small. */
+  readonly info?: unknown;
   readonly grants: Grants;
   /** Unix milliseconds at which a token ends; absent when nothing ends. */
   readonly expiresAt?: number;

@@ -17,6 +17,7 @@ const PREFIX = 'r1.';
 interface TicketBody {
   readonly kind: Identity['kind'];
   readonly user?: string;
+  readonly info?: unknown;
   /** Actions by pattern, one bit each in the order of `ACTIONS`: shorter than the token's list. */
   readonly grants?: Readonly<Record<string, number>>;
   /** When the identity ends. */
@@ -47,10 +48,11 @@ export class Tickets {
       this.#anonymous ??= this.#seal({ kind: 'anonymous' });
       return this.#anonymous;
     }
-    const { kind, user, grants, expiresAt } = identity;
+    const { kind, user, info, grants, expiresAt } = identity;
     return this.#seal({
       kind,
       ...(user === undefined ? {} : { user }),
+      ...(info === undefined ? {} : { info }),
       ...(grants.size === 0 ? {} : { grants: grantBits(identity) }),
       ...(expiresAt === undefined
         ? { until: this.#clock.unixMs() + ENDLESS_TICKET_MS_MAX }
@@ -72,6 +74,7 @@ export class Tickets {
     return {
       kind: body.kind,
       ...(body.user === undefined ? {} : { user: body.user }),
+      ...(body.info === undefined ? {} : { info: body.info }),
       grants: grantsOf(body),
       ...(body.ends === undefined ? {} : { expiresAt: body.ends }),
     };

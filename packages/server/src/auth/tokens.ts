@@ -99,6 +99,8 @@ export class TokenVerifier {
 /** What a new token is to say. */
 export interface TokenRequest {
   readonly user: string;
+  /** What others see of the user in presence. */
+  readonly info?: unknown;
   /** Absent: nothing beyond what the namespaces allow everyone. */
   readonly grants?: Grants;
   /** How long the token is good for. */
@@ -119,7 +121,11 @@ export async function mintToken(
 ): Promise<MintedToken> {
   const issuedAt = Math.floor(clock.unixMs() / 1000);
   const expires = Math.ceil((clock.unixMs() + request.lifeMs) / 1000);
-  const claims = request.grants === undefined ? {} : { channels: claimFromGrants(request.grants) };
+  const { grants, info } = request;
+  const claims = {
+    ...(info === undefined ? {} : { info }),
+    ...(grants === undefined ? {} : { channels: claimFromGrants(grants) }),
+  };
   const token = await new SignJWT(claims)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(request.user)

@@ -2,6 +2,7 @@ import {
   claimFromGrants,
   grantsFromClaim,
   identityFromClaims,
+  INFO_BYTES_MAX,
   userFault,
 } from '@trunkline/server/internal/auth/claims.ts';
 import { isGranted } from '@trunkline/server/internal/auth/identity.ts';
@@ -24,6 +25,21 @@ describe('identityFromClaims', () => {
     const identity = identityFromClaims({ sub: 'alice' });
     expect(identity).toEqual({ kind: 'user', user: 'alice', grants: new Map() });
     expect(isGranted(identity, 'subscribe', 'room/1')).toBe(false);
+  });
+
+  test.each([null, false, 0, 'Ada', ['a'], { name: 'Ada', face: { url: '/ada.png' } }])(
+    'hands on info, whatever JSON value it is: %j [AUTH-8]',
+    (info) => {
+      expect(identityFromClaims({ sub: 'alice', info })).toMatchObject({ user: 'alice', info });
+    },
+  );
+
+  test('takes info up to its limit in bytes, and says what is over it [AUTH-8]', () => {
+    const most = 'é'.repeat((INFO_BYTES_MAX - 2) / 2);
+    expect(identityFromClaims({ sub: 'alice', info: most }).info).toBe(most);
+    expect(() => identityFromClaims({ sub: 'alice', info: `${most}!` })).toThrow(
+      "the token's info must have at most 1024 bytes as JSON, got 1025",
+    );
   });
 
   test.each([
@@ -68,6 +84,9 @@ describe('a claim nested too deep to be written', () => {
       );
     }
     expect(userFault(channels)).toContain('got an array');
+    expect(() => identityFromClaims({ sub: 'a', info: channels })).toThrow(
+      expect.objectContaining({ code: 'unauthenticated' }),
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 import { Tickets } from '@trunkline/server/internal/auth/tickets.ts';
+import { INFO_BYTES_MAX } from '@trunkline/server/internal/auth/claims.ts';
 import { ACTIONS } from '@trunkline/server/internal/auth/identity.ts';
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
 import { TEXT_LIMITS } from '@trunkline/wire';
@@ -41,6 +42,29 @@ describe('Tickets', () => {
     expect(tickets.verify(tickets.sign(server))).toEqual(server);
     const anonymous: Identity = { kind: 'anonymous', grants: new Map() };
     expect(tickets.verify(tickets.sign(anonymous))).toEqual(anonymous);
+  });
+
+  test('carry what others see of the user, as it was [AUTH-8]', () => {
+    const values: unknown[] = [
+      null,
+      0,
+      '',
+      [],
+      { name: 'Ada', deep: [{ '': 1 }] },
+      JSON.parse('{"__proto__":{"a":1},"2":"two","1":"one"}'),
+    ];
+    for (const info of values) {
+      const shown: Identity = { ...alice, info };
+      const back = tickets.verify(tickets.sign(shown));
+      expect(back).toEqual(shown);
+      expect(JSON.stringify(back.info)).toBe(JSON.stringify(info));
+    }
+    expect(tickets.verify(tickets.sign(alice))).not.toHaveProperty('info');
+  });
+
+  test('with the largest info are short enough to be sent', () => {
+    const info = 'x'.repeat(INFO_BYTES_MAX - 2);
+    expect(tickets.sign({ ...alice, info }).length).toBeLessThan(TEXT_LIMITS.token / 2);
   });
 
   test('end with the identity', () => {

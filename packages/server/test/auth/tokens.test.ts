@@ -49,6 +49,14 @@ describe('TokenVerifier', () => {
     });
   });
 
+  test('reads what others may see of the user, and refuses too much of it [AUTH-8]', async () => {
+    const info = { name: 'Ada' };
+    const token = forge({ alg: 'HS256' }, { sub: 'alice', info });
+    await expect(verify(token)).resolves.toMatchObject({ user: 'alice', info });
+    const large = forge({ alg: 'HS256' }, { sub: 'alice', info: 'x'.repeat(2_000) });
+    await expect(verify(large)).rejects.toThrow(refusedWith('info must have at most 1024 bytes'));
+  });
+
   test('takes a token without an end', async () => {
     const identity = await verifier.verify(forge({ alg: 'HS256' }, { sub: 'alice' }));
     expect(identity.expiresAt).toBeUndefined();
@@ -177,12 +185,13 @@ describe('mintToken', () => {
     const grants = new Map([['room/+', new Set(['subscribe', 'publish'] as const)]]);
     const { token, expires } = await mintToken(
       SECRET,
-      { user: 'jörg', grants, lifeMs: 1_500 },
+      { user: 'jörg', info: ['J'], grants, lifeMs: 1_500 },
       clock,
     );
     await expect(verifier.verify(token)).resolves.toEqual({
       kind: 'user',
       user: 'jörg',
+      info: ['J'],
       grants,
       expiresAt: expires,
     });
