@@ -102,8 +102,8 @@ export function decodeCommand(json: string): Decoded {
   }
 }
 
-/** A refusal of a publish says whether the message was stored all the same ([PUB-4]). */
-function notStored({ code, message }: CodedError): CodedError {
+/** The refusal of a publish that was never begun: it says that nothing was stored ([PUB-4]). */
+export function notStored({ code, message }: CodedError): CodedError {
   return new CodedError(code, message, { stored: false });
 }
 

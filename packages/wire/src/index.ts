@@ -1,5 +1,6 @@
 /** @trunkline/wire: what client and server agree on. No dependencies; runs in browsers. */
 export { decodeBase64, encodeBase64 } from './base64.ts';
+export type { ChannelMessage, MessageRun } from './binary-message.ts';
 export {
   CHANNEL_BYTES_MAX,
   channelNameFault,
@@ -10,6 +11,17 @@ export {
 } from './channel.ts';
 export { CodedError, CODES, isCodeName, reconnectAfterClose } from './codes.ts';
 export type { AfterClose, Code, CodeName, ErrorDetails } from './codes.ts';
+export {
+  BINARY_MEDIA_TYPE,
+  BINARY_SUBPROTOCOL,
+  decodeBinaryCommands,
+  decodeServerRecords,
+  encodeBinaryCommand,
+  encodeJsonRecord,
+  encodePage,
+  encodeRuns,
+} from './codec-binary.ts';
+export type { FrameRun, ServerRecord } from './codec-binary.ts';
 export {
   COMMANDS_PER_FRAME_MAX,
   decodeCommands,

@@ -42,6 +42,9 @@ export const TTL_MAX = 31_536_000_000;
 /** Publications that one body may ask for, counting each of `channels`. */
 export const PUBLISH_BATCH_MAX = 1000;
 
+/** The content type of bytes of which nothing was said ([PUB-1]). */
+export const BYTES_TYPE = 'application/octet-stream';
+
 /** RFC 9110 §8.3.1: two tokens, then parameters, which are handed on as they are. */
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[\t -~]*)?$/;
 
@@ -139,6 +142,27 @@ function toPublishRequest(json: string, body: unknown): PublishRequest {
  * @param json the source of `fields`: JSON payloads are cut out of it as they were written.
  */
 export function publishFields(json: string, fields: Record<string, unknown>): PublishFields {
+  const options = publishOptions(fields);
+  return { ...publishPayload(json, fields), ...options };
+}
+
+/**
+ * What is published, where the payload stands beside its members as it is.
+ *
+ * @param payload kept as it is: the caller sees to it that nobody writes to it.
+ */
+export function rawPublishFields(
+  payload: Uint8Array,
+  fields: Record<string, unknown>,
+): PublishFields {
+  const options = publishOptions(fields);
+  return { ...rawPayload(payload, checkedContentType(fields), 'the payload'), ...options };
+}
+
+/** Everything but the payload. */
+function publishOptions(
+  fields: Record<string, unknown>,
+): Omit<PublishFields, 'payload' | 'contentType'> {
   const event = optionalText(fields, 'event', TEXT_LIMITS.event);
   if (event !== undefined) {
     const fault = eventFault(event);
@@ -147,7 +171,6 @@ export function publishFields(json: string, fields: Record<string, unknown>): Pu
   const key = optionalText(fields, 'key', TEXT_LIMITS.key);
   if (key === '') throw bad('key must not be empty');
   return {
-    ...publishPayload(json, fields),
     ...optional('event', event),
     ...optional('key', key),
     ...optional('retain', optionalFlag(fields, 'retain')),
@@ -166,26 +189,42 @@ function publishPayload(
   json: string,
   fields: Record<string, unknown>,
 ): Pick<PublishFields, 'payload' | 'contentType'> {
-  const contentType = optionalText(fields, 'contentType', TEXT_LIMITS.contentType);
-  if (contentType !== undefined) {
-    const fault = contentTypeFault(contentType);
-    if (fault !== undefined) throw bad(`contentType ${fault}, got ${show(contentType)}`);
-  }
-  const isJson = contentType !== undefined && isJsonContentType(contentType);
+  const contentType = checkedContentType(fields);
   if (Object.hasOwn(fields, 'data') === Object.hasOwn(fields, 'bytes')) {
     throw bad('give either data or bytes');
   }
   if (!Object.hasOwn(fields, 'bytes')) {
+    const isJson = contentType !== undefined && isJsonContentType(contentType);
     const type = isJson ? undefined : contentType;
     return { payload: dataPayload(json, type), ...optional('contentType', type) };
   }
-  const payload = bytesPayload(fields['bytes']);
-  if (!isJson) return { payload, contentType: contentType ?? 'application/octet-stream' };
+  return rawPayload(bytesPayload(fields['bytes']), contentType ?? BYTES_TYPE, 'bytes');
+}
+
+function checkedContentType(fields: Record<string, unknown>): string | undefined {
+  const contentType = optionalText(fields, 'contentType', TEXT_LIMITS.contentType);
+  if (contentType === undefined) return undefined;
+  const fault = contentTypeFault(contentType);
+  if (fault !== undefined) throw bad(`contentType ${fault}, got ${show(contentType)}`);
+  return contentType;
+}
+
+/**
+ * A payload that came as bytes.
+ *
+ * @param contentType absent means JSON, as in a message.
+ */
+function rawPayload(
+  payload: Uint8Array,
+  contentType: string | undefined,
+  name: string,
+): Pick<PublishFields, 'payload' | 'contentType'> {
+  if (contentType !== undefined && !isJsonContentType(contentType)) return { payload, contentType };
   // What counts as JSON is embedded in frames unread: it must be JSON and nothing else.
-  if (!isJsonText(payload)) {
-    throw bad(`bytes must be JSON in UTF-8 when contentType is ${contentType}`);
-  }
-  return { payload };
+  if (isJsonText(payload)) return { payload };
+  const type =
+    contentType === undefined ? 'there is no contentType' : `contentType is ${contentType}`;
+  throw bad(`${name} must be JSON in UTF-8 when ${type}`);
 }
 
 function dataPayload(json: string, contentType: string | undefined): Uint8Array {
