@@ -1,7 +1,8 @@
 /** Who may open a WebSocket, and which protocol speaks on it: `/v1/ws` and `/v1/echo`. */
-import { CodedError, JSON_SUBPROTOCOL } from '@trunkline/wire';
+import { CodedError } from '@trunkline/wire';
 import type { RequestHead } from '../http/request.ts';
 import type { Link, LinkHandler } from '../link/link.ts';
+import { CODECS } from '../protocols/native/codec.ts';
 import type { NativeProtocol } from '../protocols/native/protocol.ts';
 import type { Admission, Admit } from '../transports/transport.ts';
 import { admit, refused } from './gate.ts';
@@ -22,8 +23,8 @@ export function admitWebSocket(gate: GateParts, protocols: WebSocketProtocols): 
       const subprotocol = chooseSubprotocol(head);
       return admit(gate, head, (identity) => ({
         kind: 'welcome',
-        ...subprotocol,
-        open: (link) => native.open(link, identity),
+        ...(subprotocol === undefined ? {} : { subprotocol }),
+        open: (link) => native.open(link, identity, CODECS.get(subprotocol ?? '')),
       }));
     }
     if (head.path === '/v1/echo' && echo !== undefined) {
@@ -34,13 +35,14 @@ export function admitWebSocket(gate: GateParts, protocols: WebSocketProtocols): 
 }
 
 /**
- * The native protocol if it was offered. A client that offers only others gets none chosen, as RFC
- * 6455 §4.2.2 has it, and its browser then fails the connection.
+ * The first that is known of those offered, which stand in the client's order of preference (RFC 6455
+ * §4.1). A client that offers only others gets none chosen, as §4.2.2 has it, and its browser then
+ * fails the connection.
  */
-function chooseSubprotocol(head: RequestHead): { readonly subprotocol?: string } {
+function chooseSubprotocol(head: RequestHead): string | undefined {
   const offered = head.headers['sec-websocket-protocol'];
   const tokens = offered?.split(',').map((token) => token.trim()) ?? [];
-  return tokens.includes(JSON_SUBPROTOCOL) ? { subprotocol: JSON_SUBPROTOCOL } : {};
+  return tokens.find((token) => CODECS.has(token));
 }
 
 function nothingThere(head: RequestHead): Admission {

@@ -52,6 +52,16 @@ describe('a WebSocket at /v1/ws', () => {
     expect([...native.sessions]).toHaveLength(1);
   });
 
+  test('speaks what it chose', async () => {
+    const { ask, clock, turn } = await setUpAdmission();
+    const admission = await ask('/v1/ws', { 'sec-websocket-protocol': 'trunkline.v1.bin' });
+    if (admission.kind === 'refused') throw new Error(admission.message);
+    const link = new MemoryLink({ clock, turn });
+    link.attach(admission.open(link));
+    await clock.settle();
+    expect(link.frames[0]).toBeInstanceOf(Uint8Array);
+  });
+
   test('may prove nothing yet: it still can say hello', async () => {
     const { ask, clock, turn } = await setUpAdmission({ anonymous: false });
     const admission = await ask('/v1/ws');
@@ -66,8 +76,12 @@ describe('a WebSocket at /v1/ws', () => {
   test.each([
     ['trunkline.v1.json', { subprotocol: 'trunkline.v1.json' }],
     ['other, trunkline.v1.json', { subprotocol: 'trunkline.v1.json' }],
-    ['trunkline.v1.bin', {}],
-  ])('that offers %s gets %o [WS-1]', async (offered, expected) => {
+    ['trunkline.v1.bin', { subprotocol: 'trunkline.v1.bin' }],
+    ['trunkline.v1.bin, trunkline.v1.json', { subprotocol: 'trunkline.v1.bin' }],
+    ['trunkline.v1.json,trunkline.v1.bin', { subprotocol: 'trunkline.v1.json' }],
+    ['other', {}],
+    ['', {}],
+  ])('that offers %s gets %o [WS-1] [BIN-1]', async (offered, expected) => {
     const { ask } = await setUpAdmission();
     const { subprotocol } = {
       subprotocol: undefined,

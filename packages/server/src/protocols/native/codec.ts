@@ -1,9 +1,19 @@
 /** Codec: how the frames of the native protocol are written and read, one per subprotocol. */
-import { CodedError, decodeCommands, encodeMessage } from '@trunkline/wire';
+import {
+  BINARY_SUBPROTOCOL,
+  CodedError,
+  decodeBinaryCommands,
+  decodeCommands,
+  encodeJsonRecord,
+  encodeMessage,
+  encodePage,
+  encodeRuns,
+  JSON_SUBPROTOCOL,
+} from '@trunkline/wire';
 import type { CommandId, Decoded, ErrorFrame, ServerFrame } from '@trunkline/wire';
 import type { Encoding, HistoryPage } from '../../hub/hub-types.ts';
 import type { Frame } from '../../link/link.ts';
-import { toHistoryFrame } from './history.ts';
+import { historyMembers, toHistoryFrame } from './history.ts';
 
 /** How one subprotocol writes what a session says. One object each in the whole process. */
 export interface NativeCodec {
@@ -19,7 +29,7 @@ export interface NativeCodec {
 
 /** A batch is one text frame, one JSON object a line. */
 export const nativeJson: Encoding = {
-  name: 'trunkline.v1.json',
+  name: JSON_SUBPROTOCOL,
   text: true,
   encode(runs, mark) {
     const lines: string[] = [];
@@ -39,6 +49,13 @@ export const nativeJson: Encoding = {
   },
 };
 
+/** A batch is one binary frame, a record for each run. */
+export const nativeBinary: Encoding = {
+  name: BINARY_SUBPROTOCOL,
+  text: false,
+  encode: encodeRuns,
+};
+
 /** `trunkline.v1.json`: text frames of JSON [WS-1]. */
 export const jsonCodec: NativeCodec = {
   encoding: nativeJson,
@@ -50,6 +67,28 @@ export const jsonCodec: NativeCodec = {
   frame: (frame) => JSON.stringify(frame),
   history: toHistoryFrame,
 };
+
+/** `trunkline.v1.bin`: binary frames of records [BIN-1]. */
+export const binaryCodec: NativeCodec = {
+  encoding: nativeBinary,
+  decode(frame) {
+    if (typeof frame !== 'string') return decodeBinaryCommands(frame);
+    const error = new CodedError('bad_request', 'expected a binary frame, got a text one');
+    return [{ ok: false, error }];
+  },
+  frame: (frame) => encodeJsonRecord(JSON.stringify(frame)),
+  history(id, channel, page) {
+    const { epoch, messages } = page;
+    const json = `{"type":"history","id":${id},${historyMembers(page)}}`;
+    return encodePage(json, [encodeRuns([{ channel, epoch, messages }])]);
+  },
+};
+
+/** The codecs by subprotocol. */
+export const CODECS: ReadonlyMap<string, NativeCodec> = new Map([
+  [JSON_SUBPROTOCOL, jsonCodec],
+  [BINARY_SUBPROTOCOL, binaryCodec],
+]);
 
 /** The frame that tells a client what was wrong. */
 export function toErrorFrame(error: CodedError, id?: CommandId): ErrorFrame {

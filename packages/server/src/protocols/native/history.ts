@@ -29,14 +29,20 @@ export function toHistoryRequest(command: Extract<Command, { type: 'history' }>)
 
 /** A page as one reply; messages are embedded as published. */
 export function toHistoryFrame(id: CommandId, channel: string, page: HistoryPage): string {
-  const { epoch, position, oldest, newest, more, gap } = page;
+  const { epoch } = page;
   const messages = page.messages.map((message) => encodeMessage(channel, epoch, message, false));
-  const rest = JSON.stringify({
+  const members = historyMembers(page);
+  return `{"type":"history","id":${id},"messages":[${messages.join(',')}],${members}}`;
+}
+
+/** The members of a page beside its messages. */
+export function historyMembers({ position, oldest, newest, more, gap }: HistoryPage): string {
+  const fields = {
     position: formatPosition(position),
     oldest: formatPosition(oldest),
     newest: formatPosition(newest),
     ...(more ? { more } : {}),
     ...(gap === undefined ? {} : { gap }),
-  });
-  return `{"type":"history","id":${id},"messages":[${messages.join(',')}],${rest.slice(1)}`;
+  };
+  return JSON.stringify(fields).slice(1, -1);
 }
