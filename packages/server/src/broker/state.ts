@@ -27,14 +27,18 @@ export interface StatePut extends StateCondition {
 }
 
 /**
- * Versioned records by key. Keys are text of at most 512 bytes, values at most 1 MB; larger ones
- * are a `RangeError`. What was written before a call is seen by it. Calls reject with a
+ * Versioned records by key. Keys are well-formed text of at most 512 bytes, values at most 1 MB;
+ * others are a `RangeError`. What was written before a call is seen by it. Calls reject with a
  * `BrokerError` where the log can't be read or written.
  */
 export interface StateStore {
   get(key: string): Promise<StateRecord | undefined>;
 
-  /** @returns the new version, or `undefined` when the condition did not hold. */
+  /**
+   * The value must not be changed before this resolves, and may be afterwards.
+   *
+   * @returns the new version, or `undefined` when the condition did not hold.
+   */
   put(key: string, value: Uint8Array, options?: StatePut): Promise<number | undefined>;
 
   /** @returns false when there was no record or the condition did not hold. */
@@ -42,7 +46,9 @@ export interface StateStore {
 
   /**
    * Records whose key begins with `prefix`, after the key `after`, in the order of their code
-   * points. A page may hold fewer than asked for where values are large; an empty one is the end.
+   * points. A page may hold fewer than asked for, where values are large or many are asked for; an
+   * empty one is the end. Each page is as of one moment: what is put or deleted between two of them
+   * may be missed, what is there all the time is listed once.
    */
   list(
     prefix: string,

@@ -149,6 +149,67 @@ export function describeState(name: string, traits: BrokerTraits, create: Create
       await expect(state.put('k', new Uint8Array(2 ** 20 + 1))).rejects.toThrow(RangeError);
     });
 
+    test('takes no key that UTF-8 can not hold for one that it can', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      await state.put('\ufffd', bytes('1'));
+      const calls = [
+        () => state.get('\ud800'),
+        () => state.put('\ud800', bytes('2')),
+        () => state.delete('\ud800'),
+        () => state.list('\ud800', { countMax: 1 }),
+        () => state.list('', { after: '\ud800', countMax: 1 }),
+      ];
+      for (const call of calls) await expect(call()).rejects.toThrow(RangeError);
+      expect(text((await state.get('\ufffd'))?.value)).toBe('1');
+    });
+
+    test('lists values of 1 MB and thousands of records, page by page', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      const large = Array.from(
+        { length: 20 },
+        (_, index) => `large/${String(index).padStart(2, '0')}`,
+      );
+      const small = Array.from(
+        { length: 2500 },
+        (_, index) => `small/${String(index).padStart(4, '0')}`,
+      );
+      await Promise.all(large.map((key) => state.put(key, new Uint8Array(2 ** 20).fill(1))));
+      await Promise.all(small.map((key) => state.put(key, bytes(key))));
+      const pagesOf = async (prefix: string): Promise<string[][]> => {
+        const pages: string[][] = [];
+        for (;;) {
+          const after = pages.at(-1)?.at(-1);
+          const given = { countMax: 10_000, ...(after !== undefined && { after }) };
+          const page = await state.list(prefix, given);
+          if (page.length === 0) return pages;
+          pages.push(page.map(({ key }) => key));
+        }
+      };
+      for (const [prefix, keys] of [
+        ['large/', large],
+        ['small/', small],
+      ] as const) {
+        const pages = await pagesOf(prefix);
+        expect(pages.flat()).toEqual(keys);
+        expect(pages.length).toBeGreaterThan(1);
+      }
+      const all = await Promise.all(large.map((key) => state.get(key)));
+      for (const record of all) expect(record?.value.length).toBe(2 ** 20);
+    });
+
+    test('lists each record once that is there all the time, whatever comes and goes', async () => {
+      await using world = await create(SETTINGS);
+      const { state } = (await run(world)).broker;
+      for (const key of ['b', 'd', 'f', 'h']) await state.put(key, bytes(key));
+      const first = await state.list('', { countMax: 2 });
+      await Promise.all([state.put('a', bytes('')), state.put('e', bytes('')), state.delete('d')]);
+      const after = first.at(-1)?.key ?? '';
+      const rest = await state.list('', { after, countMax: 9 });
+      expect([...first, ...rest].map(({ key }) => key)).toEqual(['b', 'd', 'e', 'f', 'h']);
+    });
+
     test.runIf(traits.durable)('outlives the process', async () => {
       for (const end of ['close', 'crash'] as const) {
         await using world = await create(SETTINGS);

@@ -42,7 +42,7 @@ export interface EmbeddedLimits {
   readonly readsWaitingMax: number;
   /** Bytes to which the log's main file may grow; over it publishes answer `unavailable`. */
   readonly fileSizeMax: number;
-  /** Bytes of all channels in memory, roughly; over it publishes answer `unavailable`. */
+  /** Bytes of all channels and records in memory, roughly; over it calls answer `unavailable`. */
   readonly memorySizeMax: number;
 }
 

@@ -6,7 +6,7 @@ import { BrokerError } from '../../broker/broker.ts';
 import type { Answer, AnswerTo, Call } from './sqlite-calls.ts';
 import { valueOf } from './sqlite-thread.ts';
 import type { SqliteThread } from './sqlite-thread.ts';
-import { STATE_PAGE_SIZE_MAX } from './store.ts';
+import { STATE_PAGE_SIZE_MAX, STATE_VALUE_SIZE_MAX } from './store.ts';
 
 /** Calls in one group: the thread does nothing else meanwhile. */
 const GROUP_COUNT_MAX = 64;
@@ -86,5 +86,6 @@ function groupEnd(waiting: readonly Waiting[], start: number): number {
 
 function answerSizeMax(call: Call): number {
   if (call.name === 'read') return call.range.countMax > 0 ? call.range.sizeMax : 0;
+  if (call.name === 'get') return STATE_VALUE_SIZE_MAX;
   return call.name === 'list' ? STATE_PAGE_SIZE_MAX : 0;
 }

@@ -3,6 +3,9 @@ import type { StateRecord } from '../../broker/state.ts';
 import { compareCodePoints, lowerBound } from './order.ts';
 import type { Delete, Put } from './store.ts';
 
+/** What a record takes beside its key and value, roughly. */
+const RECORD_SIZE = 256;
+
 interface Kept extends StateRecord {
   readonly expiresAt: number;
 }
@@ -10,7 +13,13 @@ interface Kept extends StateRecord {
 export class MemoryState {
   readonly #records = new Map<string, Kept>();
   /** All keys by code points. */
-  readonly #keys: string[] = [];
+  #keys: string[] = [];
+  #size = 0;
+
+  /** Bytes that all records take, roughly. */
+  get size(): number {
+    return this.#size;
+  }
 
   get(key: string, nowMs: number): StateRecord | undefined {
     const kept = this.#records.get(key);
@@ -21,9 +30,19 @@ export class MemoryState {
   put(put: Put, version: number, nowMs: number): boolean {
     if (!this.#holds(put, nowMs)) return false;
     const { key, value, expiresAt = Infinity } = put;
-    if (!this.#records.has(key)) this.#keys.splice(this.#indexOf(key), 0, key);
-    this.#records.set(key, { key, value: Uint8Array.from(value), version, expiresAt });
+    const old = this.#records.get(key);
+    if (old === undefined) this.#keys.splice(this.#indexOf(key), 0, key);
+    else this.#size -= sizeOf(old);
+    const kept = { key, value: Uint8Array.from(value), version, expiresAt };
+    this.#records.set(key, kept);
+    this.#size += sizeOf(kept);
     return true;
+  }
+
+  /** Bytes that the store would have more after this put. */
+  growth({ key, value }: Put): number {
+    const old = this.#records.get(key);
+    return sizeOf({ key, value }) - (old === undefined ? 0 : sizeOf(old));
   }
 
   /** @returns false when there is no record or the condition does not hold. */
@@ -31,6 +50,7 @@ export class MemoryState {
     if (this.get(operation.key, nowMs) === undefined || !this.#holds(operation, nowMs))
       return false;
     this.#remove(operation.key);
+    this.#keys.splice(this.#indexOf(operation.key), 1);
     return true;
   }
 
@@ -57,7 +77,11 @@ export class MemoryState {
   }
 
   expire(nowMs: number): void {
+    const before = this.#records.size;
     for (const [key, kept] of this.#records) if (kept.expiresAt <= nowMs) this.#remove(key);
+    // All at once: taking them out of the order one by one would take long.
+    if (this.#records.size < before)
+      this.#keys = this.#keys.filter((key) => this.#records.has(key));
   }
 
   #holds({ key, ifVersion }: Put | Delete, nowMs: number): boolean {
@@ -65,8 +89,10 @@ export class MemoryState {
   }
 
   #remove(key: string): void {
+    const kept = this.#records.get(key);
+    if (kept === undefined) return;
     this.#records.delete(key);
-    this.#keys.splice(this.#indexOf(key), 1);
+    this.#size -= sizeOf(kept);
   }
 
   /** Index of the first key that is not before `key`. */
@@ -75,6 +101,10 @@ export class MemoryState {
       return compareCodePoints(this.#keys[index] ?? '', key) >= 0;
     });
   }
+}
+
+function sizeOf({ key, value }: Pick<Kept, 'key' | 'value'>): number {
+  return RECORD_SIZE + key.length * 2 + value.length;
 }
 
 function toRecord({ key, value, version }: Kept): StateRecord {

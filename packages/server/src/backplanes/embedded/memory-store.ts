@@ -161,6 +161,8 @@ export class MemoryStore implements LogStore {
         this.#purge(operation.channel, nowMs);
         return { kind: 'purged', sequence: this.#sequence };
       case 'put': {
+        const growth = this.#state.growth(operation);
+        if (growth > 0 && this.#isFull(growth)) return { kind: 'full' };
         const done = this.#state.put(operation, this.#sequence + 1, nowMs);
         if (done) this.#sequence += 1;
         return { kind: 'put', version: done ? this.#sequence : undefined };
@@ -206,9 +208,9 @@ export class MemoryStore implements LogStore {
           : { kind: 'conflict' };
       }
     }
-    const isFull = this.#size + draft.payload.length > this.#limits.memorySizeMax;
     // A channel whose oldest message makes room for the new one goes on all the same.
-    if (isFull && channel?.stream?.isFull(retention) !== true) return { kind: 'full' };
+    if (this.#isFull(draft.payload.length) && channel?.stream?.isFull(retention) !== true)
+      return { kind: 'full' };
     this.#sequence += 1;
     const sizeBefore = channel === undefined ? 0 : sizeOf(channel);
     if (channel === undefined) {
@@ -226,6 +228,10 @@ export class MemoryStore implements LogStore {
     }
     this.#size += sizeOf(channel) - sizeBefore;
     return { kind: 'appended', epoch, offset, time, sequence: this.#sequence };
+  }
+
+  #isFull(growth: number): boolean {
+    return this.#size + this.#state.size + growth > this.#limits.memorySizeMax;
   }
 
   #expire(name: string, channel: MemoryChannel, nowMs: number): void {

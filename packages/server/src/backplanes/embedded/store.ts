@@ -73,7 +73,7 @@ export type Outcome =
   | { readonly kind: 'duplicate'; readonly epoch: string; readonly offset: number }
   /** The key had been used for another message; nothing was stored. */
   | { readonly kind: 'conflict' }
-  /** There is no room for the message; nothing was stored. */
+  /** There is no room for the message or the record; nothing was stored. */
   | { readonly kind: 'full' }
   /** With the highest sequence given by then. */
   | { readonly kind: 'left'; readonly sequence: number }
@@ -174,8 +174,12 @@ export interface LogStore {
   close(): Awaitable<void>;
 }
 
-/** Bytes of values after which a page of state records ends. */
+/** Bytes that the value of a state record may have. */
+export const STATE_VALUE_SIZE_MAX = 1024 * 1024;
+
+/** Bytes of values, and records, after which a page of state records ends. */
 export const STATE_PAGE_SIZE_MAX = 8 * 1024 * 1024;
+export const STATE_PAGE_COUNT_MAX = 1000;
 
 /** Where a lost life of a stream stood: no epoch is ever called so, hence resuming tells a gap. */
 export const LOST_LIFE = { epoch: 'lost', offset: 0 } as const;

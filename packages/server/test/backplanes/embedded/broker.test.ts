@@ -156,6 +156,23 @@ describe('EmbeddedBroker', () => {
     expect(durable.held).toHaveLength(3);
   });
 
+  test('knows no place while a commit is in doubt', async () => {
+    const { clock, durable, broker } = await heldBroker();
+    const before = broker.place();
+    const asked = broker.publish('a', draft('x'), options());
+    await clock.settle();
+    expect(broker.place()).toBe(before);
+    durable.held[0]?.settle('doubtful');
+    await expect(asked).rejects.toMatchObject({ stored: 'unknown' });
+    expect(broker.place()).toBeUndefined();
+    await clock.settle();
+    durable.held[1]?.settle('stored');
+    await clock.settle();
+    expect(await broker.changedSince(broker.place(), ['a'])).toEqual([]);
+    expect(broker.place()).toBe(await broker.mark());
+    expect(broker.place()).not.toBe(before);
+  });
+
   test('announces nothing when a commit certainly stored nothing', async () => {
     const { clock, durable, broker, sink } = await heldBroker();
     await broker.watch('a');
@@ -177,6 +194,81 @@ describe('EmbeddedBroker', () => {
     durable.held[0]?.settle('stored');
     await Promise.all(asked);
     expect(sink.offsets('a')).toEqual([1, 2]);
+  });
+
+  test('goes on when the sink throws at what is broadcast', async () => {
+    const { broker, sink } = await heldBroker();
+    await broker.watch('a');
+    sink.onBroadcast = () => {
+      throw new Error('a bug of the hub');
+    };
+    expect(() => broker.broadcast('a', draft('x'))).not.toThrow();
+  });
+
+  test('purges nothing when the commit certainly stored nothing', async () => {
+    const { clock, durable, broker, sink } = await heldBroker();
+    await broker.watch('m');
+    const asked = broker.publish('m', draft('1'), options({ durable: false }));
+    await clock.settle();
+    durable.held[0]?.settle('stored');
+    await asked;
+    const purge = broker.purge('m');
+    await clock.settle();
+    durable.held[1]?.settle('failed');
+    await expect(purge).rejects.toMatchObject({ stored: false });
+    expect((await broker.read('m', ALL)).top).toBe(1);
+    expect(sink.gaps).toEqual([]);
+    void broker.publish('m', draft('2'), options({ durable: false }));
+    expect(sink.offsets('m')).toEqual([1, 2]);
+  });
+
+  test('tells of the loss when nobody knows whether a purge was stored', async () => {
+    for (const durable of [true, false]) {
+      const { clock, durable: store, broker, sink } = await heldBroker();
+      await broker.watch('a');
+      const before = broker.place();
+      const asked = broker.publish('a', draft('1'), options({ durable }));
+      await clock.settle();
+      store.held[0]?.settle('stored');
+      const { position } = await asked;
+      let left: unknown;
+      sink.onGapTold = () => {
+        left = broker.read('a', ALL);
+      };
+      const purge = broker.purge('a');
+      await clock.settle();
+      store.held[1]?.settle('doubtful');
+      await expect(purge).rejects.toMatchObject({ stored: 'unknown' });
+      expect(sink.gaps).toContain('a');
+      expect(await left).toMatchObject({ epoch: '0', top: 0 });
+      await clock.settle();
+      store.held[2]?.settle('stored');
+      await clock.settle();
+      const [change] = (await broker.changedSince(before, ['a'])) ?? [];
+      expect(['0', position.epoch]).not.toContain(change?.position.epoch);
+      expect(await broker.changedSince(broker.place(), ['a'])).toEqual([]);
+    }
+  });
+
+  test('does not let a message in memory overtake a purge', async () => {
+    const { clock, durable, broker, sink } = await heldBroker();
+    await broker.watch('m');
+    const passing = options({ durable: false });
+    const first = broker.publish('m', draft('1'), passing);
+    await clock.settle();
+    durable.held[0]?.settle('stored');
+    await first;
+    const purge = broker.purge('m');
+    const second = broker.publish('m', draft('2'), passing);
+    expect(sink.offsets('m')).toEqual([1]);
+    await clock.settle();
+    durable.held[1]?.settle('stored');
+    await purge;
+    expect(await second).toMatchObject({ position: { offset: 1 } });
+    expect(sink.offsets('m')).toEqual([1, 1]);
+    // Nothing is ahead of it any more.
+    void broker.publish('m', draft('3'), passing);
+    expect(sink.offsets('m')).toEqual([1, 1, 2]);
   });
 
   test('publishes in memory within the call once the channel has moved there', async () => {

@@ -38,11 +38,34 @@ describe('the memory of all channels together', () => {
     expect(memory.commit([append('busy')], 0)).toMatchObject([{ kind: 'appended', offset: 4 }]);
   });
 
+  test('counts records of the state too', () => {
+    const memory = store(100_000);
+    const put = (key: string, size: number): string | undefined => {
+      const value = new Uint8Array(size);
+      return memory.commit([{ kind: 'put', key, value, expiresAt: 1000 }], 0)[0]?.kind;
+    };
+    let stored = 0;
+    while (put(`k${stored}`, 1000) === 'put') stored += 1;
+    expect(stored).toBeGreaterThan(30);
+    expect(memory.get('k0', 0)?.value.length).toBe(1000);
+    expect(memory.commit([append('late')], 0)).toEqual([{ kind: 'full' }]);
+    // A record that becomes no larger is written all the same.
+    expect(put('k0', 1000)).toBe('put');
+    expect(put('k1', 100_000)).toBe('full');
+    expect(memory.commit([{ kind: 'delete', key: 'k0' }], 0)).toMatchObject([{ deleted: true }]);
+    expect(put('k0', 1000)).toBe('put');
+    while (memory.sweep(1000));
+    expect(memory.list('', undefined, 9, 0)).toEqual([]);
+    expect(memory.commit([append('late')], 0)).toMatchObject([{ kind: 'appended' }]);
+  });
+
   test('is free again when messages and channels have expired', () => {
     const memory = store(100_000);
     for (let index = 0; memory.commit([append(`c${index}`)], 0)[0]?.kind === 'appended'; ) {
       index += 1;
     }
+    memory.commit([append('purged')], 0);
+    memory.commit([{ kind: 'purge', channel: 'purged' }], 0);
     while (memory.sweep(10_000));
     for (let index = 0; index < 30; index += 1) {
       expect(memory.commit([append(`d${index}`)], 10_000)).toMatchObject([{ kind: 'appended' }]);
