@@ -34,6 +34,14 @@ describe('toFrame', () => {
     expect(receive([plain], { ...RULES, peerMasks: false })).toEqual(expected);
   });
 
+  // RFC 7692 §7.2.3.1.
+  test('marks a compressed message', () => {
+    const hello = Buffer.from('f248cdc9c90700', 'hex');
+    expect(hex(toFrame(OPCODES.text, hello, { compressed: true }))).toBe('c107f248cdc9c90700');
+    const first = toFrame(OPCODES.text, hello.subarray(0, 3), { fin: false, compressed: true });
+    expect(hex(first)).toBe('4103f248cd');
+  });
+
   test('leaves the payload as it was', () => {
     const payload = Buffer.alloc(300, 'x');
     toFrame(OPCODES.text, payload, { mask: 0x01020304 });

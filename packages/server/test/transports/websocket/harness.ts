@@ -4,7 +4,9 @@ import { SharedBatch } from '@trunkline/server/internal/link/shared-batch.ts';
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import type { Log } from '@trunkline/server/internal/observe/log.ts';
+import type { LinkCompression } from '@trunkline/server/internal/transports/websocket/compression.ts';
 import { WEBSOCKET_DEFAULTS } from '@trunkline/server/internal/transports/websocket/config.ts';
+import { ContextInflater } from '@trunkline/server/internal/transports/websocket/inflate.ts';
 import { WebSocketLink } from '@trunkline/server/internal/transports/websocket/link.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
 import { ManualClock } from '@trunkline/testkit';
@@ -37,19 +39,29 @@ export class Harness implements AsyncDisposable {
   readonly peer: RawPeer;
   goneCount = 0;
 
-  static async open(log: Log = silentLog): Promise<Harness> {
-    return new Harness(await openSockets(), log);
+  static async open(log: Log = silentLog, compression?: LinkCompression): Promise<Harness> {
+    return new Harness(await openSockets(), log, compression);
   }
 
-  private constructor(sockets: Awaited<ReturnType<typeof openSockets>>, log: Log) {
+  private constructor(
+    sockets: Awaited<ReturnType<typeof openSockets>>,
+    log: Log,
+    compression: LinkCompression | undefined,
+  ) {
     const config = WEBSOCKET_DEFAULTS;
-    this.peer = new RawPeer(sockets.client);
+    const compresses = compression !== undefined;
+    this.peer = new RawPeer(sockets.client, compresses ? new ContextInflater(15) : undefined);
     this.link = new WebSocketLink(sockets.server, '192.0.2.7', {
       turn: new Turn(this.clock),
       clock: this.clock,
       wheel: this.wheel,
       config,
-      rules: { ...config, peerMasks: true },
+      rules: {
+        ...config,
+        peerMasks: true,
+        ...(compresses ? { inflater: compression.inflater } : {}),
+      },
+      ...(compresses ? { compression } : {}),
       log,
       onGone: () => (this.goneCount += 1),
     });

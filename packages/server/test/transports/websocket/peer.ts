@@ -10,7 +10,10 @@ import {
 } from '@trunkline/server/internal/transports/websocket/frames.ts';
 import type { Opcode } from '@trunkline/server/internal/transports/websocket/frames.ts';
 import { Receiver } from '@trunkline/server/internal/transports/websocket/receiver.ts';
-import type { FrameSink } from '@trunkline/server/internal/transports/websocket/receiver.ts';
+import type {
+  FrameSink,
+  Inflater,
+} from '@trunkline/server/internal/transports/websocket/receiver.ts';
 import { RULES } from './recorder.ts';
 
 /** A masking key that changes every byte. */
@@ -30,16 +33,24 @@ export class RawPeer implements FrameSink {
   ended = false;
   /** Answers a close frame by itself, as any real client does. */
   answersClose = false;
-  readonly #receiver = new Receiver({
-    ...RULES,
-    peerMasks: false,
-    frameBytesMax: 2 ** 26,
-    messageBytesMax: 2 ** 26,
-  });
+  /** Bytes that came, frames and all. */
+  receivedBytes = 0;
+  readonly #receiver: Receiver;
 
-  constructor(socket: Socket) {
+  /** @param inflater reads what the server compresses. */
+  constructor(socket: Socket, inflater?: Inflater) {
     this.socket = socket;
-    socket.on('data', (chunk: Buffer) => this.#receiver.push(chunk, this));
+    this.#receiver = new Receiver({
+      ...RULES,
+      peerMasks: false,
+      frameBytesMax: 2 ** 26,
+      messageBytesMax: 2 ** 26,
+      ...(inflater === undefined ? {} : { inflater }),
+    });
+    socket.on('data', (chunk: Buffer) => {
+      this.receivedBytes += chunk.length;
+      this.#receiver.push(chunk, this);
+    });
     socket.on('end', () => (this.ended = true));
     socket.on('close', () => (this.ended = true));
     socket.on('error', () => {});

@@ -5,11 +5,13 @@ import { systemClock } from '@trunkline/server/internal/clock.ts';
 import type { Clock } from '@trunkline/server/internal/clock.ts';
 import type { HttpAnswer, StreamRequest } from '@trunkline/server/internal/http/request.ts';
 import type { Close, Frame, Link, LinkHandler } from '@trunkline/server/internal/link/link.ts';
+import { SharedBatch } from '@trunkline/server/internal/link/shared-batch.ts';
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import type { Log } from '@trunkline/server/internal/observe/log.ts';
 import type { Admission, Admit } from '@trunkline/server/internal/transports/transport.ts';
 import { WEBSOCKET_DEFAULTS } from '@trunkline/server/internal/transports/websocket/config.ts';
+import type { DeflateConfig } from '@trunkline/server/internal/transports/websocket/deflate.ts';
 import { openEcho } from '@trunkline/server/internal/transports/websocket/echo.ts';
 import { createWebSocketTransport } from '@trunkline/server/internal/transports/websocket/transport.ts';
 import type { WebSocketTransport } from '@trunkline/server/internal/transports/websocket/transport.ts';
@@ -34,7 +36,7 @@ class Listener implements AsyncDisposable {
   readonly wheel: Wheel;
   readonly #server: Server;
 
-  private constructor(admit: Admit, clock: Clock, log: Log) {
+  private constructor(admit: Admit, clock: Clock, log: Log, compression?: DeflateConfig) {
     const turn = new Turn(systemClock);
     this.wheel = new Wheel(clock, 10);
     const config = { ...WEBSOCKET_DEFAULTS, closeMs: 100 };
@@ -45,6 +47,7 @@ class Listener implements AsyncDisposable {
       config,
       log,
       admit,
+      ...(compression === undefined ? {} : { compression }),
     });
     this.#server = createServer((socket) => {
       socket.on('error', () => {});
@@ -56,8 +59,9 @@ class Listener implements AsyncDisposable {
     admit: Admit,
     clock: Clock = systemClock,
     log: Log = silentLog,
+    compression?: DeflateConfig,
   ): Promise<Listener> {
-    const listener = new Listener(admit, clock, log);
+    const listener = new Listener(admit, clock, log, compression);
     listener.#server.listen(0, '127.0.0.1');
     await once(listener.#server, 'listening');
     opened.push(listener);
@@ -389,3 +393,76 @@ function fail(): never {
 function problemOf(text: string): unknown {
   return JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4));
 }
+
+describe('permessage-deflate', () => {
+  const COMPRESSION = { context: true, contextBits: 12, payloadBytesMin: 10, level: 6 };
+  const TEXT = 'as long as it takes '.repeat(20);
+
+  /** Sends one shared batch to each that comes. */
+  const shares: Admit = () => ({
+    kind: 'welcome',
+    open(link) {
+      link.sendShared(new SharedBatch(Buffer.from(TEXT), true));
+      return { onFrame() {}, onDrain() {}, onClose() {} };
+    },
+  });
+
+  const offering = (offer: string): string[] => [
+    ...KEY_HEADERS,
+    `Sec-WebSocket-Extensions: ${offer}`,
+  ];
+
+  /** The head of the answer to a handshake. */
+  async function headOfAnswer(listener: Listener, lines: string[]): Promise<string> {
+    const socket = connect(listener.port, '127.0.0.1');
+    socket.write(['GET /v1/ws HTTP/1.1', ...lines, '', ''].join('\r\n'));
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return chunk.toString('latin1').split('\r\n\r\n')[0] ?? '';
+  }
+
+  const open = (compression?: DeflateConfig): Promise<Listener> =>
+    Listener.open(shares, systemClock, silentLog, compression);
+
+  test.each([
+    ['permessage-deflate', 'permessage-deflate; server_max_window_bits=12'],
+    [
+      'permessage-deflate; server_no_context_takeover',
+      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
+    ],
+  ])('answers the offer %j [COMP-1]', async (offer, answer) => {
+    const head = await headOfAnswer(await open(COMPRESSION), offering(offer));
+    expect(head).toContain(`sec-websocket-extensions: ${answer}`);
+  });
+
+  test('names none where it is off, nothing was offered, or no offer can be met', async () => {
+    const off = await headOfAnswer(await open(), offering('permessage-deflate'));
+    const listener = await open(COMPRESSION);
+    const silent = await headOfAnswer(listener, KEY_HEADERS);
+    const unmet = await headOfAnswer(listener, offering('permessage-deflate; unknown'));
+    for (const head of [off, silent, unmet]) {
+      expect(head).toContain('101');
+      expect(head).not.toContain('sec-websocket-extensions');
+    }
+  });
+
+  test('refuses a header that is no list of extensions', async () => {
+    const answer = await answerTo(await open(COMPRESSION), offering('permessage-deflate;'));
+    expect(answer).toContain('HTTP/1.1 400');
+    expect(answer).toContain('expected Sec-WebSocket-Extensions');
+    // Who has no use for the header does not read it.
+    const head = await headOfAnswer(await open(), offering('permessage-deflate;'));
+    expect(head).toContain('101');
+  });
+
+  test.each([true, false])('is read by Node’s own client, context %s', async (context) => {
+    const listener = await open({ ...COMPRESSION, context });
+    for (let count = 0; count < 2; count += 1) {
+      const client = new Client(listener.url);
+      await client.open();
+      expect(client.socket.extensions).toContain('permessage-deflate');
+      await until('the message', () => client.messages.length === 1);
+      expect(client.messages).toEqual([TEXT]);
+    }
+  });
+});
