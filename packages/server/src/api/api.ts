@@ -23,7 +23,10 @@ import type { Readiness } from './health.ts';
 import { history } from './history.ts';
 import { poll } from './poll.ts';
 import { publish, withStored } from './publish.ts';
+import { purge } from './purge.ts';
 import { Query } from './query.ts';
+import { clearRetained, findRetained } from './retained.ts';
+import { deleteSnapshot, getSnapshot, putSnapshot } from './snapshot.ts';
 import { mint } from './token.ts';
 import { WaitingPolls } from './waiting-polls.ts';
 
@@ -116,8 +119,7 @@ class Routes implements Api {
     const { fallback, origins } = this.#parts;
     const headers = origins.headersFor(request);
     try {
-      const reads = request.method === 'GET' || request.method === 'HEAD';
-      const answer = reads ? fallback?.(request) : undefined;
+      const answer = isRead(request.method) ? fallback?.(request) : undefined;
       if (answer !== undefined) return answer;
     } catch (error) {
       return failureAnswer(request, this.#toCoded(request, error), headers);
@@ -126,7 +128,7 @@ class Routes implements Api {
   }
 
   async #answer(request: HttpRequest, endpoint: Endpoint): Promise<HttpAnswer> {
-    if (request.method === 'POST') this.#demandOwnOrigin(request);
+    if (!isRead(request.method)) this.#demandOwnOrigin(request);
     if (endpoint.kind === 'open') return endpoint.answer(request);
     const query = new Query(request.search);
     // Awaited only where there is something to wait for: most answers are known at once.
@@ -164,15 +166,18 @@ class Routes implements Api {
 
 function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
   const { tokenSecret, clock } = parts;
-  const call = (method: string, answer: CallAnswer): Route =>
-    new Map([[method, { kind: 'call', answer }]]);
+  const calls = (answers: Readonly<Record<string, CallAnswer>>): Route =>
+    new Map(Object.entries(answers).map(([method, answer]) => [method, { kind: 'call', answer }]));
+  const call = (method: string, answer: CallAnswer): Route => calls({ [method]: answer });
   const open = (method: string, answer: OpenAnswer): Route =>
     new Map([[method, { kind: 'open', answer }]]);
   const routes = new Map<string, Route>([
     ['/v1/publish', call('POST', publish)],
     ['/v1/poll', call('GET', poll)],
     ['/v1/history', call('GET', history)],
-    ['/v1/channels', call('GET', listChannels)],
+    ['/v1/channels', calls({ GET: listChannels, DELETE: purge })],
+    ['/v1/retained', calls({ GET: findRetained, DELETE: clearRetained })],
+    ['/v1/snapshot', calls({ GET: getSnapshot, PUT: putSnapshot, DELETE: deleteSnapshot })],
     // Only what no transport took, e.g. a GET without an upgrade, or a HEAD.
     ['/v1/ws', open('GET', upgradeNeeded)],
     ['/v1/sse', open('GET', streamNeeded)],
@@ -186,6 +191,11 @@ function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
     );
   }
   return routes;
+}
+
+/** True for methods that change nothing. */
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 /** The methods of a path, as `Allow` lists them. */

@@ -117,9 +117,9 @@ export class Retained {
   }
 
   /**
-   * Clears what is retained in a channel.
+   * Clears what is retained in a channel, and what is on its way of an earlier life of its stream.
    *
-   * @returns false when nothing was.
+   * @returns false when nothing was retained.
    * @throws {BrokerError} when nobody knows whether it is.
    */
   async clear(channel: string): Promise<boolean> {
@@ -127,7 +127,6 @@ export class Retained {
     const time = Math.floor(this.#parts.clock.unixMs());
     await this.#replace(channel, (kept) => {
       found = kept !== undefined && this.#isGiven(kept);
-      if (!found) return undefined;
       const { position } = kept ?? {};
       return toValue({ payload: EMPTY }, { time, ...(position === undefined ? {} : { position }) });
     });
@@ -216,14 +215,18 @@ export class Retained {
     throw new BrokerError('unavailable', message, { stored: 'unknown' });
   }
 
-  /** True when `value` comes too late: something later is kept, or the same. */
+  /** True when `value` comes too late: something later is kept, or the same, or it was purged. */
   async #isOver(channel: string, value: KeptValue, kept: KeptValue): Promise<boolean> {
     const { position } = value;
-    if (position === undefined || kept.position === undefined) return false;
-    if (position.epoch === kept.position.epoch) return position.offset <= kept.position.offset;
-    // Offsets of two lives don't compare: the one that the stream lives now is the later.
-    const stream = await this.#parts.log.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
-    return stream.epoch === kept.position.epoch;
+    const before = kept.position;
+    const isCleared = kept.cleared === true;
+    if (position === undefined) return false;
+    if (before?.epoch === position.epoch && position.offset <= before.offset) return true;
+    if (!isCleared && (before === undefined || before.epoch === position.epoch)) return false;
+    // Offsets of two lives don't compare, and a purge ends one: what is of the present life stays.
+    const { epoch } = await this.#parts.log.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+    if (epoch === position.epoch) return false;
+    return isCleared || epoch === before?.epoch;
   }
 
   #isGiven({ cleared, expiresAt }: KeptValue): boolean {

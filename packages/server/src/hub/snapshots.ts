@@ -10,11 +10,10 @@
 import { CodedError, formatPosition, isOrigin, payloadMembers } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
-import type { Broker } from '../broker/broker.ts';
+import type { Broker, StreamBounds } from '../broker/broker.ts';
 import type { StateRecord, StateStore } from '../broker/state.ts';
 import type { Clock } from '../clock.ts';
 import { decodeKept, encodeKept } from './kept-value.ts';
-import type { StreamBounds } from './recovery.ts';
 
 /** What a channel's state was at a position. */
 export interface Snapshot {

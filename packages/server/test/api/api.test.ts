@@ -22,7 +22,7 @@ describe('routing', () => {
     ['/v1/publish', 'HEAD', 'POST, OPTIONS'],
     ['/v1/poll', 'POST', 'GET, HEAD, OPTIONS'],
     ['/v1/history', 'PUT', 'GET, HEAD, OPTIONS'],
-    ['/v1/channels', 'DELETE', 'GET, HEAD, OPTIONS'],
+    ['/v1/channels', 'PUT', 'GET, DELETE, HEAD, OPTIONS'],
     ['/v1/ws', 'POST', 'GET, HEAD, OPTIONS'],
     ['/v1/sse', 'POST', 'GET, HEAD, OPTIONS'],
     ['/healthz', 'POST', 'GET, HEAD, OPTIONS'],

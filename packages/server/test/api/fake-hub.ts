@@ -1,4 +1,5 @@
 /** A hub that keeps messages in arrays and lets a test see what it was asked. */
+import { BesideLog } from '@trunkline/server/internal/hub/beside-log.ts';
 import { isGranted } from '@trunkline/server/internal/auth/identity.ts';
 import type { Action, Identity } from '@trunkline/server/internal/auth/identity.ts';
 import type {
@@ -14,7 +15,9 @@ import type {
   Start,
 } from '@trunkline/server/internal/hub/hub-types.ts';
 import { CodedError, matchesPattern } from '@trunkline/wire';
+import { ManualClock } from '@trunkline/testkit';
 import type { Gap, Message, Position } from '@trunkline/wire';
+import { ScriptedState } from '../hub/scripted-state.ts';
 
 const EPOCH = 'k3f9';
 const MESSAGE_SIZE_MAX = 64 * 1024;
@@ -37,6 +40,22 @@ export class FakeHub implements HubCalls {
   active: readonly ActiveChannel[] = [];
   readonly #streams = new Map<string, readonly Message[]>();
   readonly #waiting = new Set<() => void>();
+  readonly clock = new ManualClock();
+  readonly state = new ScriptedState(this.clock);
+  /** The real one, on the streams of this hub. */
+  readonly beside: BesideLog = new BesideLog({
+    broker: {
+      state: this.state,
+      read: async (channel) => {
+        const top = this.#streams.get(channel)?.length ?? 0;
+        return { epoch: top === 0 ? '0' : EPOCH, oldest: 1, top, messages: [] };
+      },
+      purge: async (channel) => void this.#streams.delete(channel),
+    },
+    clock: this.clock,
+    permits: (identity, action, channel) => mayDo(identity, action, channel),
+    demand: (identity, action, channel) => this.#check({ identity, session: '' }, action, channel),
+  });
 
   get waitingCount(): number {
     return this.#waiting.size;

@@ -155,7 +155,8 @@ describe('what is retained', () => {
   });
 
   test('can be cleared without a publish', async () => {
-    const { retained, at, textOf } = setUp();
+    const { retained, at, textOf, streams } = setUp();
+    streams.set('a', 'e1');
     expect(await retained.clear('a')).toBe(false);
     await retained.retain('a', draft('2'), at(2));
     expect(await retained.clear('a')).toBe(true);
@@ -164,6 +165,18 @@ describe('what is retained', () => {
     await retained.retain('a', draft('2'), at(2));
     expect(await textOf('a')).toBeUndefined();
     await retained.retain('a', draft('3'), at(3));
+    expect(await textOf('a')).toBe('3');
+  });
+
+  test('does not come back after its channel was purged and cleared', async () => {
+    const { retained, other, at, textOf, streams } = setUp();
+    await retained.clear('a');
+    await other.retain('a', draft('1'), at(1, 'e1'));
+    expect(await textOf('a')).toBeUndefined();
+    streams.set('a', 'e2');
+    await other.retain('a', draft('2'), at(2, 'e1'));
+    expect(await textOf('a')).toBeUndefined();
+    await other.retain('a', draft('3'), at(1, 'e2'));
     expect(await textOf('a')).toBe('3');
   });
 
