@@ -13,7 +13,7 @@ import type { HttpAnswer, HttpRequest } from '../http/request.ts';
 import type { Caller, HubCalls } from '../hub/hub-types.ts';
 import type { Log } from '../observe/log.ts';
 import type { Random } from '../random.ts';
-import { failureAnswer } from './answers.ts';
+import { failureAnswer, withHeaders } from './answers.ts';
 import type { ApiCall, ApiContext } from './call.ts';
 import { listChannels } from './channels.ts';
 import { API_DEFAULTS } from './config.ts';
@@ -107,7 +107,7 @@ class Routes implements Api {
     }
     try {
       const answer = await this.#answer(request, endpoint);
-      return { ...answer, headers: { ...answer.headers, ...headers } };
+      return withHeaders(answer, headers);
     } catch (error) {
       const coded = this.#toCoded(request, error);
       const told = endpoint.answer === publish ? withStored(coded) : coded;

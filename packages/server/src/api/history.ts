@@ -2,7 +2,8 @@
 import { CodedError, formatPosition, parseAfter } from '@trunkline/wire';
 import type { HttpAnswer } from '../http/request.ts';
 import type { HistoryRequest } from '../hub/hub-types.ts';
-import { encodeMessages, jsonAnswer } from './answers.ts';
+import { prefersBinary } from './accept.ts';
+import { pageAnswer } from './answers.ts';
 import type { ApiCall, ApiContext } from './call.ts';
 import { READ_LIMIT } from './config.ts';
 import type { Query } from './query.ts';
@@ -11,8 +12,7 @@ import type { Query } from './query.ts';
 export async function history({ hub }: ApiContext, call: ApiCall): Promise<HttpAnswer> {
   const channel = call.query.channel();
   const page = await hub.history(call.caller, channel, requestOf(call.query));
-  const messages = encodeMessages(channel, page.epoch, page.messages);
-  const { position, oldest, newest, gap } = page;
+  const { position, oldest, newest, gap, epoch, messages } = page;
   const places = JSON.stringify({
     position: formatPosition(position),
     oldest: formatPosition(oldest),
@@ -20,7 +20,8 @@ export async function history({ hub }: ApiContext, call: ApiCall): Promise<HttpA
     ...(page.more ? { more: true } : {}),
     ...(gap === undefined ? {} : { gap }),
   });
-  return jsonAnswer(`{"messages":[${messages}],${places.slice(1)}`);
+  const runs = [{ channel, epoch, messages }];
+  return pageAnswer({ members: places.slice(1, -1), runs }, prefersBinary(call.request));
 }
 
 function requestOf(query: Query): HistoryRequest {

@@ -6,7 +6,9 @@ import { hash } from 'node:crypto';
 import { formatPosition } from '@trunkline/wire';
 import type { HttpAnswer, HttpRequest } from '../http/request.ts';
 import type { ChannelRead, Caller, ReadRequest, ReadResult } from '../hub/hub-types.ts';
-import { encodeMessages, jsonAnswer } from './answers.ts';
+import { prefersBinary } from './accept.ts';
+import { pageAnswer, VARY } from './answers.ts';
+import type { Page } from './answers.ts';
 import type { ApiCall, ApiContext } from './call.ts';
 import { READ_LIMIT } from './config.ts';
 import { startsOf } from './starts.ts';
@@ -48,7 +50,7 @@ async function longPoll(
         if (gone) cancel();
       },
     });
-    return jsonAnswer(toText(partsOf(result), result.mark));
+    return pageAnswer(toPage(partsOf(result), result), prefersBinary(request));
   } finally {
     if (counted) waitingPolls.leave(request.remoteAddress);
   }
@@ -62,9 +64,8 @@ function boundedWait(context: ApiContext, { identity }: Caller, waitMs: number):
   return Math.max(0, Math.min(waitMs, identity.expiresAt - clock.unixMs()));
 }
 
-/** The members of an answer as JSON text, in which payloads stand as published. */
+/** Members of an answer as JSON text. */
 interface Parts {
-  readonly messages: string;
   readonly positions: string;
   readonly recovered: string;
   readonly gaps: string;
@@ -74,11 +75,7 @@ interface Parts {
 }
 
 function partsOf({ channels }: ReadResult): Parts {
-  const messages = channels
-    .map((read) => encodeMessages(read.channel, read.end.epoch, read.messages))
-    .filter((text) => text !== '');
   return {
-    messages: `[${messages.join()}]`,
     positions: toObject(channels, (read) => JSON.stringify(formatPosition(read.end))),
     recovered: toObject(channels, (read) => JSON.stringify(read.recovered)),
     gaps: toObject(channels, (read) => JSON.stringify(read.gap)),
@@ -100,11 +97,14 @@ function toObject(
   return `{${members.join()}}`;
 }
 
-function toText(parts: Parts, mark: string | undefined): string {
-  return (
-    `{"messages":${parts.messages},"positions":${parts.positions}${mark === undefined ? '' : `,"mark":${JSON.stringify(mark)}`}` +
-    `,"recovered":${parts.recovered},"gaps":${parts.gaps}${parts.more ? ',"more":true' : ''}}`
-  );
+function toPage(parts: Parts, { channels, mark }: ReadResult): Page {
+  const { positions, recovered, gaps, more } = parts;
+  return {
+    members:
+      `"positions":${positions}${mark === undefined ? '' : `,"mark":${JSON.stringify(mark)}`}` +
+      `,"recovered":${recovered},"gaps":${gaps}${more ? ',"more":true' : ''}`,
+    runs: channels.map(({ channel, end, messages }) => ({ channel, epoch: end.epoch, messages })),
+  };
 }
 
 /**
@@ -115,12 +115,13 @@ function shortAnswer(request: HttpRequest, result: ReadResult): HttpAnswer {
   const parts = partsOf(result);
   // Within one epoch an offset is one message for ever: positions tell the messages.
   const { begins, positions, recovered, gaps, more } = parts;
-  const identity = JSON.stringify([begins, positions, recovered, gaps, more]);
+  const binary = prefersBinary(request);
+  const identity = JSON.stringify([begins, positions, recovered, gaps, more, binary]);
   const etag = `W/"${hash('sha256', identity, 'base64url')}"`;
   // Kept by the client alone and asked for again each time, or `If-None-Match` had no use.
-  const headers = { etag, 'cache-control': 'private, no-cache' };
+  const headers = { etag, 'cache-control': 'private, no-cache', ...VARY };
   if (isMatch(request.headers['if-none-match'], etag)) return { status: 304, headers };
-  return jsonAnswer(toText(parts, result.mark), headers);
+  return pageAnswer(toPage(parts, result), binary, headers);
 }
 
 /** RFC 9110 §13.1.2, by weak comparison (§8.8.3.2). */

@@ -1,10 +1,11 @@
 import {
-  encodeMessages,
   errorFrame,
   failureAnswer,
   jsonAnswer,
+  pageAnswer,
+  withHeaders,
 } from '@trunkline/server/internal/api/answers.ts';
-import { CodedError } from '@trunkline/wire';
+import { CodedError, decodeServerRecords } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { headOf, jsonOf } from './requests.ts';
@@ -15,8 +16,11 @@ const message = (offset: number, payload = String(offset)): Message => ({
   payload: Buffer.from(payload),
 });
 
-describe('encodeMessages', () => {
-  test('encodes a slice once, however many readers share it', () => {
+describe('pageAnswer', () => {
+  test.each([
+    ['JSON', false],
+    ['binary', true],
+  ])('encodes a slice once, however many readers share it: %s', (_, binary) => {
     let reads = 0;
     const counted: Message = {
       ...message(1),
@@ -25,19 +29,38 @@ describe('encodeMessages', () => {
         return Buffer.from('1');
       },
     };
-    const slice = [counted, message(2)];
-    const text = encodeMessages('a', 'e', slice);
-    expect(JSON.parse(`[${text}]`)).toHaveLength(2);
+    const runs = [{ channel: 'a', epoch: 'e', messages: [counted, message(2)] }];
+    const { body } = pageAnswer({ members: '"gaps":{}', runs }, binary);
+    const readsOfOne = reads;
     for (let reader = 0; reader < 1_000; reader += 1) {
-      expect(encodeMessages('a', 'e', slice)).toBe(text);
+      expect(pageAnswer({ members: '"gaps":{}', runs }, binary).body).toEqual(body);
     }
-    expect(reads).toBe(1);
+    expect(reads).toBe(readsOfOne);
   });
 
-  test('takes no empty slice of one channel for another’s', () => {
-    const empty: readonly Message[] = [];
-    expect(encodeMessages('a', 'e', empty)).toBe('');
-    expect(encodeMessages('b', 'e', empty)).toBe('');
+  test.each([
+    ['JSON', false],
+    ['binary', true],
+  ])('takes no empty slice of one channel for another’s: %s', (_, binary) => {
+    const messages: readonly Message[] = [];
+    const runs = ['a', 'b'].map((channel) => ({ channel, epoch: 'e', messages }));
+    const { body = '' } = pageAnswer({ members: '"gaps":{}', runs }, binary);
+    expect(typeof body === 'string' ? body : decodeServerRecords(body)).toEqual(
+      binary ? [{ kind: 'page', json: '{"gaps":{}}', messages: [] }] : '{"messages":[],"gaps":{}}',
+    );
+  });
+});
+
+describe('withHeaders', () => {
+  test('joins what the answer varies by', () => {
+    const answer = { status: 200, headers: { vary: 'Accept', a: '1' } };
+    expect(withHeaders(answer, { vary: 'Origin', b: '2' }).headers).toEqual({
+      vary: 'Origin, Accept',
+      a: '1',
+      b: '2',
+    });
+    expect(withHeaders({ status: 200 }, { vary: 'Origin' }).headers).toEqual({ vary: 'Origin' });
+    expect(withHeaders({ status: 200 }, {}).headers).toEqual({});
   });
 });
 

@@ -1,7 +1,8 @@
+import { decodeServerRecords } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { expectProblem } from './expectations.ts';
 import { jsonOf, textOf } from './requests.ts';
-import { setUp } from './set-up.ts';
+import { API_KEY, setUp } from './set-up.ts';
 
 async function world(count: number) {
   const made = setUp();
@@ -22,12 +23,37 @@ describe('GET /v1/history', () => {
         'content-type': 'application/json',
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
-        vary: 'Origin',
+        vary: 'Origin, Accept',
       },
       body:
         '{"messages":[{"channel":"a","offset":2,"epoch":"k3f9","time":1700000000000,' +
         '"data":12345678901234567892}],"position":"k3f9:2","oldest":"k3f9:1","newest":"k3f9:2"}',
     });
+  });
+
+  test('answers in binary to who asks for it [BIN-2] [BIN-8]', async () => {
+    const { askAsServer } = await world(2);
+    const headers = {
+      authorization: `Bearer ${API_KEY}`,
+      accept: 'application/vnd.trunkline.v1+bin',
+    };
+    const url = '/v1/history?channel=a&after=k3f9:1';
+    const answer = await askAsServer({ url, headers });
+    expect(answer.headers).toEqual({
+      'content-type': 'application/vnd.trunkline.v1+bin',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      vary: 'Origin, Accept',
+    });
+    expect(decodeServerRecords(Buffer.from(answer.body ?? ''))).toMatchObject([
+      {
+        kind: 'page',
+        json: '{"position":"k3f9:2","oldest":"k3f9:1","newest":"k3f9:2"}',
+        messages: [{ channel: 'a', offset: 2, payload: Buffer.from('12345678901234567892') }],
+      },
+    ]);
+    const problem = await askAsServer({ url: '/v1/history?channel=%2B', headers });
+    expectProblem(problem, 400, 'bad_request');
   });
 
   test('says that there is more, and that a place is not known', async () => {

@@ -1,4 +1,4 @@
-import { CodedError } from '@trunkline/wire';
+import { CodedError, decodeServerRecords } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { expectProblem } from './expectations.ts';
 import { jsonOf, requestOf, textOf } from './requests.ts';
@@ -187,7 +187,7 @@ describe('the tag of a short poll', () => {
       const again = await ask(world, tag);
       expect(again).toEqual({
         status: 304,
-        headers: { etag, 'cache-control': 'private, no-cache', vary: 'Origin' },
+        headers: { etag, 'cache-control': 'private, no-cache', vary: 'Origin, Accept' },
       });
     }
     expect((await ask(world, '"x"')).status).toBe(200);
@@ -228,8 +228,58 @@ describe('the tag of a short poll', () => {
       'content-type': 'application/json',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      vary: 'Origin',
+      vary: 'Origin, Accept',
     });
+  });
+});
+
+describe('a poll in binary', () => {
+  const headers = { ...AUTHORIZATION, accept: 'application/vnd.trunkline.v1+bin' };
+
+  test.each(['0', '30'])(
+    'says what JSON says, payloads as they are [BIN-2]: wait=%s',
+    async (wait) => {
+      const world = setUp();
+      await publish(world, 'a', '{"n":\r\n1}', '2');
+      await publish(world, '__proto__', '3');
+      const after = encodeURIComponent('a=0:0&__proto__=0:0&c=x');
+      const url = `/v1/poll?channel=a&channel=__proto__&channel=c&after=${after}&wait=${wait}`;
+      const { body = '', headers: told } = await world.ask({ url, headers });
+      expect(told).toMatchObject({
+        'content-type': 'application/vnd.trunkline.v1+bin',
+        vary: 'Origin, Accept',
+      });
+      const [page] = decodeServerRecords(Buffer.from(body));
+      if (page?.kind !== 'page') throw new Error('expected a page');
+      const json = textOf(await world.askAsServer({ url }));
+      const rest = page.json.slice(1);
+      expect(json.endsWith(`],${rest}`)).toBe(true);
+      expect(
+        page.messages.map(({ channel, offset, payload }) => [channel, offset, payload]),
+      ).toEqual([
+        ['a', 1, Buffer.from('{"n":\r\n1}')],
+        ['a', 2, Buffer.from('2')],
+        ['__proto__', 1, Buffer.from('3')],
+      ]);
+    },
+  );
+
+  test('has a tag of its own [POLL-4]', async () => {
+    const world = setUp();
+    await publish(world, 'a', '1');
+    const url = '/v1/poll?channel=a&after=start';
+    const etag = (await world.ask({ url, headers })).headers?.['etag'] ?? '';
+    const again = { 'if-none-match': etag };
+    expect(await world.ask({ url, headers: { ...headers, ...again } })).toEqual({
+      status: 304,
+      headers: { etag, 'cache-control': 'private, no-cache', vary: 'Origin, Accept' },
+    });
+    expect((await world.ask({ url, headers: { ...AUTHORIZATION, ...again } })).status).toBe(200);
+  });
+
+  test('is refused in JSON', async () => {
+    const world = setUp();
+    expectProblem(await world.ask({ url: '/v1/poll', headers }), 400, 'bad_request');
   });
 });
 
