@@ -30,7 +30,7 @@ import {
 class HeldStore implements LogStore {
   readonly joins = true;
   /** Commits that were asked for, in order. */
-  readonly held: { settle(how: 'stored' | 'failed' | 'doubtful'): void }[] = [];
+  readonly held: { settle(how: 'stored' | 'failed' | 'doubtful' | 'lost'): void }[] = [];
   readonly #kept: MemoryStore;
 
   constructor(kept: MemoryStore) {
@@ -45,7 +45,8 @@ class HeldStore implements LogStore {
     return new Promise((resolve, reject) => {
       this.held.push({
         settle: (how) => {
-          const outcomes = how === 'failed' ? [] : this.#kept.commit(operations, nowMs);
+          const isLost = how === 'failed' || how === 'lost';
+          const outcomes = isLost ? [] : this.#kept.commit(operations, nowMs);
           if (how === 'stored') return resolve(outcomes);
           const stored = how === 'failed' ? false : 'unknown';
           reject(new BrokerError('unavailable', how, { stored }));
@@ -223,7 +224,12 @@ describe('EmbeddedBroker', () => {
   });
 
   test('tells of the loss when nobody knows whether a purge was stored', async () => {
-    for (const durable of [true, false]) {
+    const cases = [
+      { durable: true, how: 'doubtful' },
+      { durable: false, how: 'doubtful' },
+      { durable: false, how: 'lost' },
+    ] as const;
+    for (const { durable, how } of cases) {
       const { clock, durable: store, broker, sink } = await heldBroker();
       await broker.watch('a');
       const before = broker.place();
@@ -237,7 +243,7 @@ describe('EmbeddedBroker', () => {
       };
       const purge = broker.purge('a');
       await clock.settle();
-      store.held[1]?.settle('doubtful');
+      store.held[1]?.settle(how);
       await expect(purge).rejects.toMatchObject({ stored: 'unknown' });
       expect(sink.gaps).toContain('a');
       expect(await left).toMatchObject({ epoch: '0', top: 0 });
@@ -247,6 +253,13 @@ describe('EmbeddedBroker', () => {
       const [change] = (await broker.changedSince(before, ['a'])) ?? [];
       expect(['0', position.epoch]).not.toContain(change?.position.epoch);
       expect(await broker.changedSince(broker.place(), ['a'])).toEqual([]);
+      void broker.publish('a', draft('2'), options({ durable }));
+      await clock.settle();
+      store.held[3]?.settle('stored');
+      await clock.settle();
+      const [next] = (await broker.changedSince(before, ['a'])) ?? [];
+      expect(next?.stream).toMatchObject({ top: 1 });
+      expect(['0', position.epoch, next?.stream.epoch]).not.toContain(next?.position.epoch);
     }
   });
 
