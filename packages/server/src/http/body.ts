@@ -5,12 +5,18 @@ import { CodedError } from '@trunkline/wire';
 /** What is taken before the first byte came, however much is declared. */
 const FIRST_SIZE = 4096;
 
+/** What a body is read from: a request of node:http, or a stream of node:http2. */
+export interface BodySource extends Pick<Readable, 'on' | 'pause'> {
+  /** True before 'end' where the peer gave up; node:http2 ends such a stream like any other. */
+  readonly aborted: boolean;
+}
+
 /**
  * Reads a body once. It grows with what came, not with what was declared, and copies: a body in
  * thousands of tiny chunks takes no more memory than one in a single piece.
  */
 export class BodyReader {
-  readonly #request: Readable;
+  readonly #request: BodySource;
   readonly #sizeMax: number;
   readonly #done: (error: Error | undefined, body: Uint8Array) => void;
   #bytes: Buffer = Buffer.alloc(0);
@@ -19,7 +25,7 @@ export class BodyReader {
 
   /** @param done called once, with the body or with why there is none. */
   constructor(
-    request: Readable,
+    request: BodySource,
     sizeMax: number,
     done: (error: Error | undefined, body: Uint8Array) => void,
   ) {
@@ -27,7 +33,10 @@ export class BodyReader {
     this.#sizeMax = sizeMax;
     this.#done = done;
     request.on('data', (chunk: Buffer) => this.#add(chunk));
-    request.on('end', () => this.#end(undefined));
+    request.on('end', () => {
+      if (request.aborted) this.#cutOff();
+      else this.#end(undefined);
+    });
     request.on('close', () => this.#cutOff());
   }
 

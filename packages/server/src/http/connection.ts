@@ -40,6 +40,8 @@ export interface ConnectionHost {
   readonly date: HttpDate;
   /** True when no connection is kept after its answers. */
   readonly stopping: boolean;
+  /** Runs `task` when this turn of the event loop has handled its input. */
+  defer(task: () => void): void;
   /** The connection is a stream's from now on. */
   release(connection: Connection): void;
   /** TLS protects the connection from now on: its socket is another. */

@@ -19,6 +19,7 @@ export class Connections implements ConnectionHost {
   readonly wheel: Wheel;
   readonly limits: HttpLimits;
   readonly date: HttpDate;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #speaksTls: boolean;
   /** A socket that belongs to a stream has no connection any more, but still counts. */
@@ -33,6 +34,7 @@ export class Connections implements ConnectionHost {
     this.wheel = wheel;
     this.limits = limits;
     this.date = new HttpDate(clock);
+    this.#clock = clock;
     this.#log = log;
     this.#speaksTls = speaksTls;
   }
@@ -98,6 +100,10 @@ export class Connections implements ConnectionHost {
     const left = (this.#perAddress.get(address) ?? 1) - 1;
     if (left > 0) this.#perAddress.set(address, left);
     else this.#perAddress.delete(address);
+  }
+
+  defer(task: () => void): void {
+    this.#clock.defer(task);
   }
 
   release(connection: Connection): void {

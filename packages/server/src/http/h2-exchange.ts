@@ -6,11 +6,11 @@ import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { isBodiless } from './answer.ts';
 import { BodyReader, bodyTooLarge } from './body.ts';
 import type { ConnectionHost } from './connection.ts';
-import { answerFields, EXCHANGE } from './h2-stream.ts';
+import { answerFields, endRequest, EXCHANGE } from './h2-stream.ts';
 import type { OwnedStream } from './h2-stream.ts';
 import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
+const { NGHTTP2_CANCEL } = constants;
 
 const EMPTY = new Uint8Array(0);
 
@@ -108,7 +108,6 @@ export class Http2Exchange implements HttpRequest, Alarm {
     }
     this.#host.wheel.arm(this, this.#host.limits.answerMs);
     if (!isEmpty) stream.end(body);
-    else if (stream.writableFinished) this.finished();
   }
 
   onAlarm(): void {
@@ -126,12 +125,7 @@ export class Http2Exchange implements HttpRequest, Alarm {
     if (this.#state !== 'answered') return;
     this.#state = 'over';
     this.#host.wheel.cancel(this);
-    const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
-    // RFC 9113 §8.1: nobody wants what is still to come of the request. What came is dropped, or
-    // a stream that was paused in the middle of its body would never end.
-    stream.resume();
-    stream.close(NGHTTP2_NO_ERROR);
+    endRequest(this.#stream, (task) => this.#host.defer(task));
   }
 
   /** For the shared listeners: the stream is gone. */

@@ -47,20 +47,24 @@ export class Http2Session implements Occupant, Alarm {
   #controlFrames: TokenBucket | undefined;
   #ending = false;
 
-  /** Takes over the socket of the connection; nothing of what it reads comes before a later tick. */
   constructor(session: ServerHttp2Session, connection: Connection, host: SessionHost) {
     this.#session = session;
     this.#connection = connection;
     this.#host = host;
-    this.#session[SESSION] = this;
-    session.setLocalWindowSize(host.limits.sessionWindowSize);
+  }
+
+  /** Begins to serve; what was read of the connection already comes in a later tick. */
+  start(): void {
+    const session = this.#session;
+    session[SESSION] = this;
+    session.setLocalWindowSize(this.#host.limits.sessionWindowSize);
     session.on('stream', onStream);
     session.on('ping', onControlFrame);
     session.on('remoteSettings', onControlFrame);
     session.on('goaway', onGoaway);
     session.on('error', onError);
     session.on('close', onSessionClose);
-    connection.giveToSession(this);
+    this.#connection.giveToSession(this);
     this.#rest();
   }
 

@@ -4,12 +4,12 @@ import type { ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 import { isBodiless } from './answer.ts';
 import type { ConnectionHost } from './connection.ts';
-import { answerFields, headFields } from './h2-stream.ts';
+import { answerFields, endRequest, headFields } from './h2-stream.ts';
 import type { HeaderFields } from './head.ts';
 import type { HttpAnswer, RequestHead, StreamRequest } from './request.ts';
 import { closedStream } from './stream-request.ts';
 
-const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
+const { NGHTTP2_CANCEL } = constants;
 
 /**
  * A request for a stream; until it is decided its stream is not read. What the peer sends
@@ -60,9 +60,7 @@ export class Http2StreamRequest implements StreamRequest {
     if (stream.closed || stream.destroyed) return;
     const body = isBodiless(answer.status) ? '' : (answer.body ?? '');
     stream.respond(fields, { endStream: body.length === 0 });
-    // What the peer still sends is dropped, and once all was said it is told to stop.
-    stream.resume();
-    stream.once('finish', () => stream.close(NGHTTP2_NO_ERROR));
+    stream.once('finish', () => endRequest(stream, (task) => this.#host.defer(task)));
     if (body.length > 0) stream.end(body);
   }
 

@@ -1,7 +1,10 @@
 /** What requests and streams of HTTP/2 have in common: their fields, and who owns the stream. */
+import { constants } from 'node:http2';
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { checkField, isBodiless, OWN_FIELDS } from './answer.ts';
 import type { HttpAnswer } from './request.ts';
+
+const { NGHTTP2_NO_ERROR } = constants;
 
 /** The exchange that a stream belongs to; shared listeners find it by this key. */
 export const EXCHANGE = Symbol('exchange');
@@ -40,4 +43,19 @@ export function headFields(
     fields[name] = value;
   }
   return fields;
+}
+
+/**
+ * Tells the peer, once all was answered, that nobody wants what is still to come of its request
+ * (RFC 9113 §8.1). What came is dropped, or a stream that was paused in the middle of its body
+ * would never end. Called when the answer is finished.
+ *
+ * @param defer runs a task when the turn is over: a reset would overtake the answer before that.
+ */
+export function endRequest(stream: ServerHttp2Stream, defer: (task: () => void) => void): void {
+  if (stream.endAfterHeaders || stream.readableEnded) return;
+  stream.resume();
+  defer(() => {
+    if (!stream.closed && !stream.destroyed) stream.close(NGHTTP2_NO_ERROR);
+  });
 }

@@ -63,7 +63,8 @@ export class Http2 implements Branch, SessionHost {
     if (socket.destroyed) return;
     // node:http2 takes what was put back before it reads from the handle.
     if (seen !== undefined) socket.unshift(seen);
-    new Http2Session(performServerHandshake(socket, this.#options), connection, this);
+    const session = performServerHandshake(socket, this.#options);
+    new Http2Session(session, connection, this).start();
   }
 
   nowMs(): number {

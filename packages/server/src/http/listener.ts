@@ -69,7 +69,7 @@ export interface HttpListener {
 
 /** Makes a listener; it listens once `start` is called. */
 export function createHttpListener(options: HttpListenerOptions): HttpListener {
-  const { host, port, clock, wheel, handlers, log } = options;
+  const { host, port, clock, wheel, log } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const connections = new Connections(clock, wheel, limits, log, options.tls !== undefined);
   const door = createDoor(options, connections);

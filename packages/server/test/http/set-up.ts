@@ -4,7 +4,11 @@ import { connect, type Socket } from 'node:net';
 import { expect } from 'vitest';
 import { CodedError } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
-import { createHttpListener, type HttpListener } from '@trunkline/server/internal/http/listener.ts';
+import {
+  createHttpListener,
+  type HttpListener,
+  type HttpListenerOptions,
+} from '@trunkline/server/internal/http/listener.ts';
 import type { HttpLimits } from '@trunkline/server/internal/http/limits.ts';
 import type {
   HttpAnswer,
@@ -120,6 +124,9 @@ export interface LogLine {
 /** Handlers a test sets; the others answer 200 with the method and path. */
 export type TestHandlers = Partial<HttpHandlers>;
 
+/** What else a listener may be given. */
+export type ListenerMore = Pick<HttpListenerOptions, 'tls' | 'http2Limits'>;
+
 /** Time by hand, but real turns: the sockets are real as well. */
 class SocketClock extends ManualClock {
   override defer(task: () => void): void {
@@ -138,7 +145,11 @@ export class TestListener implements AsyncDisposable {
   port = 0;
   readonly #clients: RawClient[] = [];
 
-  constructor(handlers: TestHandlers = {}, limits: Partial<HttpLimits> = {}) {
+  constructor(
+    handlers: TestHandlers = {},
+    limits: Partial<HttpLimits> = {},
+    more: ListenerMore = {},
+  ) {
     const write = (level: string) => (_fields: object, message: string) => {
       this.lines.push({ level, message });
     };
@@ -155,6 +166,7 @@ export class TestListener implements AsyncDisposable {
       wheel: this.wheel,
       log,
       limits,
+      ...more,
       handlers: {
         onRequest: (request) => {
           this.requests.push(request);
@@ -199,8 +211,9 @@ export class TestListener implements AsyncDisposable {
 export function startListener(
   handlers: TestHandlers = {},
   limits: Partial<HttpLimits> = {},
+  more: ListenerMore = {},
 ): Promise<TestListener> {
-  return new TestListener(handlers, limits).start();
+  return new TestListener(handlers, limits, more).start();
 }
 
 async function answerPlainly(request: HttpRequest): Promise<HttpAnswer> {
