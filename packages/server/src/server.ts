@@ -23,10 +23,11 @@ import { compileNamespaces } from './config/namespaces.ts';
 import type { ServerConfig } from './config/schema.ts';
 import { drain } from './drain.ts';
 import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
+import { AnswerGzip, FileGzip } from './http/gzip.ts';
 import { createHttpListener } from './http/listener.ts';
 import type { HttpListener } from './http/listener.ts';
 import { createOriginRules } from './http/origin.ts';
-import type { HttpAnswer } from './http/request.ts';
+import type { HttpAnswer, RequestHead } from './http/request.ts';
 import { Hub } from './hub/hub.ts';
 import { Turn } from './link/turn.ts';
 import { createPinoLog } from './observe/pino-log.ts';
@@ -233,9 +234,11 @@ export class TrunklineServer {
   #createEventStreams(gate: GateParts): SseTransport {
     const hub = this.#hub;
     const { retryMs } = SSE_DEFAULTS;
+    const { link, compression } = this.#config;
     return new SseTransport({
       ...this.#core,
-      config: { ...SSE_DEFAULTS, keepAliveMs: this.#config.link.commentIntervalMs },
+      config: { ...SSE_DEFAULTS, keepAliveMs: link.commentIntervalMs },
+      ...(compression.eventStreams ? { gzip: compression } : {}),
       admit: admitEventStream({
         gate,
         hub,
@@ -246,7 +249,7 @@ export class TrunklineServer {
   }
 
   #createApi(gate: GateParts, minting: string | undefined, assets: ServerParts['assets']): Api {
-    const { link, poll } = this.#config;
+    const { link, poll, compression } = this.#config;
     return createApi({
       hub: this.#hub,
       ...gate,
@@ -259,7 +262,8 @@ export class TrunklineServer {
       },
       ...(minting === undefined ? {} : { tokenSecret: minting }),
       readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
-      ...(assets === undefined ? {} : { fallback: ({ path }) => assetAnswer(assets.get(path)) }),
+      ...(assets === undefined ? {} : { fallback: assetServer(assets) }),
+      ...(compression.answers ? { gzip: new AnswerGzip(compression) } : {}),
     });
   }
 
@@ -372,10 +376,17 @@ function nativeConfig(config: ServerConfig, access: Access, node: string) {
   };
 }
 
-function assetAnswer(asset: Asset | undefined): HttpAnswer | undefined {
-  if (asset === undefined) return undefined;
-  const headers = { ...asset.headers, 'content-type': asset.contentType };
-  return { status: 200, headers, body: asset.body };
+/** Files hold no secrets, so they are compressed whatever the configuration says. */
+function assetServer(
+  assets: ReadonlyMap<string, Asset>,
+): (request: RequestHead) => HttpAnswer | undefined {
+  const gzip = new FileGzip();
+  return (request) => {
+    const asset = assets.get(request.path);
+    if (asset === undefined) return undefined;
+    const headers = { ...asset.headers, 'content-type': asset.contentType };
+    return gzip.answer(request, { status: 200, headers, body: asset.body });
+  };
 }
 
 /** The address to reach a host by: nobody can connect to "all addresses". */

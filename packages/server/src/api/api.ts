@@ -7,6 +7,7 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import { findCredential } from '../auth/credentials.ts';
 import type { DevelopmentGuard } from '../auth/development-guard.ts';
 import type { Clock } from '../clock.ts';
+import type { AnswerGzip } from '../http/gzip.ts';
 import type { OriginRules } from '../http/origin.ts';
 import { problemAnswer } from '../http/problem.ts';
 import type { HttpAnswer, HttpRequest } from '../http/request.ts';
@@ -46,6 +47,8 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Absent where answers are not compressed. */
+  readonly gzip?: AnswerGzip;
   readiness(): Readiness;
   /** Answers GETs on paths that are not the API's, e.g. the console page. */
   fallback?(request: HttpRequest): HttpAnswer | undefined;
@@ -106,8 +109,10 @@ class Routes implements Api {
       return problemAnswer('bad_request', detail, { status: 405, headers: allow });
     }
     try {
-      const answer = await this.#answer(request, endpoint);
-      return withHeaders(answer, headers);
+      const answer = withHeaders(await this.#answer(request, endpoint), headers);
+      // What is written may answer with secrets; what is read has what was published.
+      const compresses = endpoint.kind === 'call' && isRead(request.method);
+      return (compresses ? await this.#parts.gzip?.answer(request, answer) : undefined) ?? answer;
     } catch (error) {
       const coded = this.#toCoded(request, error);
       const told = endpoint.answer === publish ? withStored(coded) : coded;

@@ -15,6 +15,7 @@ import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
 import { StreamLink } from '../stream-link.ts';
 import type { SseConfig } from './config.ts';
 import { goodbyeEvent } from './goodbye.ts';
+import type { GzipStream } from './gzip.ts';
 
 const TRAITS: LinkTraits = { duplex: false, binary: false, reliable: true };
 
@@ -43,11 +44,22 @@ export class SseLink extends StreamLink implements Alarm {
   #takenBefore = 0;
   #stalledForMs = 0;
 
-  constructor(stream: Duplex, head: RequestHead, parts: SseLinkParts) {
+  /** @param framing how the link's own frames stand on the stream. */
+  constructor(
+    stream: Duplex,
+    head: RequestHead,
+    parts: SseLinkParts,
+    framing = bodyFraming(head.version),
+  ) {
     super(stream, parts.turn);
     this.info = { transport: 'sse', remoteAddress: head.remoteAddress };
-    this.framing = bodyFraming(head.version);
+    this.framing = framing;
     this.#parts = parts;
+  }
+
+  /** How the bytes of the body stand on the stream. */
+  protected get body(): Framing {
+    return this.framing;
   }
 
   /** Begins to serve. */
@@ -84,7 +96,7 @@ export class SseLink extends StreamLink implements Alarm {
   protected endStream(): void {
     this.#armNext(); // A peer that does not read would keep the socket for ever.
     if (!this.stream.writable) return;
-    if (this.framing === chunkedFraming) this.stream.write(LAST_CHUNK);
+    if (this.body === chunkedFraming) this.stream.write(LAST_CHUNK);
     this.stream.end();
   }
 
@@ -95,5 +107,29 @@ export class SseLink extends StreamLink implements Alarm {
 
   #armNext(): void {
     this.#parts.wheel.arm(this, this.#parts.config.keepAliveMs);
+  }
+}
+
+/** An event stream that is compressed: one gzip stream from its first byte to its end [COMP-6]. */
+export class GzipSseLink extends SseLink {
+  readonly #gzip: GzipStream;
+
+  constructor(stream: Duplex, head: RequestHead, parts: SseLinkParts, gzip: GzipStream) {
+    super(stream, head, parts, gzip);
+    this.#gzip = gzip;
+    this.queueControl(gzip.head());
+  }
+
+  protected override get body(): Framing {
+    return this.#gzip.body;
+  }
+
+  protected override frameShared(batch: SharedBatch): Uint8Array {
+    return this.#gzip.frameShared(batch);
+  }
+
+  protected override sayGoodbye(close: Close): void {
+    super.sayGoodbye(close);
+    this.queueControl(this.#gzip.trailer());
   }
 }

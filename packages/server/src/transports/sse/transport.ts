@@ -1,14 +1,19 @@
 /** The SSE transport: requests for event streams become one-way links. */
 import { CODES } from '@trunkline/wire';
+import { bodyFraming } from '../../http/chunked.ts';
+import { acceptsGzip, varyByEncoding } from '../../http/gzip.ts';
 import { problemAnswer } from '../../http/problem.ts';
 import type { StreamRequest } from '../../http/request.ts';
 import type { LinkHandler } from '../../link/link.ts';
+import type { Framing } from '../../link/shared-batch.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Wheel } from '../../wheel.ts';
 import type { Admission, Admit } from '../transport.ts';
 import type { SseConfig } from './config.ts';
-import { SseLink } from './link.ts';
+import { GzipFraming, GzipStream } from './gzip.ts';
+import type { EventGzipConfig } from './gzip.ts';
+import { GzipSseLink, SseLink } from './link.ts';
 import type { SseLinkParts } from './link.ts';
 
 /** What the transport is built from. */
@@ -18,6 +23,8 @@ export interface SseParts {
   readonly log: Log;
   readonly admit: Admit;
   readonly config: SseConfig;
+  /** Absent where streams are not compressed. */
+  readonly gzip?: EventGzipConfig;
 }
 
 /** `no-transform` and `X-Accel-Buffering` keep proxies from holding the stream back. */
@@ -33,6 +40,8 @@ export class SseTransport {
   readonly #parts: SseParts;
   readonly #links = new Set<SseLink>();
   readonly #linkParts: SseLinkParts;
+  /** How shared batches are compressed, by the framing of the body. */
+  readonly #gzips = new Map<Framing, GzipFraming>();
 
   constructor(parts: SseParts) {
     this.#parts = parts;
@@ -99,10 +108,33 @@ export class SseTransport {
 
   /** A client that left meanwhile is a link as well, which closes at once. */
   #accept(request: StreamRequest, { headers }: Pick<Admission, 'headers'>): SseLink {
-    const stream = request.accept(200, { ...HEADERS, ...headers });
-    const link = new SseLink(stream, request, this.#linkParts);
+    const link = this.#open(request, { ...HEADERS, ...headers });
     this.#links.add(link);
     return link;
+  }
+
+  #open(request: StreamRequest, headers: Readonly<Record<string, string>>): SseLink {
+    const { gzip } = this.#parts;
+    if (gzip === undefined) {
+      return new SseLink(request.accept(200, headers), request, this.#linkParts);
+    }
+    const varied = { ...headers, vary: varyByEncoding(headers) };
+    if (!acceptsGzip(request)) {
+      return new SseLink(request.accept(200, varied), request, this.#linkParts);
+    }
+    const stream = request.accept(200, { ...varied, 'content-encoding': 'gzip' });
+    const body = bodyFraming(request.version);
+    const own = new GzipStream(this.#gzipFor(body, gzip), body);
+    return new GzipSseLink(stream, request, this.#linkParts, own);
+  }
+
+  #gzipFor(body: Framing, config: EventGzipConfig): GzipFraming {
+    let shared = this.#gzips.get(body);
+    if (shared === undefined) {
+      shared = new GzipFraming(config, body);
+      this.#gzips.set(body, shared);
+    }
+    return shared;
   }
 
   #failed(error: unknown): Refusal {
