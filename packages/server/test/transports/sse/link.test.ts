@@ -1,7 +1,9 @@
+import { gunzipSync } from 'node:zlib';
 import type { Close } from '@trunkline/server/internal/link/link.ts';
 import { SharedBatch } from '@trunkline/server/internal/link/shared-batch.ts';
 import { SSE_DEFAULTS } from '@trunkline/server/internal/transports/sse/config.ts';
 import type { SseConfig } from '@trunkline/server/internal/transports/sse/config.ts';
+import type { EventGzipConfig } from '@trunkline/server/internal/transports/sse/gzip.ts';
 import { describeLink } from '@trunkline/testkit/contracts/link';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Harness, HEAD, TICK_MS } from './peer.ts';
@@ -20,8 +22,8 @@ describeLink('SseLink', async (handler) => {
   return harness;
 });
 
-async function start(config: Partial<SseConfig> = {}, head = HEAD) {
-  const harness = await Harness.open(config, head);
+async function start(config: Partial<SseConfig> = {}, head = HEAD, gzip?: EventGzipConfig) {
+  const harness = await Harness.open(config, head, gzip);
   const closes: Close[] = [];
   opened.push(harness);
   harness.link.open({ onFrame() {}, onDrain() {}, onClose: (close) => closes.push(close) });
@@ -157,5 +159,43 @@ describe('the end of a stream', () => {
     expect(harness.goneCount).toBe(0);
     harness.clock.advance(keepAliveMs + TICK_MS);
     await harness.until('the end', () => harness.goneCount === 1);
+  });
+});
+
+describe('a compressed stream [COMP-6]', () => {
+  const GZIP: EventGzipConfig = { payloadBytesMin: 100, level: 6 };
+  const EVENT = `data: ${'some text '.repeat(30)}\n\n`;
+
+  test.each(['1.0', '1.1', '2'] as const)('on HTTP/%s is whole to its end', async (version) => {
+    const { link, peer, until } = await start({}, { ...HEAD, version }, GZIP);
+    link.send('event: open\ndata: {}\n\n');
+    link.sendShared(new SharedBatch(Buffer.from(EVENT), true));
+    link.sendShared(new SharedBatch(Buffer.from('data: 1\n\n'), true));
+    link.close({ code: 'draining', retryAfter: 30 });
+    await until('the end', () => peer.ended);
+    expect(gunzipSync(Buffer.concat(peer.body)).toString()).toBe(
+      `event: open\ndata: {}\n\n${EVENT}data: 1\n\n` +
+        'retry: 30\nevent: close\ndata: {"code":"draining","retryAfter":30}\n\n',
+    );
+    expect(peer.complete).toBe(version === '1.1');
+  });
+
+  test('that stays quiet gets its comments', async () => {
+    const { link, clock, peer, until } = await start({}, HEAD, GZIP);
+    await until('the head', () => peer.body.length === 1);
+    clock.advance(keepAliveMs + TICK_MS);
+    await until('a comment', () => peer.body.length === 2);
+    link.close({ code: 'draining' });
+    await until('the end', () => peer.ended);
+    expect(gunzipSync(Buffer.concat(peer.body)).toString()).toMatch(/^:\n\nretry: /);
+  });
+
+  test('that its peer does not read is cut like any other', async () => {
+    const harness = await start({}, HEAD, { ...GZIP, payloadBytesMin: 2 ** 30 });
+    await fill(harness);
+    harness.link.close({ code: 'draining' });
+    harness.clock.advance(keepAliveMs + TICK_MS);
+    await harness.until('the end', () => harness.closes.length === 1);
+    expect(harness.closes).toEqual([{ code: 'draining' }]);
   });
 });

@@ -1,10 +1,14 @@
 /** The client's end of an event stream in tests, and the server's end on a clock the test moves. */
 import type { Socket } from 'node:net';
+import { bodyFraming } from '@trunkline/server/internal/http/chunked.ts';
 import type { RequestHead } from '@trunkline/server/internal/http/request.ts';
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { SSE_DEFAULTS } from '@trunkline/server/internal/transports/sse/config.ts';
 import type { SseConfig } from '@trunkline/server/internal/transports/sse/config.ts';
-import { SseLink } from '@trunkline/server/internal/transports/sse/link.ts';
+import { GzipFraming, GzipStream } from '@trunkline/server/internal/transports/sse/gzip.ts';
+import type { EventGzipConfig } from '@trunkline/server/internal/transports/sse/gzip.ts';
+import { GzipSseLink, SseLink } from '@trunkline/server/internal/transports/sse/link.ts';
+import type { SseLinkParts } from '@trunkline/server/internal/transports/sse/link.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
 import { ManualClock } from '@trunkline/testkit';
 import { openSockets, until } from '../websocket/peer.ts';
@@ -29,6 +33,8 @@ export class StreamPeer {
   readonly #chunked: boolean;
   #unread = Buffer.alloc(0);
   readonly frames: string[] = [];
+  /** The body's bytes. */
+  readonly body: Buffer[] = [];
   /** The last chunk came. */
   complete = false;
   ended = false;
@@ -55,9 +61,14 @@ export class StreamPeer {
     this.socket.resetAndDestroy();
   }
 
+  #take(bytes: Buffer): void {
+    this.body.push(bytes);
+    this.frames.push(bytes.toString());
+  }
+
   #read(bytes: Buffer): void {
     if (!this.#chunked) {
-      this.frames.push(bytes.toString());
+      this.#take(bytes);
       return;
     }
     this.#unread = Buffer.concat([this.#unread, bytes]);
@@ -67,7 +78,7 @@ export class StreamPeer {
       const size = Number.parseInt(this.#unread.toString('latin1', 0, line), 16);
       if (this.#unread.length < line + size + 4) return;
       if (size === 0) this.complete = true;
-      else this.frames.push(this.#unread.toString('utf8', line + 2, line + 2 + size));
+      else this.#take(this.#unread.subarray(line + 2, line + 2 + size));
       this.#unread = this.#unread.subarray(line + size + 4);
     }
   }
@@ -81,24 +92,36 @@ export class Harness implements AsyncDisposable {
   readonly peer: StreamPeer;
   goneCount = 0;
 
-  static async open(config: Partial<SseConfig> = {}, head = HEAD): Promise<Harness> {
-    return new Harness(await openSockets(), { ...SSE_DEFAULTS, ...config }, head);
+  static async open(
+    config: Partial<SseConfig> = {},
+    head = HEAD,
+    gzip?: EventGzipConfig,
+  ): Promise<Harness> {
+    return new Harness(await openSockets(), { ...SSE_DEFAULTS, ...config }, head, gzip);
   }
 
   private constructor(
     sockets: { readonly server: Socket; readonly client: Socket },
     config: SseConfig,
     head: RequestHead,
+    gzip: EventGzipConfig | undefined,
   ) {
     // As the listener makes its sockets.
     sockets.server.allowHalfOpen = false;
     this.peer = new StreamPeer(sockets.client, head.version === '1.1');
-    this.link = new SseLink(sockets.server, head, {
+    const parts: SseLinkParts = {
       turn: new Turn(this.clock),
       wheel: this.wheel,
       config,
       onGone: () => (this.goneCount += 1),
-    });
+    };
+    if (gzip === undefined) {
+      this.link = new SseLink(sockets.server, head, parts);
+    } else {
+      const body = bodyFraming(head.version);
+      const stream = new GzipStream(new GzipFraming(gzip, body), body);
+      this.link = new GzipSseLink(sockets.server, head, parts, stream);
+    }
   }
 
   readonly settle = async (): Promise<void> => {

@@ -1,9 +1,11 @@
+import { gunzipSync } from 'node:zlib';
 import type { Socket } from 'node:net';
 import type { HttpAnswer, StreamRequest } from '@trunkline/server/internal/http/request.ts';
 import type { Close, Link } from '@trunkline/server/internal/link/link.ts';
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import { SSE_DEFAULTS } from '@trunkline/server/internal/transports/sse/config.ts';
+import type { EventGzipConfig } from '@trunkline/server/internal/transports/sse/gzip.ts';
 import { SseTransport } from '@trunkline/server/internal/transports/sse/transport.ts';
 import type { Admission, Admit } from '@trunkline/server/internal/transports/transport.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
@@ -32,9 +34,10 @@ class Asked {
     opened.push(server, client);
   }
 
-  get request(): StreamRequest {
+  requestWith(headers: StreamRequest['headers']): StreamRequest {
     return {
       ...HEAD,
+      headers,
       accept: (status, headers) => {
         this.accepted.push({ status, headers });
         return this.#server;
@@ -44,15 +47,22 @@ class Asked {
   }
 }
 
-async function ask(admit: Admit) {
+/** How the transport is made, and what is asked of it. */
+interface Asking {
+  readonly gzip?: EventGzipConfig;
+  readonly headers?: StreamRequest['headers'];
+}
+
+async function ask(admit: Admit, { gzip, headers = {} }: Asking = {}) {
   const clock = new ManualClock();
   const lines: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => lines.push(text) };
   const wheel = new Wheel(clock);
   const config = SSE_DEFAULTS;
-  const transport = new SseTransport({ turn: new Turn(clock), wheel, log, admit, config });
+  const parts = { turn: new Turn(clock), wheel, log, admit, config };
+  const transport = new SseTransport(gzip === undefined ? parts : { ...parts, gzip });
   const asked = new Asked(await openSockets());
-  transport.onEventStream(asked.request);
+  transport.onEventStream(asked.requestWith(headers));
   const wait = (what: string, condition: () => boolean) =>
     until(what, condition, () => clock.settle().then(() => {}));
   return { asked, clock, lines, transport, wait };
@@ -181,5 +191,45 @@ describe('an admission that fails', () => {
     await wait('the end', () => asked.peer.ended);
     expect(asked.peer.frames).toEqual(['retry: 1000\nevent: close\ndata: {"code":"internal"}\n\n']);
     expect(lines).toEqual(['admitting an event stream failed']);
+  });
+});
+
+describe('compression [COMP-6]', () => {
+  const GZIP: EventGzipConfig = { payloadBytesMin: 100, level: 6 };
+  const ASKS = { 'accept-encoding': 'gzip, deflate, br' };
+  const sends: Admit = () => welcome((link) => link.send('data: 1\n\n'));
+
+  test('is for those who ask for it', async () => {
+    const { asked, transport, wait } = await ask(sends, { gzip: GZIP, headers: ASKS });
+    for (const link of transport.links) link.close({ code: 'draining' });
+    await wait('the end', () => asked.peer.ended);
+    expect(asked.accepted[0]?.headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'content-encoding': 'gzip',
+      vary: 'Origin, Accept-Encoding',
+    });
+    expect(gunzipSync(Buffer.concat(asked.peer.body)).toString()).toMatch(
+      /^data: 1\n\nretry: \d+\nevent: close\n/,
+    );
+  });
+
+  test.each<[string, Asking, string]>([
+    ['of those who do not', { gzip: GZIP }, 'Origin, Accept-Encoding'],
+    ['where it is off', { headers: ASKS }, 'Origin'],
+  ])('is kept from the streams %s', async (_, asking, vary) => {
+    const { asked, wait } = await ask(sends, asking);
+    await wait('an event', () => asked.peer.frames.length === 1);
+    expect(asked.peer.frames).toEqual(['data: 1\n\n']);
+    expect(asked.accepted[0]?.headers).toMatchObject({ vary });
+    expect(asked.accepted[0]?.headers).not.toHaveProperty('content-encoding');
+  });
+
+  test('does not keep a browser from reading why it is refused for now [SSE-8]', async () => {
+    const { asked, wait } = await ask(() => refusal('unavailable', 5000), {
+      gzip: GZIP,
+      headers: ASKS,
+    });
+    await wait('the end', () => asked.peer.ended);
+    expect(gunzipSync(Buffer.concat(asked.peer.body)).toString()).toContain('event: close');
   });
 });
