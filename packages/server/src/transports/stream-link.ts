@@ -292,7 +292,7 @@ export abstract class StreamLink implements Link, Flushable {
     link.#first = undefined;
     link.#rest = undefined;
     link.#queuedBytes = 0;
-    link.onGone();
+    link.onGone(link.#closed);
     const { handler } = link;
     link.handler = undefined;
     try {
@@ -302,8 +302,8 @@ export abstract class StreamLink implements Link, Flushable {
     }
   }
 
-  /** The stream is gone: release timers and buffers. */
-  protected onGone(): void {}
+  /** The stream is gone: release timers and buffers. @param _close how the link ended. */
+  protected onGone(_close: Close): void {}
 
   /** The handler threw, which it must not. By default that goes up, as any bug of ours. */
   protected onFault(error: unknown): void {

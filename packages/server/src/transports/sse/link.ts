@@ -28,7 +28,7 @@ export interface SseLinkParts {
   readonly wheel: Wheel;
   readonly config: SseConfig;
   /** Called once for each link, when its stream is gone. */
-  readonly onGone: (link: SseLink) => void;
+  readonly onGone: (link: SseLink, close: Close) => void;
 }
 
 /** One event stream. Nothing of what its peer sends is ever delivered. */
@@ -100,9 +100,9 @@ export class SseLink extends StreamLink implements Alarm {
     this.stream.end();
   }
 
-  protected override onGone(): void {
+  protected override onGone(close: Close): void {
     this.#parts.wheel.cancel(this);
-    this.#parts.onGone(this);
+    this.#parts.onGone(this, close);
   }
 
   #armNext(): void {

@@ -4,11 +4,13 @@ import { bodyFraming } from '../../http/chunked.ts';
 import { acceptsGzip, varyByEncoding } from '../../http/gzip.ts';
 import { problemAnswer } from '../../http/problem.ts';
 import type { StreamRequest } from '../../http/request.ts';
-import type { LinkHandler } from '../../link/link.ts';
+import type { Close, LinkHandler } from '../../link/link.ts';
 import type { Framing } from '../../link/shared-batch.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Wheel } from '../../wheel.ts';
+import { LinkSet } from '../link-set.ts';
+import type { LinkCounts } from '../link-set.ts';
 import type { Admission, Admit } from '../transport.ts';
 import type { SseConfig } from './config.ts';
 import { GzipFraming, GzipStream } from './gzip.ts';
@@ -38,7 +40,7 @@ const HEADERS = {
 export class SseTransport {
   readonly name = 'sse';
   readonly #parts: SseParts;
-  readonly #links = new Set<SseLink>();
+  readonly #links = new LinkSet<SseLink>();
   readonly #linkParts: SseLinkParts;
   /** How shared batches are compressed, by the framing of the body. */
   readonly #gzips = new Map<Framing, GzipFraming>();
@@ -46,12 +48,18 @@ export class SseTransport {
   constructor(parts: SseParts) {
     this.#parts = parts;
     const { turn, wheel, config } = parts;
-    this.#linkParts = { turn, wheel, config, onGone: (link) => this.#links.delete(link) };
+    const onGone = (link: SseLink, close: Close): void => this.#links.remove(link, close);
+    this.#linkParts = { turn, wheel, config, onGone };
   }
 
   /** Links that are open, those that are still closing included. */
   get links(): ReadonlySet<SseLink> {
-    return this.#links;
+    return this.#links.links;
+  }
+
+  /** What is counted of the links, for the metrics. */
+  get counts(): LinkCounts {
+    return this.#links.counts;
   }
 
   /** Takes a request in; the answer is a stream, or a refusal. Never throws. */
@@ -109,7 +117,7 @@ export class SseTransport {
   /** A client that left meanwhile is a link as well, which closes at once. */
   #accept(request: StreamRequest, { headers }: Pick<Admission, 'headers'>): SseLink {
     const link = this.#open(request, { ...HEADERS, ...headers });
-    this.#links.add(link);
+    this.#links.add(link, request.version);
     return link;
   }
 

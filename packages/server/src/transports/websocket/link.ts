@@ -30,7 +30,7 @@ export interface LinkParts {
   /** Set where the handshake agreed on it; `rules` have its inflater then. */
   readonly compression?: LinkCompression;
   /** The link's stream is gone; comes before the handler's `onClose`. */
-  onGone(link: WebSocketLink): void;
+  onGone(link: WebSocketLink, close: Close): void;
 }
 
 /** The close number of a registry code; `normal` is 1000 (RFC 6455 §7.4.1). */
@@ -214,9 +214,9 @@ export class WebSocketLink extends StreamLink implements Alarm, FrameSink {
     if (this.#lastWord !== undefined) this.#end();
   }
 
-  protected override onGone(): void {
+  protected override onGone(close: Close): void {
     this.#parts.wheel.cancel(this);
-    this.#parts.onGone(this);
+    this.#parts.onGone(this, close);
   }
 
   protected override onFault(error: unknown): void {

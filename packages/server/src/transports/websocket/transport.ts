@@ -7,6 +7,8 @@ import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
+import { LinkSet } from '../link-set.ts';
+import type { LinkCounts } from '../link-set.ts';
 import type { Admission, Admit } from '../transport.ts';
 import { Compression } from './compression.ts';
 import type { LinkCompression } from './compression.ts';
@@ -40,6 +42,8 @@ export interface WebSocketTransport {
   close(close: Close): Promise<void>;
   /** Links that are open, those that are still closing included. */
   readonly links: ReadonlySet<Link>;
+  /** What is counted of the links, for the metrics. */
+  readonly counts: LinkCounts;
 }
 
 /** Makes a transport; it listens to nothing by itself. */
@@ -57,7 +61,7 @@ class Transport implements WebSocketTransport {
   readonly #compression: Compression | undefined;
   /** The parts of links that compress: those without context share theirs. */
   readonly #compressing = new WeakMap<LinkCompression, LinkParts>();
-  readonly #links = new Set<WebSocketLink>();
+  readonly #links = new LinkSet<WebSocketLink>();
   #closed: Close | undefined;
   #onEmpty: (() => void)[] = [];
 
@@ -77,12 +81,16 @@ class Transport implements WebSocketTransport {
         messageBytesMax: config.messageBytesMax,
         fragmentsMax: config.fragmentsMax,
       },
-      onGone: (link) => this.#forget(link),
+      onGone: (link, close) => this.#forget(link, close),
     };
   }
 
   get links(): ReadonlySet<Link> {
-    return this.#links;
+    return this.#links.links;
+  }
+
+  get counts(): LinkCounts {
+    return this.#links.counts;
   }
 
   onUpgrade(request: StreamRequest): void {
@@ -101,8 +109,8 @@ class Transport implements WebSocketTransport {
 
   async close(close: Close): Promise<void> {
     this.#closed ??= close;
-    for (const link of this.#links) link.close(close);
-    if (this.#links.size === 0) return;
+    for (const link of this.links) link.close(close);
+    if (this.links.size === 0) return;
     await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
   }
 
@@ -200,7 +208,7 @@ class Transport implements WebSocketTransport {
     const stream = request.accept(upgrade === undefined ? 200 : 101, { ...upgrade, ...headers });
     const parts = compression === undefined ? this.#parts : this.#partsFor(compression);
     const link = new WebSocketLink(stream, request.remoteAddress, parts);
-    this.#links.add(link);
+    this.#links.add(link, request.version);
     return link;
   }
 
@@ -218,9 +226,9 @@ class Transport implements WebSocketTransport {
     request.refuse(problemAnswer(refusalCode(code), message));
   }
 
-  #forget(link: WebSocketLink): void {
-    this.#links.delete(link);
-    if (this.#links.size > 0) return;
+  #forget(link: WebSocketLink, close: Close): void {
+    this.#links.remove(link, close);
+    if (this.links.size > 0) return;
     const waiting = this.#onEmpty;
     this.#onEmpty = [];
     for (const resolve of waiting) resolve();
