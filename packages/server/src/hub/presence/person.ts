@@ -32,6 +32,7 @@ export class Person {
   readonly roster: Roster;
   #only: Entry | undefined;
   #several: Map<string, Entry> | undefined;
+  /** Of several; one that is alone says it itself. */
   #gone: Set<Entry> | undefined;
 
   constructor(roster: Roster) {
@@ -45,6 +46,7 @@ export class Person {
 
   /** Sessions that nothing holds, the first to go first. */
   get gone(): Iterable<Entry> {
+    if (this.#only !== undefined) return this.#only.holds === 0 ? [this.#only] : [];
     return this.#gone ?? [];
   }
 
@@ -60,8 +62,12 @@ export class Person {
       return;
     }
     this.#several ??= new Map();
-    if (this.#only !== undefined) this.#several.set(this.#only.member.session, this.#only);
-    this.#only = undefined;
+    const only = this.#only;
+    if (only !== undefined) {
+      this.#only = undefined;
+      this.#several.set(only.member.session, only);
+      this.setGone(only, only.holds === 0);
+    }
     this.#several.set(entry.member.session, entry);
   }
 
@@ -74,6 +80,7 @@ export class Person {
 
   /** Remembers whether anything holds the session. Idempotent. */
   setGone(entry: Entry, gone: boolean): void {
+    if (entry === this.#only) return;
     if (gone) (this.#gone ??= new Set()).add(entry);
     else this.#gone?.delete(entry);
     if (this.#gone?.size === 0) this.#gone = undefined;

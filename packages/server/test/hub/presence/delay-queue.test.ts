@@ -80,21 +80,19 @@ describe('DelayQueue', () => {
   });
 
   test('lets what is due be added and removed meanwhile', () => {
-    let queue: DelayQueue<Thing> | undefined;
     const other = new Thing('other');
     const again = new Thing('again');
     let rounds = 0;
-    const world = setUp((thing) => {
-      queue?.remove(other);
+    const { clock, wheel, queue, due } = setUp((thing) => {
+      queue.remove(other);
       rounds += 1;
-      if (thing === again && rounds < 3) queue?.add(again);
+      if (thing === again && rounds < 3) queue.add(again);
     });
-    ({ queue } = world);
     queue.add(again);
     queue.add(other);
-    world.clock.advance(10 * DELAY_MS);
-    expect(world.due.map(({ name }) => name)).toEqual(['again', 'again', 'again']);
-    expect(world.wheel.armedCount).toBe(0);
+    clock.advance(10 * DELAY_MS);
+    expect(due.map(({ name }) => name)).toEqual(['again', 'again', 'again']);
+    expect(wheel.armedCount).toBe(0);
   });
 
   test('hands out very many over several turns', () => {

@@ -67,6 +67,20 @@ export function settle({ clock }: Pick<World, 'clock'>): void {
   for (let turn = 0; clock.deferredCount > 0 && turn < 1_000; turn += 1) clock.runDeferred();
 }
 
+/** Lets time pass, and every turn end in which something happens. */
+export function pass(world: Pick<World, 'clock'>, ms: number): void {
+  const { clock } = world;
+  const endMs = clock.monotonicMs() + ms;
+  settle(world);
+  for (;;) {
+    const restMs = endMs - clock.monotonicMs();
+    const stepMs = clock.nextTimerMs ?? restMs;
+    clock.advance(Math.min(stepMs, restMs));
+    settle(world);
+    if (stepMs >= restMs) return;
+  }
+}
+
 /** A user with one session of the same name, or a session of nobody known. */
 export function someone(user: string, session: string = user): Newcomer {
   return { session, user };
