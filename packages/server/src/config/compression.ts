@@ -10,22 +10,22 @@ import { field, whole } from './field.ts';
 export const compression = z.strictObject({
   webSocket: field(
     z.enum(['off', 'shared', 'context']).default('off'),
-    'Compress messages for WebSocket clients that offer permessage-deflate: each batch by itself ' +
-      'and once for all of them (shared), or for each connection, referring to what it was sent ' +
-      'before (context). Keep it off where strangers publish beside secrets in one channel; with ' +
-      'context, in one connection.',
+    'Compress messages for WebSocket clients that offer permessage-deflate: each frame by itself ' +
+      'and once for all of them (shared), or for each connection, referring to the frames before ' +
+      '(context). Keep it off where strangers can publish to what clients read beside secrets: ' +
+      'with shared in one turn, with context at any time.',
     { env: 'TRUNKLINE_COMPRESSION_WEB_SOCKET' },
   ),
   eventStreams: field(
     z.boolean().default(false),
-    'Compress event streams for clients that accept gzip: each batch by itself and once for all ' +
-      'of them. Keep it off where strangers publish beside secrets in one channel.',
+    'Compress event streams for clients that accept gzip: each batch of messages by itself and ' +
+      'once for all of them. Keep it off where strangers can publish beside secrets.',
     { env: 'TRUNKLINE_COMPRESSION_EVENT_STREAMS' },
   ),
   answers: field(
     z.boolean().default(false),
     'Compress what polls, history and other GET calls answer to clients that accept gzip. Keep it ' +
-      'off where strangers publish beside secrets in channels that are read together.',
+      'off where strangers can publish to what is read beside secrets.',
     { env: 'TRUNKLINE_COMPRESSION_ANSWERS' },
   ),
   payloadBytesMin: field(

@@ -17,7 +17,7 @@ function answerOf(offer: string | undefined, policy: DeflatePolicy): string | un
   return negotiated.kind === 'agreed' ? negotiated.answer : undefined;
 }
 
-describe('negotiateDeflate [COMP-1]', () => {
+describe('negotiateDeflate [COMP-2]', () => {
   test.each<[offer: string, policy: DeflatePolicy, answer: string]>([
     ['permessage-deflate', CONTEXT, 'permessage-deflate'],
     ['permessage-deflate', SHARED, NO_CONTEXT],

@@ -430,12 +430,12 @@ describe('permessage-deflate', () => {
       'permessage-deflate; server_no_context_takeover',
       'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
     ],
-  ])('answers the offer %j [COMP-1]', async (offer, answer) => {
+  ])('answers the offer %j [COMP-2]', async (offer, answer) => {
     const head = await headOfAnswer(await open(COMPRESSION), offering(offer));
     expect(head).toContain(`sec-websocket-extensions: ${answer}`);
   });
 
-  test('names none where it is off, nothing was offered, or no offer can be met', async () => {
+  test('names none where it is off [COMP-1], nothing was offered, or no offer can be met', async () => {
     const off = await headOfAnswer(await open(), offering('permessage-deflate'));
     const listener = await open(COMPRESSION);
     const silent = await headOfAnswer(listener, KEY_HEADERS);
@@ -446,7 +446,7 @@ describe('permessage-deflate', () => {
     }
   });
 
-  test('refuses a header that is no list of extensions', async () => {
+  test('refuses a header that is no list of extensions [COMP-2]', async () => {
     const answer = await answerTo(await open(COMPRESSION), offering('permessage-deflate;'));
     expect(answer).toContain('HTTP/1.1 400');
     expect(answer).toContain('expected Sec-WebSocket-Extensions');
