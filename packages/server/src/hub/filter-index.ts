@@ -11,10 +11,12 @@
 
 const SLASH = 0x2f;
 const PLUS = 0x2b;
+const AT = 0x40;
+const DOLLAR = 0x24;
 
 /** Filters by what they match. */
 export class FilterIndex<T> {
-  readonly #root = new PathNode<T>('', -1, -1);
+  readonly #root = new PathNode<T>('', 0, -1);
   readonly #entries = new Map<T, Entry<T>>();
   #size = 0;
   #nodeCount = 0;
@@ -77,18 +79,18 @@ export class FilterIndex<T> {
    */
   match(name: string, into: T[] = []): T[] {
     this.#search += 1;
-    const root = this.#root;
+    const { rest, plus, named } = this.#root;
     const first = name.charCodeAt(0);
     // A leading wildcard never matches a first segment that begins with @ or $.
-    if (first !== 0x40 && first !== 0x24) {
-      this.#take(root.rest, into);
-      if (root.plus !== undefined) this.#visit(root.plus, name, endOfSegment(name, 0), into);
+    if (first !== AT && first !== DOLLAR) {
+      if (rest !== undefined) this.#take(rest, into);
+      if (plus !== undefined) this.#visit(plus, name, 0, into);
     }
-    if (root.named !== undefined) this.#visitNamed(root.named, name, 0, into);
+    if (named !== undefined) this.#visitNamed(named, name, 0, into);
     return into;
   }
 
-  /** Visits a node whose first segment has been matched, up to `at` in the name. */
+  /** Visits a node whose run is compared with the name from `at` on. */
   #visit(node: PathNode<T>, name: string, at: number, into: T[]): void {
     const end = node.follow(name, at);
     if (end < 0) return;
@@ -98,20 +100,20 @@ export class FilterIndex<T> {
       if (node.own !== undefined) this.#take(node.own, into);
       return;
     }
-    if (node.plus !== undefined) {
-      this.#visit(node.plus, name, endOfSegment(name, end + 1), into);
-    }
+    if (node.plus !== undefined) this.#visit(node.plus, name, end + 1, into);
     if (node.named !== undefined) this.#visitNamed(node.named, name, end + 1, into);
   }
 
-  #visitNamed(named: ReadonlyMap<string, PathNode<T>>, name: string, at: number, into: T[]): void {
-    const end = endOfSegment(name, at);
-    const child = named.get(name.slice(at, end));
-    if (child !== undefined) this.#visit(child, name, end, into);
+  #visitNamed(named: Named<T>, name: string, at: number, into: T[]): void {
+    if (named instanceof PathNode) {
+      this.#visit(named, name, at, into);
+      return;
+    }
+    const child = named.get(name.slice(at, endOfSegment(name, at)));
+    if (child !== undefined) this.#visit(child, name, at, into);
   }
 
-  #take(found: Entries<T> | undefined, into: T[]): void {
-    if (found === undefined) return;
+  #take(found: Entries<T>, into: T[]): void {
     if (found instanceof Set) {
       for (const entry of found) this.#takeOne(entry, into);
     } else {
@@ -130,11 +132,10 @@ export class FilterIndex<T> {
     const pathEnd = endOfPath(filter);
     let node = this.#root;
     while (node.end !== pathEnd) {
-      const segmentEnd = endOfSegment(filter, node.end + 1, pathEnd);
-      let child = node.child(filter, segmentEnd);
+      let child = node.child(filter, pathEnd);
       if (child === undefined) {
-        child = new PathNode(filter, segmentEnd, pathEnd);
-        node.attach(child, node.end + 1);
+        child = new PathNode(filter, node.end + 1, pathEnd);
+        node.attach(child);
         this.#nodeCount += 1;
       }
       const shared = child.sharedEnd(filter, pathEnd);
@@ -152,7 +153,7 @@ export class FilterIndex<T> {
     let parent = this.#root;
     let node = this.#root;
     while (node.end !== pathEnd) {
-      const child = node.child(filter, endOfSegment(filter, node.end + 1, pathEnd));
+      const child = node.child(filter, pathEnd);
       if (child === undefined || child.sharedEnd(filter, pathEnd) !== child.end) return undefined;
       parent = node;
       node = child;
@@ -163,14 +164,16 @@ export class FilterIndex<T> {
   /** Removes a node that has become useless, or joins it with the only one below it. */
   #prune(node: PathNode<T>, parent: PathNode<T>): void {
     if (node === this.#root || node.hasValues) return;
-    if (node.childCount === 0) {
+    let useless = node;
+    if (node.plus === undefined && node.named === undefined) {
       parent.detach(node);
       this.#nodeCount -= 1;
       if (parent === this.#root || parent.hasValues) return;
-      node = parent;
+      useless = parent;
     }
-    if (node.childCount > 1) return;
-    node.absorb();
+    const child = useless.onlyChild;
+    if (child === undefined) return;
+    useless.absorb(child);
     this.#nodeCount -= 1;
   }
 }
@@ -186,15 +189,16 @@ interface Entry<T> {
 /** Mostly one: a set costs more than all the rest of a filter. */
 type Entries<T> = Entry<T> | Set<Entry<T>>;
 
+/** Mostly one as well. */
+type Named<T> = PathNode<T> | Map<string, PathNode<T>>;
+
 /**
  * A run of segments and what hangs below it. All filters below spell the path from the root the
- * same way, so the run is a piece of any of them: it ends at `end` in `text`, and begins after the
- * end of its parent.
+ * same way, so the run is a piece of any of them: `text` from `start` to `end`.
  */
 class PathNode<T> {
   text: string;
-  /** Where the first segment of the run ends; the parent has matched it. */
-  firstEnd: number;
+  readonly start: number;
   end: number;
   /** Values of the filters that end here. */
   own: Entries<T> | undefined = undefined;
@@ -202,12 +206,12 @@ class PathNode<T> {
   rest: Entries<T> | undefined = undefined;
   /** What goes on with `+`. */
   plus: PathNode<T> | undefined = undefined;
-  /** What goes on with a name, by that name. */
-  named: Map<string, PathNode<T>> | undefined = undefined;
+  /** What goes on with a name; by that name when there are several. */
+  named: Named<T> | undefined = undefined;
 
-  constructor(text: string, firstEnd: number, end: number) {
+  constructor(text: string, start: number, end: number) {
     this.text = text;
-    this.firstEnd = firstEnd;
+    this.start = start;
     this.end = end;
   }
 
@@ -215,68 +219,83 @@ class PathNode<T> {
     return this.own !== undefined || this.rest !== undefined;
   }
 
-  get childCount(): number {
-    return (this.named?.size ?? 0) + (this.plus === undefined ? 0 : 1);
+  /** The first segment of the run. */
+  get segment(): string {
+    return this.text.slice(this.start, endOfSegment(this.text, this.start, this.end));
+  }
+
+  /** The child that has no siblings. */
+  get onlyChild(): PathNode<T> | undefined {
+    if (this.named === undefined) return this.plus;
+    return this.plus === undefined && this.named instanceof PathNode ? this.named : undefined;
   }
 
   /**
-   * Compares the run, from the second segment on, with a name whose segments are matched up to
-   * `at`. Returns up to where they are then, or -1 when it does not match.
+   * Compares the run with the name from `at` on, where a segment begins. Returns where the last of
+   * the segments ends that match, or -1 when they do not.
    */
   follow(name: string, at: number): number {
     const { text, end } = this;
-    let index = this.firstEnd;
-    while (index < end) {
-      if (at === name.length) return -1;
-      // Both stand at a slash.
-      index += 1;
-      at += 1;
+    for (let index = this.start; ; index += 1, at += 1) {
       if (text.charCodeAt(index) === PLUS) {
         index += 1;
         at = endOfSegment(name, at);
-        continue;
       }
       for (; index < end; index += 1, at += 1) {
         const unit = text.charCodeAt(index);
         if (unit === SLASH) break;
         if (unit !== name.charCodeAt(at)) return -1;
       }
-      if (at < name.length && name.charCodeAt(at) !== SLASH) return -1;
+      const isNameEnd = at === name.length;
+      if (!isNameEnd && name.charCodeAt(at) !== SLASH) return -1;
+      if (index === end) return at;
+      if (isNameEnd) return -1;
     }
-    return at;
   }
 
-  /** The child for the segment of `filter` between this node's end and `segmentEnd`. */
-  child(filter: string, segmentEnd: number): PathNode<T> | undefined {
+  /** The child whose run begins as the path of `filter` goes on after this node. */
+  child(filter: string, pathEnd: number): PathNode<T> | undefined {
     const start = this.end + 1;
     if (filter.charCodeAt(start) === PLUS) return this.plus;
-    return this.named?.get(filter.slice(start, segmentEnd));
+    const { named } = this;
+    if (named === undefined) return undefined;
+    const segment = filter.slice(start, endOfSegment(filter, start, pathEnd));
+    if (named instanceof Map) return named.get(segment);
+    return named.segment === segment ? named : undefined;
   }
 
-  /** Hangs `child` below, whose run begins at `start` in its text. */
-  attach(child: PathNode<T>, start: number): void {
-    if (child.text.charCodeAt(start) === PLUS) {
+  /** Hangs a node below that has no sibling with the same first segment. */
+  attach(child: PathNode<T>): void {
+    if (child.text.charCodeAt(child.start) === PLUS) {
       this.plus = child;
-      return;
+    } else if (this.named === undefined) {
+      this.named = child;
+    } else if (this.named instanceof Map) {
+      this.named.set(child.segment, child);
+    } else {
+      this.named = new Map([
+        [this.named.segment, this.named],
+        [child.segment, child],
+      ]);
     }
-    this.named ??= new Map();
-    this.named.set(child.text.slice(start, child.firstEnd), child);
   }
 
   detach(child: PathNode<T>): void {
     if (this.plus === child) {
       this.plus = undefined;
-      return;
+    } else if (this.named instanceof Map) {
+      this.named.delete(child.segment);
+      if (this.named.size === 1) [this.named] = this.named.values();
+    } else {
+      this.named = undefined;
     }
-    this.named?.delete(child.text.slice(this.end + 1, child.firstEnd));
-    if (this.named?.size === 0) this.named = undefined;
   }
 
-  /** Up to where the run and the path of a filter with the same first segment are the same. */
+  /** Up to where the run and the path of a filter are the same, in whole segments. */
   sharedEnd(filter: string, pathEnd: number): number {
     const { text, end } = this;
-    let shared = this.firstEnd;
-    for (let index = shared; ; index += 1) {
+    let shared = this.start - 1;
+    for (let index = this.start; ; index += 1) {
       const isRunEnd = index === end || text.charCodeAt(index) === SLASH;
       const isPathEnd = index === pathEnd || filter.charCodeAt(index) === SLASH;
       if (isRunEnd && isPathEnd) shared = index;
@@ -287,20 +306,18 @@ class PathNode<T> {
 
   /** Ends the run at `at`; what came after it and hung below it goes to a node of its own. */
   split(at: number): void {
-    const lower = new PathNode<T>(this.text, endOfSegment(this.text, at + 1, this.end), this.end);
+    const lower = new PathNode<T>(this.text, at + 1, this.end);
     lower.#takeOver(this);
     this.end = at;
     this.own = undefined;
     this.rest = undefined;
     this.plus = undefined;
     this.named = undefined;
-    this.attach(lower, at + 1);
+    this.attach(lower);
   }
 
-  /** The opposite of `split`: joins the only child, which stands for this node from now on. */
-  absorb(): void {
-    const child = this.plus ?? this.named?.values().next().value;
-    if (child === undefined) return;
+  /** The opposite of `split`: this node stands for its only child from now on. */
+  absorb(child: PathNode<T>): void {
     this.text = child.text;
     this.end = child.end;
     this.#takeOver(child);
@@ -326,8 +343,9 @@ function withEntry<T>(entries: Entries<T> | undefined, entry: Entry<T>): Entries
 function withoutEntry<T>(entries: Entries<T> | undefined, entry: Entry<T>): Entries<T> | undefined {
   if (!(entries instanceof Set)) return undefined;
   entries.delete(entry);
+  if (entries.size > 1) return entries;
   const [only] = entries;
-  return entries.size === 1 ? only : entries;
+  return only;
 }
 
 /** Where the values of a filter stand in the node where its path ends. */
@@ -340,8 +358,9 @@ function endOfPath(filter: string): number {
   return filter.endsWith('#') ? filter.length - 2 : filter.length;
 }
 
-/** The next slash at or after `at`, or the end. */
+/** The next slash at or after `at`, or the end. Segments are short: a loop beats `indexOf`. */
 function endOfSegment(text: string, at: number, end: number = text.length): number {
-  const slash = text.indexOf('/', at);
-  return slash < 0 || slash > end ? end : slash;
+  let index = at;
+  while (index < end && text.charCodeAt(index) !== SLASH) index += 1;
+  return index;
 }
