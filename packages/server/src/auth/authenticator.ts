@@ -4,6 +4,7 @@
  */
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { CodedError } from '@trunkline/wire';
+import type { CodeName } from '@trunkline/wire';
 import type { Clock } from '../clock.ts';
 import type { OriginRules } from '../http/origin.ts';
 import type { RequestHead } from '../http/request.ts';
@@ -43,6 +44,8 @@ const APPLICATION: Authentication = { kind: 'identity', identity: SERVER };
 export class Authenticator {
   /** True when clients without a token are let in. */
   readonly mayAnonymous: boolean;
+  /** What was refused since the start, by code; for the metrics. */
+  readonly refusedCounts = new Map<CodeName, number>();
   readonly #apiKeyDigests: readonly Uint8Array[];
   readonly #verifier: TokenVerifier | undefined;
   readonly #tickets: Tickets;
@@ -64,7 +67,7 @@ export class Authenticator {
     try {
       credential = findCredential(head);
     } catch (error) {
-      return refusal(error);
+      return this.#refuse(error);
     }
     if (
       credential === undefined ||
@@ -77,7 +80,7 @@ export class Authenticator {
     if (this.#isApiKey(token)) {
       const message =
         'an API key goes in the Authorization header: URLs and cookies are not secret';
-      return refusal(new CodedError('unauthenticated', message));
+      return this.#refuse(new CodedError('unauthenticated', message));
     }
     return this.#fromJwt(token);
   }
@@ -93,7 +96,7 @@ export class Authenticator {
     try {
       identity = this.#tickets.verify(ticket);
     } catch (error) {
-      return refusal(error);
+      return this.#refuse(error);
     }
     if (identity.kind !== 'anonymous') return { kind: 'identity', identity };
     // The ticket may be older than the rule that keeps strangers out.
@@ -105,17 +108,23 @@ export class Authenticator {
     return this.#tickets.sign(identity);
   }
 
+  readonly #refuse = (error: unknown): Authentication => {
+    const refused = codedError(error);
+    this.refusedCounts.set(refused.code, (this.refusedCounts.get(refused.code) ?? 0) + 1);
+    return { kind: 'refused', error: refused };
+  };
+
   #fromJwt(token: string): Authentication | Promise<Authentication> {
     if (this.#verifier === undefined) {
       const message = 'no token can be checked here: the server has no JWT secret configured';
-      return refusal(new CodedError('unauthenticated', message));
+      return this.#refuse(new CodedError('unauthenticated', message));
     }
     try {
       const identity = this.#verifier.verify(token);
-      if (identity instanceof Promise) return identity.then(accepted, refusal);
+      if (identity instanceof Promise) return identity.then(accepted, this.#refuse);
       return accepted(identity);
     } catch (error) {
-      return refusal(error);
+      return this.#refuse(error);
     }
   }
 
@@ -148,8 +157,7 @@ function accepted(identity: Identity): Authentication {
   return { kind: 'identity', identity };
 }
 
-function refusal(error: unknown): Authentication {
-  if (error instanceof CodedError) return { kind: 'refused', error };
-  const message = 'the token could not be checked';
-  return { kind: 'refused', error: new CodedError('internal', message, { cause: error }) };
+function codedError(error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  return new CodedError('internal', 'the token could not be checked', { cause: error });
 }

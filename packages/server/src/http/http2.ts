@@ -40,6 +40,7 @@ export class Http2 implements Branch, SessionHost {
   readonly name = 'http/2';
   readonly limits: Http2Limits;
   streamCount = 0;
+  sessionCount = 0;
   readonly #parts: Http2Parts;
   readonly #options: ServerSessionOptions;
 
@@ -64,8 +65,14 @@ export class Http2 implements Branch, SessionHost {
     // node:http2 takes what was put back before it reads from the handle.
     if (seen !== undefined) socket.unshift(seen);
     const session = performServerHandshake(socket, this.#options);
+    this.sessionCount += 1;
+    session.once('close', this.#onSessionClose);
     new Http2Session(session, connection, this).start();
   }
+
+  readonly #onSessionClose = (): void => {
+    this.sessionCount -= 1;
+  };
 
   nowMs(): number {
     return this.#parts.clock.monotonicMs();

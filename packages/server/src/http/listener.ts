@@ -49,6 +49,8 @@ export interface ListenAddress {
 export interface HttpListener {
   /** Open connections, streams included. */
   readonly connectionCount: number;
+  /** Open HTTP/2 connections, and the streams in them. */
+  readonly http2: { readonly sessionCount: number; readonly streamCount: number };
   /**
    * Resolves when peers can connect.
    *
@@ -72,7 +74,9 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
   const { host, port, clock, wheel, log } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
   const connections = new Connections(clock, wheel, limits, log, options.tls !== undefined);
-  const door = createDoor(options, connections);
+  const streams = new StreamBranch(options.handlers, limits, log);
+  const http2 = createHttp2(options, streams, limits);
+  const door = createDoor(options, connections, streams, http2);
   const server = createServer({
     // A socket whose peer is done would otherwise stay half open until someone ends it.
     allowHalfOpen: false,
@@ -85,6 +89,7 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
     get connectionCount() {
       return connections.count;
     },
+    http2,
     async start() {
       const address = await listen(server, host, port);
       server.on('error', (error) => log.error({ error }, 'the HTTP listener failed'));
@@ -101,14 +106,23 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
   };
 }
 
-/** What is served: HTTP/1.1 and HTTP/2, both of them with TLS or both without. */
-function createDoor(options: HttpListenerOptions, connections: Connections): Door {
-  const { clock, handlers, log, tls } = options;
-  const { limits } = connections;
-  const streams = new StreamBranch(handlers, limits, log);
-  const http1 = new Http1({ connections, handlers, streams, clock, log });
+function createHttp2(
+  { clock, handlers, log, ...options }: HttpListenerOptions,
+  streams: StreamBranch,
+  limits: HttpLimits,
+): Http2 {
   const http2Limits = { ...DEFAULT_HTTP2_LIMITS, ...options.http2Limits };
-  const http2 = new Http2({ handlers, streams, limits, http2Limits, clock, log });
+  return new Http2({ handlers, streams, limits, http2Limits, clock, log });
+}
+
+/** What is served: HTTP/1.1 and HTTP/2, both of them with TLS or both without. */
+function createDoor(
+  { clock, handlers, log, tls }: HttpListenerOptions,
+  connections: Connections,
+  streams: StreamBranch,
+  http2: Http2,
+): Door {
+  const http1 = new Http1({ connections, handlers, streams, clock, log });
   if (tls === undefined) return new Door(connections, [http2, streams], http1);
 
   const inner = new Door(connections, [streams], http1);

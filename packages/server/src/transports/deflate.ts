@@ -8,6 +8,12 @@
  */
 import { constants, deflateRawSync } from 'node:zlib';
 
+/** What was deflated since the start, for the metrics. */
+export interface DeflateCounts {
+  inBytes: number;
+  outBytes: number;
+}
+
 /** Choices of a deflater. */
 export interface DeflateOptions {
   /** 1, fastest, to 9, smallest. */
@@ -16,6 +22,8 @@ export interface DeflateOptions {
   readonly windowBits: number;
   /** What the reader has inflated before; the data may refer to it. */
   readonly dictionary?: Uint8Array;
+  /** Where it is counted. */
+  readonly counts?: DeflateCounts | undefined;
 }
 
 /** What deflated data ends with: the end of an empty block that is not compressed. */
@@ -25,11 +33,16 @@ export const FLUSH_TAIL_SIZE = 4;
 const ROOM_SIZE = 64;
 
 /** Deflates a payload; the data ends with `00 00 ff ff`. */
-export function deflate(payload: Uint8Array, options: DeflateOptions): Buffer {
-  return deflateRawSync(payload, {
+export function deflate(payload: Uint8Array, { counts, ...options }: DeflateOptions): Buffer {
+  const deflated = deflateRawSync(payload, {
     ...options,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One piece, for everything that is worth being sent.
     chunkSize: payload.length + ROOM_SIZE,
   });
+  if (counts !== undefined) {
+    counts.inBytes += payload.length;
+    counts.outBytes += deflated.length;
+  }
+  return deflated;
 }

@@ -176,3 +176,11 @@ describe('Authenticator.fromTicket', () => {
     refusal(setUp().authenticator.fromTicket('r1.x.y'), 'resume');
   });
 });
+
+test('an authenticator counts what it refused', async () => {
+  const { authenticator } = setUp();
+  await authenticator.fromToken('no token');
+  authenticator.fromTicket('r1.x.y');
+  authenticator.fromRequest(headOf());
+  expect([...authenticator.refusedCounts]).toEqual([['unauthenticated', 2]]);
+});

@@ -50,6 +50,17 @@ describe('HTTP/2', () => {
     expect(server.requests[1]?.headers['cookie']).toBe('a=1; b=2');
   });
 
+  test('is counted while it lasts', async () => {
+    await using server = await startListener();
+    const { http2 } = server.listener;
+    expect(http2.sessionCount).toBe(0);
+    const client = await connect(server.port);
+    await client.call('/').done();
+    expect(http2).toMatchObject({ sessionCount: 1, streamCount: 0 });
+    await client[Symbol.asyncDispose]();
+    await until(() => http2.sessionCount === 0, 'no session');
+  });
+
   test('serves many requests at one time, and answers each as soon as it can', async () => {
     const waiting = new Map<string, () => void>();
     await using server = await startListener({

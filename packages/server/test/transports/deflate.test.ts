@@ -32,4 +32,10 @@ describe('deflate', () => {
     const whole = Buffer.concat([data, LAST_BLOCK]);
     expect(inflateRawSync(whole, { dictionary, windowBits: 9 })).toEqual(payload);
   });
+
+  test('counts what it is given and what it makes', () => {
+    const counts = { inBytes: 0, outBytes: 0 };
+    const made = deflate(Buffer.from('abc '.repeat(99)), { level: 1, windowBits: 15, counts });
+    expect(counts).toEqual({ inBytes: 396, outBytes: made.length });
+  });
 });

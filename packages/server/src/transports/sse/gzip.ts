@@ -10,6 +10,7 @@
 import { crc32 } from 'node:zlib';
 import type { Framing, SharedBatch } from '../../link/shared-batch.ts';
 import { deflate } from '../deflate.ts';
+import type { DeflateCounts } from '../deflate.ts';
 
 /** How event streams are compressed. */
 export interface EventGzipConfig {
@@ -17,6 +18,8 @@ export interface EventGzipConfig {
   readonly payloadBytesMin: number;
   /** 1, fastest, to 9, smallest. */
   readonly level: number;
+  /** Where it is counted, for the metrics. */
+  readonly counts?: DeflateCounts;
 }
 
 /** RFC 1952 §2.3: deflate, no name, no time, of any system. */
@@ -57,9 +60,9 @@ export class GzipFraming implements Framing {
   }
 
   frame(payload: Uint8Array): Uint8Array {
-    const { level, payloadBytesMin } = this.#config;
+    const { level, payloadBytesMin, counts } = this.#config;
     if (payload.length < payloadBytesMin) return this.#body.frame(storedBlocks(payload), false);
-    return this.#body.frame(deflate(payload, { level, windowBits: WINDOW_BITS }), false);
+    return this.#body.frame(deflate(payload, { level, windowBits: WINDOW_BITS, counts }), false);
   }
 
   /** The sum of a batch, made at the first call. */

@@ -6,6 +6,7 @@
  */
 import type { Framing } from '../../link/shared-batch.ts';
 import { deflate, FLUSH_TAIL_SIZE } from '../deflate.ts';
+import type { DeflateCounts } from '../deflate.ts';
 import { OPCODES, toFrame, webSocketFraming } from './frames.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
@@ -19,11 +20,13 @@ export interface DeflateConfig {
   readonly payloadBytesMin: number;
   /** 1, fastest, to 9, smallest. */
   readonly level: number;
+  /** Where it is counted, for the metrics. */
+  readonly counts?: DeflateCounts;
 }
 
 /** Frames without context: pure, and shared by all links whose peers know this window. */
 export function deflateFraming(config: DeflateConfig, windowBits: number): Framing {
-  const options = { level: config.level, windowBits };
+  const options = { level: config.level, windowBits, counts: config.counts };
   return {
     name: `websocket-deflate-${windowBits}`,
     frame(payload, text) {
@@ -52,11 +55,11 @@ export class DeflateContext {
 
   /** The frame of a payload. Frames must be sent in the order in which they were made. */
   frame(payload: Uint8Array, text: boolean): Uint8Array {
-    const { level, payloadBytesMin } = this.#config;
+    const { level, payloadBytesMin, counts } = this.#config;
     if (payload.length < payloadBytesMin) return webSocketFraming.frame(payload, text);
     const dictionary = this.#window.bytes;
     const windowBits = this.#windowBits;
-    const deflated = deflate(payload, { level, windowBits, dictionary });
+    const deflated = deflate(payload, { level, windowBits, dictionary, counts });
     const frame = compressedFrame(deflated, payload, text);
     // What goes as it is never passes the peer's inflater.
     if (frame === undefined) return webSocketFraming.frame(payload, text);
