@@ -130,6 +130,36 @@ export function describeMarks(traits: BrokerTraits, create: CreateWorld): void {
       const channels = Array.from({ length: 3500 }, (_, index) => `c${index}`);
       await Promise.all(channels.map((channel) => broker.publish(channel, draft('1'), options())));
       expect(Object.keys((await changes(broker, mark)) ?? {}).length).toBe(3500);
+      const later = await broker.mark();
+      const back = channels.toReversed();
+      await Promise.all(back.map((channel) => broker.publish(channel, draft('2'), options())));
+      const changed = (await changes(broker, later)) ?? {};
+      expect(Object.values(changed).filter((position) => position.endsWith(':1'))).toHaveLength(
+        3500,
+      );
+    });
+
+    test('see what was acknowledged before the call, however many ask meanwhile', async () => {
+      await using world = await create(SETTINGS);
+      const { broker } = await run(world);
+      const mark = await broker.mark();
+      const channels = Array.from({ length: 1500 }, (_, index) => `c/${index}`);
+      await Promise.all(channels.map((channel) => broker.publish(channel, draft('1'), options())));
+      const asked: Promise<readonly ChangedChannel[] | undefined>[] = [];
+      for (let index = 0; index < 10; index += 1) {
+        // Two ways for the new channels to be born, and one for those that were looked at already.
+        await publishAll(broker, `n/${index}`, ['1'], options({ durable: index % 2 === 0 }));
+        await publishAll(broker, `c/${index}`, ['2'], options({ durable: index % 2 === 0 }));
+        for (const since of [mark, undefined]) asked.push(broker.changedSince(since, ['#']));
+      }
+      for (const [index, changed] of (await Promise.all(asked)).entries()) {
+        const found = new Map(changed?.map((change) => [change.channel, change.stream.top]));
+        const born = Math.floor(index / 2) + 1;
+        expect(found.size).toBeGreaterThanOrEqual(1500 + born);
+        for (let seen = 0; seen < born; seen += 1) expect(found.get(`n/${seen}`)).toBe(1);
+        const last = await broker.read(`c/${born - 1}`, { after: 0, countMax: 0, sizeMax: 0 });
+        expect(found.get(`c/${born - 1}`)).toBe(last.top);
+      }
     });
 
     test('cover what the sink was told by then, and nothing later', async () => {

@@ -10,7 +10,6 @@ import {
   publishAll,
   run,
   SETTINGS,
-  textOf,
 } from './broker-world.ts';
 import type { CreateWorld } from './broker-world.ts';
 
@@ -85,10 +84,10 @@ export function describeReading(create: CreateWorld): void {
           expect(message).not.toHaveProperty('slot');
         }
         const told = sink.told.filter((one) => one.channel === channel);
-        expect(told.map(({ message }) => message)).toEqual(
-          messages.map((message) => ({ ...message, payload: expect.anything() })),
+        expect(told.map(({ message }) => message.expiresAt)).toEqual(
+          messages.map(({ expiresAt }) => expiresAt),
         );
-        expect(told.map(({ message }) => textOf(message))).toEqual(messages.map(textOf));
+        for (const { message } of told) expect(message).not.toHaveProperty('ttl');
       }
     });
 

@@ -6,6 +6,7 @@
  * here: the stores know nobody. The memory that a channel moves to is entered in the durable log
  * first, so that a reader who comes back later is told that its stream is another one.
  */
+import { isWildcard } from '@trunkline/wire';
 import type { Draft } from '@trunkline/wire';
 import { BrokerError } from '../../broker/broker.ts';
 import type {
@@ -27,10 +28,12 @@ import type { EmbeddedLimits } from './config.ts';
 import { toBrokerError } from './errors.ts';
 import { collectChanges } from './changes.ts';
 import { parseMark } from './mark.ts';
+import type { Mark } from './mark.ts';
 import type { MemoryStore } from './memory-store.ts';
 import { toMessage } from './message.ts';
 import { Place } from './place.ts';
 import { LogState } from './state.ts';
+import { SharedLookups } from './shared-lookups.ts';
 import type { Append, Appended, LogIdentity, LogStore, Outcome } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -69,6 +72,7 @@ export class EmbeddedBroker implements Broker {
   readonly #patterns = new Set<string>();
   /** Moves into memory and purges under way: how many of each channel. See {@link #addAhead}. */
   readonly #ahead = new Map<string, number>();
+  readonly #lookups = new SharedLookups<readonly ChangedChannel[] | undefined>();
   #opened: Promise<void> | undefined;
   #isOpen = false;
   /** Set as soon as closing begins. */
@@ -207,13 +211,10 @@ export class EmbeddedBroker implements Broker {
     this.#requireOpen();
     const mark = text === undefined ? undefined : parseMark(text);
     if (text !== undefined && mark?.id !== this.#identity.id) return undefined;
-    const sources = { main: this.#main, clock: this.#clock };
-    if (this.#main === this.#memory) return collectChanges(sources, mark, filter);
-    // The memory of an earlier run is gone, so everything in this one is younger than the mark.
-    const sequence = mark?.run === this.#identity.run ? mark.memory : 0;
-    const place = mark === undefined ? undefined : { run: 1, sequence };
-    const memory = { store: this.#memory, place };
-    return collectChanges({ ...sources, memory }, mark, filter);
+    // Few names are looked up as they come; a walk over all that changed is worth sharing.
+    if (!filter.some(isWildcard)) return this.#changedSince(mark, filter);
+    const key = JSON.stringify([text, filter]);
+    return this.#lookups.look(key, () => this.#changedSince(mark, filter));
   }
 
   /**
@@ -259,6 +260,22 @@ export class EmbeddedBroker implements Broker {
     this.#sink = undefined;
     await this.#main.close();
     this.#memory.close();
+  }
+
+  async #changedSince(
+    mark: Mark | undefined,
+    filter: ChannelFilter,
+  ): Promise<readonly ChangedChannel[] | undefined> {
+    this.#requireOpen();
+    const sources = { main: this.#main, clock: this.#clock };
+    // The memory of an earlier run is gone, so everything in this one is younger than the mark.
+    const sequence = mark?.run === this.#identity.run ? mark.memory : 0;
+    const place = mark === undefined ? undefined : { run: 1, sequence };
+    const memory = this.#memory === this.#main ? {} : { memory: { store: this.#memory, place } };
+    const changed = await collectChanges({ ...sources, ...memory }, mark, filter);
+    // What was collected while the stores were closed is not all.
+    this.#requireOpen();
+    return changed;
   }
 
   /** A channel's first message in memory waits until the durable log knows that it moved. */

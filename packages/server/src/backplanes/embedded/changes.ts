@@ -3,7 +3,7 @@ import type { ChangedChannel, ChannelFilter } from '../../broker/broker.ts';
 import type { Clock } from '../../clock.ts';
 import type { Mark } from './mark.ts';
 import type { MemoryStore } from './memory-store.ts';
-import { LOST_LIFE } from './store.ts';
+import { LOST_LIFE, NO_BOUNDS } from './store.ts';
 import type { LogPlace, LogStore } from './store.ts';
 
 /** Steps after which everything else has its turn. */
@@ -35,37 +35,35 @@ export async function collectChanges(
       if (page === undefined) return false;
       for (const change of page) add(change);
       steps += 1;
-      if (steps % STEPS_PER_TURN === 0) await new Promise<void>((go) => clock.defer(go));
+      if (steps % STEPS_PER_TURN === 0) await new Promise<void>((goOn) => clock.defer(goOn));
     }
     return true;
   };
   // The memory comes first: what leaves it meanwhile for the main store is still found there.
   if (memory !== undefined) {
-    const isKnown = await collect(memory.store, memory.place, (change) => {
-      found.set(change.channel, change);
-    });
-    if (!isKnown) return undefined;
+    const { store, place } = memory;
+    if (!(await collect(store, place, (change) => found.set(change.channel, change)))) return;
   }
   const isKnown = await collect(main, mark, (change) => {
     const { channel } = change;
-    found.set(channel, memory === undefined ? change : joined(change, found.get(channel)));
+    const whole = memory && joined(change, found.get(channel), memory.store, nowMs);
+    found.set(channel, whole ?? change);
   });
-  if (!isKnown) return undefined;
-  if (memory === undefined) return [...found.values()];
-  return [...found.values()].map((change) => withMemoryBounds(change, memory.store, nowMs));
+  return isKnown ? [...found.values()] : undefined;
 }
 
-/** Each knows of lives that the other one does not: if either lost one, that is to be told. */
-function joined(inMain: ChangedChannel, inMemory: ChangedChannel | undefined): ChangedChannel {
-  if (inMemory === undefined || inMain.position.epoch === LOST_LIFE.epoch) return inMain;
-  return { ...inMain, position: inMemory.position };
+/** What the two stores know of a channel. */
+function joined(
+  inMain: ChangedChannel,
+  inMemory: ChangedChannel | undefined,
+  memory: MemoryStore,
+  nowMs: number,
+): ChangedChannel {
+  const { channel } = inMain;
+  // Each knows of lives that the other one does not: if either lost one, that is to be told.
+  const isLost = inMain.position.epoch === LOST_LIFE.epoch;
+  const position = isLost ? inMain.position : (inMemory?.position ?? inMain.position);
+  const hasStream = inMain.stream.epoch !== NO_BOUNDS.epoch;
+  const stream = hasStream ? inMain.stream : memory.bounds(channel, nowMs);
+  return { channel, position, stream };
 }
-
-/** A channel without a stream in the main store may have one in memory. */
-function withMemoryBounds(change: ChangedChannel, memory: MemoryStore, nowMs: number) {
-  if (change.stream.epoch !== '0') return change;
-  const { epoch, oldest, top } = memory.read(change.channel, BOUNDS, nowMs);
-  return { ...change, stream: { epoch, oldest, top } };
-}
-
-const BOUNDS = { after: 0, countMax: 0, sizeMax: 0 } as const;

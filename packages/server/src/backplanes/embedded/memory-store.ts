@@ -4,7 +4,13 @@
  */
 import { ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { ChangedChannel, ChannelFilter, ReadRange, StreamSlice } from '../../broker/broker.ts';
+import type {
+  ChangedChannel,
+  ChannelFilter,
+  ReadRange,
+  StreamBounds,
+  StreamSlice,
+} from '../../broker/broker.ts';
 import type { StateRecord } from '../../broker/state.ts';
 import type { Random } from '../../random.ts';
 import { inPieces, matchesAny, splitFilter } from './channel-filter.ts';
@@ -98,6 +104,11 @@ export class MemoryStore implements LogStore {
 
   read(channel: string, range: ReadRange, nowMs: number): StreamSlice {
     return this.#channels.get(channel)?.stream?.read(range, nowMs) ?? NO_STREAM;
+  }
+
+  /** Where the channel's stream stands. */
+  bounds(channel: string, nowMs: number): StreamBounds {
+    return this.#channels.get(channel)?.stream?.bounds(nowMs) ?? NO_BOUNDS;
   }
 
   *changedSince(
@@ -221,7 +232,7 @@ export class MemoryStore implements LogStore {
     const { offset, time } = stream.append(draft, retention, this.#sequence, nowMs);
     const { epoch } = stream;
     if (key !== undefined) {
-      const keys = (channel.keys ??= new Map());
+      const keys = (channel.keys ??= new Map<string, UsedKey>());
       keys.delete(key.text); // An expired one must not keep its old place in the order.
       keys.set(key.text, { time: nowMs, epoch, offset, fingerprint: key.fingerprint });
       if (keys.size > this.#limits.keysPerChannelMax) deleteFirst(keys);
