@@ -46,12 +46,13 @@ export class Audience implements Delayed<Audience> {
   later: Audience | undefined = undefined;
   readonly #parts: AudienceParts;
   readonly #watches = new Set<Watch>();
-  readonly #changes = new Changes();
+  /** What is not told yet; most channels are quiet at most times. */
+  #changes: Changes | undefined;
   /** True when the changes will be told at the end of this turn. */
   #asked = false;
   /** The pause it is in. */
   #pause: DelayQueue<Audience> | undefined;
-  /** Who is there, good for those who become live before the next batch: it brings the rest. */
+  /** Who is there, for all who become live in this turn: the next batch brings them the rest. */
   #snapshot: { readonly page: MemberPage; readonly batch: PresenceBatch } | undefined;
 
   constructor(channel: string, parts: AudienceParts) {
@@ -87,13 +88,13 @@ export class Audience implements Delayed<Audience> {
 
   /** A person came. @param person the same object when it goes. */
   onJoin(person: object, member: Member): void {
-    this.#changes.join(person, member);
+    this.#pending().join(person, member);
     this.#ask();
   }
 
   /** A person went. */
   onLeave(person: object, member: Member): void {
-    this.#changes.leave(person, member);
+    this.#pending().leave(person, member);
     this.#ask();
   }
 
@@ -104,7 +105,7 @@ export class Audience implements Delayed<Audience> {
 
   /** Somebody reads the list as it is now. */
   look(): void {
-    this.#changes.look();
+    this.#changes?.look();
   }
 
   /** The caller tells the watcher who is there, right now, and all that follows is told here. */
@@ -133,13 +134,18 @@ export class Audience implements Delayed<Audience> {
   #ask(): void {
     if (this.#asked || this.#pause !== undefined) return;
     this.#asked = true;
-    this.#parts.turn.prepare(this.#flush);
+    this.#parts.turn.prepare(() => this.#flush());
   }
 
-  readonly #flush = (): void => {
+  #pending(): Changes {
+    return (this.#changes ??= new Changes());
+  }
+
+  #flush(): void {
     this.#asked = false;
     if (this.#watches.size === 0) return;
-    const news = this.#changes.take();
+    const news = this.#changes?.take();
+    this.#changes = undefined;
     if (news === undefined) return;
     this.#snapshot = undefined;
     const isSnapshot = news === 'snapshot';
@@ -149,7 +155,7 @@ export class Audience implements Delayed<Audience> {
     for (const watch of this.#watches) this.#deliver(watch, batch);
     this.#pause = this.#parts.pauses[isSnapshot ? 'busy' : 'batch'];
     this.#pause.add(this);
-  };
+  }
   #deliver(watch: Watch, batch: PresenceBatch): void {
     if (watch.state !== 'live') return;
     if (this.#isFull(watch)) {
@@ -183,7 +189,11 @@ export class Audience implements Delayed<Audience> {
     this.look();
     const page = this.#parts.firstPage(this.channel);
     const batch = new PresenceBatch(this.channel, [{ kind: 'snapshot', page }], this.#parts.log);
-    this.#snapshot = { page, batch };
-    return this.#snapshot;
+    const snapshot = { page, batch };
+    this.#snapshot = snapshot;
+    this.#parts.turn.prepare(() => {
+      if (this.#snapshot === snapshot) this.#snapshot = undefined;
+    });
+    return snapshot;
   }
 }

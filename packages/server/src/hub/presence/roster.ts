@@ -14,8 +14,9 @@ export class Roster {
   readonly channel: string;
   /** How long a member may be away; one and the same for all of them. */
   readonly graceMs: number;
-  readonly #users = new Map<string, Person>();
-  readonly #strangers = new Map<string, Person>();
+  // Most channels have only the one or the other.
+  #users: Map<string, Person> | undefined;
+  #strangers: Map<string, Person> | undefined;
   readonly #list = new MemberList<Entry>();
 
   constructor(channel: string, graceMs: number) {
@@ -25,7 +26,7 @@ export class Roster {
 
   /** Users; a session without one counts as a user of its own. */
   get count(): number {
-    return this.#users.size + this.#strangers.size;
+    return (this.#users?.size ?? 0) + (this.#strangers?.size ?? 0);
   }
 
   /** Sessions. */
@@ -94,12 +95,14 @@ export class Roster {
     return { members, count };
   }
 
+  /** People by user, or by session. */
   #people(user: string | undefined): Map<string, Person> {
-    return user === undefined ? this.#strangers : this.#users;
+    if (user === undefined) return (this.#strangers ??= new Map<string, Person>());
+    return (this.#users ??= new Map<string, Person>());
   }
 
   #personOf(session: string, user: string | undefined): Person | undefined {
-    return this.#people(user).get(user ?? session);
+    return user === undefined ? this.#strangers?.get(session) : this.#users?.get(user);
   }
 }
 
