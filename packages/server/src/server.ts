@@ -10,9 +10,11 @@ import type { GateParts } from './admission/gate.ts';
 import { admitWebSocket } from './admission/websocket.ts';
 import { createApi } from './api/api.ts';
 import type { Api } from './api/api.ts';
+import type { MetricsSource } from './api/metrics.ts';
 import { Authenticator, tokenSecret } from './auth/authenticator.ts';
 import type { AuthOptions } from './auth/config.ts';
 import { DevelopmentGuard } from './auth/development-guard.ts';
+import type { EmbeddedBroker } from './backplanes/embedded/broker.ts';
 import { createEmbeddedBroker } from './backplanes/embedded/create.ts';
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
@@ -32,12 +34,15 @@ import { Hub } from './hub/hub.ts';
 import { Turn } from './link/turn.ts';
 import { createPinoLog } from './observe/pino-log.ts';
 import type { Log } from './observe/log.ts';
+import { Metrics } from './observe/metrics.ts';
 import { EventStreamProtocol } from './protocols/eventstream/protocol.ts';
 import { NativeProtocol } from './protocols/native/protocol.ts';
 import { systemRandom } from './random.ts';
 import type { Random } from './random.ts';
+import { readAll } from './readings.ts';
 import type { Certificate } from './tls/certificate.ts';
 import { createCertificate } from './tls/create.ts';
+import type { DeflateCounts } from './transports/deflate.ts';
 import { SSE_DEFAULTS } from './transports/sse/config.ts';
 import { SseTransport } from './transports/sse/transport.ts';
 import { WEBSOCKET_DEFAULTS } from './transports/websocket/config.ts';
@@ -89,6 +94,7 @@ export class TrunklineServer {
   readonly #config: ServerConfig;
   readonly #access: Access;
   readonly #core: Core;
+  readonly #broker: EmbeddedBroker;
   readonly #hub: Hub;
   readonly #native: NativeProtocol;
   readonly #webSockets: WebSocketTransport;
@@ -96,6 +102,7 @@ export class TrunklineServer {
   readonly #certificate: Certificate | undefined;
   readonly #listener: HttpListener;
   readonly #feed: MachineFeed | undefined;
+  readonly #deflated: DeflateCounts = { inBytes: 0, outBytes: 0 };
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new';
   #starting: Promise<Started> | undefined;
   #closing: Promise<void> | undefined;
@@ -107,7 +114,8 @@ export class TrunklineServer {
     this.#config = config;
     this.#access = resolveAccess(config);
     this.#core = { clock, random, log, wheel: new Wheel(clock), turn: new Turn(clock) };
-    this.#hub = this.#createHub();
+    this.#broker = this.#createBroker();
+    this.#hub = this.#createHub(node);
 
     const auth = authOptions(config, this.#access, random);
     const { development } = this.#access;
@@ -223,7 +231,7 @@ export class TrunklineServer {
         frameBytesMax: link.frameBytesMax,
         messageBytesMax: link.frameBytesMax,
       },
-      ...deflateConfig(this.#config),
+      ...deflateConfig(this.#config, this.#deflated),
       admit: admitWebSocket(gate, {
         native: this.#native,
         ...(echo || this.#access.development ? { echo: openEcho } : {}),
@@ -238,7 +246,7 @@ export class TrunklineServer {
     return new SseTransport({
       ...this.#core,
       config: { ...SSE_DEFAULTS, keepAliveMs: link.commentIntervalMs },
-      ...(compression.eventStreams ? { gzip: compression } : {}),
+      ...(compression.eventStreams ? { gzip: { ...compression, counts: this.#deflated } } : {}),
       admit: admitEventStream({
         gate,
         hub,
@@ -263,8 +271,26 @@ export class TrunklineServer {
       ...(minting === undefined ? {} : { tokenSecret: minting }),
       readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
       ...(assets === undefined ? {} : { fallback: assetServer(assets) }),
+      metrics: this.#createMetrics(gate.authenticator),
       ...(compression.answers ? { gzip: new AnswerGzip(compression) } : {}),
     });
+  }
+
+  #createMetrics(authenticator: Authenticator): MetricsSource {
+    const metrics = new Metrics(() =>
+      readAll({
+        hub: this.#hub,
+        authenticator,
+        listener: this.#listener,
+        transports: { websocket: this.#webSockets, sse: this.#eventStreams },
+        sessions: this.#native.sessions,
+        deflated: this.#deflated,
+        logQueue: this.#broker.waiting,
+        ready: this.#state === 'open',
+      }),
+    );
+    const open = this.#access.development || this.#config.metrics.open;
+    return { open, page: () => metrics.page() };
   }
 
   #createListener(api: Api): HttpListener {
@@ -289,9 +315,9 @@ export class TrunklineServer {
     });
   }
 
-  #createHub(): Hub {
-    const { store, link, namespaces, checkIntervalMs } = this.#config;
-    const broker = createEmbeddedBroker({
+  #createBroker(): EmbeddedBroker {
+    const { store } = this.#config;
+    return createEmbeddedBroker({
       ...(store.memory ? {} : { directory: store.directory }),
       ...this.#core,
       sync: store.fsync ? 'full' : 'off',
@@ -299,14 +325,19 @@ export class TrunklineServer {
       keysPerChannelMax: store.keysPerChannelMax,
       metadataMs: store.metadataAgeMsMax,
     });
+  }
+
+  #createHub(node: string): Hub {
+    const { store, link, namespaces, checkIntervalMs } = this.#config;
     const rules = this.#access.development
       ? { [METRICS_CHANNEL]: METRICS_RULES, ...namespaces }
       : namespaces;
     return new Hub({
-      broker,
+      broker: this.#broker,
       ...this.#core,
       config: {
         ...compileNamespaces(rules, this.#access.defaults),
+        node,
         keyWindowMs: store.keyWindowMs,
         publishMs: store.publishMs,
         highWaterSize: link.pendingBytesMax,
@@ -353,12 +384,15 @@ function authOptions(config: ServerConfig, access: Access, random: Random): Auth
   };
 }
 
-function deflateConfig({ compression }: ServerConfig): { readonly compression?: DeflateConfig } {
+function deflateConfig(
+  { compression }: ServerConfig,
+  counts: DeflateCounts,
+): { readonly compression?: DeflateConfig } {
   const { webSocket, contextBytesMax, payloadBytesMin, level } = compression;
   if (webSocket === 'off') return {};
   const contextBits = Math.floor(Math.log2(contextBytesMax));
   const context = webSocket === 'context';
-  return { compression: { context, contextBits, payloadBytesMin, level } };
+  return { compression: { context, contextBits, payloadBytesMin, level, counts } };
 }
 
 function nativeConfig(config: ServerConfig, access: Access, node: string) {

@@ -44,8 +44,6 @@ export type Command =
       readonly echo?: boolean;
       /** Asks for the snapshot where the resume is not recovered. */
       readonly snapshot?: boolean;
-      /** Asks for the retained message. */
-      readonly retained?: boolean;
     }
   | { readonly type: 'unsubscribe'; readonly id: CommandId; readonly channel: string }
   | ({
@@ -132,7 +130,6 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         ...optional('presence', optionalFlag(fields, 'presence')),
         ...optional('echo', optionalFlag(fields, 'echo')),
         ...optional('snapshot', optionalFlag(fields, 'snapshot')),
-        ...optional('retained', optionalFlag(fields, 'retained')),
       };
     case 'unsubscribe':
       return { type, id: commandId(fields), channel: channelOrPattern(fields['channel']) };

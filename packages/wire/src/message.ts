@@ -20,6 +20,11 @@ interface Content {
   /** A name for the kind of message; `event:` on SSE. */
   readonly event?: string;
   readonly from?: Sender;
+  /**
+   * In a volatile channel: of several drafts in one slot a reader that is too slow gets only the
+   * newest. At most {@link SLOT_LENGTH_MAX} characters; not kept where messages are.
+   */
+  readonly slot?: string;
 }
 
 /** Characters that a slot's name may have. */
@@ -29,11 +34,6 @@ export const SLOT_LENGTH_MAX = 128;
 export interface Draft extends Content {
   /** Milliseconds after which it is not delivered any more; absent is for ever. */
   readonly ttl?: number;
-  /**
-   * In a volatile channel: of several drafts in one slot a reader that is too slow gets only the
-   * newest. At most {@link SLOT_LENGTH_MAX} characters; without meaning where messages are kept.
-   */
-  readonly slot?: string;
 }
 
 /** A message in a channel's stream. */

@@ -92,8 +92,8 @@ export type ServerFrame =
       readonly members?: readonly Member[];
       readonly count?: number;
       readonly next?: string;
-      readonly snapshot?: WireSnapshot;
-      readonly retained?: readonly WireMessage[];
+      /** True when a `snapshot` push follows, of the state at `position`. */
+      readonly snapshot?: true;
     }
   | { readonly type: 'unsubscribed'; readonly id: CommandId; readonly channel: string }
   | { readonly type: 'unsubscribed'; readonly channel: string; readonly code: CodeName }
@@ -128,6 +128,8 @@ export type ServerFrame =
       readonly to: number;
       readonly mark?: string;
     }
+  | { readonly type: 'mark'; readonly channel: string; readonly mark: string }
+  | ({ readonly type: 'snapshot'; readonly channel: string } & WireSnapshot)
   | { readonly type: 'join' | 'leave'; readonly channel: string; readonly member: Member }
   | ({
       readonly type: 'presence';

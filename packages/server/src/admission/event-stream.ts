@@ -32,7 +32,7 @@ export function admitEventStream(parts: EventStreamParts): Admit {
         throw new CodedError('unauthenticated', message);
       }
       const request = readRequest(head, { identity, session: random.word(SESSION_LENGTH) });
-      hub.demand(identity, 'subscribe', request.channel);
+      for (const filter of request.starts.keys()) hub.demand(identity, 'subscribe', filter);
       return {
         kind: 'welcome',
         headers: gate.origins.headersFor(head),
@@ -43,12 +43,7 @@ export function admitEventStream(parts: EventStreamParts): Admit {
 
 /** What the request asks for. @throws {CodedError} `bad_request`, saying what was expected. */
 function readRequest(head: RequestHead, caller: StreamRequest['caller']): StreamRequest {
-  const [first, ...others] = startsOf(new Query(head.search), head);
-  if (first === undefined) throw new CodedError('bad_request', 'channel is missing');
-  if (others.length > 0) {
-    const message = `one stream carries one channel, got ${others.length + 1}`;
-    throw new CodedError('bad_request', message);
-  }
-  const [channel, start] = first;
-  return { caller, channel, start };
+  const query = new Query(head.search);
+  const starts = startsOf(query, head, query.filters());
+  return { caller, starts, presence: query.flag('presence'), snapshot: query.flag('snapshot') };
 }

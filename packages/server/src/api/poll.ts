@@ -18,7 +18,7 @@ export async function poll(context: ApiContext, call: ApiCall): Promise<HttpAnsw
   const { request, query, caller } = call;
   const waitMs = query.seconds('wait', context.options.pollWaitMsMax) ?? 0;
   const read = {
-    channels: startsOf(query, request),
+    channels: startsOf(query, request, query.channels()),
     countMax: query.whole('limit', { min: 1, max: READ_LIMIT.max }) ?? READ_LIMIT.default,
   };
   if (waitMs === 0) {

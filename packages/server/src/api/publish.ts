@@ -11,6 +11,7 @@ import {
   formatPosition,
   isJsonContentType,
   TEXT_LIMITS,
+  TTL_MAX,
 } from '@trunkline/wire';
 import type { PublishRequest as BodyElement, Sender } from '@trunkline/wire';
 import type { HttpAnswer, HttpRequest } from '../http/request.ts';
@@ -23,12 +24,14 @@ import type { Query } from './query.ts';
 const BYTES_TYPE = 'application/octet-stream';
 
 /** Where a message went: the answer to a publish, word for word. */
-interface PublishedFields {
-  readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
-  readonly position: string;
-}
+type PublishedFields =
+  | {
+      readonly channel: string;
+      readonly offset: number;
+      readonly epoch: string;
+      readonly position: string;
+    }
+  | { readonly channel: string; readonly volatile: true };
 
 /** Publishes what the body holds and answers when it is in the log. */
 export async function publish(context: ApiContext, call: ApiCall): Promise<HttpAnswer> {
@@ -78,6 +81,7 @@ async function publishElement(
   const message = from === undefined ? draft : { ...draft, from };
   const one = async (name: string): Promise<PublishedFields> => {
     const position = await context.hub.publish(call.caller, name, message);
+    if (position === undefined) return { channel: name, volatile: true };
     const { offset, epoch } = position;
     return { channel: name, offset, epoch, position: formatPosition(position) };
   };
@@ -139,9 +143,17 @@ function rawFields(
   if (fault !== undefined) throw bad(`event ${fault}, got ${show(event ?? '')}`);
   const queryKey = checkedKey('key', query.text('key'));
   const key = headerKey === undefined ? queryKey : sameKey(queryKey, headerKey);
+  const slot = query.text('slot');
+  if (slot !== undefined && slot.length > TEXT_LIMITS.slot) {
+    throw bad(`slot must have at most ${TEXT_LIMITS.slot} characters, got ${slot.length}`);
+  }
+  const ttl = query.whole('ttl', { min: 1, max: TTL_MAX });
   return {
     channel: query.channel(),
     contentType: type,
+    ...(query.flag('retain') ? { retain: true } : {}),
+    ...(slot === undefined ? {} : { slot }),
+    ...(ttl === undefined ? {} : { ttl }),
     ...(event === undefined ? {} : { event }),
     ...(key === undefined ? {} : { key }),
   };

@@ -1,5 +1,5 @@
 /** Query: the parameters of a request, read strictly: nothing is ever guessed. [HTTP-4] */
-import { channelNameFault, CodedError } from '@trunkline/wire';
+import { channelNameFault, CodedError, isWildcard, patternFault } from '@trunkline/wire';
 import { CHANNELS_PER_READ_MAX, SEARCH_LENGTH_MAX } from './config.ts';
 
 /** The bounds of a number, both allowed. */
@@ -76,9 +76,18 @@ export class Query {
     return checkedChannel(name);
   }
 
+  /** As `channels`, but patterns are channels too. */
+  filters(): string[] {
+    return this.#channels(checkedFilter);
+  }
+
   /** The channels that one or more `channel` parameters name, each once, in the order given. */
   channels(): string[] {
-    const names = new Set(this.#parameters.getAll('channel').map(checkedChannel));
+    return this.#channels(checkedChannel);
+  }
+
+  #channels(checked: (name: string) => string): string[] {
+    const names = new Set(this.#parameters.getAll('channel').map(checked));
     if (names.size === 0) throw bad('channel is missing');
     if (names.size > CHANNELS_PER_READ_MAX) {
       throw bad(`one read has at most ${CHANNELS_PER_READ_MAX} channels, got ${names.size}`);
@@ -96,6 +105,13 @@ function checkedChannel(name: string): string {
   const fault = channelNameFault(name);
   if (fault !== undefined) throw bad(`channel ${fault}, got ${show(name)}`);
   return name;
+}
+
+function checkedFilter(text: string): string {
+  if (!isWildcard(text)) return checkedChannel(text);
+  const fault = patternFault(text);
+  if (fault !== undefined) throw bad(`channel ${fault}, got ${show(text)}`);
+  return text;
 }
 
 function isDecodable(search: string): boolean {

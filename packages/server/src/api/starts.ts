@@ -4,9 +4,16 @@ import type { RequestHead } from '../http/request.ts';
 import type { Start } from '../hub/hub-types.ts';
 import type { Query } from './query.ts';
 
-/** Where each channel is read from: `Last-Event-ID` wins over `after`, and that over `last`. */
-export function startsOf(query: Query, request: RequestHead): Map<string, Start> {
-  const channels = query.channels();
+/**
+ * Where each of the channels is read from: `Last-Event-ID` wins over `after`, and that over `last`.
+ *
+ * @param channels names, or names and patterns.
+ */
+export function startsOf(
+  query: Query,
+  request: RequestHead,
+  channels: readonly string[],
+): Map<string, Start> {
   const after = query.text('after');
   const last = query.whole('last', { min: 0, max: Number.MAX_SAFE_INTEGER });
   const partial = query.flag('partial');

@@ -262,7 +262,7 @@ export class ChannelTable implements BrokerSink {
     try {
       await this.#parts.broker.watch(channel.name);
     } catch (error) {
-      this.#forget(channel);
+      if (!channel.isClosed) this.#readopt(channel);
       throw error;
     }
     channel.first = undefined;
@@ -270,7 +270,16 @@ export class ChannelTable implements BrokerSink {
     this.#unsettled.delete(channel);
     if (channel.isClosed) return;
     this.#parts.wheel.arm(channel, this.#verifyDelayMs());
-    this.heal(channel); // Nobody followed it while no pattern did.
+    this.heal(channel); // What came meanwhile was left for a read.
+  }
+
+  /** It can't be followed by its name now; those who follow it by a pattern miss nothing. */
+  #readopt(channel: Channel): void {
+    channel.first = undefined;
+    channel.opening = undefined;
+    channel.adopted = true;
+    this.#adopted.add(channel);
+    this.heal(channel);
   }
 
   async #open(channel: Channel): Promise<void> {
@@ -285,7 +294,9 @@ export class ChannelTable implements BrokerSink {
       const known = first?.epoch === bounds.epoch && first.offset <= bounds.top;
       channel.reset(bounds.epoch, known ? first.offset - 1 : bounds.top);
     } catch (error) {
+      const { first } = channel;
       this.#forget(channel);
+      if (first !== undefined) this.#events.doubt(channel.name);
       throw error;
     }
     channel.opening = undefined;
@@ -369,7 +380,7 @@ export class ChannelTable implements BrokerSink {
 
   /** Time passed for a channel: close it when no one uses it, else compare it with the log. */
   readonly #onAlarm = (channel: Channel): void => {
-    if (channel.users === 0 && !isBusy(channel)) {
+    if (channel.users === 0 && !this.#isAwaited(channel)) {
       this.#give(channel);
       return;
     }
@@ -410,10 +421,15 @@ export class ChannelTable implements BrokerSink {
   #limitLingering(): void {
     if (this.#lingering.size <= LINGER_COUNT_MAX) return;
     for (const channel of this.#lingering) {
-      if (isBusy(channel)) continue;
+      if (this.#isAwaited(channel)) continue;
       this.#give(channel);
       return;
     }
+  }
+
+  /** True while those who follow the channel by a pattern are still to be given something. */
+  #isAwaited(channel: Channel): boolean {
+    return (channel.healing || channel.dirty) && this.#events.covers(channel.name);
   }
 
   #verifyDelayMs(): number {
@@ -428,11 +444,6 @@ export class ChannelTable implements BrokerSink {
     const jittered = delayMs * (0.5 + this.#parts.random.fraction());
     return new Promise((resolve) => this.#parts.clock.after(jittered, resolve));
   }
-}
-
-/** True while those who follow the channel by a pattern are still to be given something. */
-function isBusy(channel: Channel): boolean {
-  return channel.healing || channel.dirty;
 }
 
 /** What can be tried again soon. */

@@ -10,7 +10,10 @@ import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { RECENT_COUNT_MAX, TAIL_SIZE_MAX } from './config.ts';
 import type { Cursor } from './cursor.ts';
 import type { MessageBatch } from './message-batch.ts';
+import type { Selection } from './selection/selection.ts';
 import { Tail } from './tail.ts';
+
+const NO_SELECTIONS: readonly Selection[] = [];
 
 /** What `Channel.accept` found. */
 export type Acceptance =
@@ -65,6 +68,17 @@ export class Channel implements Alarm {
   /** Cursors and waiting reads. At 0 the channel is closed after a while. */
   users = 0;
 
+  /**
+   * True when nobody asked for the channel by name: a pattern brought its messages here, and its
+   * head is only followed while one does.
+   */
+  adopted = false;
+  /** The message that came first while the channel was being opened. */
+  first: Position | undefined;
+  /** Those who follow it among others; right as long as the version is that of their index. */
+  selections: readonly Selection[] = NO_SELECTIONS;
+  matchedVersion = -1;
+
   epoch = '0';
   head = 0;
   /**
@@ -92,6 +106,14 @@ export class Channel implements Alarm {
     this.rules = parts.rules;
     this.tail = new Tail(parts.rules.history, TAIL_SIZE_MAX);
     this.#parts = parts;
+  }
+
+  /** Where live cursors will be after this turn, as far as that is known. */
+  get knownPlace(): Position | undefined {
+    if (this.opening === undefined) return { epoch: this.epoch, offset: this.newest };
+    return this.first === undefined
+      ? undefined
+      : { epoch: this.first.epoch, offset: this.first.offset - 1 };
   }
 
   /** Newest offset known here, this turn's messages included. */

@@ -1,10 +1,18 @@
 /** What the hub is told: limits with their units, and the rules of channels. */
+import type { Action } from '../auth/identity.ts';
 import type { NamespaceRules } from '../config/namespace-rules.ts';
 
 /** What whoever makes a hub decides. */
 export interface HubConfig {
   /** The rules of a channel. Cheap to call, the same object for the same channel where possible. */
   readonly rulesOf: (channel: string) => NamespaceRules;
+  /**
+   * True when every channel that a pattern matches allows the action to those of a kind; see
+   * `compileNamespaces`.
+   */
+  readonly allowsWhole: (kind: 'anonymous' | 'user', action: Action, filter: string) => boolean;
+  /** This node's name, of which presence entries tell where they come from. */
+  readonly node: string;
   /** How long the broker remembers an idempotency key; told to clients. */
   readonly keyWindowMs: number;
   /** Unsent bytes of a link above which its cursors fall behind. */
@@ -52,3 +60,12 @@ export const RETRY_MS_MAX = 5_000;
 
 /** How often a start may find the log and the head of a channel at odds before it is refused. */
 export const SETTLE_COUNT_MAX = 5;
+
+/** Channels that a reader of several reads on at once. */
+export const LEGS_AT_ONCE_MAX = 16;
+
+/**
+ * Messages of volatile channels are given to a link only below this part of the high-water mark: a
+ * quarter, so that they never hold up those of a log.
+ */
+export const VOLATILE_PART = 4;

@@ -10,9 +10,20 @@
 import type { Position } from '@trunkline/wire';
 import type { Channel } from './channel.ts';
 import type { Subscriber } from './hub-types.ts';
+import type { MessageBatch } from './message-batch.ts';
 
 /** What becomes of the messages that come meanwhile; see above. */
 export type CursorState = 'waiting' | 'live' | 'behind' | 'reading' | 'ended';
+
+/** Whose reading of several channels a cursor is a leg of: it ends at the head. */
+export interface LegOwner {
+  /** The leg is about to be given `batch`: what to go on from after it, if that can be said. */
+  markAfter(leg: Cursor, batch: MessageBatch): string | undefined;
+  /** The leg's subscriber was told of a loss; it goes on after `position`. */
+  onLoss(leg: Cursor, position: Position): void;
+  /** The leg is at the head of its channel. */
+  onHead(leg: Cursor): void;
+}
 
 /** A place, and who is served from it. Thousands of these are idle at any time; only the hub changes one. */
 export class Cursor {
@@ -23,13 +34,26 @@ export class Cursor {
   epoch: string;
   /** Offset of the last message handed to the link; kept up to date only while not live. */
   offset: number;
+  /** Where it began, or went back to: everything after it was delivered, or will be. */
+  begin: number;
   /** Its place among the channel's live cursors; −1 when it is not live. */
   liveIndex = -1;
+  /** The session whose own messages are left out. */
+  mutedSession: string | undefined;
+  /** Set for a cursor that is only to read up to the head. */
+  leg: LegOwner | undefined;
+
+  /** Where it stands: everything up to here was handed to the link. */
+  get place(): Position {
+    if (this.state === 'live') return this.channel.position;
+    return { epoch: this.epoch, offset: this.offset };
+  }
 
   constructor(subscriber: Subscriber, channel: Channel, position: Position) {
     this.subscriber = subscriber;
     this.channel = channel;
     this.epoch = position.epoch;
     this.offset = position.offset;
+    this.begin = position.offset;
   }
 }

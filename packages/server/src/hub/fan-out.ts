@@ -5,6 +5,7 @@
  * unsent falls behind: it stops where it is, and when the link has drained it reads on from memory
  * or from the log, in bounded steps, until it is at the head again. Nobody waits for anybody.
  */
+import type { Position } from '@trunkline/wire';
 import type { Clock } from '../clock.ts';
 import type { SharedBatch } from '../link/shared-batch.ts';
 import type { Log } from '../observe/log.ts';
@@ -23,6 +24,8 @@ export interface FanOutParts {
   readonly reader: LogReader;
   /** Unsent bytes of a link above which its cursors fall behind. */
   readonly highWaterSize: number;
+  /** Those who follow the channel among others are given the same messages. */
+  readonly gather: (channel: Channel, batch: MessageBatch) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -53,6 +56,7 @@ export class FanOut {
       channel.keep(batch);
       this.#deliver(channel, batch, isLast);
       channel.head = batch.last;
+      this.#parts.gather(channel, batch);
     }
     this.#parts.table.limitKept(channel);
     channel.wakeWaiters();
@@ -92,13 +96,27 @@ export class FanOut {
       }
       const batch = channel.batchAfter(cursor.offset);
       if (batch === undefined) break;
-      const given = this.#give(cursor, batch);
-      if (given === undefined) return;
-      size += given.payload.length;
+      if (!this.#give(cursor, batch)) return;
+      size += batch.size;
     }
     if (!isBehind(cursor)) return;
-    if (isOfThisLife(cursor) && cursor.offset === channel.head) channel.makeLive(cursor);
-    else void this.#readOn(cursor); // Its failures stall the cursor.
+    if (!isOfThisLife(cursor) || cursor.offset !== channel.head) {
+      void this.#readOn(cursor); // Its failures stall the cursor.
+    } else if (cursor.leg === undefined) {
+      channel.makeLive(cursor);
+    } else {
+      cursor.leg.onHead(cursor);
+    }
+  }
+
+  /** A cursor reads again what comes after an earlier position. */
+  goBack(cursor: Cursor, position: Position): void {
+    if (cursor.state === 'ended') return;
+    if (cursor.state === 'live') this.#fallBehind(cursor);
+    cursor.begin = position.offset;
+    cursor.epoch = position.epoch;
+    cursor.offset = position.offset;
+    this.advance(cursor); // What is being read for it is found to be of elsewhere, and read anew.
   }
 
   /** All live cursors of a channel fall behind: its stream did not go on where it was. */
@@ -126,7 +144,9 @@ export class FanOut {
         this.#fail(cursor); // As above.
         continue;
       }
-      subscriber.link.sendShared(shared, isLast);
+      const { mutedSession } = cursor;
+      if (mutedSession === undefined) subscriber.link.sendShared(shared, isLast);
+      else this.#sendOthers(cursor, batch, mutedSession);
       index += 1;
     }
     this.deliveredCount += live.length * batch.messages.length;
@@ -145,24 +165,37 @@ export class FanOut {
     cursor.subscriber.link.requestDrain();
   }
 
-  /** Hands a batch on; `undefined` when it can't be encoded, which ends the cursor. */
-  #give(cursor: Cursor, batch: MessageBatch): SharedBatch | undefined {
+  /** Hands a batch on. @returns false when it can't be encoded, which ends the cursor. */
+  #give(cursor: Cursor, batch: MessageBatch): boolean {
     const { link, encoding } = cursor.subscriber;
-    const shared = this.#encode(batch, encoding);
-    if (shared === undefined) {
-      this.#fail(cursor);
-      return undefined;
+    const { mutedSession } = cursor;
+    const mark = cursor.leg?.markAfter(cursor, batch);
+    if (mutedSession === undefined) {
+      const shared = this.#encode(batch, encoding, mark);
+      if (shared === undefined) {
+        this.#fail(cursor);
+        return false;
+      }
+      link.sendShared(shared);
+    } else {
+      this.#sendOthers(cursor, batch, mutedSession, mark);
     }
-    link.sendShared(shared);
     cursor.epoch = batch.epoch;
     cursor.offset = batch.last;
     this.deliveredCount += batch.messages.length;
-    return shared;
+    return true;
   }
 
-  #encode(batch: MessageBatch, encoding: Encoding): SharedBatch | undefined {
+  /** Sends what others have published [WS-16]. */
+  #sendOthers(cursor: Cursor, batch: MessageBatch, session: string, mark?: string): void {
+    const { link, encoding } = cursor.subscriber;
+    const shared = batch.encodedWithout(session, encoding, this.#parts.clock, mark);
+    if (shared !== undefined) link.sendShared(shared);
+  }
+
+  #encode(batch: MessageBatch, encoding: Encoding, mark?: string): SharedBatch | undefined {
     try {
-      return batch.encoded(encoding);
+      return batch.encoded(encoding, this.#parts.clock, mark);
     } catch (error) {
       const { channel, epoch, first, last } = batch;
       const fields = { channel, epoch, first, last, encoding: encoding.name, error };
@@ -206,6 +239,7 @@ export class FanOut {
       cursor.epoch = loss.position.epoch;
       cursor.offset = loss.position.offset;
       subscriber.onGap(channel.name, loss.gap, loss.position);
+      cursor.leg?.onLoss(cursor, loss.position);
     } else if (next !== undefined && !this.#isFull(cursor)) {
       this.#give(cursor, next); // If the link is full by now, it is read again later.
     }

@@ -5,6 +5,8 @@
 import type { After, Draft, Gap, Message, Position } from '@trunkline/wire';
 import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
+import type { RetainedPage } from './retained.ts';
+import type { Snapshot, SnapshotDraft } from './snapshots.ts';
 
 /** Messages of one channel, in order, that are written together. */
 export interface Run {
@@ -112,6 +114,8 @@ export interface HistoryPage {
 /** A publish on its way to the log. */
 export interface PublishRequest extends Draft {
   readonly key?: string;
+  /** Keeps it as the channel's retained message; an empty payload clears that. */
+  readonly retain?: boolean;
 }
 
 /** On whose behalf something is done. */
@@ -128,13 +132,34 @@ export interface ActiveChannel {
   readonly subscribers: number;
 }
 
+/** What is kept of a channel beside its log. Every refusal is a `CodedError`. */
+export interface BesideLogCalls {
+  /** What is retained in a channel, or in those that match a pattern, in the order of names. */
+  findRetained(
+    caller: Caller,
+    filter: string,
+    page: { readonly countMax: number; readonly after?: string },
+  ): Promise<RetainedPage>;
+  /** @returns false when nothing was retained. */
+  clearRetained(caller: Caller, channel: string): Promise<boolean>;
+  snapshot(caller: Caller, channel: string): Promise<Snapshot | undefined>;
+  /** For applications alone. */
+  putSnapshot(caller: Caller, channel: string, draft: SnapshotDraft): Promise<Snapshot>;
+  /** For applications alone. @returns false when there was none. */
+  deleteSnapshot(caller: Caller, channel: string): Promise<boolean>;
+  /** Removes all that is kept of a channel, for applications alone; then it begins anew. */
+  purge(caller: Caller, channel: string): Promise<void>;
+}
+
 /**
  * One node's meeting point, as the HTTP API sees it. Permission and limits are checked here, once
  * for all protocols; every refusal is a `CodedError`.
  */
 export interface HubCalls {
-  /** Resolves when the message is in the log. */
-  publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position>;
+  /** What is kept beside the log. */
+  readonly beside: BesideLogCalls;
+  /** Resolves when the message is in the log; without a position in a volatile channel. */
+  publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position | undefined>;
   /** Reads what is new in several channels, waiting for it if asked to. */
   read(caller: Caller, request: ReadRequest): Promise<ReadResult>;
   /** Reads a page of what is stored. */

@@ -5,17 +5,14 @@
  * steps, so that its answer leaves before its messages: `subscribe` judges where it begins,
  * `start` lets it run.
  */
-import { CodedError, matchesPattern } from '@trunkline/wire';
-import type { Position } from '@trunkline/wire';
-import { isGranted } from '../auth/identity.ts';
+import { matchesPattern } from '@trunkline/wire';
+import type { Draft, Message, Position } from '@trunkline/wire';
 import type { Action, Identity } from '../auth/identity.ts';
-import { BrokerError } from '../broker/broker.ts';
-import type { Idempotency, Published } from '../broker/broker.ts';
-import type { Alarm, AlarmMarks } from '../wheel.ts';
+import type { BrokerSink } from '../broker/broker.ts';
+import { BesideLog } from './beside-log.ts';
 import { ChannelTable, refusal } from './channel-table.ts';
 import type { TableParts } from './channel-table.ts';
 import type { Channel } from './channel.ts';
-import { PUBLISH_MS } from './config.ts';
 import { Cursor } from './cursor.ts';
 import { FanOut } from './fan-out.ts';
 import { readHistory } from './history.ts';
@@ -30,20 +27,51 @@ import type {
   ReadResult,
   Start,
   Subscriber,
-  Verdict,
 } from './hub-types.ts';
 import { LogReader } from './log-reader.ts';
+import type { MessageBatch } from './message-batch.ts';
 import { Waits } from './patience.ts';
 import { patientRead, resolveMark } from './patient-read.ts';
 import type { ReadParts } from './patient-read.ts';
+import { Permissions } from './permissions.ts';
+import { Presence } from './presence/presence.ts';
+import { Publishing } from './publishing.ts';
 import { judge } from './recovery.ts';
+import type { SelectionSubscriber } from './selection/selection-cursor.ts';
+import { SelectionCursor } from './selection/selection-cursor.ts';
+import { SelectionFanOut } from './selection/selection-fan-out.ts';
+import { openSelection } from './selection/selection-opening.ts';
+import type {
+  FilterVerdict,
+  OpenedSelection,
+  OpeningParts,
+} from './selection/selection-opening.ts';
+import { Overlaps } from './selection/overlaps.ts';
+import { SelectionTable } from './selection/selection-table.ts';
+import { isUseful } from './snapshots.ts';
+import type { Snapshot } from './snapshots.ts';
+import { VolatileCursor } from './volatile/volatile-channel.ts';
+import { VolatileChannels } from './volatile/volatile-channels.ts';
 
 /** What a hub is built from. */
 export type HubParts = TableParts;
 
+/** A subscription to one channel, or to several. */
+export type AnyCursor = Cursor | VolatileCursor | SelectionCursor;
+
+/** What a subscription may ask for beside its start. */
+export interface SubscribeOptions {
+  /** The session whose own messages are left out. */
+  readonly mutedSession?: string;
+  /** Where the resume is not recovered, begin at the snapshot if it helps [SNAP-3]. */
+  readonly snapshot?: boolean;
+}
+
 /** A subscription that was opened and not yet started. */
-export interface Opened extends Verdict {
-  readonly cursor: Cursor;
+export interface Opened extends FilterVerdict {
+  readonly cursor: Cursor | VolatileCursor;
+  /** The state at `position`; what followed is delivered. */
+  readonly snapshot?: Snapshot;
 }
 
 /** Counters since the start, for the metrics. */
@@ -54,34 +82,104 @@ export interface HubCounts {
 
 /** One node's hub. */
 export class Hub implements HubCalls {
+  readonly beside: BesideLog;
+  readonly presence: Presence;
+  /** For sessions with subscriptions that match the same channels. */
+  readonly overlaps: Overlaps;
   readonly #parts: HubParts;
-  readonly #fanOut: FanOut;
+  readonly #permissions: Permissions;
+  readonly #publishing: Publishing;
   readonly #table: ChannelTable;
+  readonly #fanOut: FanOut;
+  readonly #volatile: VolatileChannels;
+  readonly #selections: SelectionTable;
+  readonly #selectionFanOut: SelectionFanOut;
   readonly #readParts: ReadParts;
-  #publishedCount = 0;
+  readonly #openingParts: OpeningParts;
 
   constructor(parts: HubParts) {
-    const { broker, wheel, clock, log } = parts;
-    const { highWaterSize } = parts.config;
+    const { broker, wheel, clock, log, turn, config } = parts;
+    const { highWaterSize, rulesOf } = config;
     this.#parts = parts;
+    this.#permissions = new Permissions(config);
+    this.beside = new BesideLog({
+      broker,
+      clock,
+      permits: (identity, action, channel) => this.permits(identity, action, channel),
+      demand: (identity, action, channel) => this.demand(identity, action, channel),
+    });
+    this.#publishing = new Publishing({
+      ...{ broker, clock, wheel, config },
+      permissions: this.#permissions,
+      retained: this.beside.retained,
+    });
+    this.presence = new Presence({
+      ...{ clock, wheel, turn, log },
+      config: {
+        node: config.node,
+        graceMsOf: (channel) => rulesOf(channel).presence.graceMs,
+        highWaterSize,
+      },
+    });
+    const covers = (name: string): boolean => this.#selections.covers(name);
     const table = new ChannelTable(parts, {
-      flush: (channel: Channel, isOnly?: boolean) => this.#fanOut.flush(channel, isOnly),
-      interrupt: (channel: Channel) => this.#fanOut.interrupt(channel),
+      flush: (channel) => this.#fanOut.flush(channel),
+      flushAll: (channels) => this.#flushAll(channels),
+      interrupt: (channel) => this.#interrupt(channel),
+      covers,
+      doubt: (name) => this.#selectionFanOut.doubt(name),
     });
     const reader = new LogReader(broker, clock, table);
     this.#table = table;
-    this.#fanOut = new FanOut({ table, reader, highWaterSize, clock, log });
+    this.#fanOut = new FanOut({
+      ...{ table, reader, highWaterSize, clock, log },
+      gather: (channel, batch) => this.#selectionFanOut.gather(channel, batch),
+    });
+    this.#volatile = new VolatileChannels({
+      ...{ broker, clock, turn, highWaterSize, covers },
+      gather: (name: string, batch: MessageBatch) =>
+        this.#selectionFanOut.gatherVolatile(name, batch),
+    });
+    this.#selections = new SelectionTable(broker, table, {
+      hold: (name) => (rulesOf(name).volatile ? this.#volatile : table).acquire(name),
+      release: (name) => {
+        if (rulesOf(name).volatile) this.#volatile.release(name);
+        else table.releaseName(name);
+      },
+    });
+    const selections = this.#selections;
+    this.#selectionFanOut = new SelectionFanOut({
+      ...{ broker, table, selections, turn, highWaterSize, clock, log },
+      fanOut: this.#fanOut,
+    });
+    this.overlaps = new Overlaps({
+      broker,
+      fanOut: this.#fanOut,
+      selectionFanOut: this.#selectionFanOut,
+    });
+    this.#openingParts = {
+      ...{ broker, table, reader, selections, rulesOf },
+      fanOut: this.#selectionFanOut,
+    };
     this.#readParts = { broker, wheel, table, reader, waits: new Waits() };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
   async open(): Promise<void> {
-    await this.#parts.broker.open(this.#table);
+    const table = this.#table;
+    const sink: BrokerSink = {
+      onMessage: (channel: string, epoch: string, message: Message) =>
+        table.onMessage(channel, epoch, message),
+      onGap: (channel: string) => table.onGap(channel),
+      onBroadcast: (channel: string, draft: Draft) => this.#volatile.onBroadcast(channel, draft),
+    };
+    await this.#parts.broker.open(sink);
   }
 
   /** Closes the broker; what it accepted is stored first, and whoever waits is answered. */
   async close(): Promise<void> {
     this.endWaits();
+    this.presence.close();
     this.#table.close();
     await this.#parts.broker.close();
   }
@@ -93,29 +191,27 @@ export class Hub implements HubCalls {
 
   /** Counters, for the metrics. */
   get counts(): HubCounts {
-    return { published: this.#publishedCount, delivered: this.#fanOut.deliveredCount };
+    const delivered = this.#fanOut.deliveredCount + this.#volatile.deliveredCount;
+    return { published: this.#publishing.count, delivered };
   }
 
   /** @throws {CodedError} `forbidden` when neither a token nor the namespace allows it. */
-  demand(identity: Identity, action: Action, channel: string): void {
-    if (this.permits(identity, action, channel)) return;
-    const who = identity.user === undefined ? 'this client' : `user ${identity.user}`;
-    throw new CodedError('forbidden', `${who} may not ${action} ${channel}`);
+  demand(identity: Identity, action: Action, filter: string): void {
+    this.#permissions.demand(identity, action, filter);
   }
 
-  /** True when the identity may do it: by its token, its own channel, or the namespace. */
-  permits(identity: Identity, action: Action, channel: string): boolean {
-    if (identity.kind === 'server') return true;
-    if (channel.startsWith('@')) {
-      // A user's own channel is hers to read, whatever a pattern or a token says [CH-2].
-      return action !== 'publish' && identity.user !== undefined && channel === `@${identity.user}`;
-    }
-    if (isGranted(identity, action, channel)) return true;
-    return this.#parts.config.rulesOf(channel).allow[identity.kind].includes(action);
+  /** True when the identity may do it; with a pattern, in every channel that it matches. */
+  permits(identity: Identity, action: Action, filter: string): boolean {
+    return this.#permissions.permits(identity, action, filter);
+  }
+
+  /** True when who subscribes to the channel is listed as present. */
+  isListed(channel: string): boolean {
+    return this.#parts.config.rulesOf(channel).presence.listed;
   }
 
   /**
-   * Opens a subscription; it delivers nothing before `start`.
+   * Opens a subscription to one channel; it delivers nothing before `start`.
    *
    * @throws {CodedError} `forbidden`, or `unavailable` when the log can't be read.
    */
@@ -124,72 +220,79 @@ export class Hub implements HubCalls {
     caller: Caller,
     name: string,
     start: Start,
+    options: SubscribeOptions = {},
   ): Promise<Opened> {
     this.demand(caller.identity, 'subscribe', name);
+    const { mutedSession } = options;
+    if (this.#parts.config.rulesOf(name).volatile) {
+      const cursor = await this.#volatile.subscribe(subscriber, name, mutedSession);
+      return { cursor, volatile: true };
+    }
     const channel = await this.#table.acquire(name);
     try {
       const resolved = await resolveMark(this.#readParts, channel, start);
-      const bounds = await this.#readParts.reader.boundsFor(channel, resolved);
-      const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
-      return { ...verdict, cursor: new Cursor(subscriber, channel, verdict.position) };
+      const { reader } = this.#readParts;
+      const verdict = judge(
+        resolved,
+        await reader.boundsFor(channel, resolved),
+        channel.rules.resumeCountMax,
+      );
+      const wantsSnapshot = options.snapshot === true && verdict.recovered !== true;
+      const snapshot = wantsSnapshot ? await this.#usefulSnapshot(channel) : undefined;
+      const from = snapshot === undefined ? {} : { snapshot, position: snapshot.position };
+      const place = { ...verdict, ...from };
+      const cursor = new Cursor(subscriber, channel, place.position);
+      cursor.mutedSession = mutedSession;
+      return { ...place, cursor };
     } catch (error) {
       this.#table.release(channel);
       throw refusal(error);
     }
   }
 
-  /** Lets a subscription run from where it was opened. */
-  start(cursor: Cursor): void {
-    this.#fanOut.start(cursor);
-  }
-
-  /** The cursor's link has drained: it moves on if it is behind. */
-  advance(cursor: Cursor): void {
-    this.#fanOut.advance(cursor);
-  }
-
-  /** Ends a subscription. Idempotent. */
-  unsubscribe(cursor: Cursor): void {
-    this.#fanOut.end(cursor);
-  }
-
-  /** @throws {CodedError} that says whether the message may have been stored all the same [PUB-4]. */
-  async publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position> {
+  /**
+   * Opens a subscription to several channels and patterns; it delivers nothing before `start`.
+   *
+   * @throws {CodedError} `forbidden`, or `unavailable` when the log can't be read.
+   */
+  async subscribeMany(
+    subscriber: SelectionSubscriber,
+    caller: Caller,
+    starts: ReadonlyMap<string, Start>,
+    options: SubscribeOptions = {},
+  ): Promise<OpenedSelection> {
+    for (const filter of starts.keys()) this.demand(caller.identity, 'subscribe', filter);
     try {
-      this.demand(caller.identity, 'publish', channel);
-      const rules = this.#parts.config.rulesOf(channel);
-      const size = request.payload.length;
-      if (size > rules.messageBytesMax) {
-        const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
-        throw new CodedError('too_large', `${expected}, got ${size}`);
-      }
-      const { key, ...draft } = request;
-      const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
-      const publishing = this.#parts.broker.publish(channel, draft, {
-        retention: rules.history,
-        durable: rules.durable,
-        ...idempotency,
-      });
-      const { position } = await this.#inTime(publishing);
-      this.#publishedCount += 1;
-      return position;
+      return await openSelection(this.#openingParts, subscriber, starts, options.mutedSession);
     } catch (error) {
-      throw withStored(refusal(error));
+      throw refusal(error);
     }
   }
 
-  /** An answer of the log, or one instead of it when it does not come in time [PUB-4]. */
-  #inTime(publishing: Promise<Published>): Promise<Published> {
-    const { wheel, config } = this.#parts;
-    const { publishMs = PUBLISH_MS } = config;
-    return new Promise((resolve, reject) => {
-      const deadline = new Deadline(() => {
-        const message = `the log did not answer within ${publishMs} ms`;
-        reject(new BrokerError('unavailable', message, { stored: 'unknown' }));
-      });
-      wheel.arm(deadline, publishMs);
-      publishing.then(resolve, reject).finally(() => wheel.cancel(deadline));
-    });
+  /** Lets a subscription run from where it was opened. */
+  start(cursor: AnyCursor): void {
+    if (cursor instanceof Cursor) this.#fanOut.start(cursor);
+    else if (cursor instanceof VolatileCursor) this.#volatile.start(cursor);
+    else this.#selectionFanOut.start(cursor);
+  }
+
+  /** The cursor's link has drained: it moves on if it is behind. */
+  advance(cursor: AnyCursor): void {
+    if (cursor instanceof Cursor) this.#fanOut.advance(cursor);
+    else if (cursor instanceof VolatileCursor) this.#volatile.advance(cursor);
+    else this.#selectionFanOut.advance(cursor);
+  }
+
+  /** Ends a subscription. Idempotent. */
+  unsubscribe(cursor: AnyCursor): void {
+    if (cursor instanceof Cursor) this.#fanOut.end(cursor);
+    else if (cursor instanceof VolatileCursor) this.#volatile.end(cursor);
+    else this.#selectionFanOut.end(cursor);
+  }
+
+  /** @throws {CodedError} that says whether the message may have been stored all the same [PUB-4]. */
+  publish(caller: Caller, channel: string, request: PublishRequest): Promise<Position | undefined> {
+    return this.#publishing.publish(caller, channel, request);
   }
 
   async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
@@ -228,29 +331,24 @@ export class Hub implements HubCalls {
     }
     return active;
   }
-}
 
-/** What fails before the broker is asked is not stored; of a fault of ours nobody knows. */
-function withStored(error: CodedError): CodedError {
-  if (error.stored !== undefined) return error;
-  const { code, message, cause } = error;
-  return new CodedError(code, message, { stored: code === 'internal' ? 'unknown' : false, cause });
-}
-
-/** A wait that ends by itself, on the wheel that all share. */
-class Deadline implements Alarm {
-  alarmTick = 0;
-  alarmBefore: AlarmMarks | undefined;
-  alarmAfter: AlarmMarks | undefined;
-  readonly onAlarm: () => void;
-
-  constructor(onAlarm: () => void) {
-    this.onAlarm = onAlarm;
+  async #usefulSnapshot(channel: Channel): Promise<Snapshot | undefined> {
+    const snapshot = await this.beside.snapshots.get(channel.name);
+    if (snapshot === undefined) return undefined;
+    const start = { after: { kind: 'position', position: snapshot.position } } as const;
+    const bounds = await this.#readParts.reader.boundsFor(channel, start);
+    return isUseful(snapshot, bounds, channel.rules.resumeCountMax) ? snapshot : undefined;
   }
-}
 
-/** Keys are a user's own; anonymous clients share theirs, as nothing tells them apart. */
-function idempotencyOf(caller: Caller, key: string): Idempotency {
-  const { kind, user } = caller.identity;
-  return { key, scope: kind === 'user' ? `user:${user ?? ''}` : kind };
+  #flushAll(channels: readonly Channel[]): void {
+    // Of several channels a link may get something each, which is joined into one write.
+    const isOnly = channels.length === 1;
+    for (const channel of channels) this.#fanOut.flush(channel, isOnly);
+    this.#selectionFanOut.flush();
+  }
+
+  #interrupt(channel: Channel): void {
+    this.#fanOut.interrupt(channel);
+    this.#selectionFanOut.interrupt(channel);
+  }
 }

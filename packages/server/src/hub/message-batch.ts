@@ -2,15 +2,26 @@
  * MessageBatch: contiguous messages of one channel on their way to many readers, encoded at most
  * once per encoding.
  */
-import type { Message } from '@trunkline/wire';
+import type { Message, Position } from '@trunkline/wire';
 import { SharedBatch } from '../link/shared-batch.ts';
-import type { Encoding } from './hub-types.ts';
+import type { Encoding, Run } from './hub-types.ts';
 
 /** What a message is taken to cost in memory beside its payload. */
 export const MESSAGE_OVERHEAD_SIZE = 256;
 
+/** One encoding of a batch. */
+interface Encoded {
+  readonly encoding: Encoding;
+  readonly mark: string | undefined;
+  readonly batch: SharedBatch;
+  /** When a message of it expires: then it is made anew. */
+  readonly untilMs: number;
+}
+
+/** Messages of one channel, contiguous unless the channel is volatile. */
 export class MessageBatch {
   readonly channel: string;
+  /** Empty where the channel is volatile. */
   readonly epoch: string;
   /** Contiguous and never empty; never changed. */
   readonly messages: readonly Message[];
@@ -18,8 +29,10 @@ export class MessageBatch {
   readonly last: number;
   /** Bytes this batch keeps in memory, roughly, without its encodings. */
   readonly size: number;
+  /** Unix milliseconds at which the first of its messages expires; `Infinity` when none does. */
+  readonly expiresAt: number;
   // Nearly every channel meets one or two encodings: a list is smaller and faster than a map.
-  readonly #encoded: { readonly encoding: Encoding; readonly batch: SharedBatch }[] = [];
+  #encoded: Encoded[] = [];
 
   constructor(channel: string, epoch: string, messages: readonly Message[]) {
     this.channel = channel;
@@ -27,16 +40,66 @@ export class MessageBatch {
     this.messages = messages;
     this.first = messages[0]?.offset ?? 0;
     this.last = this.first + messages.length - 1;
-    this.size = messages.reduce((sum, message) => sum + messageSize(message), 0);
+    let size = 0;
+    let expiresAt = Number.POSITIVE_INFINITY;
+    for (const message of messages) {
+      size += messageSize(message);
+      if (message.expiresAt !== undefined) expiresAt = Math.min(expiresAt, message.expiresAt);
+    }
+    this.size = size;
+    this.expiresAt = expiresAt;
   }
 
-  /** These messages in `encoding`, made at the first call. */
-  encoded(encoding: Encoding): SharedBatch {
-    for (const known of this.#encoded) if (known.encoding === encoding) return known.batch;
-    const payload = encoding.encode([this]);
-    const batch = new SharedBatch(payload, encoding.text);
-    this.#encoded.push({ encoding, batch });
+  /** The position right before these messages; `undefined` in a volatile channel. */
+  get before(): Position | undefined {
+    return this.epoch === '' ? undefined : { epoch: this.epoch, offset: this.first - 1 };
+  }
+
+  /** The messages that are to be delivered at this time, and the offsets that are not. */
+  runs(nowMs: number): readonly Run[] {
+    return this.expiresAt > nowMs ? [this] : withoutExpired(this, nowMs);
+  }
+
+  /**
+   * These messages in `encoding`, made at the first call, and again when one of them has expired.
+   *
+   * @param clock asked only where a message can expire.
+   * @param mark what to go on from after them, where several channels are read.
+   */
+  encoded(encoding: Encoding, clock: { unixMs(): number }, mark?: string): SharedBatch {
+    const nowMs = this.expiresAt === Number.POSITIVE_INFINITY ? 0 : clock.unixMs();
+    for (const known of this.#encoded) {
+      if (known.encoding === encoding && known.mark === mark && known.untilMs > nowMs) {
+        return known.batch;
+      }
+    }
+    const runs = this.runs(nowMs);
+    const batch = new SharedBatch(encoding.encode(runs, mark), encoding.text);
+    // Another mark is asked for by others; the one before will not be asked for again.
+    const others = this.#encoded.filter(
+      (known) => known.encoding !== encoding || (known.mark === undefined) !== (mark === undefined),
+    );
+    this.#encoded = [...others, { encoding, mark, batch, untilMs: nextExpiry(runs) }];
     return batch;
+  }
+
+  /** What a session gets that does not want its own messages; `undefined` when nothing is left. */
+  encodedWithout(
+    session: string,
+    encoding: Encoding,
+    clock: { unixMs(): number },
+    mark?: string,
+  ): SharedBatch | undefined {
+    if (!this.messages.some(({ from }) => from?.session === session)) {
+      return this.encoded(encoding, clock, mark);
+    }
+    const runs: Run[] = [];
+    for (const run of this.runs(clock.unixMs())) {
+      const messages = run.messages.filter(({ from }) => from?.session !== session);
+      if (messages.length > 0 || run.expired !== undefined) runs.push({ ...run, messages });
+    }
+    if (runs.length === 0) return undefined;
+    return new SharedBatch(encoding.encode(runs, mark), encoding.text);
   }
 
   /** The part of this batch that comes after `offset`; itself when that is all of it. */
@@ -44,6 +107,38 @@ export class MessageBatch {
     if (offset < this.first) return this;
     return new MessageBatch(this.channel, this.epoch, this.messages.slice(offset - this.first + 1));
   }
+}
+
+/** Divides what is to be delivered from what has expired, which is told by its offsets [MSG-6]. */
+function withoutExpired({ channel, epoch, messages }: Run, nowMs: number): readonly Run[] {
+  const runs: Run[] = [];
+  let alive: Message[] = [];
+  let expired: { from: number; to: number } | undefined;
+  const close = (): void => {
+    const told = expired !== undefined && epoch !== '' ? { expired } : {};
+    if (alive.length > 0 || 'expired' in told)
+      runs.push({ channel, epoch, messages: alive, ...told });
+    alive = [];
+    expired = undefined;
+  };
+  for (const message of messages) {
+    if ((message.expiresAt ?? Number.POSITIVE_INFINITY) > nowMs) {
+      alive.push(message);
+      continue;
+    }
+    if (alive.length > 0) close();
+    expired = { from: expired?.from ?? message.offset, to: message.offset };
+  }
+  close();
+  return runs;
+}
+
+function nextExpiry(runs: readonly Run[]): number {
+  let untilMs = Number.POSITIVE_INFINITY;
+  for (const { messages } of runs) {
+    for (const { expiresAt = untilMs } of messages) untilMs = Math.min(untilMs, expiresAt);
+  }
+  return untilMs;
 }
 
 /** Bytes a message keeps in memory, roughly. */

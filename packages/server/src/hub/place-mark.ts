@@ -16,6 +16,9 @@ export interface PlaceMark {
   readonly behind: ReadonlyMap<string, Position>;
 }
 
+/** A place is the same wherever nothing stands elsewhere than the mark. */
+export const NOWHERE_ELSE: ReadonlyMap<string, Position> = new Map();
+
 /** Writes both as one mark; `undefined` when there are too many positions for one. */
 export function formatPlaceMark({ mark, behind }: PlaceMark): string | undefined {
   if (behind.size === 0) return mark;
@@ -29,7 +32,7 @@ export function formatPlaceMark({ mark, behind }: PlaceMark): string | undefined
 /** Reads what `formatPlaceMark` wrote; what no position can be read from stands at the mark. */
 export function parsePlaceMark(text: string): PlaceMark {
   const at = text.indexOf(DIVIDER, 1);
-  if (at < 0) return { mark: text, behind: new Map() };
+  if (at < 0) return { mark: text, behind: NOWHERE_ELSE };
   const decoded = Buffer.from(text.slice(at + 1), 'base64url').toString();
   const behind = new Map<string, Position>();
   for (const [channel, place] of new URLSearchParams(decoded)) {

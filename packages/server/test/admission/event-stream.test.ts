@@ -56,8 +56,7 @@ describe('a request for an event stream', () => {
 
   test.each([
     ['', 'bad_request'],
-    ['channel=a/%2B', 'bad_request'],
-    ['channel=a&channel=b', 'bad_request'],
+    ['channel=a/%2Bb', 'bad_request'],
     ['channel=news&last=many', 'bad_request'],
     ['channel=@alice', 'forbidden'],
   ])('for "%s" is refused with %s', async (search, code) => {

@@ -5,7 +5,8 @@ import { headOf } from './requests.ts';
 
 const startOf = (search: string, lastEventId?: string) => {
   const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
-  return Object.fromEntries(startsOf(new Query(search), headOf({ headers })));
+  const query = new Query(search);
+  return Object.fromEntries(startsOf(query, headOf({ headers }), query.channels()));
 };
 const at = (offset: number) => ({ after: { kind: 'position', position: { epoch: 'e', offset } } });
 

@@ -85,6 +85,8 @@ export function setUp(
     log: { ...silentLog, warn, error: warn },
     config: {
       rulesOf: () => ({ ...OPEN_NAMESPACE, ...rules }),
+      allowsWhole: () => true,
+      node: 'n1',
       keyWindowMs: 1000,
       highWaterSize,
       checkIntervalMs: 40_000,

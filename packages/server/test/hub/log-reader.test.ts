@@ -1,3 +1,4 @@
+import { ORIGIN } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { after, anyone, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
@@ -12,7 +13,7 @@ describe('a start', () => {
     const reader = listener();
     await hub.subscribe(reader, anyone, 'news', {});
     await publish(2);
-    const position = await hub.publish(anyone, 'news', { payload: new Uint8Array(1) });
+    const position = (await hub.publish(anyone, 'news', { payload: new Uint8Array(1) })) ?? ORIGIN;
     const start = { after: { kind: 'position', position } } as const;
     const opened = await hub.subscribe(listener(), anyone, 'news', start);
     expect(opened).toMatchObject({ recovered: true, position: { epoch: 'e1', offset: 3 } });
@@ -27,7 +28,7 @@ describe('a start', () => {
     const opened = await hub.subscribe(late, anyone, 'news', {});
     hub.start(opened.cursor);
     await clock.settle();
-    expect(opened.position.offset).toBe(1);
+    expect(opened.position?.offset).toBe(1);
     expect(late.take()).toEqual([]);
   });
 

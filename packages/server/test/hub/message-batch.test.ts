@@ -18,15 +18,17 @@ function countingEncoding(name: string): Encoding & { count: number } {
   };
 }
 
+const clock = { unixMs: () => 1_000 };
+
 describe('MessageBatch', () => {
   test('encodes once per encoding, whoever asks', () => {
     const json = countingEncoding('json');
     const stream = countingEncoding('stream');
     const batch = new MessageBatch('news', 'e1', messages(3, 5));
-    const first = batch.encoded(json);
-    expect(batch.encoded(json)).toBe(first);
-    expect(batch.encoded(stream)).not.toBe(first);
-    expect(batch.encoded(json)).toBe(first);
+    const first = batch.encoded(json, clock);
+    expect(batch.encoded(json, clock)).toBe(first);
+    expect(batch.encoded(stream, clock)).not.toBe(first);
+    expect(batch.encoded(json, clock)).toBe(first);
     expect([json.count, stream.count]).toEqual([1, 1]);
     expect(Buffer.from(first.payload).toString()).toBe('news e1 3,4,5');
   });

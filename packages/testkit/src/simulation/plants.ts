@@ -91,8 +91,8 @@ class CredulousHub extends Hub {
   ): Promise<Opened> {
     const opened = await super.subscribe(subscriber, caller, name, start);
     if (opened.recovered !== false) return opened;
-    const { position, cursor } = opened;
-    return { position, cursor, recovered: true };
+    const { gap: _, ...rest } = opened;
+    return { ...rest, recovered: true };
   }
 }
 

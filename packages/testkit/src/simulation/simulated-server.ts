@@ -22,6 +22,7 @@ import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import { EventStreamProtocol } from '@trunkline/server/internal/protocols/eventstream/protocol.ts';
 import { NativeProtocol } from '@trunkline/server/internal/protocols/native/protocol.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
+import { ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ManualClock } from '../manual-clock.ts';
 import { MemoryLink } from '../memory-link.ts';
@@ -93,7 +94,7 @@ export class SimulatedServer {
       ...surroundings,
       turn: this.#turn,
       broker: new EmbeddedBroker({ ...surroundings, memory, durable: this.store, limits }),
-      config: { ...setup, rulesOf: parts.rulesOf },
+      config: { ...setup, rulesOf: parts.rulesOf, allowsWhole: () => true, node: 'simulated' },
     };
     const hub = createHub(hubParts, plant, random.fork());
     this.#hub = hub;
@@ -119,13 +120,19 @@ export class SimulatedServer {
   /** A client's event stream, as its request asked for it. */
   openStream(peer: MemoryPeer, identity: Identity, channel: string, start: Start): MemoryLink {
     const caller = { identity, session: this.#parts.random.word(8) };
-    const request = { caller, channel, start };
+    const request = {
+      caller,
+      starts: new Map([[channel, start]]),
+      presence: false,
+      snapshot: false,
+    };
     return this.#serve(peer, false, (link) => this.#eventStream.open(link, request));
   }
 
   /** A client's publish by HTTP. */
-  publish(identity: Identity, channel: string, request: PublishRequest): Promise<Position> {
-    return this.#hub.publish({ identity, session: 'http' }, channel, request);
+  async publish(identity: Identity, channel: string, request: PublishRequest): Promise<Position> {
+    const position = await this.#hub.publish({ identity, session: 'http' }, channel, request);
+    return position ?? ORIGIN;
   }
 
   /** A client's poll. */

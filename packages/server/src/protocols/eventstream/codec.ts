@@ -12,6 +12,10 @@ import {
 } from '@trunkline/wire';
 import type { Draft, Gap, Position } from '@trunkline/wire';
 import type { Encoding } from '../../hub/hub-types.ts';
+import type { FilterVerdict } from '../../hub/selection/selection-opening.ts';
+import { snapshotMembers } from '../../hub/snapshots.ts';
+import type { Snapshot } from '../../hub/snapshots.ts';
+import { SharedBatch } from '../../link/shared-batch.ts';
 
 /** One channel: `id:` is the position, `event:` the message's event, `data:` the payload. */
 export const eventStream: Encoding = {
@@ -69,28 +73,58 @@ function eventLine(event: string | undefined): string {
   return event === undefined ? '' : `event: ${event}\n`;
 }
 
-/** The first event: where the stream stands, before its messages. */
+/** The first event: where the stream stands in each channel, before its messages [SSE-2]. */
 export function openEvent(opening: {
   readonly session: string;
-  readonly channel: string;
-  readonly position: Position;
-  readonly recovered?: boolean;
-  readonly gap?: Gap;
   readonly retryMs: number;
+  /** The position or mark to resume from, where there is one. */
+  readonly id?: string;
+  readonly verdicts: readonly (readonly [string, FilterVerdict])[];
 }): string {
-  const { session, channel, recovered, gap, retryMs } = opening;
-  const position = formatPosition(opening.position);
+  const { session, id, verdicts, retryMs } = opening;
+  const of = (value: (verdict: FilterVerdict) => unknown): object =>
+    Object.fromEntries(
+      verdicts
+        .map(([filter, verdict]) => [filter, value(verdict)])
+        .filter(([, told]) => told !== undefined),
+    );
+  const volatile = verdicts.filter(([, verdict]) => verdict.volatile).map(([filter]) => filter);
   const data = JSON.stringify({
     session,
-    positions: { [channel]: position },
-    recovered: recovered === undefined ? {} : { [channel]: recovered },
-    gaps: gap === undefined ? {} : { [channel]: gap },
+    positions: of(({ position }) => position && formatPosition(position)),
+    recovered: of(({ recovered }) => recovered),
+    gaps: of(({ gap }) => gap),
+    ...(volatile.length === 0 ? {} : { volatile }),
   });
-  return `retry: ${retryMs}\nid: ${position}\nevent: open\ndata: ${data}\n\n`;
+  const idLine = id === undefined ? '' : `id: ${id}\n`;
+  return `retry: ${retryMs}\n${idLine}event: open\ndata: ${data}\n\n`;
 }
 
-/** Messages are lost to this stream, which goes on after `position`. */
-export function gapEvent(channel: string, gap: Gap, position: Position): string {
+/**
+ * Messages are lost to this stream, which goes on after `position`.
+ *
+ * @param isOnly true when the stream carries this channel alone: its position is the id then.
+ */
+export function gapEvent(channel: string, gap: Gap, position: Position, isOnly: boolean): string {
   const place = formatPosition(position);
-  return `id: ${place}\nevent: gap\ndata: ${JSON.stringify({ channel, gap, position: place })}\n\n`;
+  const data = JSON.stringify({ channel, gap, position: place });
+  return `${isOnly ? `id: ${place}\n` : ''}event: gap\ndata: ${data}\n\n`;
+}
+
+/** What to resume from, without an event: it is remembered and not dispatched (WHATWG §9.2.6). */
+export function idEvent(id: string): string {
+  return `id: ${id}\n\n`;
+}
+
+const snapshots = new WeakMap<Snapshot, SharedBatch>();
+
+/** The event that gives a channel's state; the same object for the same snapshot [SNAP-4]. */
+export function sharedSnapshot(channel: string, snapshot: Snapshot): SharedBatch {
+  let batch = snapshots.get(snapshot);
+  if (batch === undefined) {
+    const data = `{"channel":${JSON.stringify(channel)},${snapshotMembers(snapshot)}}`;
+    batch = new SharedBatch(Buffer.from(`event: snapshot\ndata: ${data}\n\n`), true);
+    snapshots.set(snapshot, batch);
+  }
+  return batch;
 }

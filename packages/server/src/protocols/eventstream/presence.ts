@@ -10,7 +10,8 @@ export const eventStreamPresence: PresenceEncoding = {
   },
 };
 
-function presenceEvent(channel: string, event: PresenceEvent): string {
+/** One event that tells a watcher something. */
+export function presenceEvent(channel: string, event: PresenceEvent): string {
   const [name, data] =
     event.kind === 'snapshot'
       ? ['presence', { channel, ...event.page }]

@@ -14,8 +14,8 @@ export class EventStreamProtocol {
 
   /** Begins to serve a request that was admitted. */
   open(link: Link, request: StreamRequest): LinkHandler {
-    const session = new EventStreamSession(this.#parts, link);
-    void session.begin(request); // Its failures end the link with a code.
+    const session = new EventStreamSession(this.#parts, link, request);
+    void session.begin(); // Its failures end the link with a code.
     return session;
   }
 }

@@ -3,21 +3,35 @@
  *
  * It keeps nothing that a reconnect needs: the browser hands the last position back by itself.
  */
-import { CodedError } from '@trunkline/wire';
+import { CodedError, formatPosition, isWildcard } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
-import type { Cursor } from '../../hub/cursor.ts';
-import type { Hub } from '../../hub/hub.ts';
-import type { Caller, Start, Subscriber } from '../../hub/hub-types.ts';
+import type { AnyCursor, Hub } from '../../hub/hub.ts';
+import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
+import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
-import { eventStream, gapEvent, openEvent } from './codec.ts';
+import { Attendance } from '../attendance.ts';
+import type { Attending } from '../attendance.ts';
+import {
+  eventStream,
+  eventStreamOfMany,
+  gapEvent,
+  idEvent,
+  openEvent,
+  sharedSnapshot,
+} from './codec.ts';
+import { eventStreamPresence, presenceEvent } from './presence.ts';
 
 /** What a client asked for in its request. */
 export interface StreamRequest {
   readonly caller: Caller;
-  readonly channel: string;
-  readonly start: Start;
+  /** Channels and patterns, and where each begins. */
+  readonly starts: ReadonlyMap<string, Start>;
+  /** Asks to be listed where the namespace lists, and to be told who comes and goes. */
+  readonly presence: boolean;
+  /** Asks for the snapshot where the resume is not recovered. */
+  readonly snapshot: boolean;
 }
 
 /** What sessions are built from. */
@@ -31,50 +45,50 @@ export interface EventStreamParts {
 }
 
 /** One client's stream. */
-export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
+export class EventStreamSession implements LinkHandler, SelectionSubscriber, Attending, Alarm {
   readonly link: Link;
-  readonly encoding = eventStream;
+  readonly encoding: Encoding;
+  readonly presenceEncoding = eventStreamPresence;
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
   readonly #parts: EventStreamParts;
-  #cursor: Cursor | undefined;
+  readonly #request: StreamRequest;
+  /** The channel, where the stream carries one alone. */
+  readonly #only: string | undefined;
+  #cursor: AnyCursor | undefined;
+  #attendance: Attendance | undefined;
   #ended = false;
 
-  constructor(parts: EventStreamParts, link: Link) {
+  constructor(parts: EventStreamParts, link: Link, request: StreamRequest) {
     this.#parts = parts;
     this.link = link;
+    this.#request = request;
+    const [first = ''] = request.starts.keys();
+    this.#only = request.starts.size === 1 && !isWildcard(first) ? first : undefined;
+    this.encoding = this.#only === undefined ? eventStreamOfMany : eventStream;
+  }
+
+  caller(): Caller {
+    return this.#request.caller;
   }
 
   /** Opens the subscription, tells where it stands, and lets it run. */
-  async begin(request: StreamRequest): Promise<void> {
-    const { hub, wheel, clock, retryMs } = this.#parts;
-    const { caller, channel, start } = request;
+  async begin(): Promise<void> {
+    const { hub, wheel, clock } = this.#parts;
+    const { identity } = this.#request.caller;
     try {
-      const { cursor, position, recovered, gap } = await hub.subscribe(
-        this,
-        caller,
-        channel,
-        start,
-      );
-      if (this.#ended) {
-        hub.unsubscribe(cursor);
-        return;
-      }
-      this.#cursor = cursor;
-      const verdict = {
-        ...(recovered === undefined ? {} : { recovered }),
-        ...(gap === undefined ? {} : { gap }),
-      };
-      this.link.send(
-        openEvent({ session: caller.session, channel, position, retryMs, ...verdict }),
-      );
+      const cursor = await (this.#only === undefined
+        ? this.#openMany()
+        : this.#openOne(this.#only));
+      if (cursor === undefined) return;
+      this.#attend();
       hub.start(cursor);
     } catch (error) {
       this.#refuse(error);
       return;
     }
-    const { expiresAt } = caller.identity;
+    const { expiresAt } = identity;
     if (expiresAt !== undefined) wheel.arm(this, Math.max(0, expiresAt - clock.unixMs()));
   }
 
@@ -83,11 +97,16 @@ export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
   }
 
   onDrain(): void {
+    this.#attendance?.advance();
     if (this.#cursor !== undefined) this.#parts.hub.advance(this.#cursor);
   }
 
   onGap(channel: string, gap: Gap, position: Position): void {
-    this.link.send(gapEvent(channel, gap, position));
+    this.link.send(gapEvent(channel, gap, position, this.#only !== undefined));
+  }
+
+  onMark(_filters: readonly string[], mark: string): void {
+    this.link.send(idEvent(mark));
   }
 
   onClose(): void {
@@ -105,6 +124,52 @@ export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
     this.link.close(close);
   }
 
+  /** @returns `undefined` when the peer left meanwhile. */
+  async #openOne(channel: string): Promise<AnyCursor | undefined> {
+    const { hub, retryMs } = this.#parts;
+    const { caller, starts, snapshot: wants } = this.#request;
+    const start = starts.get(channel) ?? {};
+    const opened = await hub.subscribe(this, caller, channel, start, { snapshot: wants });
+    if (!this.#keep(opened.cursor)) return undefined;
+    const { position, snapshot } = opened;
+    const { session } = caller;
+    const place = position === undefined ? {} : { id: formatPosition(position) };
+    this.link.send(openEvent({ session, retryMs, verdicts: [[channel, opened]], ...place }));
+    if (snapshot !== undefined) this.link.sendShared(sharedSnapshot(channel, snapshot));
+    return opened.cursor;
+  }
+
+  async #openMany(): Promise<AnyCursor | undefined> {
+    const { hub, retryMs } = this.#parts;
+    const { caller, starts } = this.#request;
+    const { cursor, mark, verdicts, losses } = await hub.subscribeMany(this, caller, starts);
+    if (!this.#keep(cursor)) return undefined;
+    const { session } = caller;
+    const place = mark === undefined ? {} : { id: mark };
+    this.link.send(openEvent({ session, retryMs, verdicts: [...verdicts], ...place }));
+    for (const { channel, gap, position } of losses) this.onGap(channel, gap, position);
+    return cursor;
+  }
+
+  #keep(cursor: AnyCursor): boolean {
+    if (this.#ended) this.#parts.hub.unsubscribe(cursor);
+    else this.#cursor = cursor;
+    return !this.#ended;
+  }
+
+  /** [PRES-10] Lists the reader and tells it who is there, where it asked for that. */
+  #attend(): void {
+    const { presence, starts } = this.#request;
+    if (!presence) return;
+    this.#attendance = new Attendance(this.#parts.hub, this);
+    for (const channel of starts.keys()) {
+      if (isWildcard(channel)) continue;
+      const page = this.#attendance.watch(channel);
+      if (this.#parts.hub.isListed(channel)) this.#attendance.enter(channel);
+      this.link.send(presenceEvent(channel, { kind: 'snapshot', page }));
+    }
+  }
+
   #refuse(error: unknown): void {
     const known = error instanceof CodedError ? error : undefined;
     const code = known?.code ?? 'internal';
@@ -120,5 +185,6 @@ export class EventStreamSession implements LinkHandler, Subscriber, Alarm {
     this.#ended = true;
     this.#parts.wheel.cancel(this);
     if (this.#cursor !== undefined) this.#parts.hub.unsubscribe(this.#cursor);
+    this.#attendance?.end();
   }
 }

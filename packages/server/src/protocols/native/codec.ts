@@ -13,16 +13,25 @@ import {
 import type { CommandId, Decoded, ErrorFrame, ServerFrame } from '@trunkline/wire';
 import type { Encoding, HistoryPage } from '../../hub/hub-types.ts';
 import type { Frame } from '../../link/link.ts';
+import { snapshotMembers } from '../../hub/snapshots.ts';
+import type { Snapshot } from '../../hub/snapshots.ts';
+import { SharedBatch } from '../../link/shared-batch.ts';
+import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
 import { historyMembers, toHistoryFrame } from './history.ts';
+import { nativeBinaryPresence, nativePresence } from './presence.ts';
 
 /** How one subprotocol writes what a session says. One object each in the whole process. */
 export interface NativeCodec {
   /** How messages are written to it. */
   readonly encoding: Encoding;
+  /** How presence is written to it. */
+  readonly presence: PresenceEncoding;
   /** Reads the commands of one frame, in order; what is none becomes an error in its place. */
   decode(frame: Frame): Decoded[];
   /** Writes one frame that carries no payload. */
   frame(frame: ServerFrame): Frame;
+  /** Writes the push that gives a channel's state; the same object for the same snapshot. */
+  snapshot(channel: string, snapshot: Snapshot): SharedBatch;
   /** Writes the answer to a history command. */
   history(id: CommandId, channel: string, page: HistoryPage): Frame;
 }
@@ -59,24 +68,28 @@ export const nativeBinary: Encoding = {
 /** `trunkline.v1.json`: text frames of JSON [WS-1]. */
 export const jsonCodec: NativeCodec = {
   encoding: nativeJson,
+  presence: nativePresence,
   decode(frame) {
     if (typeof frame === 'string') return decodeCommands(frame);
     const error = new CodedError('bad_request', 'expected a text frame, got a binary one');
     return [{ ok: false, error }];
   },
   frame: (frame) => JSON.stringify(frame),
+  snapshot: sharedSnapshots(true, (json) => Buffer.from(json)),
   history: toHistoryFrame,
 };
 
 /** `trunkline.v1.bin`: binary frames of records [BIN-1]. */
 export const binaryCodec: NativeCodec = {
   encoding: nativeBinary,
+  presence: nativeBinaryPresence,
   decode(frame) {
     if (typeof frame !== 'string') return decodeBinaryCommands(frame);
     const error = new CodedError('bad_request', 'expected a binary frame, got a text one');
     return [{ ok: false, error }];
   },
   frame: (frame) => encodeJsonRecord(JSON.stringify(frame)),
+  snapshot: sharedSnapshots(false, encodeJsonRecord),
   history(id, channel, page) {
     const { epoch, messages } = page;
     const json = `{"type":"history","id":${id},${historyMembers(page)}}`;
@@ -89,6 +102,23 @@ export const CODECS: ReadonlyMap<string, NativeCodec> = new Map([
   [JSON_SUBPROTOCOL, jsonCodec],
   [BINARY_SUBPROTOCOL, binaryCodec],
 ]);
+
+/** Writes each snapshot once, however many clients get it. */
+function sharedSnapshots(
+  text: boolean,
+  encode: (json: string) => Uint8Array,
+): NativeCodec['snapshot'] {
+  const known = new WeakMap<Snapshot, SharedBatch>();
+  return (channel, snapshot) => {
+    let batch = known.get(snapshot);
+    if (batch === undefined) {
+      const head = `{"type":"snapshot","channel":${JSON.stringify(channel)}`;
+      batch = new SharedBatch(encode(`${head},${snapshotMembers(snapshot)}}`), text);
+      known.set(snapshot, batch);
+    }
+    return batch;
+  };
+}
 
 /** The frame that tells a client what was wrong. */
 export function toErrorFrame(error: CodedError, id?: CommandId): ErrorFrame {

@@ -1,5 +1,5 @@
 /** Presence over a session: pushes, and the command as presence reads it. */
-import { CodedError } from '@trunkline/wire';
+import { BINARY_SUBPROTOCOL, CodedError, encodeJsonRecord } from '@trunkline/wire';
 import type { Command, CommandId, MemberPage, ServerFrame } from '@trunkline/wire';
 import { PAGE_COUNT_DEFAULT, PAGE_COUNT_MAX } from '../../hub/presence/config.ts';
 import type {
@@ -15,6 +15,18 @@ export const nativePresence: PresenceEncoding = {
   encode(channel, events) {
     const lines = events.map((event) => JSON.stringify(toPresenceFrame(channel, event)));
     return Buffer.from(lines.join('\n'), 'utf8');
+  },
+};
+
+/** The same as binary records [BIN-4]. */
+export const nativeBinaryPresence: PresenceEncoding = {
+  name: BINARY_SUBPROTOCOL,
+  text: false,
+  encode(channel, events) {
+    const records = events.map((event) =>
+      encodeJsonRecord(JSON.stringify(toPresenceFrame(channel, event))),
+    );
+    return Buffer.concat(records);
   },
 };
 

@@ -5,17 +5,20 @@
  * they came; replies carry the command's id, since they may finish in another. What one session
  * publishes to a channel gets offsets in the order sent.
  */
-import { CodedError, formatPosition, isWildcard, parseAfter } from '@trunkline/wire';
+import { CodedError, formatPosition } from '@trunkline/wire';
 import type { Command, CommandId, Decoded, Gap, Position, ServerFrame } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller, Encoding } from '../../hub/hub-types.ts';
+import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
+import { publishedFrame, subscribedFrame, toSubscribeRequest } from './answers.ts';
 import { toErrorFrame } from './codec.ts';
 import type { NativeCodec } from './codec.ts';
 import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from './config.ts';
 import { toHistoryRequest } from './history.ts';
 import type { NativeOpening, NativeParts } from './protocol.ts';
+import { toPageFrame, toPageRequest } from './presence.ts';
 import { Rate } from './rate.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { Subscribing } from './subscriptions.ts';
@@ -93,6 +96,14 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
   onClose(): void {
     this.#end();
+  }
+
+  get presenceEncoding(): PresenceEncoding {
+    return this.#codec.presence;
+  }
+
+  onMark([channel = '']: readonly string[], mark: string): void {
+    this.#send({ type: 'mark', channel, mark });
   }
 
   onGap(channel: string, gap: Gap, position: Position): void {
@@ -179,10 +190,8 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
         return this.#unsubscribe(command);
       case 'history':
         return this.#history(command);
-      case 'presence': {
-        const message = 'presence is not served yet';
-        return Promise.reject(new CodedError('bad_request', message));
-      }
+      case 'presence':
+        return this.#presence(command);
       case 'refresh':
         return this.#refresh(command);
     }
@@ -255,49 +264,29 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   async #publish(command: CommandOf<'publish'>): Promise<void> {
-    const { id, channel, payload, contentType, event, key } = command;
+    const { type: _, id, channel, ...request } = command;
     const caller = this.caller();
     const { user } = caller.identity;
-    const position = await this.#parts.hub.publish(caller, channel, {
-      payload,
-      ...(contentType === undefined ? {} : { contentType }),
-      ...(event === undefined ? {} : { event }),
-      ...(key === undefined ? {} : { key }),
-      from: { ...(user === undefined ? {} : { user }), session: this.id },
-    });
-    if (id === undefined) return;
-    const { epoch, offset } = position;
-    this.#send({
-      type: 'published',
-      id,
-      channel,
-      offset,
-      epoch,
-      position: formatPosition(position),
-    });
+    const from = { ...(user === undefined ? {} : { user }), session: this.id };
+    const position = await this.#parts.hub.publish(caller, channel, { ...request, from });
+    if (id !== undefined) this.#send(publishedFrame(id, channel, position));
   }
 
   #subscribe(command: CommandOf<'subscribe'>): Promise<void> {
-    const { id, channel, after, last, partial } = command;
-    if (isWildcard(channel)) {
-      const message = `wildcard subscriptions are not served yet, got ${channel}`;
-      return Promise.reject(new CodedError('bad_request', message));
-    }
-    const start = {
-      ...(after === undefined ? {} : { after: parseAfter(after) }),
-      ...(last === undefined ? {} : { last }),
-      ...(partial === undefined ? {} : { partial }),
-    };
-    return this.#subscriptions.subscribe(channel, start, ({ position, recovered, gap }) => {
-      this.#send({
-        type: 'subscribed',
-        id,
-        channel,
-        position: formatPosition(position),
-        ...(recovered === undefined ? {} : { recovered }),
-        ...(gap === undefined ? {} : { gap }),
-      });
+    const { id, channel } = command;
+    return this.#subscriptions.subscribe(toSubscribeRequest(command), (answer) => {
+      this.#send(subscribedFrame(id, channel, answer));
+      const { snapshot } = answer;
+      if (snapshot === undefined || this.#isEnded) return;
+      this.link.sendShared(this.#codec.snapshot(channel, snapshot));
     });
+  }
+
+  async #presence(command: CommandOf<'presence'>): Promise<void> {
+    const { id, channel } = command;
+    const { hub } = this.#parts;
+    hub.demand(this.caller().identity, 'presence', channel);
+    this.#send(toPageFrame(id, channel, hub.presence.page(channel, toPageRequest(command))));
   }
 
   #unsubscribe({ id, channel }: CommandOf<'unsubscribe'>): Promise<void> {

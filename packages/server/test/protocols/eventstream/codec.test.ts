@@ -69,10 +69,13 @@ describe('the server’s own events', () => {
   test('open tells where the stream stands, and has an id already', () => {
     const text = openEvent({
       session: 's1',
-      channel: 'news',
-      position: { epoch: 'k3f9', offset: 4 },
-      recovered: false,
-      gap: { reason: 'epoch' },
+      id: 'k3f9:4',
+      verdicts: [
+        [
+          'news',
+          { position: { epoch: 'k3f9', offset: 4 }, recovered: false, gap: { reason: 'epoch' } },
+        ],
+      ],
       retryMs: 900,
     });
     expect(text).toBe(
@@ -83,7 +86,7 @@ describe('the server’s own events', () => {
 
   test('gap has the new position as its id', () => {
     const position = { epoch: 'k3f9', offset: 9 };
-    expect(gapEvent('news', { reason: 'trimmed', from: 5, to: 9 }, position)).toBe(
+    expect(gapEvent('news', { reason: 'trimmed', from: 5, to: 9 }, position, true)).toBe(
       'id: k3f9:9\nevent: gap\ndata: {"channel":"news","gap":{"reason":"trimmed","from":5,"to":9},' +
         '"position":"k3f9:9"}\n\n',
     );

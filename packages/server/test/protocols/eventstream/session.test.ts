@@ -21,7 +21,8 @@ async function setUpStreams(highWaterSize = 1_000) {
   const open = async (start: Start = {}, identity = anonymous): Promise<MemoryLink> => {
     const link = new MemoryLink({ clock, turn, traits: { duplex: false, binary: false } });
     const caller = { identity, session: 's1' };
-    link.attach(protocol.open(link, { caller, channel: 'news', start }));
+    const starts = new Map([['news', start]]);
+    link.attach(protocol.open(link, { caller, starts, presence: false, snapshot: false }));
     await clock.settle();
     return link;
   };

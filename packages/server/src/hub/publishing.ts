@@ -1,0 +1,158 @@
+/**
+ * Publishing: from a publisher's request to the log, or to whoever listens where there is none.
+ *
+ * What a channel's rules ask for is checked here, before anything is stored; a refusal says whether
+ * the message may have been stored all the same [PUB-4].
+ */
+import { CodedError } from '@trunkline/wire';
+import type { Draft, Position } from '@trunkline/wire';
+import { BrokerError } from '../broker/broker.ts';
+import type { Broker, Idempotency, Published } from '../broker/broker.ts';
+import type { Clock } from '../clock.ts';
+import type { NamespaceRules } from '../config/namespace-rules.ts';
+import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
+import { refusal } from './channel-table.ts';
+import { PUBLISH_MS } from './config.ts';
+import type { HubConfig } from './config.ts';
+import type { Caller, PublishRequest } from './hub-types.ts';
+import { checkPayload } from './payload-schemas.ts';
+import type { Permissions } from './permissions.ts';
+import { checkRetainable } from './retained.ts';
+import type { Retained } from './retained.ts';
+
+/** What publishing needs. */
+export interface PublishingParts {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly wheel: Wheel;
+  readonly config: HubConfig;
+  readonly permissions: Permissions;
+  readonly retained: Retained;
+}
+
+/** Publishes for one hub. */
+export class Publishing {
+  readonly #parts: PublishingParts;
+  /** Messages that were stored or broadcast since the start; for the metrics. */
+  count = 0;
+  /** Refusals since the start, by code; for the metrics. */
+  readonly refusedCounts = new Map<string, number>();
+
+  constructor(parts: PublishingParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Publishes one message.
+   *
+   * @returns where it stands in the log; `undefined` in a volatile channel.
+   * @throws {CodedError} that says whether the message may have been stored all the same.
+   */
+  async publish(
+    caller: Caller,
+    channel: string,
+    request: PublishRequest,
+  ): Promise<Position | undefined> {
+    try {
+      const { config, permissions } = this.#parts;
+      permissions.demand(caller.identity, 'publish', channel);
+      const rules = config.rulesOf(channel);
+      const { key, retain, ...draft } = request;
+      check(rules, channel, draft);
+      if (retain === true) checkRetainable(channel, draft);
+      const position = rules.volatile
+        ? this.#broadcast(channel, draft)
+        : await this.#store(caller, channel, draft, rules, key);
+      if (retain === true) await this.#retain(channel, draft, position);
+      this.count += 1;
+      return position;
+    } catch (error) {
+      const refused = withStored(refusal(error));
+      this.refusedCounts.set(refused.code, (this.refusedCounts.get(refused.code) ?? 0) + 1);
+      throw refused;
+    }
+  }
+
+  #broadcast(channel: string, draft: Draft): undefined {
+    this.#parts.broker.broadcast(channel, draft);
+  }
+
+  async #store(
+    caller: Caller,
+    channel: string,
+    draft: Draft,
+    rules: NamespaceRules,
+    key: string | undefined,
+  ): Promise<Position> {
+    const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
+    const publishing = this.#parts.broker.publish(channel, draft, {
+      retention: rules.history,
+      durable: rules.durable,
+      ...idempotency,
+    });
+    const { position } = await this.#inTime(publishing);
+    return position;
+  }
+
+  async #retain(channel: string, draft: Draft, position: Position | undefined): Promise<void> {
+    const time = Math.floor(this.#parts.clock.unixMs());
+    const place = position === undefined ? { time } : { position, time };
+    try {
+      await this.#parts.retained.retain(channel, draft, place);
+    } catch (error) {
+      // The message is in the log by now; only what is retained is in doubt.
+      throw new BrokerError('unavailable', 'the message could not be retained', {
+        stored: 'unknown',
+        cause: error,
+      });
+    }
+  }
+
+  /** An answer of the log, or one instead of it when it does not come in time [PUB-4]. */
+  #inTime(publishing: Promise<Published>): Promise<Published> {
+    const { wheel, config } = this.#parts;
+    const { publishMs = PUBLISH_MS } = config;
+    return new Promise((resolve, reject) => {
+      const deadline = new Deadline(() => {
+        const message = `the log did not answer within ${publishMs} ms`;
+        reject(new BrokerError('unavailable', message, { stored: 'unknown' }));
+      });
+      wheel.arm(deadline, publishMs);
+      publishing.then(resolve, reject).finally(() => wheel.cancel(deadline));
+    });
+  }
+}
+
+function check(rules: NamespaceRules, channel: string, draft: Draft): void {
+  const size = draft.payload.length;
+  if (size > rules.messageBytesMax) {
+    const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
+    throw new CodedError('too_large', `${expected}, got ${size}`);
+  }
+  checkPayload(rules, channel, draft);
+}
+
+/** What fails before the broker is asked is not stored; of a fault of ours nobody knows. */
+function withStored(error: CodedError): CodedError {
+  if (error.stored !== undefined) return error;
+  const { code, message, cause } = error;
+  return new CodedError(code, message, { stored: code === 'internal' ? 'unknown' : false, cause });
+}
+
+/** A wait that ends by itself, on the wheel that all share. */
+class Deadline implements Alarm {
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined;
+  alarmAfter: AlarmMarks | undefined;
+  readonly onAlarm: () => void;
+
+  constructor(onAlarm: () => void) {
+    this.onAlarm = onAlarm;
+  }
+}
+
+/** Keys are a user's own; anonymous clients share theirs, as nothing tells them apart. */
+function idempotencyOf(caller: Caller, key: string): Idempotency {
+  const { kind, user } = caller.identity;
+  return { key, scope: kind === 'user' ? `user:${user ?? ''}` : kind };
+}

@@ -1,0 +1,236 @@
+/**
+ * Opening a reader of several channels: where each of them begins, and what is told about that.
+ *
+ * A reader is told of all news from the moment it is made; then it is found out what it missed
+ * before. So nothing falls between the two, however long the second takes.
+ */
+import { isWildcard } from '@trunkline/wire';
+import type { After, Gap, Position } from '@trunkline/wire';
+import type { Broker, ChangedChannel } from '../../broker/broker.ts';
+import type { NamespaceRules } from '../../config/namespace-rules.ts';
+import type { ChannelTable } from '../channel-table.ts';
+import { unavailable } from '../channel-table.ts';
+import type { Start, Verdict } from '../hub-types.ts';
+import type { LogReader } from '../log-reader.ts';
+import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark } from '../place-mark.ts';
+import type { PlaceMark } from '../place-mark.ts';
+import { judge } from '../recovery.ts';
+import { resolveMark } from '../patient-read.ts';
+import { CatchUp } from './catch-up.ts';
+import type { Leg } from './catch-up.ts';
+import { toFilters } from './selection.ts';
+import type { SelectionCursor, SelectionSubscriber } from './selection-cursor.ts';
+import type { SelectionFanOut } from './selection-fan-out.ts';
+import type { SelectionTable } from './selection-table.ts';
+
+/** What opening needs. */
+export interface OpeningParts {
+  readonly broker: Broker;
+  readonly table: ChannelTable;
+  readonly reader: LogReader;
+  readonly selections: SelectionTable;
+  readonly fanOut: SelectionFanOut;
+  readonly rulesOf: (channel: string) => NamespaceRules;
+}
+
+/** What became of the start of one filter. */
+export interface FilterVerdict {
+  /** Where the cursor stands before anything is delivered; absent for patterns and volatile. */
+  readonly position?: Position;
+  /** Present when `after` was given: whether everything after it is delivered. */
+  readonly recovered?: boolean;
+  readonly gap?: Gap;
+  readonly volatile?: true;
+}
+
+/** A channel found by a pattern whose messages are not all delivered. */
+export interface ChannelLoss {
+  readonly channel: string;
+  readonly gap: Gap;
+  readonly position: Position;
+}
+
+/** A reader that was opened and not yet started. */
+export interface OpenedSelection {
+  readonly cursor: SelectionCursor;
+  /** Where it stands before anything is delivered, where one mark can say so. */
+  readonly mark?: string;
+  readonly verdicts: ReadonlyMap<string, FilterVerdict>;
+  /** To be told after the answer and before any message. */
+  readonly losses: readonly ChannelLoss[];
+}
+
+/** What is being found out. */
+interface Opening {
+  readonly cursor: SelectionCursor;
+  readonly legs: Leg[];
+  readonly verdicts: Map<string, FilterVerdict>;
+  readonly losses: ChannelLoss[];
+}
+
+/**
+ * Opens a reader; it delivers nothing before it is started.
+ *
+ * @throws {CodedError} `unavailable` when the log can't be read.
+ */
+export async function openSelection(
+  parts: OpeningParts,
+  subscriber: SelectionSubscriber,
+  starts: ReadonlyMap<string, Start>,
+  mutedSession?: string,
+): Promise<OpenedSelection> {
+  const { selections, fanOut } = parts;
+  const selection = await selections.acquire(toFilters(starts.keys()));
+  let cursor: SelectionCursor | undefined;
+  try {
+    await selections.settledPlace(selection);
+    const made = fanOut.open(subscriber, selection, mutedSession);
+    if (made === undefined) throw unavailable('the log can not say where it stands');
+    ({ cursor } = made);
+    const catchUp = new CatchUp();
+    cursor.catchUp = catchUp;
+    const opening: Opening = { cursor, legs: [], verdicts: new Map(), losses: [] };
+    const base = await resolveStarts(parts, opening, starts, made.here);
+    catchUp.begin(base, opening.legs);
+    const mark = formatPlaceMark(base);
+    const { verdicts, losses } = opening;
+    return { cursor, verdicts, losses, ...(mark === undefined ? {} : { mark }) };
+  } catch (error) {
+    if (cursor === undefined) selections.release(selection);
+    else fanOut.end(cursor);
+    throw error;
+  }
+}
+
+/** Finds legs and verdicts. @returns the place from which going on is going on by all legs. */
+async function resolveStarts(
+  parts: OpeningParts,
+  opening: Opening,
+  starts: ReadonlyMap<string, Start>,
+  here: PlaceMark,
+): Promise<PlaceMark> {
+  const { legs } = opening;
+  let base: PlaceMark | undefined;
+  for (const [start, patterns] of patternsByStart(starts)) {
+    const from = await resolvePatterns(parts, opening, patterns, start);
+    // One mark for all of it stays that mark; else the place is here, but for the legs.
+    if (patterns.length === starts.size) base = from;
+  }
+  for (const [name, start] of starts) {
+    if (!isWildcard(name)) await resolveName(parts, opening, name, start);
+  }
+  const behind = new Map(base?.behind ?? here.behind);
+  const stands = base === undefined ? legs : opening.losses;
+  for (const { channel, position } of stands) behind.set(channel, position);
+  const { mark } = base ?? here;
+  return { mark, behind: behind.size === 0 ? NOWHERE_ELSE : behind };
+}
+
+/** Patterns that begin at the same place are resolved by one question. */
+function patternsByStart(starts: ReadonlyMap<string, Start>): ReadonlyMap<Start, string[]> {
+  const groups = new Map<string, { start: Start; patterns: string[] }>();
+  for (const [filter, start] of starts) {
+    if (!isWildcard(filter)) continue;
+    const key = JSON.stringify(start);
+    const group = groups.get(key) ?? { start, patterns: [] };
+    group.patterns.push(filter);
+    groups.set(key, group);
+  }
+  return new Map([...groups.values()].map(({ start, patterns }) => [start, patterns]));
+}
+
+async function resolveName(
+  parts: OpeningParts,
+  { cursor, legs, verdicts }: Opening,
+  name: string,
+  start: Start,
+): Promise<void> {
+  const { table, reader, broker } = parts;
+  if (parts.rulesOf(name).volatile) {
+    verdicts.set(name, { volatile: true });
+    return;
+  }
+  const channel = await table.acquire(name);
+  try {
+    const resolved = await resolveMark({ broker, table }, channel, start);
+    const bounds = await reader.boundsFor(channel, resolved);
+    const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
+    verdicts.set(name, verdict);
+    // What it was told of since then comes after the verdict, or before and is not wanted.
+    cursor.catchUp?.drop(name);
+    legs.push({ channel: name, position: verdict.position });
+  } finally {
+    table.release(channel);
+  }
+}
+
+/** @returns where the reader stands, if that is a mark the client gave. */
+async function resolvePatterns(
+  parts: OpeningParts,
+  opening: Opening,
+  patterns: readonly string[],
+  start: Start,
+): Promise<PlaceMark | undefined> {
+  const { after, last } = start;
+  if (after === undefined && last === undefined) {
+    for (const pattern of patterns) opening.verdicts.set(pattern, {});
+    return undefined;
+  }
+  if (after?.kind === 'position' || after?.kind === 'unknown') {
+    lost(opening, patterns);
+    return undefined;
+  }
+  const from = after?.kind === 'mark' ? parsePlaceMark(after.mark) : undefined;
+  const changed = await parts.broker.changedSince(from?.mark, patterns);
+  if (changed === undefined) {
+    lost(opening, patterns);
+    return undefined;
+  }
+  const firstLoss = judgeChannels(parts, opening, changed, start, from);
+  const gap = firstLoss === undefined ? {} : { gap: firstLoss };
+  const told = after === undefined ? {} : { recovered: firstLoss === undefined, ...gap };
+  for (const pattern of patterns) opening.verdicts.set(pattern, told);
+  return from;
+}
+
+/** Nothing can be told of where these stood; they are live from here on. */
+function lost({ verdicts }: Opening, patterns: readonly string[]): void {
+  for (const pattern of patterns) {
+    verdicts.set(pattern, { recovered: false, gap: { reason: 'unknown' } });
+  }
+}
+
+/** @returns the first gap, if there is one. */
+function judgeChannels(
+  { rulesOf }: OpeningParts,
+  { legs, losses }: Opening,
+  changed: readonly ChangedChannel[],
+  start: Start,
+  from: PlaceMark | undefined,
+): Gap | undefined {
+  const { last, partial } = start;
+  const own = new Map(from?.behind);
+  for (const { channel, position, stream } of changed) {
+    const rules = rulesOf(channel);
+    const after: After | undefined =
+      from === undefined
+        ? start.after
+        : { kind: 'position', position: own.get(channel) ?? position };
+    own.delete(channel);
+    const asked: Start = {
+      ...(after === undefined ? {} : { after }),
+      ...(last === undefined ? {} : { last }),
+      ...(partial === undefined ? {} : { partial }),
+    };
+    const verdict: Verdict = judge(asked, stream, rules.resumeCountMax);
+    if (verdict.gap !== undefined) {
+      losses.push({ channel, gap: verdict.gap, position: verdict.position });
+    }
+    if (verdict.position.epoch !== stream.epoch || verdict.position.offset < stream.top) {
+      legs.push({ channel, position: verdict.position });
+    }
+  }
+  // Read in part before the mark was given, and not changed since.
+  for (const [channel, position] of own) legs.push({ channel, position });
+  return losses[0]?.gap;
+}
