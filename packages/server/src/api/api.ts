@@ -22,6 +22,8 @@ import type { ApiOptions } from './config.ts';
 import { alive, ready } from './health.ts';
 import type { Readiness } from './health.ts';
 import { history } from './history.ts';
+import { metrics } from './metrics.ts';
+import type { MetricsSource } from './metrics.ts';
 import { poll } from './poll.ts';
 import { publish, withStored } from './publish.ts';
 import { purge } from './purge.ts';
@@ -50,6 +52,8 @@ export interface ApiParts {
   /** Absent where answers are not compressed. */
   readonly gzip?: AnswerGzip;
   readiness(): Readiness;
+  /** What `/metrics` answers; without it there is none. */
+  readonly metrics?: MetricsSource;
   /** Answers GETs on paths that are not the API's, e.g. the console page. */
   fallback?(request: HttpRequest): HttpAnswer | undefined;
 }
@@ -170,7 +174,7 @@ class Routes implements Api {
 }
 
 function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
-  const { tokenSecret, clock } = parts;
+  const { tokenSecret, clock, metrics: source } = parts;
   const calls = (answers: Readonly<Record<string, CallAnswer>>): Route =>
     new Map(Object.entries(answers).map(([method, answer]) => [method, { kind: 'call', answer }]));
   const call = (method: string, answer: CallAnswer): Route => calls({ [method]: answer });
@@ -189,6 +193,10 @@ function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
     ['/healthz', open('GET', alive)],
     ['/readyz', open('GET', () => ready(parts.readiness()))],
   ]);
+  if (source !== undefined) {
+    const known = call('GET', (_context, { caller }) => metrics(source, caller.identity));
+    routes.set('/metrics', source.open ? open('GET', () => metrics(source)) : known);
+  }
   if (tokenSecret !== undefined) {
     routes.set(
       '/v1/token',

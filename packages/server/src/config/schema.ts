@@ -145,6 +145,14 @@ const drain = z.strictObject({
   ),
 });
 
+const metrics = z.strictObject({
+  open: field(
+    z.boolean().default(false),
+    'Answer /metrics without an API key, as development mode does.',
+    { env: 'TRUNKLINE_METRICS_OPEN' },
+  ),
+});
+
 const namespaces = z.record(
   z.string().superRefine((pattern, context) => {
     const fault = patternFault(pattern);
@@ -196,6 +204,7 @@ export const serverConfigSchema = z.strictObject({
   link: link.prefault({}),
   poll: poll.prefault({}),
   drain: drain.prefault({}),
+  metrics: metrics.prefault({}),
   compression: compression.prefault({}),
   connectionsMax: field(
     whole(1).default(100_000),

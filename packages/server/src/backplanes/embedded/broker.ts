@@ -228,6 +228,11 @@ export class EmbeddedBroker implements Broker {
     throw new BrokerError('unavailable', 'a log in memory has nothing to back up');
   }
 
+  /** What waits for the next commit, for the metrics. */
+  get waiting(): { readonly count: number; readonly size: number } {
+    return this.#mainQueue.waiting;
+  }
+
   /** Removes now what would be removed by and by: what no reader can see any more. */
   async sweep(): Promise<void> {
     this.#requireOpen();

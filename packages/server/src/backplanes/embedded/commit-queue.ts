@@ -56,6 +56,11 @@ export class CommitQueue {
     this.#options = options;
   }
 
+  /** What waits for the next commit. */
+  get waiting(): { readonly count: number; readonly size: number } {
+    return { count: this.#waiting.length, size: this.#waitingSize };
+  }
+
   /** Queues an operation. @throws {BrokerError} when too much waits already. */
   add(entry: Entry): void {
     const { queueCountMax, queueSizeMax } = this.#options.limits;
