@@ -10,7 +10,9 @@ import { join } from 'node:path';
 import {
   ensureChromium,
   ensureConsole,
+  ensureCurl,
   ensureDependencies,
+  ensurePython,
   NODE,
   ROOT,
   SetupError,
@@ -38,7 +40,12 @@ async function start(args) {
 /** Runs all tests and a short fuzzing; arguments are handed to vitest, e.g. a path. */
 async function test(args) {
   ensureConsole();
-  const env = { ...process.env, TRUNKLINE_CHROMIUM: ensureChromium() };
+  ensureCurl();
+  const env = {
+    ...process.env,
+    TRUNKLINE_CHROMIUM: ensureChromium(),
+    TRUNKLINE_PYTHON: ensurePython(),
+  };
   const folder = mkdtempSync(join(tmpdir(), 'trunkline-test-'));
   try {
     const report = join(folder, 'vitest.json');

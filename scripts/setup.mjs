@@ -62,20 +62,39 @@ export function ensureConsole() {
  * @returns {string} the path of the executable.
  */
 export function ensureChromium() {
-  const found = findChromium();
+  return ensurePackage('chromium', 'the browser tests need Chromium', findChromium);
+}
+
+/**
+ * Finds a Python with the package `websockets`, a client of another make for the tests, and
+ * installs Debian's when there is none and this is root.
+ *
+ * @returns {string} the path of the executable.
+ */
+export function ensurePython() {
+  const need = 'the tests of compression need Python with websockets';
+  return ensurePackage('python3-websockets', need, findPython);
+}
+
+/** Sees that curl is there, and installs Debian's when it is not and this is root. */
+export function ensureCurl() {
+  return ensurePackage('curl', 'the tests of compression need curl', () => inPath('curl'));
+}
+
+/** What `find` finds, if need be after a Debian package was installed. */
+function ensurePackage(name, need, find) {
+  const found = find();
   if (found !== undefined) return found;
   const canInstall = process.getuid?.() === 0 && inPath('apt-get') !== undefined;
   if (canInstall) {
     const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
     step('Fetching the list of Debian packages', 'apt-get', ['-qq', 'update'], options);
-    const install = ['-qq', 'install', '--yes', '--no-install-recommends', 'chromium'];
-    step('Installing Chromium for the browser tests', 'apt-get', install, options);
+    const install = ['-qq', 'install', '--yes', '--no-install-recommends', name];
+    step(`Installing ${name} for the tests`, 'apt-get', install, options);
   }
-  const installed = findChromium();
+  const installed = find();
   if (installed !== undefined) return installed;
-  throw new SetupError(
-    'the browser tests need Chromium (Debian package: chromium); run: sudo apt-get install chromium',
-  );
+  throw new SetupError(`${need} (Debian package: ${name}); run: sudo apt-get install ${name}`);
 }
 
 function installDependencies() {
@@ -119,6 +138,16 @@ function findChromium() {
     if (path !== undefined) return path;
   }
   return undefined;
+}
+
+/** Debian's packages are for its own Python, which need not be the first in the path. */
+function findPython() {
+  const given = process.env.TRUNKLINE_PYTHON;
+  const candidates = [given, '/usr/bin/python3', inPath('python3')];
+  return candidates.find((path) => {
+    if (path === undefined || !existsSync(path)) return false;
+    return spawnSync(path, ['-c', 'import websockets']).status === 0;
+  });
 }
 
 function inPath(name) {

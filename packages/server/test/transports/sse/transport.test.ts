@@ -34,10 +34,10 @@ class Asked {
     opened.push(server, client);
   }
 
-  requestWith(headers: StreamRequest['headers']): StreamRequest {
+  requestWith(fields: StreamRequest['headers']): StreamRequest {
     return {
       ...HEAD,
-      headers,
+      headers: fields,
       accept: (status, headers) => {
         this.accepted.push({ status, headers });
         return this.#server;
