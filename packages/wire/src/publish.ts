@@ -49,7 +49,9 @@ export const BYTES_TYPE = 'application/octet-stream';
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[\t -~]*)?$/;
 
 /** Event names the event stream uses itself ([MSG-4]). */
-const RESERVED_EVENTS = new Set(['open', 'gap', 'close', 'join', 'leave', 'error', 'message']);
+const RESERVED_EVENTS = new Set(
+  'open gap close join leave presence snapshot error message'.split(' '),
+);
 
 /** Why `event` can't be a message's event, or `undefined` when it can. */
 export function eventFault(event: string): string | undefined {
@@ -60,7 +62,7 @@ export function eventFault(event: string): string | undefined {
     return 'must not contain control characters or lone surrogates';
   }
   if (RESERVED_EVENTS.has(event) || event.startsWith('bytes:')) {
-    return 'must not be open, gap, close, join, leave, error, message or begin with bytes:';
+    return `must not be ${[...RESERVED_EVENTS].join(', ')} or begin with bytes:`;
   }
   return undefined;
 }
