@@ -29,6 +29,11 @@ export class FilterIndex<T> {
     return this.#size;
   }
 
+  /** Values that have a filter. */
+  get valueCount(): number {
+    return this.#entries.size;
+  }
+
   /** Nodes of the tree, at most two for each filter. */
   get nodeCount(): number {
     return this.#nodeCount;

@@ -66,6 +66,8 @@ function disagreement(index: FilterIndex<number>, seed: number): string | undefi
     model[verb](filter, value);
     const at = `seed ${seed}, step ${step}, after ${verb} ${filter}`;
     if (index.size !== model.size) return `${at}: size ${index.size}, not ${model.size}`;
+    const values = new Set(model.pairs.map((one) => one.value)).size;
+    if (index.valueCount !== values) return `${at}: ${index.valueCount} values, not ${values}`;
     if (model.size !== before && index.version === version) return `${at}: version stands still`;
     // A tree of the same filters made afresh is as small as it gets.
     if (step % 10 === 0) {
