@@ -32,7 +32,7 @@ export class SelectionCursor {
   /** Where it stands while behind. */
   place: PlaceMark;
   /** What it began at: everything after it was delivered, or will be. */
-  readonly begin: PlaceMark;
+  begin: PlaceMark;
   /** How far it had come in the slots of volatile channels when it was live last. */
   slotSequence = 0;
   /** Present while waiting and catching. */

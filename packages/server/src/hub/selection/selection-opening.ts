@@ -92,6 +92,7 @@ export async function openSelection(
     const opening: Opening = { cursor, legs: [], verdicts: new Map(), losses: [] };
     const base = await resolveStarts(parts, opening, starts, made.here);
     catchUp.begin(base, opening.legs);
+    cursor.begin = base;
     const mark = formatPlaceMark(base);
     const { verdicts, losses } = opening;
     return { cursor, verdicts, losses, ...(mark === undefined ? {} : { mark }) };

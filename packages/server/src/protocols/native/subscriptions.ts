@@ -99,6 +99,7 @@ export class Subscriptions {
       this.#divide();
       answer({ ...told, ...members });
       for (const loss of losses) this.#session.onGap(loss.channel, loss.gap, loss.position);
+      if (cursor instanceof SelectionCursor) this.#shareWithNames(channel, cursor);
       this.#hub.start(cursor);
     });
   }
@@ -191,16 +192,20 @@ export class Subscriptions {
     return { ...verdicts.get(channel), cursor, losses, ...(mark === undefined ? {} : { mark }) };
   }
 
-  /** What a new pattern is to read, and others deliver already, is read there. */
+  /** What a new pattern is to read, and earlier ones deliver already, is read there. */
   async #shareLegs(pattern: string, { cursor }: OpenedSelection): Promise<void> {
-    const { overlaps } = this.#hub;
-    for (const [name, other] of this.#cursors ?? []) {
-      if (other instanceof Cursor && matchesPattern(pattern, name)) overlaps.share(cursor, other);
-    }
     for (const [earlier, other] of this.#cursors ?? []) {
       if (!(other instanceof SelectionCursor) || earlier === pattern) continue;
       const legs = cursor.catchUp?.left.filter(({ channel }) => matchesPattern(earlier, channel));
-      await overlaps.shareLegs(legs ?? [], other);
+      await this.#hub.overlaps.shareLegs(legs ?? [], other);
+    }
+  }
+
+  /** The same for channels subscribed to by their names, which read on at once. */
+  #shareWithNames(pattern: string, cursor: SelectionCursor): void {
+    for (const [name, other] of this.#cursors ?? []) {
+      if (!(other instanceof Cursor) || !matchesPattern(pattern, name)) continue;
+      this.#hub.overlaps.share(cursor, other);
     }
   }
 
