@@ -77,6 +77,8 @@ export class MemoryStore implements LogStore {
   readonly #channels = new Map<string, MemoryChannel>();
   readonly #state = new MemoryState();
   #sequence = 0;
+  /** Sequence of the newest message or purge; state has the others. */
+  #newest = 0;
   /** Bytes that all channels take, roughly. */
   #size = 0;
   /** The highest sequence of a channel that was forgotten. */
@@ -121,6 +123,11 @@ export class MemoryStore implements LogStore {
       yield this.#changedOf(place, piece, nowMs);
     }
     if (patterns.length === 0) return;
+    // Nearly always nothing has changed since a mark that was just given.
+    if (place !== undefined && place.sequence >= this.#newest) {
+      yield this.#changedOf(place, [], nowMs);
+      return;
+    }
     let found: string[] = [];
     let looked = 0;
     // Between two steps channels come and go; the map's iterator minds that.
@@ -223,6 +230,7 @@ export class MemoryStore implements LogStore {
     if (this.#isFull(draft.payload.length) && channel?.stream?.isFull(retention) !== true)
       return { kind: 'full' };
     this.#sequence += 1;
+    this.#newest = this.#sequence;
     const sizeBefore = channel === undefined ? 0 : sizeOf(channel);
     if (channel === undefined) {
       channel = { stream: undefined, keys: undefined, purged: 0, purgedMs: 0 };
@@ -271,6 +279,7 @@ export class MemoryStore implements LogStore {
     if (channel?.stream === undefined) return;
     const sizeBefore = sizeOf(channel);
     this.#sequence += 1;
+    this.#newest = this.#sequence;
     channel.stream = undefined;
     channel.keys = undefined;
     channel.purged = this.#sequence;

@@ -155,8 +155,7 @@ export class SqliteBatch {
     row.epoch = NO_STREAM.epoch;
     row.born = sequence;
     row.last = sequence;
-    // That it was purged is remembered from now on, as long as a last message would be.
-    row.newestTime = Math.max(this.#nowMs, row.newestTime);
+    // That it was purged is remembered as long as a last message would be.
     row.due = toBound(this.#nowMs + this.#limits.metadataMs);
     return { kind: 'purged', sequence };
   }

@@ -13,27 +13,27 @@ import { systemClock } from '@trunkline/server/internal/clock.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import { systemRandom } from '@trunkline/server/internal/random.ts';
 import { seededRandom } from '@trunkline/testkit';
-import type { Acknowledged } from './publisher.ts';
+import type { Acknowledged, Purged } from './publisher.ts';
 import { temporaryDirectory } from './worlds.ts';
 
 const PUBLISHER = fileURLToPath(new URL('./publisher.ts', import.meta.url));
 
-/** Runs a publisher until it has acknowledged so many, kills it, and gives all it acknowledged. */
-async function publishUntilKilled(
+/** Runs a publisher until it has printed so many lines, kills it, and gives all it printed. */
+async function publishUntilKilled<Line = Acknowledged>(
   directory: string,
   seed: number,
-  mode: 'honest' | 'hasty',
+  mode: 'honest' | 'hasty' | 'purging',
   count: number,
-): Promise<Acknowledged[]> {
+): Promise<Line[]> {
   const child = spawn(process.execPath, [PUBLISHER, directory, `${seed}`, mode], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
-  const acknowledged: Acknowledged[] = [];
+  const acknowledged: Line[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     // The last line may have been cut off.
     if (!line.endsWith('}')) continue;
-    acknowledged.push(JSON.parse(line) as Acknowledged);
+    acknowledged.push(JSON.parse(line) as Line);
     if (acknowledged.length === count) child.kill('SIGKILL');
   }
   const [, signal] = await exited;
@@ -118,6 +118,54 @@ test.each([1, 2, 3])(
   'loses nothing acknowledged when it is killed (seed %i)',
   async (seed) => {
     expect(await faultsAfterKills('honest', seed * 1000, 3)).toEqual([]);
+  },
+  60_000,
+);
+
+/** Kills a server that purges, once. @returns what broke, in words. */
+async function faultsAfterPurges(seed: number): Promise<string[]> {
+  await using directory = await temporaryDirectory();
+  const count = 200 + seededRandom(seed).integer(800);
+  const lines = await publishUntilKilled<Acknowledged | Purged>(
+    directory.path,
+    seed,
+    'purging',
+    count,
+  );
+  const broker = createEmbeddedBroker({
+    directory: directory.path,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  await broker.open({ onMessage() {}, onGap() {}, onBroadcast() {} });
+  const faults: string[] = [];
+  for (let index = 0; index < 5; index += 1) {
+    const channel = `room/${index}`;
+    const found = await readAll(broker, channel, faults);
+    const isPurge = (line: Acknowledged | Purged) => 'purge' in line && line.purge === channel;
+    const last = lines.findLast(isPurge);
+    const purged = lines.findLastIndex((line) => isPurge(line) && 'done' in line && line.done);
+    for (const [at, line] of lines.entries()) {
+      if ('purge' in line || line.channel !== channel) continue;
+      const text = found.get(`${line.epoch}:${line.offset}`);
+      if (at < purged) {
+        if (text !== undefined) faults.push(`${channel} ${line.text} is back`);
+        continue;
+      }
+      // One that was asked for last, and not acknowledged, may be stored or not.
+      const isDoubtful = last !== undefined && 'done' in last && !last.done;
+      if (!isDoubtful && text !== line.text) faults.push(`${channel} ${line.text} is missing`);
+    }
+  }
+  await broker.close();
+  return faults;
+}
+
+test.each([1, 2, 3, 4])(
+  'keeps what it acknowledged as purged away when it is killed (seed %i)',
+  async (seed) => {
+    expect(await faultsAfterPurges(seed * 100)).toEqual([]);
   },
   60_000,
 );

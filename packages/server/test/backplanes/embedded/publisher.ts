@@ -1,7 +1,8 @@
 /**
  * A process that publishes until it is killed, and prints each acknowledged message as a line of
- * JSON. Started by kill.test.ts as `publisher.ts DIRECTORY SEED MODE`; with the mode `hasty` it
- * makes on purpose the mistake that the test must notice.
+ * JSON. Started by kill.test.ts as `publisher.ts DIRECTORY SEED MODE`; with the mode `purging` it
+ * purges channels meanwhile, with the mode `hasty` it makes on purpose the mistake that the test
+ * must notice.
  */
 import { EmbeddedBroker } from '@trunkline/server/internal/backplanes/embedded/broker.ts';
 import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedded/config.ts';
@@ -20,6 +21,12 @@ export interface Acknowledged {
   readonly offset: number;
   readonly text: string;
   readonly key: string;
+}
+
+/** What it prints when it asks for a purge, and when that was acknowledged. */
+export interface Purged {
+  readonly purge: string;
+  readonly done: boolean;
 }
 
 const PUBLISHERS = 20;
@@ -60,21 +67,33 @@ async function main(directory: string, seed: number, mode: string): Promise<void
   await broker.open({ onMessage() {}, onGap() {}, onBroadcast() {} });
   const random = seededRandom(seed);
   const retention = { countMax: 1_000_000, sizeMax: 2 ** 40, ageMsMax: 86_400_000 };
+  const publishOne = async (publisher: number, count: number): Promise<void> => {
+    const channel = `room/${random.integer(5)}`;
+    const text = `${seed}/${publisher}/${count}/${'x'.repeat(random.integer(2000))}`;
+    const key = `${seed}/${publisher}/${count}`;
+    const payload = new TextEncoder().encode(text);
+    const idempotency = { key, scope: 'p' };
+    const given = { retention, durable: true, ...(mode !== 'hasty' && { idempotency }) };
+    const { position } = await broker.publish(channel, { payload }, given);
+    const line: Acknowledged = { channel, ...position, text, key };
+    // What the process has not yet written when it dies was not acknowledged.
+    process.stdout.write(`${JSON.stringify(line)}\n`);
+  };
   const publish = async (publisher: number): Promise<void> => {
+    for (let count = 0; ; count += 1) await publishOne(publisher, count);
+  };
+  const print = (line: Purged): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+  const purge = async (): Promise<void> => {
     for (let count = 0; ; count += 1) {
       const channel = `room/${random.integer(5)}`;
-      const text = `${seed}/${publisher}/${count}/${'x'.repeat(random.integer(2000))}`;
-      const key = `${seed}/${publisher}/${count}`;
-      const payload = new TextEncoder().encode(text);
-      const idempotency = { key, scope: 'p' };
-      const given = { retention, durable: true, ...(mode !== 'hasty' && { idempotency }) };
-      const { position } = await broker.publish(channel, { payload }, given);
-      const line: Acknowledged = { channel, ...position, text, key };
-      // What the process has not yet written when it dies was not acknowledged.
-      process.stdout.write(`${JSON.stringify(line)}\n`);
+      await publishOne(PUBLISHERS, count); // Between two purges there is something to be purged.
+      print({ purge: channel, done: false });
+      await broker.purge(channel);
+      print({ purge: channel, done: true });
     }
   };
-  await Promise.all(Array.from({ length: PUBLISHERS }, (_, index) => publish(index)));
+  const publishers = Array.from({ length: PUBLISHERS }, (_, index) => publish(index));
+  await Promise.all(mode === 'purging' ? [...publishers, purge()] : publishers);
 }
 
 const [, , directory = '', seed = '0', mode = 'honest'] = process.argv;
