@@ -21,6 +21,11 @@ export async function findRetained({ hub }: ApiContext, call: ApiCall): Promise<
   const countMax = query.whole('limit', { min: 1, max: READ_LIMIT.max }) ?? READ_LIMIT.default;
   const page = { countMax, ...(after === undefined ? {} : { after }) };
   const { messages, next } = await hub.beside.findRetained(caller, filter, page);
+  if (next !== undefined && messages.length === 0) {
+    // Nothing to go on after that the client may know of.
+    const message = `too much is retained to search it for ${show(filter)}: begin it with a name`;
+    throw new CodedError('too_large', message);
+  }
   const texts = messages.map(({ channel, epoch, message }) =>
     encodeMessage(channel, epoch, message, false),
   );

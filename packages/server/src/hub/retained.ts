@@ -50,9 +50,12 @@ export interface RetainedParts {
 /** How long a place is known after what stood there is gone: as long as keys are, by default. */
 const PLACE_MS = 60 * 60 * 1000;
 
-/** Records of one read while looking for those that match, and of a whole search. */
+/** Records of one read while looking for those that match. */
 const PAGE_COUNT = 500;
+
+/** Records and payload bytes that one search looks at, whether they match or not. */
 const SEARCH_COUNT_MAX = 100_000;
+const SEARCH_SIZE_MAX = 64 * 1024 * 1024;
 
 /** Payload bytes of one page of matches; one message comes all the same. */
 const PAGE_SIZE_MAX = 4 * 1024 * 1024;
@@ -253,6 +256,7 @@ class Search {
   readonly #filter: string;
   readonly #countMax: number;
   #lookedCount = 0;
+  #lookedSize = 0;
   #size = 0;
 
   constructor(filter: string, countMax: number) {
@@ -264,16 +268,20 @@ class Search {
     return (
       this.messages.length >= this.#countMax ||
       this.#size >= PAGE_SIZE_MAX ||
-      this.#lookedCount >= SEARCH_COUNT_MAX
+      this.#lookedCount >= SEARCH_COUNT_MAX ||
+      this.#lookedSize >= SEARCH_SIZE_MAX
     );
   }
 
   look(channel: string, found: RetainedMessage | undefined): void {
     this.#lookedCount += 1;
     this.last = channel;
-    if (found === undefined || !matchesPattern(this.#filter, channel)) return;
+    if (found === undefined) return;
+    const size = found.message.payload.length;
+    this.#lookedSize += size;
+    if (!matchesPattern(this.#filter, channel)) return;
     this.messages.push(found);
-    this.#size += found.message.payload.length;
+    this.#size += size;
   }
 }
 

@@ -78,6 +78,8 @@ export class Metrics {
 
   #register(key: MetricKey, { name, kind, help, labels = [] }: MetricDefinition): void {
     const shared = { name, help, labelNames: labels, registers: [this.#registry] };
+    // Without labels it begins at 0, which would be told where nothing is known.
+    const isBare = labels.length === 0;
     // What these ask for when they are collected; they keep nothing between two scrapes.
     const numbers = (): LabelledNumbers => numbersOf(this.#readings[key]);
     if (kind === 'counter') {
@@ -85,6 +87,7 @@ export class Metrics {
         ...shared,
         collect() {
           counter.reset();
+          if (isBare) counter.remove();
           for (const row of numbers()) counter.inc(labelled(labels, row), valueOf(row));
         },
       });
@@ -93,6 +96,7 @@ export class Metrics {
         ...shared,
         collect() {
           gauge.reset();
+          if (isBare) gauge.remove();
           for (const row of numbers()) gauge.set(labelled(labels, row), valueOf(row));
         },
       });

@@ -50,7 +50,11 @@ export class FakeHub implements HubCalls {
         const top = this.#streams.get(channel)?.length ?? 0;
         return { epoch: top === 0 ? '0' : EPOCH, oldest: 1, top, messages: [] };
       },
-      purge: async (channel) => void this.#streams.delete(channel),
+      purge: async (channel) => {
+        this.#streams.delete(channel);
+        const kept = this.published.filter((call) => call.channel !== channel);
+        this.published.splice(0, Infinity, ...kept);
+      },
     },
     clock: this.clock,
     permits: (identity, action, channel) => mayDo(identity, action, channel),

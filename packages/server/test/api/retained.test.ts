@@ -50,6 +50,16 @@ describe('GET /v1/retained', () => {
     expect(textOf(answer)).toBe('{"messages":[{"channel":"v","time":5,"data":1}]}');
   });
 
+  test('refuses a search through too much for nothing', async () => {
+    const api = setUp();
+    const payload = Buffer.alloc(1_000_000, '1');
+    for (let index = 0; index < 70; index += 1) {
+      await api.hub.beside.retained.retain(`c/${index}`, { payload }, { time: 1 });
+    }
+    const answer = await api.askAsServer({ url: '/v1/retained?channel=%2B/x' });
+    expectProblem(answer, 413, 'too_large', /to search it for "\+\/x"/);
+  });
+
   test('needs the permission to subscribe', async () => {
     const api = setUp();
     await retain(api, ['a']);

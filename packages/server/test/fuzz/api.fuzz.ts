@@ -19,10 +19,23 @@ import type { SetUp } from '../api/set-up.ts';
 /** Messages after which a new world is begun, so that reading back stays cheap. */
 const MESSAGES_MAX = 500;
 
-const METHODS = ['GET', 'POST', 'OPTIONS', 'HEAD', 'PUT', 'get', ''];
+const METHODS = ['GET', 'POST', 'OPTIONS', 'HEAD', 'PUT', 'DELETE', 'get', ''];
 const PATHS = [
   ...['/v1/publish', '/v1/publish', '/v1/publish', '/v1/poll', '/v1/poll', '/v1/history'],
-  ...['/v1/channels', '/v1/token', '/v1/ws', '/v1/sse', '/healthz', '/readyz', '/', '/%00', '*'],
+  ...[
+    '/v1/channels',
+    '/v1/retained',
+    '/v1/snapshot',
+    '/v1/snapshot',
+    '/v1/token',
+    '/v1/ws',
+    '/v1/sse',
+    '/healthz',
+    '/readyz',
+    '/',
+    '/%00',
+    '*',
+  ],
 ];
 const CHANNELS = ['a', 'b', 'room/1', '__proto__'];
 const PLACES = [
@@ -37,6 +50,7 @@ const PLACES = [
 ];
 const PARAMETERS = [
   ...['channel', 'channel', 'channel', 'after', 'before', 'last', 'limit', 'wait', 'partial'],
+  ...['position', 'position'],
   ...['match', 'event', 'key', 'access_token', '__proto__', ''],
 ];
 const VALUES = [
@@ -151,7 +165,8 @@ async function readBack({ api, hub }: SetUp, told: string): Promise<void> {
 function makeRequest(random: SeededRandom): RequestSketch {
   const path = random.pick(PATHS);
   const usual = path === '/v1/publish' || path === '/v1/token' ? 'POST' : 'GET';
-  const method = random.chance(0.9) ? usual : random.pick(METHODS);
+  const expected = path === '/v1/snapshot' && random.chance(0.5) ? 'PUT' : usual;
+  const method = random.chance(0.9) ? expected : random.pick(METHODS);
   const headers = Object.fromEntries(
     HEADERS.filter(() => random.chance(0.05)).map(([name, values]) => [name, random.pick(values)]),
   );

@@ -227,6 +227,20 @@ describe('finding what is retained', () => {
     expect(found).toEqual(['c', ...channels]);
   });
 
+  test('looks at no more than it may, and tells where it stopped', async () => {
+    const { retained, at } = setUp();
+    const payload = new Uint8Array(1_000_000);
+    for (let index = 10; index < 90; index += 1) {
+      await retained.retain(`c/${index}`, { payload }, at(1));
+    }
+    await retained.retain('c/99/x', { payload }, at(1));
+    const first = await retained.find('+/+/x', { countMax: 9 });
+    expect(first).toEqual({ messages: [], next: 'c/77' });
+    const rest = await retained.find('+/+/x', { countMax: 9, after: 'c/77' });
+    expect(names(rest)).toEqual(['c/99/x']);
+    expect(rest.next).toBeUndefined();
+  });
+
   test('gives no more bytes at once than a page may have', async () => {
     const { retained, at } = setUp();
     const payload = new Uint8Array(1_000_000);

@@ -16,6 +16,7 @@ describe('metrics', () => {
     const families = await scrape({ publishSeconds: latency });
     for (const { name, kind, help } of Object.values(METRICS)) {
       expect(families.get(name)).toMatchObject({ type: kind, help });
+      if (kind !== 'histogram') expect(families.get(name)?.samples).toEqual([]);
     }
     const { contentType } = await new Metrics(() => ({})).page();
     expect(contentType).toBe('text/plain; version=0.0.4; charset=utf-8');
