@@ -57,6 +57,7 @@ export function readAll(parts: ReadingParts): Readings {
     logWaitingBytes: logQueue.size,
     members: hub.presence.memberCount,
     watchers: hub.presence.watcherCount,
+    announcements: hub.presence.toldCounts,
     deflatedInBytes: deflated.inBytes,
     deflatedOutBytes: deflated.outBytes,
     ...hub.counts,

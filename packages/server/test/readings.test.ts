@@ -17,7 +17,7 @@ test('readings are asked of every part', () => {
     keptSize: 7,
     waitCount: 8,
     beside: { snapshots: { keptSize: 9 } },
-    presence: { memberCount: 10, watcherCount: 11 },
+    presence: { memberCount: 10, watcherCount: 11, toldCounts: new Map([['join', 1]]) },
   } as ReadingParts['hub'];
   const readings = readAll({
     hub,

@@ -164,8 +164,8 @@ export const METRICS = {
   announcements: {
     name: 'trunkline_presence_announcements_total',
     kind: 'counter',
-    help: 'Joins and leaves that were told, each once for all who watch.',
-    labels: ['change'],
+    help: 'Joins, leaves and snapshots for many of them that were told, each once for all who watch.',
+    labels: ['kind'],
   },
   deflatedInBytes: {
     name: 'trunkline_compression_in_bytes_total',

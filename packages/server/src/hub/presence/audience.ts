@@ -9,9 +9,10 @@ import type { Member, MemberPage } from '@trunkline/wire';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import { Changes } from './changes.ts';
+import type { News } from './changes.ts';
 import type { Delayed, DelayQueue } from './delay-queue.ts';
 import { PresenceBatch } from './presence-batch.ts';
-import type { PresenceWatcher } from './presence-types.ts';
+import type { PresenceEvent, PresenceWatcher } from './presence-types.ts';
 
 /** What audiences are built from. */
 export interface AudienceParts {
@@ -21,6 +22,8 @@ export interface AudienceParts {
   readonly highWaterSize: number;
   /** The pauses after changes and after a snapshot were told. */
   readonly pauses: Readonly<Record<'batch' | 'busy', DelayQueue<Audience>>>;
+  /** What was told since the start, by kind; for the metrics. */
+  readonly toldCounts: Map<PresenceEvent['kind'], number>;
   /** The first page of the list, as it is now. */
   readonly firstPage: (channel: string) => MemberPage;
 }
@@ -149,6 +152,7 @@ export class Audience implements Delayed<Audience> {
     if (news === undefined) return;
     this.#snapshot = undefined;
     const isSnapshot = news === 'snapshot';
+    this.#count(news);
     const batch = isSnapshot
       ? this.#currentSnapshot().batch
       : new PresenceBatch(this.channel, news, this.#parts.log);
@@ -156,6 +160,13 @@ export class Audience implements Delayed<Audience> {
     this.#pause = this.#parts.pauses[isSnapshot ? 'busy' : 'batch'];
     this.#pause.add(this);
   }
+
+  #count(news: News): void {
+    const { toldCounts } = this.#parts;
+    const kinds = news === 'snapshot' ? [news] : news.map(({ kind }) => kind);
+    for (const kind of kinds) toldCounts.set(kind, (toldCounts.get(kind) ?? 0) + 1);
+  }
+
   #deliver(watch: Watch, batch: PresenceBatch): void {
     if (watch.state !== 'live') return;
     if (this.#isFull(watch)) {

@@ -25,7 +25,7 @@ import {
 import type { PresenceConfig } from './config.ts';
 import { DelayQueue } from './delay-queue.ts';
 import type { Entry } from './person.ts';
-import type { Newcomer, PageRequest, PresenceWatcher } from './presence-types.ts';
+import type { Newcomer, PageRequest, PresenceEvent, PresenceWatcher } from './presence-types.ts';
 import { Roster } from './roster.ts';
 
 /** What a presence is built from. */
@@ -56,6 +56,8 @@ export class Presence {
   readonly #audiences = new Map<string, Audience>();
   /** Members who may come back, by how long they may be away. */
   readonly #graces = new Map<number, DelayQueue<Entry>>();
+  /** What watchers were told since the start, each once for all of them; for the metrics. */
+  readonly toldCounts = new Map<PresenceEvent['kind'], number>();
   #memberCount = 0;
   #closed = false;
 
@@ -67,6 +69,7 @@ export class Presence {
       turn,
       log,
       highWaterSize: config.highWaterSize,
+      toldCounts: this.toldCounts,
       pauses: {
         batch: new DelayQueue<Audience>(parts, BATCH_MS, onPauseOver),
         busy: new DelayQueue<Audience>(parts, BUSY_MS, onPauseOver),

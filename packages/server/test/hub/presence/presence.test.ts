@@ -129,6 +129,10 @@ describe('the grace time', () => {
     pass(world, 2 * TICK_MS);
     expect(viewer.take()).toEqual(['-alice']);
     expect(presence.memberCount).toBe(0);
+    expect([...presence.toldCounts]).toEqual([
+      ['join', 1],
+      ['leave', 1],
+    ]);
   });
 
   test('begins when the last session is gone, on whatever transport [PRES-4]', () => {
