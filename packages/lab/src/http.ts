@@ -18,6 +18,7 @@ export interface Answered {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
+  readonly bytes: Buffer;
   /** The body as JSON, of the shape that the test expects. @throws {SyntaxError} when it is none. */
   json<Shape = Fields>(): Shape;
 }
@@ -37,10 +38,11 @@ export function ask(url: string, asked: Asked = {}): Promise<Answered> {
       response.on('data', (piece: Buffer) => pieces.push(piece));
       response.on('error', reject);
       response.on('end', () => {
-        const text = Buffer.concat(pieces).toString('utf8');
+        const bytes = Buffer.concat(pieces);
+        const text = bytes.toString('utf8');
         const status = response.statusCode ?? 0;
         const json = <Shape>(): Shape => JSON.parse(text) as Shape;
-        resolve({ status, headers: response.headers, text, json });
+        resolve({ status, headers: response.headers, text, bytes, json });
       });
     });
     request.end(body);

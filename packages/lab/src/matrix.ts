@@ -14,8 +14,18 @@ import type { Clause } from './clauses.ts';
 /** Where the matrix stands. */
 export const MATRIX_PAGE = 'docs/reference/conformance.md';
 
-/** The columns, as suites name them: `over WebSocket`, `over SSE, HTTP`. */
-export const COLUMNS = ['HTTP', 'WebSocket', 'SSE', 'long polling', 'short polling'] as const;
+/** The columns, as suites name them: `over WebSocket`, `over SSE, binary HTTP`. */
+export const COLUMNS = [
+  'HTTP',
+  'binary HTTP',
+  'WebSocket',
+  'binary WebSocket',
+  'SSE',
+  'long polling',
+  'binary long polling',
+  'short polling',
+  'binary short polling',
+] as const;
 
 /** One test of a run, as vitest's JSON reporter tells it. */
 export interface TestResult {
@@ -43,8 +53,11 @@ export function matrixPage(clauses: readonly Clause[], results: readonly TestRes
     .map(({ id }) => `- ${id}: ${NOT_TESTED[id] ?? 'no test cites it'}`);
   return `# Conformance
 
-Which clause of [protocol.md](../../spec/protocol.md) and [guarantees.md](../../spec/guarantees.md)
-is shown by how many tests over real sockets, transport by transport. Generated from a run of
+Which clause of [protocol.md](../../spec/protocol.md), [binary.md](../../spec/binary.md) and
+[guarantees.md](../../spec/guarantees.md)
+is shown by how many tests over real sockets, transport by transport and codec by codec: \`binary\` is
+the encoding of [binary.md](../../spec/binary.md), and the columns without it have JSON, or what the
+transport has of its own. Generated from a run of
 \`${CONFORMANCE_TESTS}\` by \`packages/lab/src/matrix.ts\`. An empty cell means that the clause says
 nothing about that transport, or that no test shows it there.
 
@@ -62,7 +75,7 @@ ${rest.join('\n')}
 function cellsOf(results: readonly TestResult[]): Map<string, Map<string, Cell>> {
   const cells = new Map<string, Map<string, Cell>>();
   for (const { ancestorTitles, title, status } of results) {
-    const suite = ancestorTitles[0] ?? '';
+    const suite = (ancestorTitles[0] ?? '').replace(/^over /, '').split(', ');
     const columns = COLUMNS.filter((column) => suite.includes(column));
     for (const [, id = ''] of title.matchAll(/\[([A-Z]+-\d+)\]/g)) {
       const row = cells.get(id) ?? new Map<string, Cell>();

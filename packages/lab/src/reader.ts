@@ -49,8 +49,11 @@ export interface Reader extends AsyncDisposable {
 
 /** One way to read. */
 export interface ReadTransport {
-  /** As the columns of the matrix are called. */
-  readonly name: 'WebSocket' | 'SSE' | 'long polling' | 'short polling';
+  /** As the columns of the matrix are called: the kind, behind `binary` where that is the codec. */
+  readonly name: string;
+  readonly kind: 'WebSocket' | 'SSE' | 'long polling' | 'short polling';
+  /** False where JSON stands on one line, whatever line breaks it was published with. */
+  readonly keepsLineBreaks: boolean;
   open(server: LabServer, begin: Begin): Promise<Reader>;
 }
 

@@ -2,6 +2,7 @@
  * WebSocketPeer: a client of which a test says every header and every frame (RFC 6455), because
  * the platform's own neither sends an `Origin` of choice nor a broken frame.
  */
+import { BINARY_CODEC, binaryFrame, fieldsOf } from './codec.ts';
 import { RawSocket } from './raw-socket.ts';
 import { Queue } from './queue.ts';
 import type { Fields } from './http.ts';
@@ -72,7 +73,13 @@ export class WebSocketPeer implements Disposable {
 
   /** Sends JSON objects, one frame each. */
   send(...commands: readonly object[]): void {
-    for (const command of commands) this.sendText(JSON.stringify(command));
+    for (const command of commands) this.sendJson(JSON.stringify(command));
+  }
+
+  /** Sends texts that should be JSON in one frame, as the subprotocol has them. */
+  sendJson(...texts: readonly string[]): void {
+    if (this.#isBinary) this.sendFrame(OPCODE.binary, binaryFrame(texts));
+    else this.sendText(texts.join('\n'));
   }
 
   /** Sends one text frame. */
@@ -111,6 +118,10 @@ export class WebSocketPeer implements Disposable {
     this.raw[Symbol.dispose]();
   }
 
+  get #isBinary(): boolean {
+    return this.answer.headers['sec-websocket-protocol'] === BINARY_CODEC.subprotocol;
+  }
+
   async #read(): Promise<Closed> {
     try {
       while (await this.#readFrame());
@@ -144,6 +155,8 @@ export class WebSocketPeer implements Disposable {
       for (const line of payload.toString('utf8').split('\n')) {
         this.#frames.push({ ...(JSON.parse(line) as Fields), source: line });
       }
+    } else if (this.#isBinary) {
+      for (const fields of fieldsOf(payload)) this.#frames.push(fields);
     } else this.#frames.push({ type: 'binary', payload });
     return true;
   }

@@ -1,5 +1,7 @@
 /** Reading by polls, patient and impatient ones. */
 import { elementSources, memberSource } from '@trunkline/wire';
+import { BINARY_CODEC, JSON_CODEC, pageText } from '../codec.ts';
+import type { Codec } from '../codec.ts';
 import { ask } from '../http.ts';
 import type { Fields } from '../http.ts';
 import { readQuery } from '../reader.ts';
@@ -10,26 +12,34 @@ import { receivedOf } from './websocket.ts';
 /** Polls that bring nothing, after which a short poller gives up. */
 const EMPTY_POLLS_MAX = 5_000;
 
-/** The first poll of a long poller asks for the verdict: it waits, but not for messages. */
-const LONG: Waits = { first: '0.001', later: '30' };
-const SHORT: Waits = { first: '0', later: '0' };
-
-interface Waits {
+/** How a poller asks. */
+interface Asking {
+  readonly codec: Codec;
+  /** Seconds of the first poll, and of those after it. */
   readonly first: string;
   readonly later: string;
 }
 
+/** The first poll of a long poller asks for the verdict: it waits, but not for messages. */
+const LONG = { kind: 'long polling', first: '0.001', later: '30' } as const;
+const SHORT = { kind: 'short polling', first: '0', later: '0' } as const;
+
 /** Polls that wait at the server. */
-export const longPolling: ReadTransport = {
-  name: 'long polling',
-  open: (server, begin) => PollReader.open(server, begin, LONG),
-};
+export const longPolling: ReadTransport = pollingIn(JSON_CODEC, LONG);
+export const binaryLongPolling: ReadTransport = pollingIn(BINARY_CODEC, LONG);
 
 /** Polls that are answered at once. */
-export const shortPolling: ReadTransport = {
-  name: 'short polling',
-  open: (server, begin) => PollReader.open(server, begin, SHORT),
-};
+export const shortPolling: ReadTransport = pollingIn(JSON_CODEC, SHORT);
+export const binaryShortPolling: ReadTransport = pollingIn(BINARY_CODEC, SHORT);
+
+function pollingIn(codec: Codec, { kind, ...waits }: typeof LONG | typeof SHORT): ReadTransport {
+  return {
+    name: `${codec.prefix}${kind}`,
+    kind,
+    keepsLineBreaks: codec === BINARY_CODEC,
+    open: (server, begin) => PollReader.open(server, begin, { codec, ...waits }),
+  };
+}
 
 /** The answer to a poll. */
 export interface PollAnswer {
@@ -46,19 +56,19 @@ class PollReader implements Reader {
   position: string;
   readonly #server: LabServer;
   readonly #begin: Begin;
-  readonly #waits: Waits;
+  readonly #asking: Asking;
   /** Where the next poll goes on. */
   #after: string;
   #ready: readonly Received[];
 
-  private constructor(server: LabServer, begin: Begin, waits: Waits, text: string) {
+  private constructor(server: LabServer, begin: Begin, asking: Asking, text: string) {
     const { channel } = begin;
     const answer = JSON.parse(text) as PollAnswer;
     const recovered = answer.recovered[channel];
     const gap = answer.gaps[channel];
     this.#server = server;
     this.#begin = begin;
-    this.#waits = waits;
+    this.#asking = asking;
     this.#ready = messagesOf(text);
     this.#after = answer.positions[channel] ?? '';
     // Of a poll only the end is told; where it began is right before its first message.
@@ -71,9 +81,9 @@ class PollReader implements Reader {
     };
   }
 
-  static async open(server: LabServer, begin: Begin, waits: Waits): Promise<PollReader> {
-    const text = await poll(server, begin, waits.first);
-    return new PollReader(server, begin, waits, text);
+  static async open(server: LabServer, begin: Begin, asking: Asking): Promise<PollReader> {
+    const text = await poll(server, begin, asking.first, asking.codec);
+    return new PollReader(server, begin, asking, text);
   }
 
   async take(count: number): Promise<readonly Received[]> {
@@ -81,7 +91,8 @@ class PollReader implements Reader {
     for (let empty = 0; this.#ready.length < count; empty += 1) {
       if (empty === EMPTY_POLLS_MAX) throw new Error(`${EMPTY_POLLS_MAX} polls brought nothing`);
       const begin = { channel, after: this.#after, ...(token === undefined ? {} : { token }) };
-      const text = await poll(this.#server, begin, this.#waits.later);
+      const { codec, later } = this.#asking;
+      const text = await poll(this.#server, begin, later, codec);
       const { positions, gaps } = JSON.parse(text) as PollAnswer;
       if (gaps[channel] !== undefined) throw new Error(`a gap: ${text}`);
       this.#ready = [...this.#ready, ...messagesOf(text)];
@@ -98,10 +109,18 @@ class PollReader implements Reader {
   }
 }
 
-async function poll(server: LabServer, begin: Begin, wait: string): Promise<string> {
-  const answer = await ask(`${server.url}/v1/poll?${readQuery(begin, { wait })}`);
+/** The answer as JSON, whichever codec it came in. */
+async function poll(
+  server: LabServer,
+  begin: Begin,
+  wait: string,
+  { headers }: Codec,
+): Promise<string> {
+  const answer = await ask(`${server.url}/v1/poll?${readQuery(begin, { wait })}`, { headers });
   if (answer.status !== 200) throw new Error(`expected 200, got ${answer.status}: ${answer.text}`);
-  return answer.text;
+  return answer.headers['content-type'] === BINARY_CODEC.headers['accept']
+    ? pageText(answer.bytes)
+    : answer.text;
 }
 
 function messagesOf(text: string): Received[] {

@@ -6,7 +6,12 @@ import type { Begin, GapTold, Reader, ReadTransport, Received, VerdictTold } fro
 import type { LabServer } from '../server.ts';
 
 /** Server-sent events. */
-export const eventStreamReading: ReadTransport = { name: 'SSE', open };
+export const eventStreamReading: ReadTransport = {
+  name: 'SSE',
+  kind: 'SSE',
+  keepsLineBreaks: false,
+  open,
+};
 
 interface Opening {
   readonly positions: Readonly<Record<string, string>>;

@@ -1,16 +1,32 @@
 /** Reading over WebSocket. */
 import { memberSource } from '@trunkline/wire';
+import { BINARY_CODEC, JSON_CODEC } from '../codec.ts';
+import type { Codec } from '../codec.ts';
 import type { Fields } from '../http.ts';
 import type { Begin, GapTold, Reader, ReadTransport, Received, VerdictTold } from '../reader.ts';
 import type { LabServer } from '../server.ts';
 import { WebSocketPeer } from '../web-socket.ts';
 
 /** The native protocol. */
-export const webSocketReading: ReadTransport = { name: 'WebSocket', open };
+export const webSocketReading: ReadTransport = readingIn(JSON_CODEC);
+export const binaryWebSocketReading: ReadTransport = readingIn(BINARY_CODEC);
 
-async function open(server: LabServer, { token, ...begin }: Begin): Promise<Reader> {
+function readingIn(codec: Codec): ReadTransport {
+  return {
+    name: `${codec.prefix}WebSocket`,
+    kind: 'WebSocket',
+    keepsLineBreaks: codec === BINARY_CODEC,
+    open: (server, begin) => open(server, begin, codec),
+  };
+}
+
+async function open(
+  server: LabServer,
+  { token, ...begin }: Begin,
+  { subprotocol }: Codec,
+): Promise<Reader> {
   const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  const peer = await WebSocketPeer.open(server.port, { headers });
+  const peer = await WebSocketPeer.open(server.port, { headers, subprotocol });
   await peer.nextOf('welcome');
   peer.send({ type: 'subscribe', id: 1, ...begin });
   const answer = await peer.next();

@@ -195,7 +195,7 @@ describe.each(READ_TRANSPORTS)('over $name', (transport: ReadTransport) => {
   test('[CH-2] gives the private channel to its user, and to applications', async () => {
     for (const token of [tokenOf('ann', { channels: {} }), API_KEY]) {
       // An application's key stands in a header, which only a session sends here.
-      if (token === API_KEY && transport.name !== 'WebSocket') continue;
+      if (token === API_KEY && transport.kind !== 'WebSocket') continue;
       await using reader = await transport.open(server, { channel: '@ann', token });
       await publish('@ann', API_KEY);
       expect(await reader.take(1)).toHaveLength(1);

@@ -1,5 +1,7 @@
 /** Commands of a session, their replies and their errors. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CODECS } from '../../src/codec.ts';
+import type { Codec } from '../../src/codec.ts';
 import { listening, OPEN_AND_LISTED } from '../../src/listening.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
@@ -22,8 +24,12 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-async function open(): Promise<WebSocketPeer> {
-  const peer = await WebSocketPeer.open(server.port);
+function over({ prefix, subprotocol }: Codec) {
+  return { name: `${prefix}WebSocket`, subprotocol };
+}
+
+async function openIn(subprotocol: string): Promise<WebSocketPeer> {
+  const peer = await WebSocketPeer.open(server.port, { subprotocol });
   await peer.nextOf('welcome');
   return peer;
 }
@@ -35,7 +41,9 @@ function nextChannel(prefix = 'commands'): string {
 
 const DEEP = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
 
-describe('over WebSocket', () => {
+describe.each(CODECS.map(over))('over $name', ({ subprotocol }) => {
+  const open = (): Promise<WebSocketPeer> => openIn(subprotocol);
+
   test.each([
     ['no JSON', '{"type":'],
     ['no object', '[]'],
@@ -64,7 +72,7 @@ describe('over WebSocket', () => {
     ['arrays that are nested deep', `{"type":"subscribe","id":1,"channel":${DEEP}}`],
   ])('[CMD-3] [CMD-1] answers %s with bad_request, and goes on', async (_, text) => {
     using peer = await open();
-    peer.sendText(text);
+    peer.sendJson(text);
     const answer = await peer.next();
     expect(answer).toMatchObject({ type: 'error', code: 'bad_request' });
     expect(answer['message']).toEqual(expect.stringMatching(/^.{5,300}$/));
@@ -91,7 +99,7 @@ describe('over WebSocket', () => {
   test('[CMD-2] lets the last of equal members count', async () => {
     using peer = await open();
     const channel = nextChannel();
-    peer.sendText(
+    peer.sendJson(
       `{"type":"ping","type":"publish","id":1,"id":2,"channel":"${channel}","data":1,"data":{"a":2}}`,
     );
     expect(await peer.next()).toMatchObject({ type: 'published', id: 2 });
@@ -103,10 +111,9 @@ describe('over WebSocket', () => {
     using peer = await open();
     const channel = nextChannel();
     const publish = `{"type":"publish","channel":"${channel}","data":1}`;
-    peer.sendText([...Array.from({ length: 1000 }, () => publish), publish].join('\n'));
+    peer.sendJson(...Array.from({ length: 1000 }, () => publish), publish);
     expect(await peer.next()).toMatchObject({ type: 'error', code: 'too_large' });
-    const pings = Array.from({ length: 1000 }, () => '{"type":"ping"}').join('\n');
-    peer.sendText(pings);
+    peer.sendJson(...Array.from({ length: 1000 }, () => '{"type":"ping"}'));
     for (let index = 0; index < 1000; index += 1) await peer.nextOf('pong');
     const page = await server.get(`/v1/history?channel=${channel}`);
     expect(page.json()).toMatchObject({ messages: [] });
@@ -287,12 +294,13 @@ describe('over WebSocket', () => {
 
   test('[WS-5] [CMD-4] answers a client that asks much and reads, however much', async () => {
     using peer = await open();
+    const channel = nextChannel();
     const commands = Array.from({ length: 10_000 }, (_, id) => ({
-      ...{ type: 'publish', id, channel: 'much', data: id },
+      ...{ type: 'publish', id, channel, data: id },
     }));
     for (let at = 0; at < commands.length; at += 1_000) {
       const frame = commands.slice(at, at + 1_000).map((command) => JSON.stringify(command));
-      peer.sendText(frame.join('\n'));
+      peer.sendJson(...frame);
     }
     for (const { id } of commands) {
       expect(await peer.next()).toMatchObject({ type: 'published', id, offset: id + 1 });

@@ -1,5 +1,7 @@
 /** History: pages of what a channel still has, forwards and backwards, over HTTP and WebSocket. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BINARY_CODEC, CODECS, pageText } from '../../src/codec.ts';
+import type { Codec } from '../../src/codec.ts';
 import type { Fields } from '../../src/http.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
@@ -34,21 +36,29 @@ interface Asked {
   readonly limit?: number;
 }
 
-async function overHttp(asked: Asked): Promise<Page> {
-  const search = new URLSearchParams(
-    Object.entries(asked).map(([name, value]) => [name, String(value)]),
-  );
-  const answer = await server.get(`/v1/history?${search.toString()}`);
-  expect(answer.status, answer.text).toBe(200);
-  return answer.json<Page>();
+type Read = (asked: Asked) => Promise<Page>;
+
+function overHttp({ headers }: Codec): Read {
+  return async (asked) => {
+    const search = new URLSearchParams(
+      Object.entries(asked).map(([name, value]) => [name, String(value)]),
+    );
+    const answer = await server.get(`/v1/history?${search.toString()}`, headers);
+    expect(answer.status, answer.text).toBe(200);
+    const isBinary = answer.headers['content-type'] === BINARY_CODEC.headers['accept'];
+    expect(isBinary).toBe('accept' in headers);
+    return isBinary ? (JSON.parse(pageText(answer.bytes)) as Page) : answer.json<Page>();
+  };
 }
 
-async function overWebSocket(asked: Asked): Promise<Page> {
-  using peer = await WebSocketPeer.open(server.port);
-  const { source } = await peer.call({ type: 'history', id: 4, ...asked });
-  const { type, id, ...page } = JSON.parse(String(source)) as Page & Fields;
-  expect([type, id]).toEqual(['history', 4]);
-  return page;
+function overWebSocket({ subprotocol }: Codec): Read {
+  return async (asked) => {
+    using peer = await WebSocketPeer.open(server.port, { subprotocol });
+    const { source } = await peer.call({ type: 'history', id: 4, ...asked });
+    const { type, id, ...page } = JSON.parse(String(source)) as Page & Fields;
+    expect([type, id]).toEqual(['history', 4]);
+    return page;
+  };
 }
 
 async function channelWith(messages: number, prefix = 'history'): Promise<[string, string]> {
@@ -61,10 +71,12 @@ async function channelWith(messages: number, prefix = 'history'): Promise<[strin
 
 const offsetsOf = (page: Page): unknown[] => page.messages.map(({ offset }) => offset);
 
-describe.each([
-  { name: 'HTTP', read: overHttp },
-  { name: 'WebSocket', read: overWebSocket },
-])('over $name', ({ read }) => {
+const READS = CODECS.flatMap((codec) => [
+  { name: `${codec.prefix}HTTP`, read: overHttp(codec) },
+  { name: `${codec.prefix}WebSocket`, read: overWebSocket(codec) },
+]);
+
+describe.each(READS)('over $name', ({ read }) => {
   test('[HIST-1] answers the newest page, and says where it ends', async () => {
     const [channel, epoch] = await channelWith(3);
     const page = await read({ channel });

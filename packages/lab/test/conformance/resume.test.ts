@@ -86,7 +86,7 @@ describe.each(READ_TRANSPORTS)('over $name', (transport: ReadTransport) => {
     const [channel, epoch] = await channelWith(3);
     const after = new URLSearchParams({ 'other/one': 'x:1', [channel]: `${epoch}:1` }).toString();
     await using reader = await open(
-      transport.name === 'WebSocket'
+      transport.kind === 'WebSocket'
         ? { channel, after: `${epoch}:1` } // A subscribe names its one channel itself.
         : { channel, after },
     );

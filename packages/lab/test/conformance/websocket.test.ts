@@ -60,9 +60,11 @@ describe('over WebSocket', () => {
     await expectAlive(peer);
   });
 
-  test('[WS-1] chooses its subprotocol among others, and none that it does not speak', async () => {
-    using one = await open({ subprotocol: 'mqtt, trunkline.v1.bin, trunkline.v1.json' });
+  test('[WS-1] [BIN-1] chooses what the client names first of what it speaks, or none', async () => {
+    using one = await open({ subprotocol: 'mqtt, trunkline.v1.json, trunkline.v1.bin' });
     expect(one.answer.headers['sec-websocket-protocol']).toBe('trunkline.v1.json');
+    using other = await open({ subprotocol: 'mqtt, trunkline.v1.bin, trunkline.v1.json' });
+    expect(other.answer.headers['sec-websocket-protocol']).toBe('trunkline.v1.bin');
     using none = await open({ subprotocol: 'mqtt' });
     expect(none.answer.headers).not.toHaveProperty('sec-websocket-protocol');
   });
