@@ -4,7 +4,7 @@
  * A reader is told of all news from the moment it is made; then it is found out what it missed
  * before. So nothing falls between the two, however long the second takes.
  */
-import { isWildcard } from '@trunkline/wire';
+import { isWildcard, matchesPattern } from '@trunkline/wire';
 import type { After, Gap, Position } from '@trunkline/wire';
 import type { Broker, ChangedChannel } from '../../broker/broker.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
@@ -181,7 +181,7 @@ async function resolvePatterns(
     lost(opening, patterns);
     return undefined;
   }
-  const from = after?.kind === 'mark' ? parsePlaceMark(after.mark) : undefined;
+  const from = after?.kind === 'mark' ? placeIn(patterns, after.mark) : undefined;
   const changed = await parts.broker.changedSince(from?.mark, patterns);
   if (changed === undefined) {
     lost(opening, patterns);
@@ -192,6 +192,15 @@ async function resolvePatterns(
   const told = after === undefined ? {} : { recovered: firstLoss === undefined, ...gap };
   for (const pattern of patterns) opening.verdicts.set(pattern, told);
   return from;
+}
+
+/** What a mark says of the channels that patterns match: it comes from a stranger, or from more. */
+function placeIn(patterns: readonly string[], text: string): PlaceMark {
+  const { mark, behind } = parsePlaceMark(text);
+  const own = [...behind].filter(([channel]) =>
+    patterns.some((pattern) => matchesPattern(pattern, channel)),
+  );
+  return { mark, behind: own.length === 0 ? NOWHERE_ELSE : new Map(own) };
 }
 
 /** Nothing can be told of where these stood; they are live from here on. */

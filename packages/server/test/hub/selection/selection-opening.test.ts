@@ -1,0 +1,30 @@
+import { describe, expect, test } from 'vitest';
+import { formatPlaceMark } from '../../../src/hub/place-mark.ts';
+import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
+import { anyone, Listener, setUp } from '../hub-setup.ts';
+
+/** A reader of patterns, who is told marks as well. */
+class PatternListener extends Listener implements SelectionSubscriber {
+  onMark(): void {}
+}
+
+describe('openSelection', () => {
+  test('reads no channel that a mark names and the patterns do not match [WILD-2]', async () => {
+    const { hub, clock, publish, listener } = setUp();
+    await publish(2, 'secret/1');
+    await publish(2, 'room/1');
+    const behind = new Map(
+      ['secret/1', 'room/1'].map((channel) => [channel, { epoch: '0', offset: 0 }]),
+    );
+    const mark = formatPlaceMark({ mark: '~4', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { cursor, verdicts } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: true });
+    hub.start(cursor);
+    await clock.settle();
+    expect(reader.take()).toEqual(['e2:1', 'e2:2']);
+    expect(reader.gaps).toEqual([]);
+    expect([...cursor.place.behind.keys()]).not.toContain('secret/1');
+  });
+});
