@@ -76,9 +76,11 @@ export class DeflatingPeer implements Disposable {
     return this.#deflater.deflate(Buffer.from(text));
   }
 
-  /** Sends a command, compressed. */
+  /** Sends a command, compressed where that was agreed on. */
   async send(command: object): Promise<void> {
-    this.sendFrame(OPCODE.text, await this.deflate(JSON.stringify(command)));
+    const text = JSON.stringify(command);
+    if (this.agreed === '') this.sendFrame(OPCODE.text, Buffer.from(text), 0);
+    else this.sendFrame(OPCODE.text, await this.deflate(text));
   }
 
   /** Sends one frame; `bits` are those of its first byte beside FIN and the opcode. */
