@@ -8,6 +8,7 @@ import { describeMarks } from './broker-marks.ts';
 import { describePublishing } from './broker-publishing.ts';
 import { describePurging } from './broker-purging.ts';
 import { describeReading } from './broker-reading.ts';
+import { describeResuming } from './broker-resuming.ts';
 import { describeWatching } from './broker-watching.ts';
 import type { BrokerTraits, CreateWorld } from './broker-world.ts';
 
@@ -21,6 +22,7 @@ export function describeBroker(name: string, traits: BrokerTraits, create: Creat
     describeWatching(create);
     describeMarks(traits, create);
     describePurging(traits, create);
+    describeResuming(traits, create);
     describeLife(traits, create);
   });
 }
