@@ -26,15 +26,17 @@ export interface Codec {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** `trunkline.v1.json`. */
 export const JSON_CODEC: Codec = { prefix: '', subprotocol: JSON_SUBPROTOCOL, headers: {} };
 
+/** `trunkline.v1.bin`. */
 export const BINARY_CODEC: Codec = {
   prefix: 'binary ',
   subprotocol: BINARY_SUBPROTOCOL,
   headers: { accept: BINARY_MEDIA_TYPE },
 };
 
-/** Both, for `describe.each(CODECS)('over $prefixWebSocket', …)`. */
+/** Both. */
 export const CODECS: readonly Codec[] = [JSON_CODEC, BINARY_CODEC];
 
 /** Commands as one binary frame: a publish with its payload as it is, and everything else as JSON. */

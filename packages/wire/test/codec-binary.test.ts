@@ -9,6 +9,7 @@ import {
 } from '../src/codec-binary.ts';
 import { CodedError } from '../src/codes.ts';
 import type { Command } from '../src/commands.ts';
+import { checkPublish } from './fuzz/wire.fuzz.ts';
 import {
   frameBytes,
   joined,
@@ -19,6 +20,7 @@ import {
 import type { BinaryVectors } from './support/binary.ts';
 import { toResult } from './support/requests.ts';
 import { readVectors, vectorPayload, vectorText } from './support/vectors.ts';
+import type { VectorText } from './support/vectors.ts';
 
 const vectors = readVectors<BinaryVectors>('binary');
 const encoder = new TextEncoder();
@@ -85,6 +87,42 @@ describe('encodeBinaryCommand', () => {
       return encodeBinaryCommand(fields as Command);
     });
     expect(joined(frames)).toEqual(frameBytes(bytes));
+  });
+});
+
+describe('damaged frames', () => {
+  /** Every frame of the vectors that is not long, cut off at each place and with each bit turned. */
+  function* damaged(frames: readonly { readonly bytes: VectorText }[]): Generator<Uint8Array> {
+    for (const { bytes } of frames) {
+      const frame = frameBytes(bytes);
+      if (frame.length > 400) continue;
+      for (let size = 0; size < frame.length; size += 1) yield frame.slice(0, size);
+      for (let bit = 0; bit < frame.length * 8; bit += 1) {
+        const turned = frame.slice();
+        const at = Math.floor(bit / 8);
+        turned[at] = (turned[at] ?? 0) ^ (1 << (bit % 8));
+        yield turned;
+      }
+    }
+  }
+
+  test('of a client are commands or coded errors, and no payload that is called JSON is none', () => {
+    for (const frame of damaged([...vectors.commandFrames, ...vectors.serverFrames])) {
+      for (const decoded of decodeBinaryCommands(frame)) {
+        if (!decoded.ok) expect(decoded.error).toBeInstanceOf(CodedError);
+        else if (decoded.command.type === 'publish') checkPublish(decoded.command);
+      }
+    }
+  });
+
+  test('of a server are records or a coded error', () => {
+    for (const frame of damaged([...vectors.serverFrames, ...vectors.commandFrames])) {
+      try {
+        decodeServerRecords(frame);
+      } catch (error) {
+        expect(error).toBeInstanceOf(CodedError);
+      }
+    }
   });
 });
 

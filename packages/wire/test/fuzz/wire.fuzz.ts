@@ -144,7 +144,7 @@ function checkBody(body: string): void {
 }
 
 /** Whatever was accepted stands in a frame as one JSON object on one line. */
-function checkPublish(fields: PublishFields): void {
+export function checkPublish(fields: PublishFields): void {
   const { payload, contentType, event } = fields;
   const draft = { payload, ...(contentType === undefined ? {} : { contentType }) };
   const message = { ...draft, ...(event === undefined ? {} : { event }), offset: 1, time: 0 };

@@ -1,0 +1,84 @@
+import {
+  binaryCodec,
+  CODECS,
+  jsonCodec,
+} from '@trunkline/server/internal/protocols/native/codec.ts';
+import { decodeServerFrames, decodeServerRecords, encodeBinaryCommand } from '@trunkline/wire';
+import type { ServerFrame } from '@trunkline/wire';
+import { describe, expect, test } from 'vitest';
+
+const payload = new TextEncoder().encode('{"n":\r\n12345678901234567890}');
+const messages = [
+  { offset: 4, time: 7, payload },
+  { offset: 5, time: 8, payload: new Uint8Array([0, 255]), contentType: 'image/png' },
+];
+const PONG: ServerFrame = { type: 'pong' };
+
+/** What a frame says, as JSON has it. */
+function said(frame: string | Uint8Array): unknown {
+  if (typeof frame === 'string') return decodeServerFrames(frame);
+  return decodeServerRecords(frame).map((record) =>
+    record.kind === 'json' ? JSON.parse(record.json) : record,
+  );
+}
+
+describe('codecs', () => {
+  test('are found by their subprotocol', () => {
+    expect([...CODECS.keys()]).toEqual(['trunkline.v1.json', 'trunkline.v1.bin']);
+    for (const [name, codec] of CODECS) {
+      expect(codec.encoding.name).toBe(name);
+      expect(codec.encoding.text).toBe(typeof codec.frame(PONG) === 'string');
+    }
+  });
+
+  test.each([...CODECS])('say the same frames: %s', (_, codec) => {
+    expect(said(codec.frame(PONG))).toEqual([PONG]);
+  });
+
+  test('read commands of their own frames alone [WS-1] [BIN-1]', () => {
+    const text = '{"type":"ping"}';
+    const bytes = encodeBinaryCommand({ type: 'ping' });
+    const ping = [{ ok: true, command: { type: 'ping' } }];
+    const refusal = [{ ok: false, error: { code: 'bad_request' } }];
+    expect(jsonCodec.decode(text)).toEqual(ping);
+    expect(binaryCodec.decode(bytes)).toEqual(ping);
+    expect(jsonCodec.decode(bytes)).toMatchObject(refusal);
+    expect(binaryCodec.decode(text)).toMatchObject(refusal);
+  });
+});
+
+describe('the binary codec', () => {
+  const run = { channel: 'a', epoch: 'e', messages };
+
+  test('hands on payloads as they are [BIN-6]', () => {
+    const frame = binaryCodec.encoding.encode([run], '~m');
+    expect(said(frame)).toMatchObject([
+      {
+        messages: [
+          { channel: 'a', epoch: 'e', offset: 4, time: 7, payload },
+          { offset: 5, time: 8, payload: new Uint8Array([0, 255]), mark: '~m' },
+        ],
+      },
+    ]);
+  });
+
+  test('answers history with the members that JSON has, and the messages [BIN-8]', () => {
+    const at = (offset: number) => ({ epoch: 'e', offset });
+    const page = {
+      ...{ messages, epoch: 'e', position: at(5), oldest: at(0), newest: at(5), more: true },
+      gap: { reason: 'trimmed', from: 1, to: 3 } as const,
+    };
+    const [record] = decodeServerRecords(binaryCodec.history(9, 'a', page) as Uint8Array);
+    if (record?.kind !== 'page') throw new Error('expected a page');
+    expect(record.messages).toMatchObject([{ offset: 4, payload }, { offset: 5 }]);
+    const json = JSON.parse(jsonCodec.history(9, 'a', page) as string) as object;
+    expect({ ...JSON.parse(record.json), messages: expect.anything() }).toEqual(json);
+  });
+
+  test('answers an empty page', () => {
+    const at = { epoch: '0', offset: 0 };
+    const page = { messages: [], epoch: '0', position: at, oldest: at, newest: at, more: false };
+    const [record] = decodeServerRecords(binaryCodec.history(9, 'a', page) as Uint8Array);
+    expect(record).toMatchObject({ kind: 'page', messages: [] });
+  });
+});
