@@ -1,7 +1,8 @@
 /** Event printer: what a subscription tells, for people or for programs. */
 import pc from 'picocolors';
-import type { ReceivedMessage, SubscriptionEvent } from '@trunkline/client';
+import type { Gap, OpenEvent, ReceivedMessage, SubscriptionEvent } from '@trunkline/client';
 import { encodeBase64 } from '@trunkline/wire';
+import type { Member } from '@trunkline/wire';
 import type { Io } from './io.ts';
 
 /**
@@ -11,10 +12,13 @@ import type { Io } from './io.ts';
 export class EventPrinter {
   readonly #io: Io;
   readonly #json: boolean;
+  readonly #many: boolean;
   readonly #colours: ReturnType<typeof pc.createColors>;
 
-  constructor(io: Io, json: boolean) {
+  /** @param many true when messages of several channels come, so that each says which. */
+  constructor(io: Io, json: boolean, many = false) {
     this.#io = io;
+    this.#many = many;
     this.#json = json;
     this.#colours = pc.createColors(io.colour);
   }
@@ -27,8 +31,11 @@ export class EventPrinter {
 
   #line(message: ReceivedMessage): string {
     const { dim, cyan } = this.#colours;
+    const { epoch, offset, channel } = message;
     const event = message.event === undefined ? '' : `${cyan(printable(message.event))} `;
-    return `${dim(`${message.epoch}:${message.offset}`)} ${event}${printable(payload(message))}`;
+    const place = epoch === undefined ? '(volatile)' : `${epoch}:${offset}`;
+    const from = this.#many ? `${cyan(channel)} ` : '';
+    return `${dim(place)} ${from}${event}${printable(payload(message))}`;
   }
 }
 
@@ -36,7 +43,8 @@ export class EventPrinter {
 function toJson(event: SubscriptionEvent): string {
   if (event.kind !== 'message') return JSON.stringify(event);
   const { source, data, bytes, ...rest } = event;
-  const fields = { ...rest, position: `${event.epoch}:${event.offset}` };
+  const { epoch, offset } = event;
+  const fields = epoch === undefined ? rest : { ...rest, position: `${epoch}:${offset}` };
   const text = JSON.stringify(
     bytes === undefined ? fields : { ...fields, bytes: encodeBase64(bytes) },
   );
@@ -61,13 +69,36 @@ function printable(text: string): string {
 }
 
 function describe(event: Exclude<SubscriptionEvent, ReceivedMessage>): string {
-  if (event.kind === 'state') {
-    return event.reason === undefined ? event.state : `${event.state} (${event.reason})`;
+  switch (event.kind) {
+    case 'state':
+      return event.reason === undefined ? event.state : `${event.state} (${event.reason})`;
+    case 'gap':
+      return `${event.channel}: gap: at ${event.position}${missed(event.gap)}`;
+    case 'join':
+    case 'leave':
+      return `${event.channel}: ${event.kind} ${nameOf(event.member)}`;
+    case 'presence':
+      return `${event.channel}: ${event.count} present: ${event.members.map(nameOf).join(', ')}`;
+    case 'snapshot':
+      return `${event.channel}: begins at the snapshot of ${event.position}`;
+    case 'open':
+      return describeOpening(event);
   }
-  const { gap } = event;
-  const range = gap?.from === undefined ? '' : ` ${gap.from}–${gap.to ?? '?'}`;
-  const missed = gap === undefined ? '' : `, missed${range} (${gap.reason})`;
-  if (event.kind === 'gap') return `gap: at ${event.position}${missed}`;
-  const recovered = event.recovered === true ? ', nothing missed' : missed;
-  return `open at ${event.position}${recovered}`;
+}
+
+function describeOpening({ channel, position, mark, volatile, recovered, gap }: OpenEvent): string {
+  const place = volatile === true ? 'now, volatile' : (position ?? mark ?? 'now');
+  const outcome = recovered === true ? ', nothing missed' : missed(gap);
+  return `${channel}: open at ${place}${outcome}`;
+}
+
+function missed(gap: Gap | undefined): string {
+  if (gap === undefined) return '';
+  const range = gap.from === undefined ? '' : ` ${gap.from}–${gap.to ?? '?'}`;
+  return `, missed${range} (${gap.reason})`;
+}
+
+/** A name that a token said of itself: shown without controls, as a payload is. */
+function nameOf({ user, session }: Member): string {
+  return printable(user ?? `someone (${session})`);
 }

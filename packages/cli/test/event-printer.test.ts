@@ -29,16 +29,16 @@ describe('printing for people', () => {
     const io = print(
       false,
       { kind: 'state', state: 'connecting', reason: 'lost' },
-      { kind: 'open', position: 'e:4', recovered: false, gap },
-      { kind: 'open', position: 'e:4', recovered: true },
-      { kind: 'gap', position: 'e:9', gap: { reason: 'epoch' } },
+      { kind: 'open', channel: 'a', position: 'e:4', recovered: false, gap },
+      { kind: 'open', channel: 'a', position: 'e:4', recovered: true },
+      { kind: 'gap', channel: 'a', position: 'e:9', gap: { reason: 'epoch' } },
     );
     expect(io.outText()).toBe('');
     expect(io.err).toEqual([
       'trunkline: connecting (lost)\n',
-      'trunkline: open at e:4, missed 1–4 (trimmed)\n',
-      'trunkline: open at e:4, nothing missed\n',
-      'trunkline: gap: at e:9, missed (epoch)\n',
+      'trunkline: a: open at e:4, missed 1–4 (trimmed)\n',
+      'trunkline: a: open at e:4, nothing missed\n',
+      'trunkline: a: gap: at e:9, missed (epoch)\n',
     ]);
   });
 });

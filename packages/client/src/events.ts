@@ -6,13 +6,19 @@ import {
   memberSource,
   parsePosition,
 } from '@trunkline/wire';
-import type { CodeName, Gap, GapReason, Position, Sender } from '@trunkline/wire';
+import type { CodeName, Gap, GapReason, Member, MemberPage, Sender } from '@trunkline/wire';
 import type { ConnectionState } from './connection-state.ts';
 
-/** Messages flow, from `position` on. */
+/** Messages of a channel, or of those a pattern matches, flow from here on. */
 export interface OpenEvent {
   readonly kind: 'open';
-  readonly position: string;
+  /** The name or pattern that was subscribed to. */
+  readonly channel: string;
+  /** Of a channel that is not volatile. */
+  readonly position?: string;
+  /** Of a pattern, or of several channels on an event stream. */
+  readonly mark?: string;
+  readonly volatile?: true;
   /** Absent when there was no position to resume from. */
   readonly recovered?: boolean;
   /** Why not everything was recovered. */
@@ -23,8 +29,9 @@ export interface OpenEvent {
 export interface ReceivedMessage {
   readonly kind: 'message';
   readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
+  /** Absent, as `epoch` is, in a volatile channel. */
+  readonly offset?: number;
+  readonly epoch?: string;
   /** Unix milliseconds; an event stream of one channel does not tell. */
   readonly time?: number;
   /** The parsed JSON value, or a string for text. Absent for bytes. */
@@ -36,13 +43,32 @@ export interface ReceivedMessage {
   readonly contentType?: string;
   readonly event?: string;
   readonly from?: Sender;
+  /** Everything up to this mark was delivered to the patterns that match. */
+  readonly mark?: string;
 }
 
-/** Messages were lost to this subscription, which goes on after `position`. */
+/** Messages of a channel were lost to this subscription, which goes on after `position`. */
 export interface GapEvent {
   readonly kind: 'gap';
+  readonly channel: string;
   readonly gap: Gap;
   readonly position: string;
+}
+
+/** Who came or went, or who is there; the list replaces what was known. */
+export type PresenceEvent =
+  | { readonly kind: 'join' | 'leave'; readonly channel: string; readonly member: Member }
+  | ({ readonly kind: 'presence'; readonly channel: string } & MemberPage);
+
+/** The state of a channel at a position, in place of the messages before it. */
+export interface SnapshotEvent {
+  readonly kind: 'snapshot';
+  readonly channel: string;
+  readonly position: string;
+  readonly data?: unknown;
+  readonly source?: string;
+  readonly bytes?: Uint8Array;
+  readonly contentType?: string;
 }
 
 /** The connection changed. */
@@ -53,7 +79,13 @@ export interface StateEvent {
 }
 
 /** Everything that a subscription gives to the application. */
-export type SubscriptionEvent = OpenEvent | ReceivedMessage | GapEvent | StateEvent;
+export type SubscriptionEvent =
+  | OpenEvent
+  | ReceivedMessage
+  | GapEvent
+  | PresenceEvent
+  | SnapshotEvent
+  | StateEvent;
 
 /** Untrusted JSON as an object; `undefined` when it is none. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
@@ -79,24 +111,75 @@ export function toMessage(
   fields: Readonly<Record<string, unknown>>,
   source: string | undefined,
 ): ReceivedMessage | undefined {
-  const { channel, offset, epoch, time, contentType, event } = fields;
-  if (typeof channel !== 'string' || typeof epoch !== 'string') return undefined;
-  if (typeof offset !== 'number' || !Number.isSafeInteger(offset)) return undefined;
+  const { channel, offset, epoch, time, contentType, event, mark } = fields;
+  if (typeof channel !== 'string') return undefined;
+  const place = { offset, epoch };
+  const isLogged = isPlace(place);
+  if (!isLogged && (offset !== undefined || epoch !== undefined)) return undefined;
   const bytes = typeof fields['bytes'] === 'string' ? decodeBase64(fields['bytes']) : undefined;
   const from = toSender(fields['from']);
   const isJson = bytes === undefined && contentType === undefined;
   return {
     kind: 'message',
     channel,
-    offset,
-    epoch,
+    ...(isLogged ? place : {}),
     ...(typeof time === 'number' ? { time } : {}),
     ...(bytes === undefined ? { data: fields['data'] } : { bytes }),
     ...(isJson && source !== undefined ? { source } : {}),
     ...(typeof contentType === 'string' ? { contentType } : {}),
     ...(typeof event === 'string' ? { event } : {}),
     ...(from === undefined ? {} : { from }),
+    ...(typeof mark === 'string' ? { mark } : {}),
   };
+}
+
+function isPlace(place: {
+  readonly offset: unknown;
+  readonly epoch: unknown;
+}): place is { offset: number; epoch: string } {
+  return typeof place.epoch === 'string' && Number.isSafeInteger(place.offset);
+}
+
+/** Reads a push or event about presence; `undefined` when it is none. [PRES-5] */
+export function toPresence(
+  kind: string,
+  fields: Readonly<Record<string, unknown>>,
+): PresenceEvent | undefined {
+  const { channel, members, count, next } = fields;
+  if (typeof channel !== 'string') return undefined;
+  if (kind === 'join' || kind === 'leave') {
+    const member = toMember(fields['member']);
+    return member === undefined ? undefined : { kind, channel, member };
+  }
+  if (kind !== 'presence' || !Array.isArray(members) || typeof count !== 'number') return undefined;
+  const known = members.flatMap((one: unknown) => toMember(one) ?? []);
+  return {
+    ...{ kind, channel, members: known, count },
+    ...(typeof next === 'string' ? { next } : {}),
+  };
+}
+
+function toMember(value: unknown): Member | undefined {
+  const { session, user, since, ...rest } = asObject(value) ?? {};
+  if (typeof session !== 'string' || typeof since !== 'number') return undefined;
+  return {
+    session,
+    ...(typeof user === 'string' ? { user } : {}),
+    ...('info' in rest ? { info: rest['info'] } : {}),
+    since,
+  };
+}
+
+/** Reads a snapshot; `undefined` when it is none. [SNAP-4] */
+export function toSnapshot(
+  fields: Readonly<Record<string, unknown>>,
+  source: string | undefined,
+): SnapshotEvent | undefined {
+  const message = toMessage({ ...fields, offset: undefined, epoch: undefined }, source);
+  const { position } = fields;
+  if (message === undefined || typeof position !== 'string') return undefined;
+  const { kind: _kind, time: _time, ...rest } = message;
+  return { kind: 'snapshot', position, ...rest };
 }
 
 /** The messages of an answer to a poll or for history, each with the source of its payload. */
@@ -131,15 +214,27 @@ export function toGap(value: unknown): Gap | undefined {
 
 /** Reads the answer to a subscribe; `undefined` when it is none. */
 export function toOpening(
-  position: unknown,
-  recovered: unknown,
-  gap: unknown,
+  channel: string,
+  fields: {
+    readonly position?: unknown;
+    readonly mark?: unknown;
+    readonly recovered?: unknown;
+    readonly gap?: unknown;
+    readonly volatile?: unknown;
+  },
 ): OpenEvent | undefined {
-  if (typeof position !== 'string' || parsePosition(position) === undefined) return undefined;
-  const missed = toGap(gap);
+  const { position, mark, recovered } = fields;
+  const at = typeof position === 'string' && parsePosition(position) ? { position } : {};
+  const marked = typeof mark === 'string' ? { mark } : {};
+  const isVolatile = fields.volatile === true;
+  if (!('position' in at) && !('mark' in marked) && !isVolatile) return undefined;
+  const missed = toGap(fields.gap);
   return {
     kind: 'open',
-    position,
+    channel,
+    ...at,
+    ...marked,
+    ...(isVolatile ? { volatile: true } : {}),
     ...(typeof recovered === 'boolean' ? { recovered } : {}),
     ...(missed === undefined ? {} : { gap: missed }),
   };
@@ -148,9 +243,4 @@ export function toOpening(
 /** The code that untrusted text names; what is not known is `fallback`. */
 export function toCode(value: unknown, fallback: CodeName): CodeName {
   return isCodeName(value) ? value : fallback;
-}
-
-/** The position of a message. */
-export function positionOf(message: ReceivedMessage): Position {
-  return { epoch: message.epoch, offset: message.offset };
 }

@@ -15,12 +15,15 @@ export interface Endpoint {
 /** A token, or what gives a fresh one for every attempt. */
 export type TokenSource = string | (() => string | Promise<string>);
 
+/** Parameters of a call; an array is given once for each of its texts. */
+export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
 /** The address of a call below `/v1/`. @throws {CodedError} when `base` is no address. */
 export function addressOf(
   base: string,
   scheme: 'http' | 'ws',
   call: string,
-  query: Readonly<Record<string, string | number | undefined>> = {},
+  query: Query = {},
 ): string {
   let address: URL;
   try {
@@ -36,7 +39,8 @@ export function addressOf(
   const path = address.href.slice(address.protocol.length);
   const whole = new URL(`${scheme}${secure ? 's' : ''}:${path}`);
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) whole.searchParams.set(name, String(value));
+    const values = Array.isArray(value) ? value : [value];
+    for (const one of values) if (one !== undefined) whole.searchParams.append(name, String(one));
   }
   return whole.href;
 }

@@ -6,6 +6,8 @@ export type {
   GapEvent,
   ReceivedMessage,
   OpenEvent,
+  PresenceEvent,
+  SnapshotEvent,
   StateEvent,
   SubscriptionEvent,
 } from './events.ts';
@@ -17,5 +19,6 @@ export type { TokenSource } from './http.ts';
 export type { Clock, Platform, Socket, Timer } from './platform.ts';
 export { openPublisher, publish, publishBatch } from './publish.ts';
 export type { BatchItem, Outgoing, Published, Publisher, PublishOptions } from './publish.ts';
+export { Progress } from './progress.ts';
 export { subscribe } from './subscription.ts';
 export type { SubscribeOptions, Subscription, TransportName } from './subscription.ts';

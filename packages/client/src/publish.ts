@@ -24,14 +24,21 @@ export interface Outgoing {
   readonly event?: string;
   /** Idempotency key: the same key again answers with the first position. */
   readonly key?: string;
+  /** Keeps it as the channel's retained message. */
+  readonly retain?: boolean;
+  /** Volatile channels: what a slow reader gets only the newest message of. */
+  readonly slot?: string;
+  /** Milliseconds after which it is not delivered any more. */
+  readonly ttl?: number;
 }
 
-/** It is in the log. */
+/** It is in the log; or it was sent to who listens, where the channel is volatile. */
 export interface Published {
   readonly channel: string;
-  readonly offset: number;
-  readonly epoch: string;
-  readonly position: string;
+  readonly offset?: number;
+  readonly epoch?: string;
+  readonly position?: string;
+  readonly volatile?: true;
 }
 
 /** Where to publish, and as whom. */
@@ -125,8 +132,8 @@ function publishOver(session: Session): Publisher['publish'] {
 
 /** The members of a publish. @throws {CodedError} when the message is none. */
 function publishMembers(channel: string, message: Outgoing): string {
-  const { contentType, event, key } = message;
-  const rest = JSON.stringify({ contentType, event, key }).slice(1, -1);
+  const { contentType, event, key, retain, slot, ttl } = message;
+  const rest = JSON.stringify({ contentType, event, key, retain, slot, ttl }).slice(1, -1);
   const members = `"channel":${JSON.stringify(channel)},${payloadMember(message)}`;
   return rest === '' ? members : `${members},${rest}`;
 }
@@ -190,7 +197,8 @@ function withStored(error: CodedError, status: number): CodedError {
 }
 
 function toPublished(answer: unknown): Published {
-  const { channel, offset, epoch, position } = asObject(answer) ?? {};
+  const { channel, offset, epoch, position, volatile } = asObject(answer) ?? {};
+  if (typeof channel === 'string' && volatile === true) return { channel, volatile };
   if (
     typeof channel !== 'string' ||
     typeof offset !== 'number' ||

@@ -1,5 +1,5 @@
 /**
- * Subscription: one channel as an endless iteration. It dials, comes back after losses, resumes
+ * Subscription: one channel, or several and patterns, as an endless iteration. It dials, comes back after losses, resumes
  * from its position on whichever transport, and ends only when the application or the server's
  * final word ends it.
  */
@@ -38,15 +38,23 @@ export type TransportName = keyof typeof TRANSPORTS;
 export interface SubscribeOptions extends Partial<Platform> {
   /** Where the server is, like `https://example.com`. */
   readonly url: string;
-  readonly channel: string;
+  /** A name or a pattern, or several. */
+  readonly channel: string | readonly string[];
   /** `ws` unless said otherwise. */
   readonly transport?: TransportName;
-  /** A position, a mark, or `start`; absent: only what comes from now on. */
+  /**
+   * A position, a mark, `start`, or a place for each channel as `subscription.position` gives it;
+   * absent: only what comes from now on.
+   */
   readonly after?: string;
   /** Begins with so many of the newest messages; not together with `after`. */
   readonly last?: number;
   /** Delivers what is left of a trimmed range after its gap. */
   readonly partial?: boolean;
+  /** Asks to be listed where the namespace lists, and to be told who is there, comes and goes. */
+  readonly presence?: boolean;
+  /** Asks for the state of the channel where the log can't bring it up. */
+  readonly snapshot?: boolean;
   /** A function is asked before every attempt, so that an expired token can be replaced. */
   readonly token?: TokenSource;
   /** For `poll`: whole seconds that one question waits, 25 by default; 0 is short polling. */
@@ -74,7 +82,8 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
   readonly #options: SubscribeOptions;
   readonly #platform: Platform;
   readonly #queue = new EventQueue();
-  readonly #progress = new Progress();
+  readonly #channels: readonly string[];
+  readonly #progress: Progress;
   readonly #onAbort = () => this.#disconnect('aborted');
   #state: ConnectionState = 'disconnected';
   #attempt: Attempt | undefined;
@@ -89,6 +98,9 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
 
   constructor(options: SubscribeOptions) {
     addressOf(options.url, 'http', '');
+    const { channel } = options;
+    this.#channels = typeof channel === 'string' ? [channel] : [...new Set(channel)];
+    this.#progress = new Progress(this.#channels);
     this.#options = options;
     this.#platform = platformOf(options);
     this.#enter('connect');
@@ -130,17 +142,19 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
     currentToken(this.#options.token).then(
       (token) => {
         if (!sink.isCurrent()) return;
-        const { transport = 'ws', url, channel, last, partial } = this.#options;
+        const { transport = 'ws', url, last, partial, presence, snapshot } = this.#options;
         const { waitSeconds = 25, intervalMs = 1000 } = this.#options;
         const after = this.position;
         const target = {
           url,
-          channel,
+          channels: this.#channels,
           waitSeconds,
           intervalMs,
           ...(after === undefined ? {} : { after }),
           ...(last === undefined || after !== undefined ? {} : { last }),
           ...(partial === undefined ? {} : { partial }),
+          ...(presence === undefined ? {} : { presence }),
+          ...(snapshot === undefined ? {} : { snapshot }),
           ...(token === undefined ? {} : { token }),
         };
         this.#attempt = TRANSPORTS[transport](target, sink, this.#platform);
@@ -164,9 +178,12 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
       onMessage: (message) => isCurrent() && this.#onMessage(message),
       onGap: (gap) => {
         if (!isCurrent()) return;
-        this.#progress.skipTo(gap.position);
+        this.#progress.skipTo(gap.channel, gap.position);
         this.#queue.push(gap);
       },
+      onMark: (filters, mark) => isCurrent() && this.#progress.marked(filters, mark),
+      onExpired: (channel, position) => isCurrent() && this.#progress.skipTo(channel, position),
+      onOther: (event) => isCurrent() && this.#queue.push(event),
       onEnd: (ending) => {
         if (!isCurrent()) return;
         live = false;

@@ -35,7 +35,7 @@ describe('what comes from a server', () => {
   );
 
   test.each([[undefined], [''], ['e'], ['~mark'], [5]])('is no opening: %j', (position) => {
-    expect(toOpening(position, true, undefined)).toBeUndefined();
+    expect(toOpening('a', { position, recovered: true })).toBeUndefined();
   });
 
   test.each(['', '[]', '1', 'null', '{'])('is no object: %j', (text) => {

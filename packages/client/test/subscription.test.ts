@@ -107,7 +107,7 @@ describe('a subscription', () => {
     socket.receive({ type: 'gap', channel: 'a', gap, position: 'e:9' });
     socket.push(9, 10);
     await watched.platform.clock.settle();
-    expect(watched.events).toContainEqual({ kind: 'gap', gap, position: 'e:9' });
+    expect(watched.events).toContainEqual({ kind: 'gap', channel: 'a', gap, position: 'e:9' });
     expect(watched.told().slice(3)).toEqual(['gap e:9', '10']);
   });
 
@@ -190,7 +190,7 @@ describe('a subscription', () => {
     const read: number[] = [];
     while (platform.sockets.length === 1) {
       const { value } = await own.next();
-      if (value?.kind === 'message') read.push(value.offset);
+      if (value?.kind === 'message') read.push(value.offset ?? 0);
       await clock.settle();
     }
     expect(read.length).toBeGreaterThan(3000);
@@ -199,7 +199,7 @@ describe('a subscription', () => {
     next?.push(...offsets.slice(4000));
     while (read.at(-1) !== 5000) {
       const { value } = await own.next();
-      if (value?.kind === 'message') read.push(value.offset);
+      if (value?.kind === 'message') read.push(value.offset ?? 0);
     }
     expect(read).toEqual(offsets);
     await own.return();

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { publish } from '@trunkline/client';
 import type { Outgoing, Published, PublishOptions } from '@trunkline/client';
-import { channelNameFault, eventFault } from '@trunkline/wire';
+import { channelNameFault, eventFault, TTL_MAX } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { describeError } from '../describe-error.ts';
 import type { Io } from '../io.ts';
@@ -14,6 +14,9 @@ interface PublishFlags {
   readonly json?: true;
   readonly event?: string;
   readonly key?: string;
+  readonly retain?: true;
+  readonly slot?: string;
+  readonly ttl?: string;
 }
 
 /** Makes the command. */
@@ -23,6 +26,9 @@ export function createCommand(io: Io): Command {
     .argument('[data]', 'the message; without it, each line of standard input is one')
     .option('--json', 'the data is JSON, not text')
     .option('--event <name>', 'a name for the kind of message')
+    .option('--retain', 'keep it as the retained message of the channel')
+    .option('--slot <name>', 'volatile channels: of a slot a slow reader gets the newest alone')
+    .option('--ttl <ms>', 'milliseconds after which it is not delivered any more')
     .option('--key <key>', 'idempotency key; from standard input, :LINE is added to it');
   addClientFlags(command).action(async (channel: string, data: string | undefined) => {
     const flags = command.opts<PublishFlags>();
@@ -79,11 +85,15 @@ function outgoing(text: string, flags: PublishFlags, key: string | undefined): O
     ...(flags.json === true ? { source: text } : { data: text, contentType: 'text/plain' }),
     ...(flags.event === undefined ? {} : { event: flags.event }),
     ...(key === undefined ? {} : { key }),
+    ...(flags.retain === undefined ? {} : { retain: true }),
+    ...(flags.slot === undefined ? {} : { slot: flags.slot }),
+    ...(flags.ttl === undefined ? {} : { ttl: Number(flags.ttl) }),
   };
 }
 
+/** Where it stands; a volatile channel has no places. */
 function toText(published: Published): string {
-  return `${published.position}\n`;
+  return `${published.position ?? 'volatile'}\n`;
 }
 
 function checkNames(channel: string, flags: PublishFlags): void {
@@ -92,6 +102,10 @@ function checkNames(channel: string, flags: PublishFlags): void {
   const wrong = flags.event === undefined ? undefined : eventFault(flags.event);
   if (wrong !== undefined) throw new UsageError(`--event ${wrong}`);
   if (flags.key === '') throw new UsageError('--key must not be empty');
+  const ttl = flags.ttl ?? '1';
+  if (!/^[1-9][0-9]{0,11}$/.test(ttl) || Number(ttl) > TTL_MAX) {
+    throw new UsageError(`--ttl must be 1 to ${TTL_MAX} milliseconds, got ${ttl}`);
+  }
 }
 
 function checkJson(text: string): void {

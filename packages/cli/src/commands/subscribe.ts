@@ -1,8 +1,8 @@
-/** `trunkline subscribe`: prints a channel until it is asked to end, and says how to go on. */
+/** `trunkline subscribe`: prints channels until it is asked to end, and says how to go on. */
 import { Command, Option } from 'commander';
-import { subscribe } from '@trunkline/client';
+import { Progress, subscribe } from '@trunkline/client';
 import type { SubscribeOptions, TransportName } from '@trunkline/client';
-import { channelNameFault, isWildcard } from '@trunkline/wire';
+import { channelNameFault, isWildcard, patternFault } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { EventPrinter } from '../event-printer.ts';
 import type { Io } from '../io.ts';
@@ -18,55 +18,65 @@ interface SubscribeFlags {
   readonly after?: string;
   readonly last?: string;
   readonly partial?: true;
+  readonly presence?: true;
+  readonly snapshot?: true;
   readonly json?: true;
 }
 
 /** Makes the command. */
 export function createCommand(io: Io): Command {
   const command = new Command('subscribe')
-    .argument('<channel>', 'like room/42')
+    .argument('<channels...>', 'like room/42, and patterns like room/+ or room/#')
     .addOption(new Option('--transport <name>', TRANSPORTS.join(', ')).default('ws'))
     .option('--wait <seconds>', 'for poll: how long one question waits, 0 to 60 (default: 25)')
-    .option('--after <position>', 'go on after a position, or start for all that is kept')
+    .option('--after <place>', 'go on after a position or mark, or start for all that is kept')
     .option('--last <count>', 'begin with so many of the newest messages')
     .option('--partial', 'deliver what is left of a trimmed range')
+    .option('--presence', 'be listed, and be told who is there, comes and goes')
+    .option('--snapshot', 'begin at the snapshot where the log can not bring the channel up')
     .option('--json', 'one JSON object a line');
-  addClientFlags(command).action(async (channel: string) => {
+  addClientFlags(command).action(async (channels: string[]) => {
     const flags = command.opts<SubscribeFlags>();
     const aborter = new AbortController();
     io.stops.onStop(() => aborter.abort());
     const options: SubscribeOptions = {
       ...clientTarget(command, io),
-      channel: checkedChannel(channel),
+      channel: channels.map(checkedChannel),
       ...subscribeOptions(flags),
       signal: aborter.signal,
       ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
     };
-    await print(options, new EventPrinter(io, flags.json === true), io);
+    const many = channels.length > 1 || channels.some(isWildcard);
+    await print(options, new EventPrinter(io, flags.json === true, many), io);
   });
   return command;
 }
 
 async function print(options: SubscribeOptions, printer: EventPrinter, io: Io): Promise<void> {
   // What was printed counts, not what was received: nothing unread may be skipped.
-  let position = options.after;
+  const progress = new Progress([options.channel].flat());
   try {
     for await (const event of subscribe(options)) {
       printer.print(event);
-      if (event.kind === 'message') position = `${event.epoch}:${event.offset}`;
-      else if (event.kind === 'open' || event.kind === 'gap') position = event.position;
+      progress.follow(event);
       await io.stdout.drained();
       if (options.signal?.aborted === true) break;
     }
   } finally {
-    if (position !== undefined) {
-      io.stderr.write(`trunkline: at ${position}; go on with --after ${position}\n`);
+    const place = progress.position ?? options.after;
+    if (place !== undefined) {
+      io.stderr.write(`trunkline: at ${place}; go on with --after ${quoted(place)}\n`);
     }
   }
 }
 
+/** As a shell takes it; places of several channels have ampersands. */
+function quoted(place: string): string {
+  return place.includes('&') ? `'${place}'` : place;
+}
+
 function subscribeOptions(flags: SubscribeFlags) {
-  const { after, partial } = flags;
+  const { after, partial, presence, snapshot } = flags;
   const transport = transportOf(flags.transport);
   const last = flags.last === undefined ? undefined : count('--last', flags.last, 1_000_000);
   if (after !== undefined && last !== undefined) {
@@ -80,6 +90,8 @@ function subscribeOptions(flags: SubscribeFlags) {
     ...(after === undefined ? {} : { after }),
     ...(last === undefined ? {} : { last }),
     ...(partial === undefined ? {} : { partial }),
+    ...(presence === undefined ? {} : { presence }),
+    ...(snapshot === undefined ? {} : { snapshot }),
     ...(flags.wait === undefined ? {} : { waitSeconds: count('--wait', flags.wait, 60) }),
   };
 }
@@ -91,8 +103,7 @@ function transportOf(name: string): TransportName {
 }
 
 function checkedChannel(channel: string): string {
-  if (isWildcard(channel)) throw new UsageError('wildcards are not available yet');
-  const fault = channelNameFault(channel);
+  const fault = isWildcard(channel) ? patternFault(channel) : channelNameFault(channel);
   if (fault !== undefined) throw new UsageError(`channel ${fault}, got ${channel}`);
   return channel;
 }

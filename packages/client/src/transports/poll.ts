@@ -1,13 +1,13 @@
 /** Poll: the same read again and again, patient (long polling) or not (short polling). */
-import { CodedError, parsePosition } from '@trunkline/wire';
+import { CodedError, isWildcard, memberSource } from '@trunkline/wire';
 import { endingOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
-import { asObject, parseObject, toMessages, toOpening } from '../events.ts';
-import type { ReceivedMessage, OpenEvent } from '../events.ts';
+import { asObject, parseObject, toMessages, toOpening, toSnapshot } from '../events.ts';
+import type { OpenEvent, ReceivedMessage, SnapshotEvent } from '../events.ts';
 import { addressOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
 import type { Platform } from '../platform.ts';
 import { Watchdog } from '../watchdog.ts';
-import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
+import { OPEN_MS_MAX, queryOf, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
 /** The longest wait that the server grants. [POLL-2] */
@@ -15,10 +15,13 @@ const WAIT_SECONDS_MAX = 60;
 
 /** One answer. */
 interface Page {
-  readonly opening: OpenEvent;
+  readonly openings: readonly OpenEvent[];
   readonly messages: readonly ReceivedMessage[];
-  /** After the messages. */
-  readonly position: string;
+  readonly snapshots: readonly SnapshotEvent[];
+  /** Where to go on: the position of one channel, or a mark. */
+  readonly after: string | undefined;
+  /** The session that presence knows. */
+  readonly session: string | undefined;
   readonly more: boolean;
 }
 
@@ -37,6 +40,7 @@ class PollAttempt implements Attempt {
   readonly #aborter = new AbortController();
   #ended = false;
   #after: string | undefined;
+  #session: string | undefined;
 
   constructor(target: Target, sink: AttemptSink, platform: Platform) {
     this.#target = target;
@@ -55,7 +59,7 @@ class PollAttempt implements Attempt {
       // The first question waits for nothing: its answer says where this subscription stands.
       let page = await this.#ask(0);
       if (this.#ended) return;
-      this.#sink.onOpen(page.opening);
+      for (const opening of page.openings) this.#sink.onOpen(opening);
       while (await this.#deliver(page)) page = await this.#askAgain(page);
     } catch (error) {
       this.#end(endingOf(networkError(error)));
@@ -64,11 +68,14 @@ class PollAttempt implements Attempt {
 
   /** @returns false when the attempt ended meanwhile. */
   async #deliver(page: Page): Promise<boolean> {
+    for (const snapshot of page.snapshots) this.#sink.onOther(snapshot);
     for (const message of page.messages) {
       if (this.#ended) return false;
       this.#sink.onMessage(message);
     }
-    this.#after = page.position;
+    this.#after = page.after ?? this.#after;
+    this.#session = page.session ?? this.#session;
+    if (page.after?.startsWith('~')) this.#sink.onMark(this.#target.channels, page.after);
     await this.#sink.room();
     return !this.#ended;
   }
@@ -82,8 +89,10 @@ class PollAttempt implements Attempt {
     if (!last.more && waitSeconds === 0) await this.#sleep(intervalMs);
     const askedMs = this.#platform.clock.monotonicMs();
     const page = await this.#ask(last.more ? 0 : waitSeconds);
-    const { gap, position } = page.opening;
-    if (gap !== undefined && !this.#ended) this.#sink.onGap({ kind: 'gap', gap, position });
+    for (const { channel, gap, position } of page.openings) {
+      if (gap === undefined || position === undefined || this.#ended) continue;
+      this.#sink.onGap({ kind: 'gap', channel, gap, position });
+    }
     // A server that does not wait would be asked without end.
     const tookMs = this.#platform.clock.monotonicMs() - askedMs;
     const empty = page.messages.length === 0 && !last.more && !page.more;
@@ -97,14 +106,13 @@ class PollAttempt implements Attempt {
       this.#end({ kind: 'lost', reason: 'no answer in time' }),
     );
     try {
-      const { url, channel, partial, token } = this.#target;
-      const after = this.#after;
+      const { url, token, channels } = this.#target;
+      const { after: _, ...target } = this.#target;
+      const after = this.#after === undefined ? {} : { after: this.#after };
       const query = {
-        channel,
-        after,
-        last: after === undefined ? this.#target.last : undefined,
-        partial: partial === true ? 1 : undefined,
+        ...queryOf({ ...target, ...after }),
         wait: waitSeconds,
+        session: this.#session,
       };
       const response = await this.#platform.fetch(addressOf(url, 'http', 'poll', query), {
         headers: { accept: 'application/json', ...tokenHeaders(token) },
@@ -112,7 +120,7 @@ class PollAttempt implements Attempt {
         signal: this.#aborter.signal,
       });
       if (response.status !== 200) throw await refusalOf(response);
-      return toPage(await textOf(response), channel);
+      return toPage(await textOf(response), channels);
     } finally {
       silence.stop();
     }
@@ -140,17 +148,58 @@ class PollAttempt implements Attempt {
   }
 }
 
-function toPage(text: string, channel: string): Page {
+function toPage(text: string, channels: readonly string[]): Page {
   const body = parseObject(text);
-  const position = asObject(body?.['positions'])?.[channel];
-  if (body === undefined || typeof position !== 'string' || parsePosition(position) === undefined) {
+  const positions = asObject(body?.['positions']);
+  if (body === undefined || positions === undefined) {
     throw new CodedError('bad_request', `expected the answer to a poll, got ${text.slice(0, 60)}`);
   }
+  const [only = ''] = channels;
+  const isOne = channels.length === 1 && !isWildcard(only);
   const messages = toMessages(text);
-  const first = messages[0];
-  const before = first === undefined ? position : `${first.epoch}:${first.offset - 1}`;
-  const recovered = asObject(body['recovered'])?.[channel];
-  const opening = toOpening(before, recovered, asObject(body['gaps'])?.[channel]);
+  const { mark, session } = body;
+  const openings = channels.map((channel) => openingOf(channel, body, messages, isOne));
+  const position = positions[only];
+  const after = isOne && typeof position === 'string' ? position : mark;
+  return {
+    openings,
+    messages,
+    snapshots: snapshotsOf(body, text),
+    after: typeof after === 'string' ? after : undefined,
+    session: typeof session === 'string' ? session : undefined,
+    more: body['more'] === true,
+  };
+}
+
+/** Where one of the channels stood before the messages. */
+function openingOf(
+  channel: string,
+  body: Readonly<Record<string, unknown>>,
+  messages: readonly ReceivedMessage[],
+  isOne: boolean,
+): OpenEvent {
+  const of = (name: string): unknown => asObject(body[name])?.[channel];
+  const first = messages.find((message) => message.channel === channel);
+  const isLogged = first?.epoch !== undefined && first.offset !== undefined;
+  const before = isLogged ? `${first.epoch}:${(first.offset ?? 1) - 1}` : of('positions');
+  const listed = body['volatile'];
+  const opening = toOpening(channel, {
+    ...{ position: before, recovered: of('recovered'), gap: of('gaps') },
+    mark: isOne ? undefined : body['mark'],
+    volatile: Array.isArray(listed) && listed.includes(channel),
+  });
   if (opening === undefined) throw new CodedError('bad_request', 'a poll without a position');
-  return { opening, messages, position, more: body['more'] === true };
+  return opening;
+}
+
+function snapshotsOf(
+  body: Readonly<Record<string, unknown>>,
+  text: string,
+): readonly SnapshotEvent[] {
+  const snapshots = asObject(body['snapshots']) ?? {};
+  const sources = memberSource(text, 'snapshots') ?? '{}';
+  return Object.entries(snapshots).flatMap(([channel, value]) => {
+    const own = memberSource(sources, channel) ?? '{}';
+    return toSnapshot({ ...asObject(value), channel }, memberSource(own, 'data')) ?? [];
+  });
 }

@@ -1,16 +1,25 @@
 /** SSE: an event stream read with `fetch`, which unlike `EventSource` tells why it was refused. */
-import { CodedError, decodeBase64, parsePosition } from '@trunkline/wire';
+import { CodedError, decodeBase64, isWildcard, memberSource, parsePosition } from '@trunkline/wire';
 import type { RetryHint } from '../backoff.ts';
 import { endingOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
 import { EventStreamParser } from '../event-stream.ts';
 import type { StreamItem } from '../event-stream.ts';
-import { asObject, parseObject, toCode, toGap, toOpening } from '../events.ts';
-import type { ReceivedMessage } from '../events.ts';
+import {
+  asObject,
+  parseObject,
+  toCode,
+  toGap,
+  toMessage,
+  toOpening,
+  toPresence,
+  toSnapshot,
+} from '../events.ts';
+import type { PresenceEvent, ReceivedMessage, SnapshotEvent } from '../events.ts';
 import { addressOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
 import type { Platform } from '../platform.ts';
 import { Watchdog } from '../watchdog.ts';
-import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
+import { OPEN_MS_MAX, queryOf, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
 /** A comment comes at least so often. [SSE-7] */
@@ -29,11 +38,15 @@ class EventStreamAttempt implements Attempt {
   readonly #sink: AttemptSink;
   readonly #platform: Platform;
   readonly #aborter = new AbortController();
+  readonly #isOne: boolean;
+  #mark = '';
   #ended = false;
   #hint: RetryHint = {};
 
   constructor(target: Target, sink: AttemptSink, platform: Platform) {
     this.#target = target;
+    const [first = ''] = target.channels;
+    this.#isOne = target.channels.length === 1 && !isWildcard(first);
     this.#sink = sink;
     this.#platform = platform;
   }
@@ -46,8 +59,8 @@ class EventStreamAttempt implements Attempt {
   async run(): Promise<void> {
     const dialing = this.#watch(OPEN_MS_MAX, 'no answer in time');
     try {
-      const { url, channel, after, last, partial, token } = this.#target;
-      const query = { channel, after, last, partial: partial === true ? 1 : undefined };
+      const { url, token } = this.#target;
+      const query = queryOf(this.#target);
       const response = await this.#platform.fetch(addressOf(url, 'http', 'sse', query), {
         headers: { accept: 'text/event-stream', ...tokenHeaders(token) },
         cache: 'no-store',
@@ -90,30 +103,61 @@ class EventStreamAttempt implements Attempt {
       this.#hint = { notBeforeMs: item.ms };
       return;
     }
-    if (item.type === 'open') this.#open(item.data);
-    else if (item.type === 'gap') this.#gap(item.data, item.id);
-    else if (item.type === 'close') this.#goodbye(item.data);
-    else if (item.type !== 'join' && item.type !== 'leave' && item.type !== 'error') {
-      const message = this.#message(item.type, item.data, item.id);
+    const { type, data, id } = item;
+    if (type === 'open') this.#open(data, id);
+    else if (type === 'gap') this.#gap(data, id);
+    else if (type === 'close') this.#goodbye(data);
+    else if (type === 'snapshot') this.#other(toSnapshot(parseObject(data) ?? {}, sourceOf(data)));
+    else if (PRESENCE.has(type)) this.#other(toPresence(type, parseObject(data) ?? {}));
+    else if (type !== 'error') {
+      const message = this.#isOne ? this.#message(type, data, id) : this.#object(data, id);
       if (message !== undefined) this.#sink.onMessage(message);
       else this.#end({ kind: 'lost', reason: `the stream has an event without a position` });
     }
+    this.#follow(id);
   }
 
-  #open(data: string): void {
+  /** The last id says where a stream of several channels stands, also when no event does. */
+  #follow(id: string): void {
+    if (this.#ended || this.#isOne || id === this.#mark || !id.startsWith('~')) return;
+    this.#mark = id;
+    this.#sink.onMark(this.#target.channels, id);
+  }
+
+  #other(event: PresenceEvent | SnapshotEvent | undefined): void {
+    if (event !== undefined) this.#sink.onOther(event);
+  }
+
+  #open(data: string, id: string): void {
     const fields = parseObject(data) ?? {};
-    const of = (name: string) => asObject(fields[name])?.[this.#target.channel];
-    const opening = toOpening(of('positions'), of('recovered'), of('gaps'));
-    if (opening !== undefined) this.#sink.onOpen(opening);
-    else this.#end({ kind: 'lost', reason: 'the stream opened without a position' });
+    const listed = fields['volatile'];
+    const names: readonly unknown[] = Array.isArray(listed) ? listed : [];
+    for (const channel of this.#target.channels) {
+      const of = (name: string): unknown => asObject(fields[name])?.[channel];
+      const place = this.#isOne ? {} : { mark: id.startsWith('~') ? id : undefined };
+      const opening = toOpening(channel, {
+        ...{ position: of('positions'), recovered: of('recovered'), gap: of('gaps') },
+        ...{ ...place, volatile: names.includes(channel) },
+      });
+      if (opening !== undefined) this.#sink.onOpen(opening);
+      else this.#end({ kind: 'lost', reason: 'the stream opened without a position' });
+      if (this.#ended) return;
+    }
+  }
+
+  /** With several channels an event is a message object. */
+  #object(data: string, id: string): ReceivedMessage | undefined {
+    const mark = id !== this.#mark && id.startsWith('~') ? { mark: id } : {};
+    return toMessage({ ...parseObject(data), ...mark }, sourceOf(data));
   }
 
   #gap(data: string, id: string): void {
     const fields = parseObject(data) ?? {};
     const gap = toGap(fields['gap']);
-    const position = fields['position'] ?? id;
-    if (gap !== undefined && typeof position === 'string') {
-      this.#sink.onGap({ kind: 'gap', gap, position });
+    const [first = ''] = this.#target.channels;
+    const { position = id, channel = first } = fields;
+    if (gap !== undefined && typeof position === 'string' && typeof channel === 'string') {
+      this.#sink.onGap({ kind: 'gap', channel, gap, position });
     }
   }
 
@@ -130,8 +174,9 @@ class EventStreamAttempt implements Attempt {
 
   #message(type: string, data: string, id: string): ReceivedMessage | undefined {
     const position = parsePosition(id);
-    if (position === undefined) return undefined;
-    const { channel } = this.#target;
+    // A volatile channel has no ids.
+    if (position === undefined && id !== '') return undefined;
+    const [channel = ''] = this.#target.channels;
     const isBytes = type.startsWith('bytes:');
     const event = isBytes ? type.slice('bytes:'.length) : type;
     return {
@@ -154,6 +199,14 @@ class EventStreamAttempt implements Attempt {
     this.close();
     this.#sink.onEnd(ending);
   }
+}
+
+/** Events that tell who is there. */
+const PRESENCE = new Set(['join', 'leave', 'presence']);
+
+/** The source of a payload in an object, if it is JSON text. */
+function sourceOf(data: string): string | undefined {
+  return parseObject(data) === undefined ? undefined : memberSource(data, 'data');
 }
 
 /** The stream says bytes from text; JSON is told from text by being JSON. */

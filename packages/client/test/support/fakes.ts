@@ -172,5 +172,5 @@ export function watch(options: Partial<SubscribeOptions> = {}, platform = fakePl
 function toWord(event: SubscriptionEvent): string {
   if (event.kind === 'message') return String(event.offset);
   if (event.kind === 'state') return event.state;
-  return `${event.kind} ${event.position}`;
+  return 'position' in event ? `${event.kind} ${event.position}` : event.kind;
 }

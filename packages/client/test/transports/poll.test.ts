@@ -38,7 +38,12 @@ describe('polling', () => {
     const watched = watch({ transport: 'poll', after: 'e:4' });
     (await lastRequest(watched)).answer(200, page('e:6', [5, 6], { recovered: { a: true } }));
     await watched.platform.clock.settle();
-    expect(watched.events[2]).toEqual({ kind: 'open', position: 'e:4', recovered: true });
+    expect(watched.events[2]).toEqual({
+      kind: 'open',
+      channel: 'a',
+      position: 'e:4',
+      recovered: true,
+    });
     await watched.subscription.return();
   });
 
@@ -82,7 +87,7 @@ describe('polling', () => {
     );
     (await lastRequest(watched)).answer(200, page('e:10', [9, 10]));
     await watched.platform.clock.settle();
-    expect(watched.events).toContainEqual({ kind: 'gap', gap, position: 'e:7' });
+    expect(watched.events).toContainEqual({ kind: 'gap', channel: 'a', gap, position: 'e:7' });
     expect(watched.told().slice(3)).toEqual(['gap e:7', '8', '9', '10']);
     await watched.subscription.return();
   });

@@ -40,7 +40,7 @@ describe('an event stream', () => {
     stream.write('id: e:3\nevent: bytes:photo\ndata: AAE=\n\n');
     await clock.settle();
     const [, , open, ...messages] = watched.events;
-    expect(open).toEqual({ kind: 'open', position: 'e:0' });
+    expect(open).toEqual({ kind: 'open', channel: 'a', position: 'e:0' });
     expect(messages).toEqual([
       expect.objectContaining({ offset: 1, source: '{"big": 12345678901234567890}' }),
       expect.objectContaining({ offset: 2, data: 'two\nlines', event: 'said' }),
