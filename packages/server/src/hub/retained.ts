@@ -113,8 +113,8 @@ export class Retained {
     }
     const { promise: done, resolve, reject } = Promise.withResolvers<void>();
     const write: Write = { value, done, resolve, reject };
-    if (waiting === undefined)
-      void this.#writeAll(channel, [write]); // Each write has its answer.
+    // Never rejects: each write has its own answer.
+    if (waiting === undefined) void this.#writeAll(channel, [write]);
     else waiting.push(write);
     return done;
   }
