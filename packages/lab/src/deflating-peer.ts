@@ -11,6 +11,8 @@ import { handshake, maskedFrame, OPCODE } from './web-socket.ts';
 
 /** RSV1. */
 const COMPRESSED = 0x40;
+/** As browsers offer it. */
+const OFFER = 'permessage-deflate; client_max_window_bits';
 const TAIL = Buffer.from('0000ffff', 'hex');
 
 /** A text message as it came. */
@@ -50,7 +52,7 @@ export class DeflatingPeer implements Disposable {
   }
 
   /** Dials with this offer, and expects to be upgraded. */
-  static async open(port: number, offer = 'permessage-deflate'): Promise<DeflatingPeer> {
+  static async open(port: number, offer = OFFER): Promise<DeflatingPeer> {
     const raw = await RawSocket.open(port);
     await raw.write(handshake(port, { headers: { 'Sec-WebSocket-Extensions': offer } }));
     const head = await raw.takeUntil('\r\n\r\n');

@@ -53,7 +53,7 @@ function newChannel(): string {
 
 /** A client that is subscribed. */
 async function subscribe(mode: Mode, channel: string, after?: string): Promise<DeflatingPeer> {
-  const peer = await DeflatingPeer.open(servers[mode].port, 'permessage-deflate');
+  const peer = await DeflatingPeer.open(servers[mode].port);
   await peer.nextOf('welcome');
   await peer.send({ type: 'subscribe', id: 1, channel, ...(after === undefined ? {} : { after }) });
   await peer.nextOf('subscribed');
@@ -100,7 +100,7 @@ describe('[COMP-2] the handshake', () => {
     [
       'context',
       'permessage-deflate; server_max_window_bits=8, permessage-deflate; x=1, permessage-deflate; server_no_context_takeover',
-      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
+      'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12',
     ],
     ['context', 'permessage-deflate; server_max_window_bits=8', ''],
     ['context', 'permessage-deflate; client_max_window_bits=16', ''],

@@ -54,7 +54,7 @@ function zeros(megabytes: number): Buffer {
 
 describe.each(MODES)('a peer that was granted compression, %s', (mode) => {
   const open = async (): Promise<DeflatingPeer> => {
-    const peer = await DeflatingPeer.open(servers[mode].port, 'permessage-deflate');
+    const peer = await DeflatingPeer.open(servers[mode].port);
     await peer.nextOf('welcome');
     return peer;
   };

@@ -11,8 +11,8 @@ export const compression = z.strictObject({
   webSocket: field(
     z.enum(['off', 'shared', 'context']).default('off'),
     'Compress messages for WebSocket clients that offer permessage-deflate: each frame by itself ' +
-      'and once for all of them (shared), or for each connection, referring to the frames before ' +
-      '(context). Keep it off where strangers can publish to what clients read beside secrets: ' +
+      'and once for all of them (shared), or anew for each connection, referring to the frames ' +
+      'before (context). Keep it off where strangers can publish to what clients read beside secrets: ' +
       'with shared in one turn, with context at any time.',
     { env: 'TRUNKLINE_COMPRESSION_WEB_SOCKET' },
   ),

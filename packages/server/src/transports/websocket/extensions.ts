@@ -143,19 +143,17 @@ function takeParam(offer: Offer, name: string, value: string | undefined): boole
   }
 }
 
-function termsOf(offer: Offer, policy: DeflatePolicy): DeflateTerms {
-  const { context, windowBits } = policy;
-  const clientContext = context && !offer.clientNoContext;
-  const limited = offer.clientWindowBits !== undefined && clientContext;
+function termsOf(offer: Offer, { context, windowBits }: DeflatePolicy): DeflateTerms {
+  const { clientWindowBits = WINDOW_BITS_MAX } = offer;
+  // A client's window is memory of ours, if it is kept between two messages: who does not let us
+  // limit it does without.
+  const isBounded = offer.clientWindowBits !== undefined || windowBits === WINDOW_BITS_MAX;
+  const clientContext = context && isBounded && !offer.clientNoContext;
   return {
     serverContext: context && !offer.serverNoContext,
     clientContext,
     serverWindowBits: Math.min(offer.serverWindowBits, windowBits),
-    // A client's window costs us memory only if we have to keep it between two messages.
-    clientWindowBits: Math.min(
-      offer.clientWindowBits ?? WINDOW_BITS_MAX,
-      limited ? windowBits : WINDOW_BITS_MAX,
-    ),
+    clientWindowBits: clientContext ? Math.min(clientWindowBits, windowBits) : clientWindowBits,
   };
 }
 

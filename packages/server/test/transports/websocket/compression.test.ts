@@ -25,8 +25,8 @@ describe('Compression', () => {
 
   test('gives each link with context its own', () => {
     const compression = new Compression(CONTEXT);
-    const first = agreedOn(compression, 'permessage-deflate');
-    const second = agreedOn(compression, 'permessage-deflate');
+    const first = agreedOn(compression, 'permessage-deflate; client_max_window_bits');
+    const second = agreedOn(compression, 'permessage-deflate; client_max_window_bits');
     expect(first.deflater).toBeDefined();
     expect(second.deflater).not.toBe(first.deflater);
     expect(second.inflater).not.toBe(first.inflater);
@@ -34,11 +34,18 @@ describe('Compression', () => {
 
   test('keeps no context that the client does not want', () => {
     const compression = new Compression(CONTEXT);
-    const sends = agreedOn(compression, 'permessage-deflate; client_no_context_takeover');
-    const others = agreedOn(compression, 'permessage-deflate; client_no_context_takeover');
+    const sends = agreedOn(
+      compression,
+      'permessage-deflate; client_max_window_bits; client_no_context_takeover',
+    );
+    // Nor one that the client does not let us limit.
+    const others = agreedOn(compression, 'permessage-deflate');
     expect(sends.deflater).toBeDefined();
     expect(sends.inflater).toBe(others.inflater);
-    const takes = agreedOn(compression, 'permessage-deflate; server_no_context_takeover');
+    const takes = agreedOn(
+      compression,
+      'permessage-deflate; client_max_window_bits; server_no_context_takeover',
+    );
     expect(takes.deflater).toBeUndefined();
     expect(takes.inflater).not.toBe(others.inflater);
   });

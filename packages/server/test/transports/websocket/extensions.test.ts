@@ -39,14 +39,19 @@ const ANSWERED: readonly (readonly [offer: string, policy: DeflatePolicy, answer
   [
     'permessage-deflate; server_max_window_bits=14',
     SMALL,
-    'permessage-deflate; server_max_window_bits=12',
+    'permessage-deflate; client_no_context_takeover; server_max_window_bits=12',
   ],
   ['permessage-deflate; server_max_window_bits=15', CONTEXT, 'permessage-deflate'],
-  ['permessage-deflate', SMALL, 'permessage-deflate; server_max_window_bits=12'],
   [
     'permessage-deflate; server_max_window_bits=9',
     SHARED,
     `${NO_CONTEXT}; server_max_window_bits=9`,
+  ],
+  // A window that we may not limit is not kept.
+  [
+    'permessage-deflate',
+    SMALL,
+    'permessage-deflate; client_no_context_takeover; server_max_window_bits=12',
   ],
   // RFC 7692 §7.1.2.2: told only to a client that names the parameter.
   ['permessage-deflate; client_max_window_bits', CONTEXT, 'permessage-deflate'],
@@ -174,9 +179,9 @@ describe('negotiateDeflate [COMP-2]', () => {
         clientWindowBits: 15,
       },
     });
-    // A client that names no limit can't be given one, whatever its window costs.
+    // A client that names no limit can't be given one, and sends messages that stand alone.
     expect(negotiateDeflate('permessage-deflate', SMALL)).toMatchObject({
-      terms: { serverWindowBits: 12, clientWindowBits: 15 },
+      terms: { serverWindowBits: 12, clientWindowBits: 15, clientContext: false },
     });
   });
 

@@ -425,10 +425,13 @@ describe('permessage-deflate', () => {
     Listener.open(shares, systemClock, silentLog, compression);
 
   test.each([
-    ['permessage-deflate', 'permessage-deflate; server_max_window_bits=12'],
     [
-      'permessage-deflate; server_no_context_takeover',
-      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
+      'permessage-deflate; client_max_window_bits',
+      'permessage-deflate; server_max_window_bits=12; client_max_window_bits=12',
+    ],
+    [
+      'permessage-deflate; client_max_window_bits=10; server_no_context_takeover',
+      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=10',
     ],
   ])('answers the offer %j [COMP-2]', async (offer, answer) => {
     const head = await headOfAnswer(await open(COMPRESSION), offering(offer));
