@@ -5,7 +5,7 @@
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
 import { CodedError } from '@trunkline/wire';
-import type { Draft, Message } from '@trunkline/wire';
+import type { Message } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
 import type { Broker, BrokerSink } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
@@ -51,7 +51,7 @@ export interface TableEvents {
 }
 
 /** One node's channels. */
-export class ChannelTable implements BrokerSink {
+export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   readonly #parts: TableParts;
   readonly #events: TableEvents;
   readonly #channels = new Map<string, Channel>();
@@ -162,8 +162,6 @@ export class ChannelTable implements BrokerSink {
     if (channel !== undefined) channel.stale = true;
     if (channel?.first === undefined) this.#events.doubt(name);
   }
-
-  onBroadcast(_channel: string, _draft: Draft): void {}
 
   /**
    * Brings the head up to what the sink was given: pending messages are flushed, and a read of the
