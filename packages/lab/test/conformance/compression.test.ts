@@ -1,11 +1,8 @@
-/** Compression: what is agreed on, what is compressed, and what never is. */
+/** Compression of WebSockets: what is agreed on, what is compressed, and what never is. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { request as openRequest } from 'node:http';
-import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { createGunzip, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Chromium } from '../../src/chromium.ts';
 import { DeflatingPeer } from '../../src/deflating-peer.ts';
@@ -66,17 +63,6 @@ describe('a server that was not told to compress', () => {
       using peer = await DeflatingPeer.open(servers.off.port, offer);
       expect(peer.agreed).toBe('');
     }
-  });
-
-  test('[COMP-1] answers and streams as they are, whoever asks', async () => {
-    const channel = newChannel();
-    await servers.off.publish(channel, LARGE);
-    const headers = { 'accept-encoding': 'gzip' };
-    const answer = await servers.off.get(`/v1/history?channel=${channel}`, headers);
-    expect(answer.headers).not.toHaveProperty('content-encoding');
-    expect(answer.json()).toMatchObject({ messages: [{ data: LARGE }] });
-    using stream = await Stream.open(servers.off, channel);
-    expect(stream.headers).not.toHaveProperty('content-encoding');
   });
 });
 
@@ -249,186 +235,6 @@ describe.each(MODES)('a WebSocket that compresses, %s', (mode) => {
     }
     const answers = await servers[mode].get(`/v1/history?channel=${channel}/answers`);
     expect(answers.json()).toMatchObject({ messages: [{ data: 'thanks, '.repeat(500) }] });
-  });
-});
-
-describe('answers', () => {
-  const ASKS = { 'accept-encoding': 'gzip, deflate, br' };
-
-  /** An answer as it is on the wire. */
-  async function ask(path: string, headers: Readonly<Record<string, string>> = ASKS) {
-    const { url } = servers.shared;
-    return new Promise<{ headers: Record<string, unknown>; status: number; body: Buffer }>(
-      (resolve, reject) => {
-        const request = openRequest(`${url}${path}`, { headers, agent: false }, (response) => {
-          const pieces: Buffer[] = [];
-          response.on('data', (piece: Buffer) => pieces.push(piece));
-          response.on('end', () => {
-            const body = Buffer.concat(pieces);
-            resolve({ headers: response.headers, status: response.statusCode ?? 0, body });
-          });
-        });
-        request.on('error', reject);
-        request.end();
-      },
-    );
-  }
-
-  test.each(['/v1/history?', '/v1/poll?after=start&', '/v1/poll?after=start&wait=1&'])(
-    '[COMP-5] of %s are compressed for who asks',
-    async (path) => {
-      const channel = newChannel();
-      await servers.shared.publish(channel, LARGE);
-      const answer = await ask(`${path}channel=${channel}`);
-      expect(answer.headers).toMatchObject({
-        'content-encoding': 'gzip',
-        'content-length': String(answer.body.length),
-        vary: expect.stringContaining('Accept-Encoding') as unknown,
-      });
-      expect(answer.body.length).toBeLessThan(LARGE_SIZE / 3);
-      expect(JSON.parse(gunzipSync(answer.body).toString())).toMatchObject({
-        messages: [{ channel, data: LARGE }],
-      });
-      const plain = await ask(`${path}channel=${channel}`, {});
-      expect(plain.headers).not.toHaveProperty('content-encoding');
-      expect(plain.headers['vary']).toContain('Accept-Encoding');
-      expect(JSON.parse(plain.body.toString())).toMatchObject({ messages: [{ data: LARGE }] });
-    },
-  );
-
-  test('[COMP-5] keep their tag', async () => {
-    const channel = newChannel();
-    await servers.shared.publish(channel, LARGE);
-    const path = `/v1/poll?after=start&channel=${channel}`;
-    const first = await ask(path);
-    const etag = String(first.headers['etag']);
-    const again = await ask(path, { ...ASKS, 'if-none-match': etag });
-    expect(again.status).toBe(304);
-    expect(again.headers['vary']).toContain('Accept-Encoding');
-    expect(again.headers).not.toHaveProperty('content-encoding');
-  });
-
-  test('[COMP-5] that are problems, small or of other methods are not', async () => {
-    const long = 'x'.repeat(2000);
-    for (const path of [`/v1/history?channel=${long}`, '/v1/poll?channel=a', '/healthz']) {
-      expect((await ask(path)).headers).not.toHaveProperty('content-encoding');
-    }
-    const names = Array.from({ length: 60 }, (_, index) => [
-      `room/of/many/${index}`,
-      ['subscribe'],
-    ]);
-    const body = JSON.stringify({ user: 'alice', channels: Object.fromEntries(names) as unknown });
-    const token = await fetch(`${servers.shared.url}/v1/token`, { method: 'POST', body });
-    expect(token.headers.has('content-encoding')).toBe(false);
-    expect((await token.text()).length).toBeGreaterThan(2000);
-  });
-});
-
-/** An event stream of a client that takes gzip, inflated as it comes. */
-class Stream implements Disposable {
-  text = '';
-  /** Resolves when the gzip stream came to its end; rejects when it broke. */
-  readonly ended: Promise<void>;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly #destroy: () => void;
-  #onText: (() => void)[] = [];
-
-  private constructor(response: IncomingMessage, destroy: () => void) {
-    this.headers = response.headers;
-    this.#destroy = destroy;
-    const gunzip = createGunzip();
-    this.ended = new Promise((resolve, reject) => {
-      gunzip.on('end', resolve);
-      gunzip.on('error', reject);
-    });
-    this.ended.catch(() => {}); // A test that looks for the end awaits it.
-    gunzip.on('data', (piece: Buffer) => {
-      this.text += piece.toString();
-      for (const resolve of this.#onText.splice(0)) resolve();
-    });
-    response.on('error', () => {});
-    response.pipe(gunzip);
-  }
-
-  static async open(server: LabServer, channel: string): Promise<Stream> {
-    const url = `${server.url}/v1/sse?channel=${channel}`;
-    const headers = { 'accept-encoding': 'gzip' };
-    return new Promise((resolve, reject) => {
-      const request = openRequest(url, { headers, agent: false }, (response) =>
-        resolve(new Stream(response, () => request.destroy())),
-      );
-      request.on('error', reject);
-      request.end();
-    });
-  }
-
-  /** Resolves as soon as the text has this part. */
-  async seen(part: string): Promise<void> {
-    while (!this.text.includes(part)) {
-      await within(new Promise<void>((resolve) => this.#onText.push(resolve)), part);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#destroy();
-  }
-}
-
-describe('[COMP-6] an event stream', () => {
-  test('is compressed, and every event is there as soon as it was published', async () => {
-    const channel = newChannel();
-    using stream = await Stream.open(servers.shared, channel);
-    expect(stream.headers).toMatchObject({
-      'content-type': expect.stringContaining('text/event-stream') as unknown,
-      'content-encoding': 'gzip',
-      vary: expect.stringContaining('Accept-Encoding') as unknown,
-    });
-    await stream.seen('event: open');
-    for (let count = 1; count <= 5; count += 1) {
-      await servers.shared.publish(channel, count % 2 === 0 ? `small ${count}` : [count, LARGE]);
-      await stream.seen(count % 2 === 0 ? `data: "small ${count}"\n\n` : `data: [${count},`);
-    }
-  });
-
-  test('is the same for all that read it, and whole when the server ends it', async () => {
-    const server = await startServer({
-      compression: { eventStreams: true },
-      drain: { windowMs: 0, deadlineMs: 5000 },
-    });
-    const channel = newChannel();
-    const streams = [await Stream.open(server, channel), await Stream.open(server, channel)];
-    for (const stream of streams) await stream.seen('event: open');
-    for (let count = 0; count < 20; count += 1) await server.publish(channel, LARGE, 'small');
-    await server.server.drain();
-    for (const stream of streams) {
-      await within(stream.ended, 'the end of a gzip stream');
-      expect(stream.text.match(/^data: \[/gm)).toHaveLength(20);
-      expect(stream.text).toMatch(/event: close\ndata: \{"code":"draining".*\}\n\n$/);
-    }
-    expect(server.faults).toEqual([]);
-    await server[Symbol.asyncDispose]();
-  });
-
-  test('is read by curl, event by event', async () => {
-    const channel = newChannel();
-    const url = `${servers.shared.url}/v1/sse?channel=${channel}`;
-    const child = spawn('curl', ['--silent', '--no-buffer', '--compressed', url], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const lines = new Queue<string>('a line of curl');
-    createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-    const until = async (wanted: string): Promise<void> => {
-      while ((await lines.next()) !== wanted);
-    };
-    try {
-      await until('event: open');
-      await servers.shared.publish(channel, 'first');
-      await until('data: "first"');
-      await servers.shared.publish(channel, LARGE);
-      await until(`data: ${JSON.stringify(LARGE)}`);
-    } finally {
-      child.kill('SIGKILL');
-    }
   });
 });
 
