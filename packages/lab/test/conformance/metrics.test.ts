@@ -60,6 +60,10 @@ describe('GET /metrics', () => {
     // The machine’s own load is published, too.
     expect(rise('trunkline_messages_published_total')).toBeGreaterThanOrEqual(2);
     expect(rise('trunkline_messages_delivered_total')).toBeGreaterThanOrEqual(2);
+    expect(rise('trunkline_publishes_refused_total{code="too_large"}')).toBe(1);
+    expect(rise('trunkline_publish_seconds_count')).toBeGreaterThanOrEqual(2);
+    expect(rise('trunkline_subscriptions')).toBe(1);
+    expect(after.get('trunkline_cursors_behind')).toBe(0);
     expect(rise('trunkline_links{transport="websocket",http="1.1"}')).toBe(1);
     expect(rise('trunkline_sessions')).toBe(1);
     expect(after.get('trunkline_ready')).toBe(1);

@@ -6,6 +6,7 @@
  * or from the log, in bounded steps, until it is at the head again. Nobody waits for anybody.
  */
 import type { Position } from '@trunkline/wire';
+import type { GapReason } from '@trunkline/wire';
 import type { Clock } from '../clock.ts';
 import type { SharedBatch } from '../link/shared-batch.ts';
 import type { Log } from '../observe/log.ts';
@@ -35,6 +36,10 @@ export class FanOut {
   readonly #parts: FanOutParts;
   /** Messages handed to links since the start; for the metrics. */
   deliveredCount = 0;
+  /** Cursors that are behind or read; for the metrics. */
+  behindCount = 0;
+  /** Losses of live subscriptions since the start, by reason; for the metrics. */
+  readonly lossCounts = new Map<GapReason, number>();
 
   constructor(parts: FanOutParts) {
     this.#parts = parts;
@@ -66,6 +71,7 @@ export class FanOut {
   start(cursor: Cursor): void {
     if (cursor.state !== 'waiting') return;
     cursor.state = 'behind';
+    this.behindCount += 1;
     this.advance(cursor);
   }
 
@@ -74,6 +80,7 @@ export class FanOut {
     const { channel } = cursor;
     if (cursor.state === 'ended') return;
     if (cursor.state === 'live') channel.removeLive(cursor);
+    else if (cursor.state !== 'waiting') this.behindCount -= 1;
     channel.stalled?.delete(cursor);
     cursor.state = 'ended';
     this.#parts.table.release(channel);
@@ -104,6 +111,7 @@ export class FanOut {
       void this.#readOn(cursor); // Its failures stall the cursor.
     } else if (cursor.leg === undefined) {
       channel.makeLive(cursor);
+      this.behindCount -= 1;
     } else {
       cursor.leg.onHead(cursor);
     }
@@ -160,6 +168,7 @@ export class FanOut {
     const { channel } = cursor;
     channel.removeLive(cursor);
     cursor.state = 'behind';
+    this.behindCount += 1;
     cursor.epoch = channel.epoch;
     cursor.offset = channel.head;
     cursor.subscriber.link.requestDrain();
@@ -238,6 +247,7 @@ export class FanOut {
     if (loss !== undefined) {
       cursor.epoch = loss.position.epoch;
       cursor.offset = loss.position.offset;
+      this.lossCounts.set(loss.gap.reason, (this.lossCounts.get(loss.gap.reason) ?? 0) + 1);
       subscriber.onGap(channel.name, loss.gap, loss.position);
       cursor.leg?.onLoss(cursor, loss.position);
     } else if (next !== undefined && !this.#isFull(cursor)) {

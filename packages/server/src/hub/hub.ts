@@ -9,6 +9,7 @@ import { matchesPattern } from '@trunkline/wire';
 import type { Draft, Message, Position } from '@trunkline/wire';
 import type { Action, Identity } from '../auth/identity.ts';
 import type { BrokerSink } from '../broker/broker.ts';
+import type { Readings } from '../observe/metrics.ts';
 import { BesideLog } from './beside-log.ts';
 import { ChannelTable, refusal } from './channel-table.ts';
 import type { TableParts } from './channel-table.ts';
@@ -37,8 +38,7 @@ import { Permissions } from './permissions.ts';
 import { Presence } from './presence/presence.ts';
 import { Publishing } from './publishing.ts';
 import { judge } from './recovery.ts';
-import type { SelectionSubscriber } from './selection/selection-cursor.ts';
-import { SelectionCursor } from './selection/selection-cursor.ts';
+import type { SelectionCursor, SelectionSubscriber } from './selection/selection-cursor.ts';
 import { SelectionFanOut } from './selection/selection-fan-out.ts';
 import { openSelection } from './selection/selection-opening.ts';
 import type {
@@ -74,11 +74,14 @@ export interface Opened extends FilterVerdict {
   readonly snapshot?: Snapshot;
 }
 
-/** Counters since the start, for the metrics. */
-export interface HubCounts {
-  readonly published: number;
-  readonly delivered: number;
-}
+/** What a hub counts, as the metrics name it. */
+export type HubCounts = Required<
+  Pick<
+    Readings,
+    | ('published' | 'delivered' | 'publishesRefused' | 'publishSeconds' | 'volatileSkipped')
+    | ('channels' | 'subscriptions' | 'cursorsBehind' | 'losses' | 'resumes')
+  >
+>;
 
 /** One node's hub. */
 export class Hub implements HubCalls {
@@ -96,6 +99,7 @@ export class Hub implements HubCalls {
   readonly #selectionFanOut: SelectionFanOut;
   readonly #readParts: ReadParts;
   readonly #openingParts: OpeningParts;
+  readonly #resumeCounts = new Map<string, number>();
 
   constructor(parts: HubParts) {
     const { broker, wheel, clock, log, turn, config } = parts;
@@ -189,10 +193,23 @@ export class Hub implements HubCalls {
     return this.#table.keptSize;
   }
 
-  /** Counters, for the metrics. */
+  /** Numbers for the metrics. */
   get counts(): HubCounts {
-    const delivered = this.#fanOut.deliveredCount + this.#volatile.deliveredCount;
-    return { published: this.#publishing.count, delivered };
+    const { count, refusedCounts, latency } = this.#publishing;
+    const { deliveredCount, behindCount, lossCounts } = this.#fanOut;
+    const channels = [...this.#table.channels, ...this.#volatile.channels];
+    return {
+      published: count,
+      delivered: deliveredCount + this.#volatile.deliveredCount,
+      publishesRefused: refusedCounts,
+      publishSeconds: latency,
+      volatileSkipped: this.#volatile.skippedCount,
+      channels: channels.length,
+      subscriptions: channels.reduce((sum, { users }) => sum + users, 0),
+      cursorsBehind: behindCount,
+      losses: lossCounts,
+      resumes: this.#resumeCounts,
+    };
   }
 
   /** @throws {CodedError} `forbidden` when neither a token nor the namespace allows it. */
@@ -237,6 +254,7 @@ export class Hub implements HubCalls {
         await reader.boundsFor(channel, resolved),
         channel.rules.resumeCountMax,
       );
+      this.#countResume(verdict);
       const wantsSnapshot = options.snapshot === true && verdict.recovered !== true;
       const snapshot = wantsSnapshot ? await this.#usefulSnapshot(channel) : undefined;
       const from = snapshot === undefined ? {} : { snapshot, position: snapshot.position };
@@ -263,10 +281,19 @@ export class Hub implements HubCalls {
   ): Promise<OpenedSelection> {
     for (const filter of starts.keys()) this.demand(caller.identity, 'subscribe', filter);
     try {
-      return await openSelection(this.#openingParts, subscriber, starts, options.mutedSession);
+      const { mutedSession } = options;
+      const opened = await openSelection(this.#openingParts, subscriber, starts, mutedSession);
+      for (const verdict of opened.verdicts.values()) this.#countResume(verdict);
+      return opened;
     } catch (error) {
       throw refusal(error);
     }
+  }
+
+  #countResume({ recovered, gap }: FilterVerdict): void {
+    if (recovered === undefined) return;
+    const outcome = gap?.reason ?? 'recovered';
+    this.#resumeCounts.set(outcome, (this.#resumeCounts.get(outcome) ?? 0) + 1);
   }
 
   /** Lets a subscription run from where it was opened. */
@@ -333,7 +360,13 @@ export class Hub implements HubCalls {
   }
 
   async #usefulSnapshot(channel: Channel): Promise<Snapshot | undefined> {
-    const snapshot = await this.beside.snapshots.get(channel.name);
+    let snapshot: Snapshot | undefined;
+    try {
+      snapshot = await this.beside.snapshots.get(channel.name);
+    } catch (error) {
+      // The client was told that it missed something: without a snapshot it asks the application.
+      this.#parts.log.warn({ channel: channel.name, error }, 'a snapshot can not be read now');
+    }
     if (snapshot === undefined) return undefined;
     const start = { after: { kind: 'position', position: snapshot.position } } as const;
     const bounds = await this.#readParts.reader.boundsFor(channel, start);

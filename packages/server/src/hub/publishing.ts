@@ -10,6 +10,7 @@ import { BrokerError } from '../broker/broker.ts';
 import type { Broker, Idempotency, Published } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { NamespaceRules } from '../config/namespace-rules.ts';
+import { LatencyCounts } from '../observe/latency.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
 import { refusal } from './channel-table.ts';
 import { PUBLISH_MS } from './config.ts';
@@ -37,6 +38,8 @@ export class Publishing {
   count = 0;
   /** Refusals since the start, by code; for the metrics. */
   readonly refusedCounts = new Map<string, number>();
+  /** How long the log took to acknowledge; for the metrics. */
+  readonly latency = new LatencyCounts();
 
   constructor(parts: PublishingParts) {
     this.#parts = parts;
@@ -85,12 +88,15 @@ export class Publishing {
     key: string | undefined,
   ): Promise<Position> {
     const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
+    const { clock } = this.#parts;
+    const begunMs = clock.monotonicMs();
     const publishing = this.#parts.broker.publish(channel, draft, {
       retention: rules.history,
       durable: rules.durable,
       ...idempotency,
     });
     const { position } = await this.#inTime(publishing);
+    this.latency.add(clock.monotonicMs() - begunMs);
     return position;
   }
 

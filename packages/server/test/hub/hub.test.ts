@@ -359,3 +359,36 @@ describe('a publish', () => {
     expect(clock.timerCount).toBe(before);
   });
 });
+
+describe('the counts of a hub', () => {
+  test('tell what was published and refused, who listens, who is behind and what was lost', async () => {
+    const { hub, broker, clock, publish, subscribe } = setUp({ messageBytesMax: 900 }, 5);
+    await hub.open();
+    await publish(3);
+    const live = await subscribe(after('e1:0'));
+    await subscribe(after('e1:9'));
+    const slow = await subscribe({}, { allowance: 0 });
+    for (let round = 0; round < 3; round += 1) await publish(1, 'news', 900);
+    await expect(
+      hub.publish(anyone, 'news', { payload: new Uint8Array(901) }),
+    ).rejects.toMatchObject({ code: 'too_large' });
+    expect(hub.counts).toMatchObject({ published: 6, channels: 1, subscriptions: 3 });
+    expect(hub.counts.cursorsBehind).toBe(1);
+    expect(hub.counts.publishesRefused).toEqual(new Map([['too_large', 1]]));
+    expect(hub.counts.resumes).toEqual(
+      new Map([
+        ['recovered', 1],
+        ['ahead', 1],
+      ]),
+    );
+    expect(hub.counts.publishSeconds.counts[0]).toBe(6);
+    for (const reader of [live, slow]) {
+      if (reader.opened !== undefined) hub.unsubscribe(reader.opened.cursor);
+    }
+    expect(hub.counts).toMatchObject({ subscriptions: 1, cursorsBehind: 0 });
+    broker.lose('news');
+    await publish(1);
+    await clock.settle();
+    expect(hub.counts.losses).toEqual(new Map([['epoch', 1]]));
+  });
+});
