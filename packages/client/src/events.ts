@@ -116,7 +116,7 @@ export function toMessage(
   const place = { offset, epoch };
   const isLogged = isPlace(place);
   if (!isLogged && (offset !== undefined || epoch !== undefined)) return undefined;
-  const bytes = typeof fields['bytes'] === 'string' ? decodeBase64(fields['bytes']) : undefined;
+  const bytes = toBytes(fields['bytes']);
   const from = toSender(fields['from']);
   const isJson = bytes === undefined && contentType === undefined;
   return {
@@ -189,6 +189,12 @@ export function toMessages(answer: string): ReceivedMessage[] {
     const message = fields && toMessage(fields, memberSource(source, 'data'));
     return message === undefined ? [] : [message];
   });
+}
+
+/** Base64, or bytes where they came as such. */
+function toBytes(value: unknown): Uint8Array | undefined {
+  if (value instanceof Uint8Array) return value;
+  return typeof value === 'string' ? decodeBase64(value) : undefined;
 }
 
 function toSender(value: unknown): Sender | undefined {

@@ -3,7 +3,7 @@ import { CodedError, CODES } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
 import { parseObject, toCode } from './events.ts';
 
-/** Characters of an answer that are read at most. */
+/** Characters or bytes of an answer that are read at most. */
 const ANSWER_LENGTH_MAX = 64 * 1024 * 1024;
 
 /** Where the server is. */
@@ -81,6 +81,15 @@ export async function textOf(response: Response): Promise<string> {
     throw new CodedError('too_large', `the answer is longer than ${ANSWER_LENGTH_MAX} characters`);
   }
   return text;
+}
+
+/** The whole answer as bytes. @throws {CodedError} when it is over the bound. */
+export async function bytesOf(response: Response): Promise<Uint8Array> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (bytes.length > ANSWER_LENGTH_MAX) {
+    throw new CodedError('too_large', `the answer is longer than ${ANSWER_LENGTH_MAX} bytes`);
+  }
+  return bytes;
 }
 
 /** A failure below HTTP: no connection, or one that broke. */

@@ -1,6 +1,7 @@
 /** @trunkline/client: receive and publish from browsers and Node. No dependency but the wire. */
 export { CodedError } from '@trunkline/wire';
 export type { CodeName, Gap, GapReason, Sender } from '@trunkline/wire';
+export type { EncodingName } from './binary.ts';
 export type { ConnectionState } from './connection-state.ts';
 export type {
   GapEvent,

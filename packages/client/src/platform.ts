@@ -16,7 +16,10 @@ export interface Clock {
 
 /** The part of `WebSocket` that is used here. */
 export interface Socket extends EventTarget {
-  send(data: string): void;
+  /** The subprotocol that the server chose. Where there is none it is JSON. */
+  readonly protocol?: string;
+  binaryType?: 'blob' | 'arraybuffer';
+  send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
 }
 

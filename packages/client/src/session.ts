@@ -1,10 +1,18 @@
 /**
- * Session: one conversation over a WebSocket in `trunkline.v1.json`, from dialing to its end.
+ * Session: one conversation over a WebSocket, in either encoding, from dialing to its end.
  * Replies are told synchronously and in the order they came, so that what follows one in the same
  * frame is never seen before it.
  */
-import { CodedError, JSON_SUBPROTOCOL, memberSource } from '@trunkline/wire';
+import {
+  BINARY_SUBPROTOCOL,
+  CodedError,
+  encodeJsonRecord,
+  JSON_SUBPROTOCOL,
+  memberSource,
+} from '@trunkline/wire';
 import type { RetryHint } from './backoff.ts';
+import { framesOf } from './binary.ts';
+import type { EncodingName } from './binary.ts';
 import { endingOf, endingOfClose } from './ending.ts';
 import type { Ending } from './ending.ts';
 import { parseObject, toCode } from './events.ts';
@@ -23,11 +31,13 @@ const GOAWAY_MS_MAX = 300_000;
 /** The server's ping interval until the welcome tells it. */
 const PING_MS = 25_000;
 
-/** One JSON object from the server. */
+/** One object from the server. */
 export interface Frame {
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Its text as it came. */
+  /** Its text as it came; empty for a message that came in binary. */
   readonly text: string;
+  /** The JSON of a payload that came beside the text. */
+  readonly source?: string;
 }
 
 /** What became of a request. */
@@ -72,7 +82,12 @@ export class Session {
   #pingSentMs: number | undefined;
 
   constructor(
-    options: { readonly url: string; readonly token?: string },
+    options: {
+      readonly url: string;
+      readonly token?: string;
+      /** `binary` where the server has it. */
+      readonly encoding?: EncodingName;
+    },
     handlers: SessionHandlers,
     platform: Platform,
   ) {
@@ -83,7 +98,9 @@ export class Session {
     this.#timer = platform.clock.after(OPEN_MS_MAX, () => this.#lose('no welcome in time'));
     try {
       const address = addressOf(options.url, 'ws', 'ws');
-      this.#socket = new platform.WebSocket(address, [JSON_SUBPROTOCOL]);
+      const preferred = options.encoding === 'binary' ? [BINARY_SUBPROTOCOL] : [];
+      this.#socket = new platform.WebSocket(address, [...preferred, JSON_SUBPROTOCOL]);
+      this.#socket.binaryType = 'arraybuffer';
       this.#listen(this.#socket);
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
@@ -165,12 +182,18 @@ export class Session {
   }
 
   #onFrame(data: unknown): void {
-    if (typeof data !== 'string') {
-      this.#lose('the server sent a binary frame');
+    const isBinary = data instanceof ArrayBuffer;
+    if (isBinary !== this.#isBinary || (!isBinary && typeof data !== 'string')) {
+      this.#lose('the server sent a frame of another subprotocol');
       return;
     }
     this.#heardMs = this.#platform.clock.monotonicMs();
     this.#pingSentMs = undefined;
+    if (isBinary) this.#onBytes(new Uint8Array(data));
+    else this.#onText(data);
+  }
+
+  #onText(data: string): void {
     for (const text of data.split('\n')) {
       if (this.#ended) return;
       if (text.trim() === '') continue;
@@ -178,6 +201,26 @@ export class Session {
       if (fields === undefined) this.#lose('the server sent what is no JSON object');
       else this.#take({ fields, text });
     }
+  }
+
+  #onBytes(bytes: Uint8Array): void {
+    let frames: Frame[];
+    try {
+      frames = framesOf(bytes);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      this.#lose('the server sent what is no binary frame');
+      return;
+    }
+    for (const frame of frames) {
+      if (this.#ended) return;
+      this.#take(frame);
+    }
+  }
+
+  /** Which of the subprotocols that were offered the server chose. */
+  get #isBinary(): boolean {
+    return this.#socket?.protocol === BINARY_SUBPROTOCOL;
   }
 
   #take(frame: Frame): void {
@@ -272,12 +315,13 @@ export class Session {
   }
 
   #send(text: string): void {
-    this.#socket?.send(text);
+    this.#socket?.send(this.#isBinary ? encodeJsonRecord(text) : text);
   }
 }
 
 /** The source of a frame's payload, if it is JSON text. */
 export function dataSource(frame: Frame): string | undefined {
+  if (frame.source !== undefined || frame.text === '') return frame.source;
   return memberSource(frame.text, 'data');
 }
 

@@ -6,6 +6,7 @@
 import { CodedError } from '@trunkline/wire';
 import { backoffMs } from './backoff.ts';
 import type { RetryHint } from './backoff.ts';
+import type { EncodingName } from './binary.ts';
 import { nextState } from './connection-state.ts';
 import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
 import { endingOf } from './ending.ts';
@@ -57,6 +58,8 @@ export interface SubscribeOptions extends Partial<Platform> {
   readonly snapshot?: boolean;
   /** A function is asked before every attempt, so that an expired token can be replaced. */
   readonly token?: TokenSource;
+  /** `json` unless said otherwise; `binary` for `ws` and `poll` where the server has it. */
+  readonly encoding?: EncodingName;
   /** For `poll`: whole seconds that one question waits, 25 by default; 0 is short polling. */
   readonly waitSeconds?: number;
   /** For short polling: the time between two questions, 1,000 by default. */
@@ -143,7 +146,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
       (token) => {
         if (!sink.isCurrent()) return;
         const { transport = 'ws', url, last, partial, presence, snapshot } = this.#options;
-        const { waitSeconds = 25, intervalMs = 1000 } = this.#options;
+        const { waitSeconds = 25, intervalMs = 1000, encoding } = this.#options;
         const after = this.position;
         const target = {
           url,
@@ -156,6 +159,7 @@ export class Subscription implements AsyncIterableIterator<SubscriptionEvent, un
           ...(presence === undefined ? {} : { presence }),
           ...(snapshot === undefined ? {} : { snapshot }),
           ...(token === undefined ? {} : { token }),
+          ...(encoding === undefined ? {} : { encoding }),
         };
         this.#attempt = TRANSPORTS[transport](target, sink, this.#platform);
       },

@@ -126,12 +126,12 @@ export class ByteReader {
 
 /** Writes bytes from front to back into memory that grows as needed. */
 export class ByteWriter {
-  #bytes: Uint8Array;
+  #bytes: Uint8Array<ArrayBuffer>;
   #start: number;
   #at: number;
 
   /** @param bytes memory to write to, from `start` on, as long as there is room. */
-  constructor(bytes: Uint8Array, start = 0) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, start = 0) {
     this.#bytes = bytes;
     this.#start = start;
     this.#at = start;
@@ -206,7 +206,7 @@ export class ByteWriter {
   }
 
   /** A view of what was written. */
-  written(): Uint8Array {
+  written(): Uint8Array<ArrayBuffer> {
     return this.#bytes.subarray(this.#start, this.#at);
   }
 

@@ -87,7 +87,7 @@ function tooMany(): CodedError {
 }
 
 /** Writes one command as a binary frame. */
-export function encodeBinaryCommand(command: Command): Uint8Array {
+export function encodeBinaryCommand(command: Command): Uint8Array<ArrayBuffer> {
   if (command.type !== 'publish') return encodeJsonRecord(JSON.stringify(command));
   return frameOf(command.payload.length + MESSAGE_SIZE_GUESS, (writer) => {
     writer.byte(KIND.publish);
@@ -96,7 +96,7 @@ export function encodeBinaryCommand(command: Command): Uint8Array {
 }
 
 /** Writes the text of a JSON object as a binary frame. */
-export function encodeJsonRecord(json: string): Uint8Array {
+export function encodeJsonRecord(json: string): Uint8Array<ArrayBuffer> {
   return frameOf(json.length + RECORD_HEAD_SIZE_MAX, (writer) => {
     writer.byte(KIND.json);
     writer.text(json);
@@ -109,7 +109,7 @@ export function encodeJsonRecord(json: string): Uint8Array {
  * @param mark what to go on from after them, for who reads several channels.
  * @throws {RangeError} when an offset or a time is no whole number that fits.
  */
-export function encodeRuns(runs: readonly FrameRun[], mark?: string): Uint8Array {
+export function encodeRuns(runs: readonly FrameRun[], mark?: string): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const run of runs) size += guessSize(run);
   return frameOf(size, (writer) => {
@@ -146,7 +146,7 @@ function writeRun(writer: ByteWriter, run: FrameRun, mark: string | undefined): 
  * @param json the answer without its `messages`.
  * @param records the messages, as {@link encodeRuns} writes them.
  */
-export function encodePage(json: string, records: readonly Uint8Array[]): Uint8Array {
+export function encodePage(json: string, records: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const size = records.reduce((sum, record) => sum + record.length, json.length);
   return frameOf(size + 2 * RECORD_HEAD_SIZE_MAX, (writer) => {
     writer.byte(KIND.page);
@@ -166,7 +166,7 @@ let chunkUsed = 0;
  *
  * @param write must not make another frame.
  */
-function frameOf(sizeGuess: number, write: (writer: ByteWriter) => void): Uint8Array {
+function frameOf(sizeGuess: number, write: (writer: ByteWriter) => void): Uint8Array<ArrayBuffer> {
   if (sizeGuess > CHUNK_SIZE / 2) {
     const writer = new ByteWriter(new Uint8Array(sizeGuess));
     write(writer);

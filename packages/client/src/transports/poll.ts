@@ -1,10 +1,12 @@
 /** Poll: the same read again and again, patient (long polling) or not (short polling). */
 import { CodedError, isWildcard, memberSource } from '@trunkline/wire';
+import { acceptOf, answerOf } from '../binary.ts';
+import type { Answer } from '../binary.ts';
 import { endingOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
-import { asObject, parseObject, toMessages, toOpening, toSnapshot } from '../events.ts';
+import { asObject, parseObject, toOpening, toSnapshot } from '../events.ts';
 import type { OpenEvent, ReceivedMessage, SnapshotEvent } from '../events.ts';
-import { addressOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
+import { addressOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
 import type { Platform } from '../platform.ts';
 import { Watchdog } from '../watchdog.ts';
 import { OPEN_MS_MAX, queryOf, SILENCE_GRACE_MS } from './transport.ts';
@@ -106,7 +108,7 @@ class PollAttempt implements Attempt {
       this.#end({ kind: 'lost', reason: 'no answer in time' }),
     );
     try {
-      const { url, token, channels } = this.#target;
+      const { url, token, channels, encoding } = this.#target;
       const { after: _, ...target } = this.#target;
       const after = this.#after === undefined ? {} : { after: this.#after };
       const query = {
@@ -115,12 +117,12 @@ class PollAttempt implements Attempt {
         session: this.#session,
       };
       const response = await this.#platform.fetch(addressOf(url, 'http', 'poll', query), {
-        headers: { accept: 'application/json', ...tokenHeaders(token) },
+        headers: { accept: acceptOf(encoding), ...tokenHeaders(token) },
         cache: 'no-store',
         signal: this.#aborter.signal,
       });
       if (response.status !== 200) throw await refusalOf(response);
-      return toPage(await textOf(response), channels);
+      return toPage(await answerOf(response), channels);
     } finally {
       silence.stop();
     }
@@ -148,7 +150,7 @@ class PollAttempt implements Attempt {
   }
 }
 
-function toPage(text: string, channels: readonly string[]): Page {
+function toPage({ text, messages }: Answer, channels: readonly string[]): Page {
   const body = parseObject(text);
   const positions = asObject(body?.['positions']);
   if (body === undefined || positions === undefined) {
@@ -156,7 +158,6 @@ function toPage(text: string, channels: readonly string[]): Page {
   }
   const [only = ''] = channels;
   const isOne = channels.length === 1 && !isWildcard(only);
-  const messages = toMessages(text);
   const { mark, session } = body;
   const openings = channels.map((channel) => openingOf(channel, body, messages, isOne));
   const position = positions[only];

@@ -2,6 +2,7 @@
  * Transport: one way of receiving a channel. A transport tries once and tells how that went;
  * whether and when to try again is the subscription's decision.
  */
+import type { EncodingName } from '../binary.ts';
 import type { Ending } from '../ending.ts';
 import type {
   GapEvent,
@@ -27,6 +28,8 @@ export interface Target {
   readonly last?: number;
   readonly partial?: boolean;
   readonly token?: string;
+  /** Not for event streams, which have one of their own. */
+  readonly encoding?: EncodingName;
   /** For polls: how long one waits, 0 for short polling. */
   readonly waitSeconds: number;
   /** For short polls: the time from one answer to the next question. */
