@@ -2,9 +2,9 @@
 import { globSync } from 'node:fs';
 import { readText } from '../source.ts';
 
-const DEFINED = /^- \*\*\[([A-Z]+-\d+)\]\*\*/gm;
+const DEFINED = /^- \*\*\[([A-Z][A-Z0-9]*-\d+)\]\*\*/gm;
 /** In brackets, or as a string in a file of vectors. */
-const CITED = /[["]([A-Z]+-\d+)[\]"]/g;
+const CITED = /[["]([A-Z][A-Z0-9]*-\d+)[\]"]/g;
 
 /** Clauses defined twice, and citations of clauses that are not there. */
 export function clauseFaults(root: string, paths: readonly string[]): string[] {

@@ -8,11 +8,11 @@ const ROOT = join(import.meta.dirname, '../../..');
 export const CONFORMANCE_TESTS = 'packages/lab/test/conformance';
 
 /** A clause and its text, with the lines that go on below it. */
-const DEFINED = /^- \*\*\[([A-Z]+-\d+)\]\*\* (.+(?:\n {2}.+)*)/gm;
+const DEFINED = /^- \*\*\[([A-Z][A-Z0-9]*-\d+)\]\*\* (.+(?:\n {2}.+)*)/gm;
 /** Characters of a clause's text in the table. */
 const SAYS_LENGTH_MAX = 90;
 
-const CITED = /\[([A-Z]+-\d+)\]/g;
+const CITED = /\[([A-Z][A-Z0-9]*-\d+)\]/g;
 
 /** One clause. */
 export interface Clause {

@@ -181,17 +181,21 @@ export class RawHttp2 implements Disposable {
     return this.send(frame(FRAME.headers, flags | FLAG.endHeaders, stream, literals(header)));
   }
 
-  /** Waits for a frame; @throws when the connection ends before. */
-  async next(type: number, stream = 0): Promise<Frame> {
-    for (let at = 0; ; ) {
-      for (; at < this.frames.length; at += 1) {
-        const one = this.frames[at];
-        if (one?.type === type && one.stream === stream) return one;
-      }
-      if (this.over) throw new Error(`expected frame ${type} of stream ${stream}: ${this.seen}`);
+  /** Waits for frames until something holds. @throws when the connection ends before. */
+  async until(condition: () => boolean, what = 'something else'): Promise<void> {
+    while (!condition()) {
+      if (this.over) throw new Error(`expected ${what}, the session ended: ${this.seen}`);
       const news = new Promise<void>((resolve) => this.#onFrame.push(resolve));
-      await within(news, `frame ${type} of stream ${stream}, got ${this.seen}`);
+      await within(news, `${what}, got ${this.seen}`);
     }
+  }
+
+  /** Waits for a frame. @throws when the connection ends before. */
+  async next(type: number, stream = 0): Promise<Frame> {
+    const find = (): Frame | undefined =>
+      this.frames.find((one) => one.type === type && one.stream === stream);
+    await this.until(() => find() !== undefined, `frame ${type} of stream ${stream}`);
+    return find() as Frame;
   }
 
   /** The error code with which the server resets a stream. */
@@ -205,10 +209,7 @@ export class RawHttp2 implements Disposable {
     await this.send(frame(FRAME.ping, 0, 0, payload));
     const isAnswer = (one: Frame): boolean =>
       one.type === FRAME.ping && one.flags === FLAG.ack && one.payload.equals(payload);
-    while (!this.frames.some(isAnswer)) {
-      if (this.over) throw new Error(`expected the answer to a ping: ${this.seen}`);
-      await within(new Promise<void>((resolve) => this.#onFrame.push(resolve)), 'a pong');
-    }
+    await this.until(() => this.frames.some(isAnswer), 'the answer to a ping');
   }
 
   /** How the session ended, when it does. */

@@ -77,7 +77,7 @@ function cellsOf(results: readonly TestResult[]): Map<string, Map<string, Cell>>
   for (const { ancestorTitles, title, status } of results) {
     const suite = (ancestorTitles[0] ?? '').replace(/^over /, '').split(', ');
     const columns = COLUMNS.filter((column) => suite.includes(column));
-    for (const [, id = ''] of title.matchAll(/\[([A-Z]+-\d+)\]/g)) {
+    for (const [, id = ''] of title.matchAll(/\[([A-Z][A-Z0-9]*-\d+)\]/g)) {
       const row = cells.get(id) ?? new Map<string, Cell>();
       cells.set(id, row);
       for (const column of columns) {

@@ -10,7 +10,12 @@ describe('a session', () => {
     await using client = await connect(server.port);
     for (let count = 0; count < 10; count += 1) client.call('/v1/sse');
     await until(() => server.streams.length === 10, 'ten streams');
-    expect(server.listener.connectionCount).toBe(1);
+    const { listener } = server;
+    expect(listener.connectionCount).toBe(1);
+    expect(listener.http2).toMatchObject({ sessionCount: 1, streamCount: 10 });
+    client.session.destroy();
+    await until(() => listener.connectionCount === 0, 'no connection');
+    expect(listener.http2).toMatchObject({ sessionCount: 0, streamCount: 0 });
   });
 
   test('is refused with its connection when its address has too many', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { H2Client } from './h2-client.ts';
-import { RawClient, requestText, settle, startListener, until } from './set-up.ts';
+import { requestText, settle, startListener, until } from './set-up.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 /** An empty SETTINGS frame. */
@@ -39,7 +39,7 @@ describe('HTTP/2', () => {
   test('[H2-1] serves the handlers of HTTP/1.1 on the same port', async () => {
     await using server = await startListener();
     await using client = await connect(server.port);
-    const old: RawClient = await server.connect();
+    const old = await server.connect();
     await old.send(requestText('GET /old'));
     await old.sees('GET /old');
     const call = await client.call('/new?x=1', { cookie: ['a=1', 'b=2'] }).done();

@@ -36,14 +36,14 @@ afterEach(() => {
 let looks = 0;
 
 function open(cert: string, key: string): CertificateFiles {
-  const write = (level: string) => (_fields: object, message: string) => {
+  const line = (level: string) => (_fields: object, message: string) => {
     lines.push({ level, message });
   };
   const log: Log = {
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
   };
   const counted = {
     monotonicMs: () => clock.monotonicMs(),
