@@ -24,6 +24,8 @@ const INSTALLED = join(ROOT, 'node_modules/.package-lock.json');
 const SETUP_STAMP = join(ROOT, 'node_modules/.trunkline-setup');
 const CONSOLE = join(ROOT, 'packages/console');
 const CONSOLE_STAMP = join(ROOT, 'node_modules/.cache/trunkline/console-sources');
+/** What the tests import in Python; Debian has each as `python3-…`. */
+const PYTHON_PACKAGES = ['websockets', 'h2', 'wsproto'];
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** A step that can't be done; the message says what to do. */
@@ -66,14 +68,18 @@ export function ensureChromium() {
 }
 
 /**
- * Finds a Python with the package `websockets`, a client of another make for the tests, and
- * installs Debian's when there is none and this is root.
+ * Finds a Python with the packages of {@link PYTHON_PACKAGES}, clients of another make for the
+ * tests, and installs Debian's when there is none and this is root.
  *
  * @returns {string} the path of the executable.
  */
 export function ensurePython() {
-  const need = 'the tests of compression need Python with websockets';
-  return ensurePackage('python3-websockets', need, findPython);
+  const need = `the tests of WebSocket need Python with ${PYTHON_PACKAGES.join(', ')}`;
+  return ensurePackage(
+    PYTHON_PACKAGES.map((name) => `python3-${name}`).join(' '),
+    need,
+    findPython,
+  );
 }
 
 /** Sees that curl is there, and installs Debian's when it is not and this is root. */
@@ -81,20 +87,20 @@ export function ensureCurl() {
   return ensurePackage('curl', 'the tests of compression need curl', () => inPath('curl'));
 }
 
-/** What `find` finds, if need be after a Debian package was installed. */
-function ensurePackage(name, need, find) {
+/** What `find` finds, if need be after Debian packages were installed: their names, with blanks. */
+function ensurePackage(names, need, find) {
   const found = find();
   if (found !== undefined) return found;
   const canInstall = process.getuid?.() === 0 && inPath('apt-get') !== undefined;
   if (canInstall) {
     const options = { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
     step('Fetching the list of Debian packages', 'apt-get', ['-qq', 'update'], options);
-    const install = ['-qq', 'install', '--yes', '--no-install-recommends', name];
-    step(`Installing ${name} for the tests`, 'apt-get', install, options);
+    const install = ['-qq', 'install', '--yes', '--no-install-recommends', ...names.split(' ')];
+    step(`Installing ${names} for the tests`, 'apt-get', install, options);
   }
   const installed = find();
   if (installed !== undefined) return installed;
-  throw new SetupError(`${need} (Debian package: ${name}); run: sudo apt-get install ${name}`);
+  throw new SetupError(`${need} (Debian: ${names}); run: sudo apt-get install ${names}`);
 }
 
 function installDependencies() {
@@ -146,7 +152,7 @@ function findPython() {
   const candidates = [given, '/usr/bin/python3', inPath('python3')];
   return candidates.find((path) => {
     if (path === undefined || !existsSync(path)) return false;
-    return spawnSync(path, ['-c', 'import websockets']).status === 0;
+    return spawnSync(path, ['-c', `import ${PYTHON_PACKAGES.join(', ')}`]).status === 0;
   });
 }
 

@@ -24,12 +24,14 @@ export class Chromium implements AsyncDisposable {
     this.#profile = profile;
   }
 
-  static async launch(): Promise<Chromium> {
+  /** @param options `trustAll` takes certificates that nobody signed. */
+  static async launch(options: { readonly trustAll?: boolean } = {}): Promise<Chromium> {
     const profile = mkdtempSync(join(tmpdir(), 'trunkline-chromium-'));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: process.env['TRUNKLINE_CHROMIUM'] ?? '/usr/bin/chromium',
       args: FLAGS,
       headless: true,
+      ignoreHTTPSErrors: options.trustAll ?? false,
     });
     return new Chromium(context, profile);
   }

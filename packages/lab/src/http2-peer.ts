@@ -29,7 +29,7 @@ export class Http2Peer implements Disposable {
 
   private constructor(session: ClientHttp2Session) {
     this.session = session;
-    session.on('goaway', (code) => this.goaways.push(code));
+    session.on('goaway', (code: number) => this.goaways.push(code));
     session.on('error', () => {}); // 'close' follows.
     this.ended = new Promise((resolve) => session.on('close', resolve));
   }

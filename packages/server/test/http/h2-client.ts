@@ -58,7 +58,7 @@ export class H2Client implements AsyncDisposable {
 
   private constructor(session: ClientHttp2Session) {
     this.session = session;
-    session.on('goaway', (code) => this.goaways.push(code));
+    session.on('goaway', (code: number) => this.goaways.push(code));
     session.on('close', () => (this.closed = true));
     session.on('error', () => {});
   }
