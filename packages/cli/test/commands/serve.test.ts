@@ -1,11 +1,11 @@
 import { Command } from 'commander';
-import type { ServerConfig } from '@trunkline/server';
+import type { ServerConfig, Started } from '@trunkline/server';
 import { describe, expect, test } from 'vitest';
 import { createCommand } from '../../src/commands/serve.ts';
 import { fakeIo } from '../support/io.ts';
 
 /** A server that only remembers what was asked of it. */
-function fakeServer(start: () => Promise<{ urls: string[] }>) {
+function fakeServer(start: () => Promise<Started>) {
   const calls: string[] = [];
   let config: ServerConfig | undefined;
   let finishDrain = () => {};
@@ -43,6 +43,16 @@ describe('trunkline serve', () => {
     await ended;
     expect(server.calls).toEqual(['start', 'drain', 'close']);
     expect(io.exits).toBe(0);
+  });
+
+  test('says the SHA-256 of a certificate made on the spot, below the line that says ready', async () => {
+    const urls = ['https://127.0.0.1:8080'];
+    const server = fakeServer(() => Promise.resolve({ urls, certificateSha256: 'ab12' }));
+    const io = fakeIo();
+    void createCommand(io, server.create).parseAsync(['--tls-dev'], { from: 'user' });
+    await endOfTurn();
+    expect(io.outText()).toBe('ready https://127.0.0.1:8080\ncertificate sha256 ab12\n');
+    expect(server.config()?.tls).toEqual({ dev: true });
   });
 
   test('ends at once at a second signal', async () => {

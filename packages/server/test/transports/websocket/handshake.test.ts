@@ -110,3 +110,36 @@ describe('parseSubprotocols', () => {
     expect(parseSubprotocols(names.slice(1).join(','))).toHaveLength(32);
   });
 });
+
+describe('an extended CONNECT', () => {
+  const CONNECT: RequestHead = {
+    method: 'CONNECT',
+    path: '/v1/ws',
+    search: '',
+    headers: { host: 'a.example', 'sec-websocket-version': '13' },
+    remoteAddress: '192.0.2.7',
+    secure: true,
+    version: '2',
+  };
+  const withHeaders = (headers: RequestHead['headers']): RequestHead => ({
+    ...CONNECT,
+    headers: { ...CONNECT.headers, ...headers },
+  });
+
+  test('[H2-4] needs no key, and gets no proof', () => {
+    expect(readHandshake(CONNECT)).toEqual({ kind: 'valid', subprotocols: [] });
+    const head = withHeaders({ 'sec-websocket-protocol': 'a, b' });
+    expect(readHandshake(head)).toEqual({ kind: 'valid', subprotocols: ['a', 'b'] });
+    expect(readHandshake({ ...CONNECT, version: '3' }).kind).toBe('valid');
+  });
+
+  test.each([
+    ['another version', { 'sec-websocket-version': '8' }],
+    ['no version', { 'sec-websocket-version': undefined }],
+    ['subprotocols that are none', { 'sec-websocket-protocol': 'a,a' }],
+  ])('is refused with %s, and without fields of a connection', (_what, headers) => {
+    const handshake = readHandshake(withHeaders(headers));
+    expect(handshake).toMatchObject({ kind: 'invalid', status: 400 });
+    if (handshake.kind === 'invalid') expect(handshake.headers).not.toHaveProperty('upgrade');
+  });
+});
