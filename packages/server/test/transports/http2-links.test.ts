@@ -16,6 +16,11 @@ describeLink('WebSocketLink over HTTP/2', async (handler) => {
   return harness(links, await links.webSocket(handler));
 });
 
+describeLink('WebSocketLink over HTTP/2 and TLS', async (handler) => {
+  const links = await Http2Links.open({}, true);
+  return harness(links, await links.webSocket(handler));
+});
+
 describeLink('SseLink over HTTP/2', async (handler) => {
   const links = await Http2Links.open();
   const { link, peer } = await links.eventStream(handler);

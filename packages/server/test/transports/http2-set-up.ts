@@ -17,9 +17,14 @@ import {
 } from '@trunkline/server/internal/transports/websocket/frames.ts';
 import { Receiver } from '@trunkline/server/internal/transports/websocket/receiver.ts';
 import { createWebSocketTransport } from '@trunkline/server/internal/transports/websocket/transport.ts';
-import { TestListener, until } from '../http/set-up.ts';
+import { readKeyPair } from '@trunkline/server/internal/tls/key-pair.ts';
+import { createSelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
+import { TestListener, type TestHandlers, until } from '../http/set-up.ts';
 import { MASK } from './websocket/peer.ts';
 import { RULES } from './websocket/recorder.ts';
+
+const { cert, key } = createSelfSigned(['127.0.0.1'], Date.UTC(2026, 0, 1));
+const PAIR = readKeyPair(cert, key);
 
 /** The client's end of a stream. */
 abstract class StreamPeer {
@@ -106,7 +111,7 @@ export class Http2Links implements AsyncDisposable {
   readonly #handlers: LinkHandler[] = [];
   #sessionClosed = false;
 
-  private constructor() {
+  private constructor(tls: boolean) {
     const log = silentLog;
     const admit: Admit = () => ({
       kind: 'welcome',
@@ -121,10 +126,11 @@ export class Http2Links implements AsyncDisposable {
     };
     let onUpgrade = (_request: StreamRequest): void => {};
     let onEventStream = (_request: StreamRequest): void => {};
-    this.server = new TestListener({
+    const handlers: TestHandlers = {
       onUpgrade: (request) => onUpgrade(request),
       onEventStream: (request) => onEventStream(request),
-    });
+    };
+    this.server = new TestListener(handlers, {}, tls ? { tls: PAIR } : {});
     const turn = new Turn(this.server.clock);
     const webSockets = createWebSocketTransport({ ...parts(), config: WEBSOCKET_DEFAULTS });
     const eventStreams = new SseTransport({ ...parts(), config: SSE_DEFAULTS });
@@ -132,10 +138,11 @@ export class Http2Links implements AsyncDisposable {
     onEventStream = (request) => eventStreams.onEventStream(request);
   }
 
-  static async open(settings: Settings = {}): Promise<Http2Links> {
-    const links = new Http2Links();
+  static async open(settings: Settings = {}, tls = false): Promise<Http2Links> {
+    const links = new Http2Links(tls);
     await links.server.start();
-    const session = connect(`http://127.0.0.1:${links.server.port}`, { settings });
+    const url = `${tls ? 'https' : 'http'}://127.0.0.1:${links.server.port}`;
+    const session = connect(url, { settings, rejectUnauthorized: false });
     session.on('error', () => {});
     session.on('close', () => (links.#sessionClosed = true));
     links.session = session;
