@@ -1,4 +1,11 @@
 /** HTTP/2 and TLS: the same server behind another framing. */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { createSelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
+import type { SelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectTo, FRAME, frame, get, number32, RawHttp2 } from '../../src/http2-frames.ts';
 import { Http2Peer } from '../../src/http2-peer.ts';
@@ -7,6 +14,7 @@ import { within } from '../../src/queue.ts';
 import { RawSocket } from '../../src/raw-socket.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
+import { SkipClock } from '../../src/skip-clock.ts';
 import { JWT_SECRET } from '../../src/tokens.ts';
 import { WebSocketPeer } from '../../src/web-socket.ts';
 
@@ -192,8 +200,50 @@ describe('over HTTP/2', () => {
   });
 });
 
+/** SHA-256 of the certificate that a new connection is shown. */
+async function shown(port: number): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { fingerprint256 } = socket.getPeerCertificate();
+  socket.destroy();
+  return fingerprint256.replaceAll(':', '').toLowerCase();
+}
+
 describe('over TLS', () => {
   const trust = { rejectUnauthorized: false };
+
+  test('[H2-2] serves a new certificate from its files, while connections go on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'trunkline-certificate-'));
+    try {
+      const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+      const write = (pair: SelfSigned): void => {
+        writeFileSync(cert, pair.cert);
+        writeFileSync(key, pair.key);
+      };
+      const clock = new SkipClock();
+      const first = createSelfSigned(['a'], clock.unixMs());
+      const second = createSelfSigned(['a'], clock.unixMs());
+      write(first);
+      await using renewed = await startServer({ tls: { cert, key } }, { clock });
+      using peer = await Http2Peer.open(renewed.url, trust);
+      const events = peer.stream('/v1/sse?channel=a');
+      await events.sees('event: open');
+      expect(await shown(renewed.port)).toBe(first.sha256);
+      write(second);
+      for (let look = 0; (await shown(renewed.port)) !== second.sha256; look += 1) {
+        if (look === 50) throw new Error('expected the new certificate');
+        clock.skip(10_000);
+      }
+      await peer.ask(
+        '/v1/publish',
+        { ':method': 'POST', 'content-type': 'application/json' },
+        '{"channel":"a","data":"on"}',
+      );
+      await events.sees('data: "on"');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   test('[H2-2] serves HTTP/2 and HTTP/1.1, and says that it is secure', async () => {
     expect(secure.url).toMatch(/^https:/);
