@@ -1,10 +1,11 @@
 /** Http2Exchange: one request of HTTP/2 and its answer. */
 import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
-import { CodedError } from '@trunkline/wire';
+import { CodedError, type CodeName } from '@trunkline/wire';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { isBodiless } from './answer.ts';
 import { BodyReader, bodyTooLarge } from './body.ts';
+import type { BodyGate } from './body-gate.ts';
 import type { ConnectionHost } from './connection.ts';
 import { answerFields, endRequest, EXCHANGE } from './h2-stream.ts';
 import type { OwnedStream } from './h2-stream.ts';
@@ -13,6 +14,12 @@ import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 const { NGHTTP2_CANCEL } = constants;
 
 const EMPTY = new Uint8Array(0);
+
+/** Bodies that are not larger wait for no turn: publishing is not held up by uploads. */
+const WINDOWED_SIZE_MAX = 64 * 1024;
+
+/** Told once, with the body or with why there is none. */
+type BodyDone = (error: Error | undefined, body: Uint8Array) => void;
 
 /**
  * - `waiting`: for its answer.
@@ -36,12 +43,15 @@ export class Http2Exchange implements HttpRequest, Alarm {
   readonly version = '2';
   readonly #stream: ServerHttp2Stream;
   readonly #host: ConnectionHost;
+  readonly #gate: BodyGate;
   #state: State = 'waiting';
-  #reader: BodyReader | undefined;
+  /** Set while a body is read, or waits for its turn. */
+  #failBody: ((error: Error) => void) | undefined;
   #bodyTaken = false;
   #abortTasks: (() => void)[] | undefined;
 
-  constructor(head: RequestHead, stream: ServerHttp2Stream, host: ConnectionHost) {
+  /** @param gate of the session; bodies beyond the window of a stream pass through it. */
+  constructor(head: RequestHead, stream: ServerHttp2Stream, host: ConnectionHost, gate: BodyGate) {
     this.method = head.method;
     this.path = head.path;
     this.search = head.search;
@@ -50,6 +60,7 @@ export class Http2Exchange implements HttpRequest, Alarm {
     this.secure = head.secure;
     this.#stream = stream;
     this.#host = host;
+    this.#gate = gate;
     const owned: OwnedStream = stream;
     owned[EXCHANGE] = this;
     stream.on('finish', onFinish);
@@ -65,21 +76,48 @@ export class Http2Exchange implements HttpRequest, Alarm {
     }
     const stream = this.#stream;
     if (stream.endAfterHeaders) return Promise.resolve(EMPTY);
-    const { 'content-length': length, expect } = this.headers;
+    const { 'content-length': length } = this.headers;
     if (Number(length ?? 0) > sizeMax) return Promise.reject(bodyTooLarge(sizeMax));
-    if (expect?.toLowerCase() === '100-continue' && !stream.closed) {
-      stream.additionalHeaders({ ':status': 100 });
-    }
     const { wheel, limits } = this.#host;
     wheel.arm(this, limits.bodyMs);
     return new Promise((resolve, reject) => {
-      this.#reader = new BodyReader(stream, sizeMax, (error, body) => {
-        this.#reader = undefined;
+      const done = (error: Error | undefined, body: Uint8Array): void => {
+        this.#failBody = undefined;
         wheel.cancel(this);
         if (error === undefined) resolve(body);
         else reject(error);
+      };
+      // What the window holds was taken from the network in any case.
+      if (length !== undefined && Number(length) <= WINDOWED_SIZE_MAX) this.#read(sizeMax, done);
+      else this.#readInTurn(sizeMax, done);
+    });
+  }
+
+  #readInTurn(sizeMax: number, done: BodyDone): void {
+    let failed = false;
+    this.#failBody = (error) => {
+      failed = true;
+      done(error, EMPTY);
+    };
+    this.#gate.enter(() => {
+      if (failed) {
+        this.#gate.leave();
+        return;
+      }
+      this.#read(sizeMax, (error, body) => {
+        this.#gate.leave();
+        done(error, body);
       });
     });
+  }
+
+  #read(sizeMax: number, done: BodyDone): void {
+    const stream = this.#stream;
+    if (this.headers['expect'] !== undefined && !stream.closed) {
+      stream.additionalHeaders({ ':status': 100 });
+    }
+    const reader = new BodyReader(stream, sizeMax, done);
+    this.#failBody = (error) => reader.fail(error);
   }
 
   onAbort(task: () => void): void {
@@ -102,10 +140,7 @@ export class Http2Exchange implements HttpRequest, Alarm {
     stream.respond(fields, { endStream: isEmpty });
     this.#state = 'answered';
     this.#abortTasks = undefined;
-    if (this.#reader !== undefined) {
-      const message = 'the request was answered before its body';
-      this.#reader.fail(new CodedError('bad_request', message));
-    }
+    this.#giveUpBody('bad_request', 'the request was answered before its body');
     this.#host.wheel.arm(this, this.#host.limits.answerMs);
     if (!isEmpty) stream.end(body);
   }
@@ -113,11 +148,15 @@ export class Http2Exchange implements HttpRequest, Alarm {
   onAlarm(): void {
     if (this.#state === 'waiting') {
       const seconds = this.#host.limits.bodyMs / 1000;
-      this.#reader?.fail(new CodedError('timeout', `the body must come within ${seconds} s`));
+      this.#giveUpBody('timeout', `the body must come within ${seconds} s`);
     } else {
       // The peer does not take its answer; the other streams of the session go on.
       this.#stream.close(NGHTTP2_CANCEL);
     }
+  }
+
+  #giveUpBody(code: CodeName, message: string): void {
+    this.#failBody?.(new CodedError(code, message));
   }
 
   /** For the shared listeners: all of the answer was handed to the network. */
@@ -133,7 +172,7 @@ export class Http2Exchange implements HttpRequest, Alarm {
     const waited = this.#state === 'waiting';
     this.#state = 'over';
     this.#host.wheel.cancel(this);
-    this.#reader?.fail(new CodedError('bad_request', 'the peer is gone'));
+    this.#giveUpBody('bad_request', 'the peer is gone');
     const tasks = this.#abortTasks;
     this.#abortTasks = undefined;
     if (waited && tasks !== undefined) for (const task of tasks) task();

@@ -21,6 +21,11 @@ export interface Http2Limits {
    * anybody reads their streams, so that one paused stream holds up no other.
    */
   readonly sessionWindowSize: number;
+  /**
+   * Bodies of a session over 64 KB, or of no declared length, that are read at one time; others
+   * wait for their turn within their windows.
+   */
+  readonly largeBodiesMax: number;
   /** Bytes of the largest frame that a peer may send; RFC 9113 §6.5.2 allows no less. */
   readonly frameSizeMax: number;
   /** Bytes of the table that decompresses header fields, for each session. */
@@ -55,6 +60,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   streamsMax: 100_000,
   streamWindowSize: 64 * 1024 - 1,
   sessionWindowSize: 1024 * 1024,
+  largeBodiesMax: 16,
   frameSizeMax: 16 * 1024,
   headerTableSize: 4096,
   sessionMemoryMaxMb: 16,

@@ -8,6 +8,7 @@
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
+import { BodyGate } from './body-gate.ts';
 import type { Connection, Occupant } from './connection.ts';
 import type { Http2Limits } from './h2-limits.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -22,7 +23,7 @@ export interface SessionHost {
   /** Open streams of all sessions. */
   streamCount: number;
   /** A request has come. */
-  serve(stream: ServerHttp2Stream, rawHeaders: readonly string[], connection: Connection): void;
+  serve(stream: ServerHttp2Stream, rawHeaders: readonly string[], session: Http2Session): void;
   /** A peer did more than it may. */
   onFlood(connection: Connection, what: string): void;
 }
@@ -41,15 +42,17 @@ export class Http2Session implements Occupant, Alarm {
   alarmAfter: AlarmMarks | undefined = undefined;
 
   readonly #session: ServerHttp2Session & Linked;
-  readonly #connection: Connection;
+  /** What it has taken over. */
+  readonly connection: Connection;
   readonly #host: SessionHost;
+  #gate: BodyGate | undefined;
   #streams = 0;
   #controlFrames: TokenBucket | undefined;
   #ending = false;
 
   constructor(session: ServerHttp2Session, connection: Connection, host: SessionHost) {
     this.#session = session;
-    this.#connection = connection;
+    this.connection = connection;
     this.#host = host;
   }
 
@@ -64,8 +67,14 @@ export class Http2Session implements Occupant, Alarm {
     session.on('goaway', onGoaway);
     session.on('error', onError);
     session.on('close', onSessionClose);
-    this.#connection.giveToSession(this);
+    this.connection.giveToSession(this);
     this.#rest();
+  }
+
+  /** For those who read bodies of this session. */
+  get bodyGate(): BodyGate {
+    this.#gate ??= new BodyGate(this.#host.limits.largeBodiesMax);
+    return this.#gate;
   }
 
   /** True when no stream is open. */
@@ -83,7 +92,7 @@ export class Http2Session implements Occupant, Alarm {
 
   /** For the wheel: the session was silent for too long, or the peer does not end it. */
   onAlarm(): void {
-    if (this.#ending) this.#connection.socket.destroy();
+    if (this.#ending) this.connection.socket.destroy();
     else this.close();
   }
 
@@ -95,13 +104,13 @@ export class Http2Session implements Occupant, Alarm {
     stream.on('close', onStreamClose);
     this.#streams += 1;
     this.#host.streamCount += 1;
-    this.#connection.host.wheel.cancel(this);
+    this.connection.host.wheel.cancel(this);
     if (this.#host.streamCount > this.#host.limits.streamsMax) {
       // RFC 9113 §8.7: nothing of it was done, so the client may try it again elsewhere.
       stream.close(NGHTTP2_REFUSED_STREAM);
       return;
     }
-    this.#host.serve(stream, rawHeaders, this.#connection);
+    this.#host.serve(stream, rawHeaders, this);
   }
 
   /** For the shared listeners. */
@@ -109,7 +118,7 @@ export class Http2Session implements Occupant, Alarm {
     this.#streams -= 1;
     this.#host.streamCount -= 1;
     if (this.#streams > 0) return;
-    if (this.#connection.host.stopping) this.close();
+    if (this.connection.host.stopping) this.close();
     if (this.#ending) this.#closeWhenIdle();
     else this.#rest();
   }
@@ -124,7 +133,7 @@ export class Http2Session implements Occupant, Alarm {
       nowMs,
     );
     if (this.#controlFrames.take(nowMs) || this.#session.destroyed) return;
-    this.#host.onFlood(this.#connection, 'PING and SETTINGS frames');
+    this.#host.onFlood(this.connection, 'PING and SETTINGS frames');
     this.#ending = true;
     this.#session.destroy(new Error('too many control frames'), NGHTTP2_ENHANCE_YOUR_CALM);
     this.#armEnd();
@@ -139,18 +148,18 @@ export class Http2Session implements Occupant, Alarm {
   /** For the shared listeners: node:http2 is done with the session, and ends the socket. */
   gone(): void {
     this.#ending = true;
-    if (this.#connection.socket.destroyed) this.#connection.host.wheel.cancel(this);
+    if (this.connection.socket.destroyed) this.connection.host.wheel.cancel(this);
     else this.#armEnd();
   }
 
   /** The connection is closed. */
   release(): void {
-    this.#connection.host.wheel.cancel(this);
+    this.connection.host.wheel.cancel(this);
     this.#ending = true;
   }
 
   #rest(): void {
-    this.#connection.host.wheel.arm(this, this.#connection.host.limits.idleMs);
+    this.connection.host.wheel.arm(this, this.connection.host.limits.idleMs);
   }
 
   #closeWhenIdle(): void {
@@ -159,7 +168,7 @@ export class Http2Session implements Occupant, Alarm {
 
   /** A peer that takes nothing and ends nothing would keep the socket for ever. */
   #armEnd(): void {
-    const { socket, host } = this.#connection;
+    const { socket, host } = this.connection;
     if (!socket.destroyed) host.wheel.arm(this, host.limits.lingerMs);
   }
 }

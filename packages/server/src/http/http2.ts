@@ -83,7 +83,8 @@ export class Http2 implements Branch, SessionHost {
     this.#parts.log.debug({ address }, `an HTTP/2 session was ended: too many ${what}`);
   }
 
-  serve(stream: ServerHttp2Stream, rawHeaders: readonly string[], connection: Connection): void {
+  serve(stream: ServerHttp2Stream, rawHeaders: readonly string[], session: Http2Session): void {
+    const { connection } = session;
     const { handlers, limits } = this.#parts;
     const { head, asksForWebSocket, refusal } = readHttp2Head(rawHeaders, connection, limits);
     const isEventStream =
@@ -92,7 +93,7 @@ export class Http2 implements Branch, SessionHost {
       this.#stream(stream, head, connection, asksForWebSocket, refusal);
       return;
     }
-    const exchange = new Http2Exchange(head, stream, connection.host);
+    const exchange = new Http2Exchange(head, stream, connection.host, session.bodyGate);
     const wrong = refusal ?? expectationOf(head);
     if (wrong !== undefined) exchange.answer(wrong);
     else void this.#answer(exchange); // Never rejects.

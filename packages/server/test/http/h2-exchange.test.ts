@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { H2Client } from './h2-client.ts';
-import { answerTo, startListener, until } from './set-up.ts';
+import { answerTo, settle, startListener, until } from './set-up.ts';
 import type { HttpAnswer, HttpRequest } from '@trunkline/server/internal/http/request.ts';
 
 const connect = (port: number) => H2Client.connect(`http://127.0.0.1:${port}`);
@@ -102,6 +102,43 @@ describe('a body', () => {
     expect(failures).toMatchObject([{ code: 'bad_request' }]);
     expect(aborts).toBe(1);
     expect((await client.call('/b').done()).status).toBe(200);
+  });
+
+  test('of unknown length waits for its turn while others are read, small ones do not', async () => {
+    const limits = { http2Limits: { largeBodiesMax: 2 } };
+    const bodies: number[] = [];
+    await using server = await startListener(
+      {
+        async onRequest(request) {
+          const { length } = await request.body(1_000_000);
+          bodies.push(length);
+          return { status: 200 };
+        },
+      },
+      {},
+      limits,
+    );
+    await using client = await connect(server.port);
+    const calls = Array.from({ length: 4 }, () => client.open(POST));
+    for (const call of calls) call.stream.write('x'.repeat(100));
+    await until(() => server.requests.length === 4, 'four requests');
+    const small = client.open({ ...POST, 'content-length': '5' });
+    small.stream.end('hello');
+    await small.done();
+    // The third and fourth are complete and wait all the same.
+    calls[2]?.stream.end();
+    calls[3]?.stream.close(8);
+    await settle();
+    expect(bodies).toEqual([5]);
+    calls[0]?.stream.end('y'.repeat(200_000));
+    await calls[0]?.done();
+    await calls[2]?.done();
+    expect(bodies).toEqual([5, 200_100, 100]);
+    server.clock.advance(31_000);
+    await calls[1]?.done();
+    // Whoever gave up, or took too long, has given its turn back.
+    const late = await client.call('/a', { ':method': 'POST' }, 'late').done();
+    expect(late.status).toBe(200);
   });
 
   test('is read once', async () => {

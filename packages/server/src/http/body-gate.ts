@@ -1,0 +1,32 @@
+/**
+ * BodyGate: how many large bodies of one HTTP/2 session are read at a time. A session has hundreds
+ * of streams; if each of them could fill a body, one connection would take what hundreds should.
+ */
+
+/** Gives so many turns at a time, and further ones in the order they were asked for. */
+export class BodyGate {
+  readonly #turnsMax: number;
+  #turns = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(turnsMax: number) {
+    this.#turnsMax = turnsMax;
+  }
+
+  /** Calls `begin` when it has a turn, which may be at once. Each turn must be given back. */
+  enter(begin: () => void): void {
+    if (this.#turns >= this.#turnsMax) {
+      this.#waiting.push(begin);
+      return;
+    }
+    this.#turns += 1;
+    begin();
+  }
+
+  /** A turn is over. */
+  leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#turns -= 1;
+    else next();
+  }
+}
