@@ -77,7 +77,7 @@ export function createSelfSigned(hosts: readonly string[], nowMs: number): SelfS
   const der = sequence(body, algorithm, bitString(signature));
   return {
     cert: toPem(der),
-    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     sha256: createHash('sha256').update(der).digest('hex'),
   };
 }
