@@ -10,91 +10,104 @@ import type { Attempt, AttemptSink, Target } from './transport.ts';
 
 /** Receives over `GET /v1/ws`. The application's slowness is the subscription's to notice. */
 export function openWebSocket(target: Target, sink: AttemptSink, platform: Platform): Attempt {
-  let ended = false;
-  const { channels, after } = target;
-  const places = after === undefined ? undefined : placesOf(after, channels);
-  const session: Session = new Session(
-    target,
-    { onWelcome: subscribeToAll, onPush, onEnd: end },
-    platform,
-  );
+  return new WebSocketAttempt(target, sink, platform);
+}
 
-  function isWanted(channel: string): boolean {
-    return channels.some((filter) => filter === channel || matchesPattern(filter, channel));
+class WebSocketAttempt implements Attempt {
+  readonly #target: Target;
+  readonly #sink: AttemptSink;
+  readonly #session: Session;
+  #ended = false;
+
+  constructor(target: Target, sink: AttemptSink, platform: Platform) {
+    this.#target = target;
+    this.#sink = sink;
+    const handlers = {
+      onWelcome: () => this.#subscribeToAll(),
+      onPush: (type: string, frame: Frame) => this.#onPush(type, frame),
+      onEnd: (ending: Ending) => this.#end(ending),
+    };
+    this.#session = new Session(target, handlers, platform);
   }
 
-  function subscribeToAll(): void {
+  close(): void {
+    this.#ended = true;
+    this.#session.close();
+  }
+
+  #subscribeToAll(): void {
+    const { channels, after } = this.#target;
+    const places = after === undefined ? undefined : placesOf(after, channels);
     for (const channel of channels) {
-      const members = subscribeMembers(target, channel, places?.get(channel));
-      session.request(members, (reply) => onSubscribed(channel, reply));
+      const members = subscribeMembers(this.#target, channel, places?.get(channel));
+      this.#session.request(members, (reply) => this.#onSubscribed(channel, reply));
     }
   }
 
-  function onSubscribed(channel: string, reply: Reply): void {
-    if (ended) return;
+  #onSubscribed(channel: string, reply: Reply): void {
+    if (this.#ended) return;
     if (!reply.ok) {
-      end(endingOf(reply.error));
+      this.#end(endingOf(reply.error));
       return;
     }
     const { fields } = reply.frame;
     const opening = toOpening(channel, fields);
     if (opening === undefined) {
-      end({ kind: 'lost', reason: 'the server subscribed without a position' });
+      this.#end({ kind: 'lost', reason: 'the server subscribed without a position' });
       return;
     }
-    sink.onOpen(opening);
+    this.#sink.onOpen(opening);
     const present = 'members' in fields ? toPresence('presence', fields) : undefined;
-    if (present !== undefined) sink.onOther(present);
+    if (present !== undefined) this.#sink.onOther(present);
   }
 
-  function onPush(type: string, frame: Frame): void {
+  #onPush(type: string, frame: Frame): void {
     const { fields } = frame;
     const { channel } = fields;
-    if (ended || typeof channel !== 'string' || !isWanted(channel)) return;
+    if (this.#ended || typeof channel !== 'string' || !this.#isWanted(channel)) return;
     if (type === 'message') {
       const message = toMessage(fields, dataSource(frame));
-      if (message !== undefined) sink.onMessage(message);
+      if (message !== undefined) this.#sink.onMessage(message);
     } else if (type === 'snapshot') {
       const snapshot = toSnapshot(fields, dataSource(frame));
-      if (snapshot !== undefined) sink.onOther(snapshot);
+      if (snapshot !== undefined) this.#sink.onOther(snapshot);
     } else if (type === 'unsubscribed') {
       const code = toCode(fields['code'], 'forbidden');
-      end(endingOf(new CodedError(code, `the server ended the subscription to ${channel}`)));
+      const message = `the server ended the subscription to ${channel}`;
+      this.#end(endingOf(new CodedError(code, message)));
     } else {
-      onPlace(type, channel, fields);
+      this.#onPlace(type, channel, fields);
     }
   }
 
   /** Pushes that move the place, and those that tell who is there. */
-  function onPlace(type: string, channel: string, fields: Frame['fields']): void {
+  #onPlace(type: string, channel: string, fields: Frame['fields']): void {
     const { position, mark, epoch, to } = fields;
     if (type === 'gap') {
       const gap = toGap(fields['gap']);
       if (gap !== undefined && typeof position === 'string') {
-        sink.onGap({ kind: 'gap', channel, gap, position });
+        this.#sink.onGap({ kind: 'gap', channel, gap, position });
       }
     } else if (type === 'expired' && typeof epoch === 'string' && typeof to === 'number') {
-      sink.onExpired(channel, `${epoch}:${to}`);
+      this.#sink.onExpired(channel, `${epoch}:${to}`);
     } else if (type === 'mark' && typeof mark === 'string') {
-      sink.onMark([channel], mark);
+      this.#sink.onMark([channel], mark);
     } else {
       const present = toPresence(type, fields);
-      if (present !== undefined) sink.onOther(present);
+      if (present !== undefined) this.#sink.onOther(present);
     }
   }
 
-  function end(ending: Ending): void {
-    if (ended) return;
-    close();
-    sink.onEnd(ending);
+  #isWanted(channel: string): boolean {
+    const { channels } = this.#target;
+    return channels.some((filter) => filter === channel || matchesPattern(filter, channel));
   }
 
-  function close(): void {
-    ended = true;
-    session.close();
+  #end(ending: Ending): void {
+    if (this.#ended) return;
+    this.close();
+    this.#sink.onEnd(ending);
   }
-
-  return { close };
 }
 
 /** Each filter's place: its own where several have one, else the same for all. */
