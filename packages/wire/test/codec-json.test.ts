@@ -25,6 +25,27 @@ describe('decodeCommands', () => {
   });
 });
 
+describe('a frame of very many lines', () => {
+  test('is divided at its line feeds, whatever is blank between them', () => {
+    const lines = ['  {"type":"ping"}\t', 'x', '\u00a0{"type":"ping"}', '{"type":"ping"}\r'];
+    const frame = lines.join('\n \n\n\u2028\n');
+    for (const text of [frame, `\n${frame}`, `${frame}\n`, `\n\n${frame}\n \n`]) {
+      expect(decodeCommands(text).map(({ ok }) => ok)).toEqual([true, false, false, true]);
+    }
+  });
+
+  test('is not counted to its end', () => {
+    const decoded = decodeCommands('x\n'.repeat(1_001));
+    expect(decoded).toMatchObject([{ ok: false, error: { code: 'too_large' } }]);
+    expect(decodeCommands('x\n\n'.repeat(1_000))).toHaveLength(1_000);
+    // Looked at line by line, with a string for each, this would take a minute.
+    const blank = '\n'.repeat(2 ** 20);
+    for (let count = 0; count < 100; count += 1) {
+      expect(decodeCommands(`x${blank}x${blank}`)).toHaveLength(2);
+    }
+  });
+});
+
 describe('decodeServerFrames', () => {
   test('reads each line', () => {
     expect(decodeServerFrames('{"type":"pong"}\n{"type":"goaway","within":5}\n')).toEqual([

@@ -52,7 +52,7 @@ describe.each(CODECS.map(over))('over $name', ({ subprotocol }) => {
     ['no type', '{"id":1}'],
     ['an unknown type', '{"type":"dance","id":1}'],
     ['a type that every object has', '{"type":"constructor","id":1}'],
-    ['presence, which is not served yet', '{"type":"presence","id":1,"channel":"a"}'],
+    ['presence of nothing', '{"type":"presence","id":1}'],
     ['call, which is not served yet', '{"type":"call","id":1,"method":"m"}'],
     ['a subscribe without id', '{"type":"subscribe","channel":"a"}'],
     ['a negative id', '{"type":"subscribe","id":-1,"channel":"a"}'],
@@ -62,7 +62,7 @@ describe.each(CODECS.map(over))('over $name', ({ subprotocol }) => {
     ['a subscribe without channel', '{"type":"subscribe","id":1}'],
     ['a channel that is none', '{"type":"subscribe","id":1,"channel":7}'],
     ['a channel of the server', '{"type":"subscribe","id":1,"channel":"$x"}'],
-    ['a wildcard', '{"type":"subscribe","id":1,"channel":"a/+"}'],
+    ['half a wildcard', '{"type":"subscribe","id":1,"channel":"a/b+"}'],
     ['after that is no text', '{"type":"subscribe","id":1,"channel":"a","after":7}'],
     ['last that is negative', '{"type":"subscribe","id":1,"channel":"a","last":-1}'],
     ['partial that is no flag', '{"type":"subscribe","id":1,"channel":"a","partial":1}'],
@@ -232,6 +232,23 @@ describe.each(CODECS.map(over))('over $name', ({ subprotocol }) => {
     }
     expect(refused).toBeGreaterThan(10);
     expect(refused).toBeLessThan(30);
+  });
+
+  test('[CMD-5] counts frames without a command, and what is malformed, against the rate', async () => {
+    const config = { auth: { jwtSecret: JWT_SECRET }, link: { commandsPerSecondMax: 5 } };
+    await using limited = await startServer(config);
+    const headers = { Authorization: `Bearer ${tokenOf('ann')}` };
+    for (const nothing of ['', '\n \n', 'ping', '[]']) {
+      using peer = await WebSocketPeer.open(limited.port, { headers });
+      await peer.nextOf('welcome');
+      for (let sent = 0; sent < 30; sent += 1) peer.sendText(nothing);
+      peer.send({ type: 'subscribe', id: 7, channel: 'a' });
+      const codes: unknown[] = [];
+      let answer = await peer.next();
+      for (; answer['id'] === undefined; answer = await peer.next()) codes.push(answer['code']);
+      expect(answer).toMatchObject({ type: 'error', id: 7, code: 'rate_limited' });
+      expect(codes.filter((code) => code === 'rate_limited').length).toBeGreaterThan(10);
+    }
   });
 
   test('[REC-7] [MSG-5] ignores members it does not know', async () => {

@@ -27,6 +27,9 @@ type SessionState = 'greeting' | 'ready' | 'ended';
 
 type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
 
+/** What was read and not begun; `nothing` stands for a frame without a command [CMD-5]. */
+type Waiting = Decoded | 'nothing';
+
 /** One client's conversation. */
 export class NativeSession implements LinkHandler, Subscribing, Alarm {
   readonly link: Link;
@@ -44,7 +47,7 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   #greeting: Promise<void> | undefined;
   readonly #subscriptions: Subscriptions;
   /** Commands that were read and not begun, in order: at most those of one frame. */
-  #waiting: Decoded[] = [];
+  #waiting: Waiting[] = [];
   /** Bytes of the answers that commands under way will have, roughly. */
   #owedSize = 0;
   #paused = false;
@@ -84,7 +87,9 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
   onFrame(frame: Frame): void {
     if (this.#isEnded) return;
-    this.#waiting.push(...this.#codec.decode(frame));
+    const decoded = this.#codec.decode(frame);
+    if (decoded.length === 0) this.#waiting.push('nothing');
+    else this.#waiting.push(...decoded);
     this.#beginCommands();
   }
 
@@ -140,10 +145,17 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     return this.#state === 'ended';
   }
 
+  /** Everything that comes costs the same, or what is no command would be free [CMD-5]. */
+  #begin(waiting: Waiting): void {
+    const limited = this.#overRate(waiting);
+    if (limited !== undefined) this.#sendError(limited, idOfWaiting(waiting));
+    else if (waiting === 'nothing') return;
+    else if (waiting.ok) this.#onCommand(waiting.command);
+    else this.#sendError(waiting.error, waiting.id);
+  }
+
   #onCommand(command: Command): void {
-    const limited = this.#overRate(command);
-    if (limited !== undefined) this.#sendError(limited, idOf(command));
-    else if (command.type === 'ping') this.#send({ type: 'pong' });
+    if (command.type === 'ping') this.#send({ type: 'pong' });
     else if (command.type === 'hello') this.#greet(command);
     else if (this.#greeting !== undefined) {
       // Begun in the order in which they came [CMD-4], if there is still a session to do it.
@@ -155,11 +167,11 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   /** The refusal of a command that comes too soon. Applications have no rate [AUTH-3]. */
-  #overRate(command: Command): CodedError | undefined {
+  #overRate(waiting: Waiting): CodedError | undefined {
     if (this.#identity?.kind === 'server') return undefined;
     const waitMs = this.#rate.take(this.#parts.clock.monotonicMs());
     if (waitMs === 0) return undefined;
-    const stored = command.type === 'publish' ? { stored: false as const } : {};
+    const stored = isPublish(waiting) ? { stored: false as const } : {};
     const { commandsPerSecondMax } = this.#parts.config;
     const message = `at most ${commandsPerSecondMax} commands a second`;
     return new CodedError('rate_limited', message, { retryAfter: waitMs, ...stored });
@@ -328,10 +340,9 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   #beginCommands(): void {
     let begun = 0;
     while (begun < this.#waiting.length && !this.#isEnded && !this.#isHeldBack()) {
-      const decoded = this.#waiting[begun];
+      const waiting = this.#waiting[begun];
       begun += 1;
-      if (decoded?.ok === true) this.#onCommand(decoded.command);
-      else if (decoded !== undefined) this.#sendError(decoded.error, decoded.id);
+      if (waiting !== undefined) this.#begin(waiting);
     }
     if (this.#isEnded) return;
     if (begun > 0) this.#waiting = this.#waiting.slice(begun);
@@ -387,6 +398,17 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 function answerSize(command: Command): number {
   if (command.type === 'history') return OWED_SIZE_MAX;
   return ANSWER_SIZE + ('channel' in command ? 2 * command.channel.length : 0);
+}
+
+function idOfWaiting(waiting: Waiting): CommandId | undefined {
+  if (waiting === 'nothing') return undefined;
+  return waiting.ok ? idOf(waiting.command) : waiting.id;
+}
+
+/** Also one that is malformed. */
+function isPublish(waiting: Waiting): boolean {
+  if (waiting === 'nothing') return false;
+  return waiting.ok ? waiting.command.type === 'publish' : waiting.error.stored === false;
 }
 
 function idOf(command: Command): CommandId | undefined {

@@ -388,6 +388,51 @@ describe('commands', () => {
     });
   });
 
+  test.each([
+    ['blank frames', '\n \n\t\n'],
+    ['empty frames', ''],
+    ['frames of the other kind', Uint8Array.of(0, 2, 123, 125)],
+    ['malformed commands', 'ping'],
+    ['malformed commands with an id', '{"type":"subscribe","id":9}', { id: 9 }],
+    ['malformed publishes', '{"type":"publish","id":9}', { id: 9, stored: false }],
+  ])('%s cost a command each [CMD-5]', async (_, frame, told: object = {}) => {
+    const { link, clock, take } = await connect(anonymous, { commandsPerSecondMax: 3 });
+    take();
+    for (let count = 0; count < 10; count += 1) link.receive(frame);
+    await clock.settle();
+    const refused = take().filter(({ code }) => code === 'rate_limited');
+    expect(refused).toHaveLength(4); // Six were the burst.
+    for (const error of refused) {
+      expect(error).toEqual({
+        ...{ type: 'error', code: 'rate_limited', ...told },
+        message: 'at most 3 commands a second',
+        retryAfter: expect.any(Number),
+      });
+    }
+    expect(link.goodbye).toBeUndefined();
+    clock.advance(1_000);
+    link.receive('{"type":"ping"}');
+    await clock.settle();
+    expect(take()).toEqual([{ type: 'pong' }]);
+  });
+
+  test('blank lines between commands cost nothing', async () => {
+    const { say, take } = await connect(anonymous, { commandsPerSecondMax: 3 });
+    take();
+    const frame = `\n\n${'{"type":"ping"}\n \n'.repeat(6)}\n`;
+    expect(await say(frame)).toEqual(Array.from({ length: 6 }, () => ({ type: 'pong' })));
+  });
+
+  test('a peer that sends blank frames and reads nothing is not read from any more', async () => {
+    const { link, clock } = await connect(anonymous, { commandsPerSecondMax: 3 });
+    link.hold();
+    for (let count = 0; count < 1_000; count += 1) link.receive('');
+    await clock.settle();
+    expect(link.isPaused).toBe(true);
+    expect(link.pendingBytes).toBeLessThan(10_000);
+    expect(link.goodbye).toBeUndefined();
+  });
+
   test('history is a page with payloads as published', async () => {
     const { say, take } = await connect();
     await say('{"type":"publish","id":1,"channel":"news","data":12345678901234567890}');
