@@ -54,17 +54,12 @@ const httpPublisher = [
 
 const fanout = ['--conns', '1000', '--size', '128', '--window', '16'];
 
-const limitWebSocket = (aim: Aim): string[] => [
-  'fanout',
-  ...common(aim),
-  ...fanout,
-  '--path',
-  '/sub/%c',
-  '--pub-path',
-  '/pub',
-  '--publish',
-  '%c:%p',
-];
+/** Many small channels: there is nothing to join but what comes for one of them. */
+const many = ['--conns', '5000', '--channels', '500', '--size', '128', '--window', '500'];
+
+const limitPaths = ['--path', '/sub/%c', '--pub-path', '/pub', '--publish', '%c:%p'];
+
+const limitWebSocket = (aim: Aim): string[] => ['fanout', ...common(aim), ...fanout, ...limitPaths];
 
 const limitEventStream = (aim: Aim): string[] => [
   'fanout',
@@ -99,6 +94,15 @@ export const CASES: readonly Case[] = [
     serve: [],
     load: (aim) => ['fanout', ...common(aim), ...fanout, ...webSocket, ...webSocketPublisher],
     limit: limitWebSocket,
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'ws-many',
+    what: 'WebSocket, 500 channels of 10 subscribers each, 128 B, 500 under way, memory',
+    serve: ['--memory'],
+    load: (aim) => ['fanout', ...common(aim), ...many, ...webSocket, ...webSocketPublisher],
+    limit: (aim) => ['fanout', ...common(aim), ...many, ...limitPaths],
     figure: perCpuSecond,
     unit: 'deliveries per CPU second',
   },

@@ -2,10 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { request as openHttp } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { request as openHttps } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { json } from 'node:stream/consumers';
 
 const MAIN = join(import.meta.dirname, '../../cli/src/main.ts');
 
@@ -22,7 +26,11 @@ export class NodeProcess implements AsyncDisposable {
     this.#flags = flags;
   }
 
-  /** Starts a server; resolves when it has said that it is ready. */
+  /**
+   * Starts a server; resolves when it has said that it is ready.
+   *
+   * @param flags of `trunkline serve`; with `--tls-dev` it is asked over HTTPS.
+   */
   static async start(...flags: string[]): Promise<NodeProcess> {
     const data = mkdtempSync(join(tmpdir(), 'trunkline-e2e-'));
     const server = new NodeProcess(await freePort(), data, flags);
@@ -31,7 +39,7 @@ export class NodeProcess implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#isSecure ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
   /** Starts again after a `kill` or `terminate`. */
@@ -61,14 +69,20 @@ export class NodeProcess implements AsyncDisposable {
 
   /** Publishes JSON. @returns the position. */
   async publish(channel: string, data: unknown): Promise<string> {
-    const response = await fetch(`${this.url}/v1/publish`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ channel, data }),
-    });
-    const answer = (await response.json()) as { position?: string };
+    const open = this.#isSecure ? openHttps : openHttp;
+    const headers = { 'content-type': 'application/json' };
+    // Nobody signed the certificate that `--tls-dev` makes.
+    const options = { method: 'POST', headers, rejectUnauthorized: false };
+    const request = open(`${this.url}/v1/publish`, options);
+    request.end(JSON.stringify({ channel, data }));
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const answer = (await json(response)) as { position?: string };
     if (answer.position === undefined) throw new Error(JSON.stringify(answer));
     return answer.position;
+  }
+
+  get #isSecure(): boolean {
+    return this.#flags.includes('--tls-dev');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

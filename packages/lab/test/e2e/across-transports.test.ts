@@ -60,7 +60,8 @@ async function readInPage({ transport, after, until }: Leg): Promise<Result> {
       source.onerror = () => reject(new Error('the stream broke'));
       return;
     }
-    const socket = new WebSocket(`ws://${location.host}/v1/ws`, 'trunkline.v1.json');
+    const address = `${location.origin.replace('http', 'ws')}/v1/ws`;
+    const socket = new WebSocket(address, 'trunkline.v1.json');
     socket.onopen = () => socket.send(JSON.stringify({ type: 'subscribe', id: 1, channel, after }));
     socket.onmessage = ({ data }) => {
       for (const line of String(data).split('\n')) {
@@ -77,33 +78,40 @@ async function readInPage({ transport, after, until }: Leg): Promise<Result> {
   return { offsets, position, recovered };
 }
 
-test('a reader goes from WebSocket to SSE to polling without a missed or doubled offset', async () => {
-  await using server = await NodeProcess.start();
-  await using browser = await Chromium.launch();
-  const page = await browser.open(server.url);
-  const publish = async (count: number): Promise<void> => {
-    for (let done = 0; done < count; done += 1) await server.publish('room/7', { done });
-  };
-  const seen: number[] = [];
-  let position = 'start';
-  const read = async (transport: Leg['transport'], until: number): Promise<void> => {
-    const result = await page.evaluate(readInPage, { transport, after: position, until });
-    expect(result.recovered, transport).toBe(true);
-    seen.push(...result.offsets);
-    position = result.position;
-  };
+test.each([
+  ['HTTP/1.1', []],
+  ['HTTPS and HTTP/2', ['--tls-dev']],
+])(
+  'over %s a reader goes from WebSocket to SSE to polling, and misses nothing',
+  async (_, flags) => {
+    await using server = await NodeProcess.start(...flags);
+    await using browser = await Chromium.launch({ trustAll: true });
+    const page = await browser.open(server.url);
+    const publish = async (count: number): Promise<void> => {
+      for (let done = 0; done < count; done += 1) await server.publish('room/7', { done });
+    };
+    const seen: number[] = [];
+    let position = 'start';
+    const read = async (transport: Leg['transport'], until: number): Promise<void> => {
+      const result = await page.evaluate(readInPage, { transport, after: position, until });
+      expect(result.recovered, transport).toBe(true);
+      seen.push(...result.offsets);
+      position = result.position;
+    };
 
-  await publish(40);
-  await read('websocket', 25); // It drops in the middle of what there is.
-  await publish(10);
-  await read('sse', 13);
-  await server.kill();
-  await server.start();
-  await publish(10);
-  await read('poll', 15);
-  // And back again, live: the messages come while it listens.
-  const live = read('websocket', 12);
-  await publish(5);
-  await live;
-  expect(seen).toEqual(Array.from({ length: 65 }, (_, index) => index + 1));
-}, 120_000);
+    await publish(40);
+    await read('websocket', 25); // It drops in the middle of what there is.
+    await publish(10);
+    await read('sse', 13);
+    await server.kill();
+    await server.start();
+    await publish(10);
+    await read('poll', 15);
+    // And back again, live: the messages come while it listens.
+    const live = read('websocket', 12);
+    await publish(5);
+    await live;
+    expect(seen).toEqual(Array.from({ length: 65 }, (_, index) => index + 1));
+  },
+  120_000,
+);

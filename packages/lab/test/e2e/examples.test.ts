@@ -16,65 +16,74 @@ async function offsetsOf(page: Awaited<ReturnType<Chromium['open']>>): Promise<n
   return texts.map((text) => Number.parseInt(text, 10));
 }
 
-test('four transports with bare browser calls go on where they were', async () => {
-  await using server = await NodeProcess.start();
-  await using browser = await Chromium.launch();
-  const errors: string[] = [];
-  const pages = await Promise.all(
-    NAMES.map((name) => browser.open(`${server.url}/examples/${name}.html?channel=room/1`, errors)),
-  );
-  let published = 0;
-  const publish = async (count: number): Promise<void> => {
-    for (let done = 0; done < count; done += 1) {
-      published += 1;
-      await server.publish('room/1', { n: published });
-    }
-  };
-  // Each page says where it begins only by what it shows: wait until all get what is published.
-  await expect
-    .poll(
-      async () => {
-        await server.publish('room/1', 'warm-up');
-        return Promise.all(pages.map(async (page) => (await offsetsOf(page)).length > 0));
-      },
-      { timeout: 20_000, interval: 200 },
-    )
-    .toEqual([true, true, true, true]);
-  const firsts = await Promise.all(pages.map(async (page) => (await offsetsOf(page))[0] ?? 0));
-  const base = Number((await server.publish('room/1', 'base')).split(':')[1]);
-  published = 0;
-
-  const settled = async (): Promise<void> => {
-    const top = base + published;
-    for (const [index, page] of pages.entries()) {
-      await page.waitForFunction(
-        (last) => {
-          const items = document.querySelectorAll('#messages li');
-          return Number.parseInt(items[items.length - 1]?.textContent ?? '0', 10) >= last;
+test.each([
+  ['HTTP/1.1', []],
+  ['HTTPS and HTTP/2', ['--tls-dev']],
+])(
+  'over %s four transports with bare browser calls go on where they were',
+  async (_, flags) => {
+    await using server = await NodeProcess.start(...flags);
+    await using browser = await Chromium.launch({ trustAll: true });
+    const errors: string[] = [];
+    const pages = await Promise.all(
+      NAMES.map((name) =>
+        browser.open(`${server.url}/examples/${name}.html?channel=room/1`, errors),
+      ),
+    );
+    let published = 0;
+    const publish = async (count: number): Promise<void> => {
+      for (let done = 0; done < count; done += 1) {
+        published += 1;
+        await server.publish('room/1', { n: published });
+      }
+    };
+    // Each page says where it begins only by what it shows: wait until all get what is published.
+    await expect
+      .poll(
+        async () => {
+          await server.publish('room/1', 'warm-up');
+          return Promise.all(pages.map(async (page) => (await offsetsOf(page)).length > 0));
         },
-        top,
-        { timeout: 30_000 },
-      );
-      const first = firsts[index] ?? 0;
-      const expected = Array.from({ length: top - first + 1 }, (_, step) => first + step);
-      expect(await offsetsOf(page), NAMES[index]).toEqual(expected);
-    }
-  };
-  await publish(20);
-  await settled();
+        { timeout: 20_000, interval: 200 },
+      )
+      .toEqual([true, true, true, true]);
+    const firsts = await Promise.all(pages.map(async (page) => (await offsetsOf(page))[0] ?? 0));
+    const base = Number((await server.publish('room/1', 'base')).split(':')[1]);
+    published = 0;
 
-  await server.kill();
-  await server.start();
-  await publish(20);
-  await settled();
+    const settled = async (): Promise<void> => {
+      const top = base + published;
+      for (const [index, page] of pages.entries()) {
+        await page.waitForFunction(
+          (last) => {
+            const items = document.querySelectorAll('#messages li');
+            return Number.parseInt(items[items.length - 1]?.textContent ?? '0', 10) >= last;
+          },
+          top,
+          { timeout: 30_000 },
+        );
+        const first = firsts[index] ?? 0;
+        const expected = Array.from({ length: top - first + 1 }, (_, step) => first + step);
+        expect(await offsetsOf(page), NAMES[index]).toEqual(expected);
+      }
+    };
+    await publish(20);
+    await settled();
 
-  const exit = await server.terminate();
-  expect(exit).toBe(0);
-  await server.start();
-  await publish(20);
-  await settled();
-  expect(errors).toEqual([]);
-}, 120_000);
+    await server.kill();
+    await server.start();
+    await publish(20);
+    await settled();
+
+    const exit = await server.terminate();
+    expect(exit).toBe(0);
+    await server.start();
+    await publish(20);
+    await settled();
+    expect(errors).toEqual([]);
+  },
+  120_000,
+);
 
 test('every example is a complete page of under 30 lines', () => {
   for (const name of NAMES) {
