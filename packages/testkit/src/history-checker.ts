@@ -4,6 +4,7 @@
  */
 import { DeliveryCheck } from './checks/deliveries.ts';
 import { PublishCheck } from './checks/publishes.ts';
+import { SessionCheck } from './checks/sessions.ts';
 import { StreamTable } from './checks/stream-table.ts';
 import type { History, HistoryEvent, StreamLog, Violation } from './history.ts';
 
@@ -16,15 +17,18 @@ export function checkHistory(history: History): readonly Violation[] {
   const table = new StreamTable();
   const deliveries = new DeliveryCheck(report);
   const publishes = new PublishCheck(report);
+  const purgesOf = (channel: string): number => publishes.purgesOf(channel);
+  const sessions = new SessionCheck({ report, publishes, purgesOf });
   for (const [index, event] of history.events.entries()) {
-    check(event, index, { table, deliveries, publishes, report });
+    check(event, index, { table, deliveries, publishes, sessions, report });
   }
   const step = history.events.at(-1)?.step ?? 0;
-  const { logs, keyWindowMs, retainedMin = 0 } = history;
+  const { logs, keyWindowMs, retainedMin = () => 0 } = history;
   if (logs !== undefined) {
     for (const [channel, log] of logs) checkLog(channel, log, { step, retainedMin, table, report });
     deliveries.onEnd(logs, step);
   }
+  sessions.onEnd(logs, { table, step, jumped: history.jumped === true });
   publishes.onEnd({ table, logs, keyWindowMs });
   return violations;
 }
@@ -41,11 +45,12 @@ interface Checks {
   readonly table: StreamTable;
   readonly deliveries: DeliveryCheck;
   readonly publishes: PublishCheck;
+  readonly sessions: SessionCheck;
   readonly report: Report;
 }
 
 function check(event: HistoryEvent, index: number, checks: Checks): void {
-  const { table, deliveries, publishes, report } = checks;
+  const { table, deliveries, publishes, sessions, report } = checks;
   switch (event.kind) {
     case 'publish':
       return publishes.onPublish(event, index);
@@ -78,6 +83,13 @@ function check(event: HistoryEvent, index: number, checks: Checks): void {
       return deliveries.onClosed(event.subscription);
     case 'purged':
       return publishes.onPurged(event.channel, index);
+    case 'given': {
+      const { channel, session, payload, step } = event;
+      report(table.testify({ channel, position: event }, payload, `session ${session}`, step));
+      return sessions.onEvent(event);
+    }
+    default:
+      return sessions.onEvent(event);
   }
 }
 
@@ -87,7 +99,7 @@ function checkLog(
   log: StreamLog,
   checks: {
     readonly step: number;
-    readonly retainedMin: number;
+    readonly retainedMin: (channel: string) => number;
     readonly table: StreamTable;
     readonly report: Report;
   },
@@ -104,7 +116,7 @@ function checkLog(
     }
   }
   const retained = top - oldest + 1;
-  const expected = Math.min(top, retainedMin);
+  const expected = Math.min(top, retainedMin(channel));
   if (retained < expected) {
     const message = `the log holds ${retained} messages, retention must leave ${expected}`;
     report({ promise: 5, step, channel, message });

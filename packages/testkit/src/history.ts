@@ -3,6 +3,7 @@
  * the log held at the end. The checker judges a run by this alone.
  */
 import type { Gap, Position } from '@trunkline/wire';
+import type { FollowEvent } from './follow-history.ts';
 
 /** Where a stream stood at one moment. */
 export interface StreamState {
@@ -40,6 +41,10 @@ export interface PublishEvent extends Moment {
   readonly key?: string;
   /** Monotonic milliseconds. */
   readonly atMs: number;
+  /** Unix milliseconds. */
+  readonly unixMs?: number;
+  /** Milliseconds for which it is to be delivered; absent is for ever. */
+  readonly ttl?: number;
 }
 
 /** The server said that a try is in the log. */
@@ -117,6 +122,7 @@ export interface PurgedEvent extends Moment {
 
 /** Anything that clients do or are told. */
 export type HistoryEvent =
+  | FollowEvent
   | PublishEvent
   | AcknowledgedEvent
   | RefusedEvent
@@ -137,16 +143,19 @@ export interface History {
   readonly logs?: ReadonlyMap<string, StreamLog>;
   /** How long a key is remembered, at least. */
   readonly keyWindowMs: number;
+  /** True when Unix time has jumped, so that it tells little of what ran out of time. */
+  readonly jumped?: boolean;
   /** Messages of each channel that retention must leave alone. */
-  readonly retainedMin?: number;
+  readonly retainedMin?: (channel: string) => number;
 }
 
 /**
  * A promise that was broken: 1 to 6 as in the wire contract (order, no silent loss, no duplicates,
  * resume anywhere, acknowledged is stored, keys count once), or `offset`: one offset of one epoch
- * meant two messages.
+ * meant two messages, `unasked`: something came that was not asked for, `expired`: a message came
+ * after its time, or was said to be over before it.
  */
-export type BrokenPromise = 1 | 2 | 3 | 4 | 5 | 6 | 'offset';
+export type BrokenPromise = 1 | 2 | 3 | 4 | 5 | 6 | 'offset' | 'unasked' | 'expired';
 
 /** One finding of the checker. */
 export interface Violation {

@@ -32,7 +32,8 @@ const decoder = new TextDecoder();
 
 /** The other end of a memory link. Each call comes in a task of its own. */
 export interface MemoryPeer {
-  onFrame(frame: Frame): void;
+  /** @param sentMs when the server let go of it, in Unix milliseconds. */
+  onFrame(frame: Frame, sentMs: number): void;
   /** Last call. Absent `goodbye`: the connection broke. */
   onClose(goodbye: Close | undefined): void;
 }
@@ -64,11 +65,12 @@ export interface MemoryLinkOptions {
 interface Outgoing {
   readonly frame: Frame;
   readonly size: number;
+  readonly sentMs: number;
 }
 
 /** What travels in either direction. */
 type Travelling =
-  | { readonly kind: 'frame'; readonly frame: Frame }
+  | { readonly kind: 'frame'; readonly frame: Frame; readonly sentMs: number }
   | { readonly kind: 'close'; readonly close: Close }
   /** The connection broke; only the peer learns it this way. */
   | { readonly kind: 'broken' };
@@ -133,13 +135,14 @@ export class MemoryLink implements Link, Flushable {
       this.#break({ code: 'slow' });
       return;
     }
-    this.#queue({ frame, size });
+    this.#queue({ frame, size, sentMs: this.#clock.unixMs() });
   }
 
   sendShared(batch: SharedBatch): void {
     if (this.#closed !== undefined) return;
     const bytes = batch.framed(PLAIN);
-    this.#queue({ frame: batch.text ? decoder.decode(bytes) : bytes, size: bytes.length });
+    const frame = batch.text ? decoder.decode(bytes) : bytes;
+    this.#queue({ frame, size: bytes.length, sentMs: this.#clock.unixMs() });
   }
 
   requestDrain(): void {
@@ -223,7 +226,7 @@ export class MemoryLink implements Link, Flushable {
 
   /** The peer sends a frame. */
   receive(frame: Frame): void {
-    this.#comeIn({ kind: 'frame', frame });
+    this.#comeIn({ kind: 'frame', frame, sentMs: this.#clock.unixMs() });
   }
 
   /** The peer closes, after what it has sent. */
@@ -263,7 +266,8 @@ export class MemoryLink implements Link, Flushable {
       if (this.#takenBytes < first.size) return;
       this.#takenBytes = 0;
       this.#written.shift();
-      this.#toPeer.put({ kind: 'frame', frame: first.frame }, this.#faults.delayMs ?? 0);
+      const { frame, sentMs } = first;
+      this.#toPeer.put({ kind: 'frame', frame, sentMs }, this.#faults.delayMs ?? 0);
       if (this.#isGone) return;
     }
     this.#controlBytes = 0;
@@ -286,14 +290,14 @@ export class MemoryLink implements Link, Flushable {
   }
 
   #reachPeer(item: Travelling): void {
-    if (item.kind === 'frame') this.#frameReachesPeer(item.frame);
+    if (item.kind === 'frame') this.#frameReachesPeer(item.frame, item.sentMs);
     else this.#tellPeer(item.kind === 'close' ? item.close : undefined);
   }
 
-  #frameReachesPeer(frame: Frame): void {
+  #frameReachesPeer(frame: Frame, sentMs: number): void {
     const peer = this.#peer;
     if (peer === undefined) this.#frames.push(frame);
-    else this.#clock.defer(() => peer.onFrame(frame));
+    else this.#clock.defer(() => peer.onFrame(frame, sentMs));
     const { dropAfter } = this.#faults;
     if (dropAfter === undefined) return;
     this.#faults = { ...this.#faults, dropAfter: dropAfter - 1 };

@@ -7,6 +7,8 @@
  * 3. In the end every fault ends and everyone is given time.
  * 4. The checker judges the whole history. The same seed gives the same run.
  */
+import { summaryOfFollowing } from './follow-summary.ts';
+import type { FollowingSummary } from './follow-summary.ts';
 import { checkHistory } from './history-checker.ts';
 import type { Violation } from './history.ts';
 import type { Plant } from './simulation/plants.ts';
@@ -21,6 +23,8 @@ export interface SimulationOptions {
   readonly steps: number;
   /** A mistake to put in, to see that it is noticed. */
   readonly plant?: Plant;
+  /** False for a run in which nobody follows several channels. */
+  readonly following?: boolean;
 }
 
 /** Runs many seeds one after the other; `onResult` is told each, a run that broke included. */
@@ -57,6 +61,7 @@ export interface SimulationSummary {
   readonly delivered: number;
   readonly gaps: number;
   readonly crashes: number;
+  readonly following: FollowingSummary;
 }
 
 /** What became of a run. */
@@ -71,8 +76,8 @@ export interface SimulationResult {
  * @throws {Error} naming the seed, when the world breaks or never comes to rest.
  */
 export async function runSimulation(options: SimulationOptions): Promise<SimulationResult> {
-  const { seed, steps, plant } = options;
-  const world = new World(seed, plant);
+  const { seed, steps, plant, following = true } = options;
+  const world = new World(seed, plant, following);
   try {
     await world.start();
     for (let step = 0; step < steps; step += 1) await world.step();
@@ -88,7 +93,8 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     events: world.recorder.events,
     logs: world.logs(),
     keyWindowMs: world.setup.keyWindowMs,
-    retainedMin: world.retainedMin,
+    retainedMin: (channel) => world.retainedMin(channel),
+    jumped: world.recorder.jumps > 0,
   });
   return { violations, summary: summaryOf(world, options) };
 }
@@ -108,5 +114,6 @@ function summaryOf(world: World, options: SimulationOptions): SimulationSummary 
     delivered: count('message'),
     gaps: count('gap') + opened.filter((event) => event.gap !== undefined).length,
     crashes: world.crashes,
+    following: summaryOfFollowing(world.recorder.events),
   };
 }

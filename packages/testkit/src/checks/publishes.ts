@@ -54,6 +54,16 @@ export class PublishCheck {
     if (attempt !== undefined) attempt.refused = event;
   }
 
+  /** All tries to publish a payload, in their order. */
+  triesOf(payload: string): readonly PublishEvent[] {
+    return (this.#byPayload.get(payload) ?? []).map(({ event }) => event);
+  }
+
+  /** How often a channel was purged so far. */
+  purgesOf(channel: string): number {
+    return this.#purges.get(channel)?.length ?? 0;
+  }
+
   onPurged(channel: string, index: number): void {
     groupOf(this.#purges, channel).push(index);
   }

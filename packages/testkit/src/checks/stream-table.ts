@@ -19,6 +19,8 @@ interface Meaning {
 export class StreamTable {
   readonly #meanings = new Map<string, Meaning>();
   readonly #places = new Map<string, Place[]>();
+  /** The newest offset of each epoch of each channel. */
+  readonly #tops = new Map<string, number>();
 
   /** Takes one testimony; answers with a violation when an earlier one says otherwise. */
   testify(place: Place, payload: string, witness: string, step: number): Violation | undefined {
@@ -27,6 +29,8 @@ export class StreamTable {
     const known = this.#meanings.get(id);
     if (known === undefined) {
       this.#meanings.set(id, { payload, witness });
+      const life = `${place.channel} ${place.position.epoch}`;
+      this.#tops.set(life, Math.max(this.#tops.get(life) ?? 0, place.position.offset));
       const places = this.#places.get(payload);
       if (places === undefined) this.#places.set(payload, [place]);
       else places.push(place);
@@ -39,6 +43,16 @@ export class StreamTable {
       channel: place.channel,
       message: `${name} meant ${known.payload} to ${known.witness} and ${payload} to ${witness}`,
     };
+  }
+
+  /** The newest offset of an epoch that anybody was told of. */
+  topOf(channel: string, epoch: string): number {
+    return this.#tops.get(`${channel} ${epoch}`) ?? 0;
+  }
+
+  /** What stands there, if anybody was told. */
+  payloadAt({ channel, position }: Place): string | undefined {
+    return this.#meanings.get(`${channel} ${formatPosition(position)}`)?.payload;
   }
 
   /** Everywhere that a payload was seen, each place once, in the order of the testimonies. */

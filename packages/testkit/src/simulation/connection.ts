@@ -2,17 +2,29 @@
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
+import type { Follower } from './follower.ts';
 import type { Publication } from './publication.ts';
 import type { Reader, Recorder } from './recorder.ts';
 import type { SimulatedServer } from './simulated-server.ts';
 
-/** What a connection is made from. */
-export interface ConnectionParts {
+/** What every connection is made from. */
+export interface LineParts {
   readonly server: SimulatedServer;
   readonly recorder: Recorder;
   readonly random: SeededRandom;
   readonly identity: Identity;
+}
+
+/** What a connection of readers of single channels is made from. */
+export interface ConnectionParts extends LineParts {
   readonly readers: readonly Reader[];
+}
+
+/** What a connection of those who follow several channels is made from. */
+export interface FollowingParts extends LineParts {
+  readonly followers: readonly Follower[];
+  /** All channels of the run. */
+  readonly channels: readonly string[];
 }
 
 /** A device's line to the server, whatever carries it. */

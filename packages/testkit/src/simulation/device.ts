@@ -3,19 +3,13 @@ import { CodedError } from '@trunkline/wire';
 import type { Clock } from '@trunkline/server/internal/clock.ts';
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
 import type { SeededRandom } from '../random.ts';
-import type { Connection, ConnectionParts } from './connection.ts';
-import { PollConnection } from './poll-connection.ts';
+import type { Audience } from './audience.ts';
+import type { Connection } from './connection.ts';
 import { Publication } from './publication.ts';
-import type { Attempt } from './publication.ts';
-import { Reader } from './recorder.ts';
+import type { Attempt, PublicationFields } from './publication.ts';
 import type { Recorder } from './recorder.ts';
-import { SessionConnection } from './session-connection.ts';
 import { identityOf } from './simulated-server.ts';
 import type { SimulatedServer } from './simulated-server.ts';
-import { StreamConnection } from './stream-connection.ts';
-
-/** The ways to be connected. */
-const TRANSPORTS = [SessionConnection, StreamConnection, PollConnection] as const;
 
 /** Publications that a device remembers, to try them again. */
 const REMEMBERED_MAX = 50;
@@ -23,10 +17,13 @@ const REMEMBERED_MAX = 50;
 /** The longest that a request or an answer is on its way. */
 const TRAVEL_MS_MAX = 20;
 
+/** What is said, and where. */
+export type Saying = Pick<PublicationFields, 'channel' | 'padding' | 'ttl'>;
+
 /** What a device is made from. */
 export interface DeviceParts {
   readonly user: string;
-  readonly channels: readonly string[];
+  readonly audience: Audience;
   readonly recorder: Recorder;
   readonly random: SeededRandom;
   readonly clock: Clock;
@@ -39,7 +36,7 @@ export class Device {
   readonly #recorder: Recorder;
   readonly #random: SeededRandom;
   readonly #clock: Clock;
-  readonly readers: readonly Reader[];
+  readonly #audience: Audience;
   #connection: Connection | undefined;
   #publications: Publication[] = [];
   /** Tries by HTTP that are not answered yet. */
@@ -51,7 +48,7 @@ export class Device {
     this.#recorder = parts.recorder;
     this.#random = parts.random;
     this.#clock = parts.clock;
-    this.readers = parts.channels.map((channel) => new Reader(parts.recorder, channel));
+    this.#audience = parts.audience;
   }
 
   get connection(): Connection | undefined {
@@ -66,15 +63,12 @@ export class Device {
   /** Connects if it is not, by any transport. */
   connect(server: SimulatedServer): void {
     if (this.connection !== undefined) return;
-    const parts: ConnectionParts = {
+    this.#connection = this.#audience.connect({
       server,
       recorder: this.#recorder,
       random: this.#random,
       identity: this.#identity,
-      readers: this.readers,
-    };
-    const Transport = this.#random.pick(TRANSPORTS);
-    this.#connection = new Transport(parts);
+    });
   }
 
   disconnect(politely: boolean): void {
@@ -89,14 +83,12 @@ export class Device {
     this.#posted.clear();
   }
 
-  /** Says something new in one of its channels. */
-  publish(server: SimulatedServer, padding: number): void {
-    const { channel } = this.#random.pick(this.readers);
+  /** Says something new in a channel. */
+  publish(server: SimulatedServer, saying: Saying): void {
     const keyed = this.#random.chance(0.6);
     const publication = new Publication(this.#recorder, this.#clock, {
+      ...saying,
       user: this.#user,
-      channel,
-      padding,
       ...(keyed ? { key: this.#key() } : {}),
     });
     this.#publications.push(publication);
@@ -112,9 +104,7 @@ export class Device {
   /** The application is reloaded and stands nowhere, or somewhere it can't stand. */
   forget(): void {
     this.disconnect(true);
-    for (const reader of this.readers) {
-      reader.restart(this.#random.pick([undefined, 'what?', 'nobody:3', beyond(reader.position)]));
-    }
+    this.#audience.restart(this.#random);
   }
 
   /** Nearly always a key of its own; now and then one that another payload has taken. */
@@ -133,11 +123,8 @@ export class Device {
   /** Publishes by HTTP, where the request and the answer take their time and may be lost. */
   #post(server: SimulatedServer, publication: Publication): void {
     const attempt = publication.begin(this.#recorder.name('request-'));
-    const { channel, key, json } = publication;
-    const request = {
-      payload: new TextEncoder().encode(json),
-      ...(key === undefined ? {} : { key }),
-    };
+    const { channel, options, json } = publication;
+    const request = { payload: new TextEncoder().encode(json), ...options };
     const travel = (task: () => void): void => {
       server.clock.after(this.#random.integer(TRAVEL_MS_MAX), task);
     };
@@ -162,9 +149,4 @@ export class Device {
     if (error instanceof CodedError) attempt.refused(error.code, error.stored);
     else this.#recorder.fail(error);
   }
-}
-
-/** A position that the stream has not reached. */
-function beyond(position: string | undefined): string | undefined {
-  return position === undefined ? undefined : `${position}000`;
 }

@@ -102,7 +102,7 @@ class HastyStore extends SimulatedStore {
     nowMs: number,
   ): Promise<readonly Outcome[]> {
     const { clock, disk } = this.parts;
-    clock.after(20, () => disk.write({ kind: 'commit', operations, nowMs }));
+    clock.after(20, () => disk.write({ kind: 'commit', operations, nowMs, run: this.run }));
     return this.memory.commit(operations, nowMs);
   }
 }

@@ -14,6 +14,8 @@ export interface PublicationFields {
   readonly key?: string;
   /** Characters that make the payload larger. */
   readonly padding: number;
+  /** Milliseconds after which it is not to be delivered; absent is never. */
+  readonly ttl?: number;
 }
 
 /** A payload with an id of its own, and how far its publishing has come. */
@@ -21,6 +23,7 @@ export class Publication {
   readonly user: string;
   readonly channel: string;
   readonly key: string | undefined;
+  readonly ttl: number | undefined;
   /** The payload as JSON text. */
   readonly json: string;
   readonly #id: string;
@@ -34,12 +37,19 @@ export class Publication {
     this.user = fields.user;
     this.channel = fields.channel;
     this.key = fields.key;
+    this.ttl = fields.ttl;
     this.#id = recorder.name('payload-');
     this.json = JSON.stringify({ id: this.#id, padding: 'x'.repeat(fields.padding) });
   }
 
   get state(): PublicationState {
     return this.#state;
+  }
+
+  /** What a command or a request has of it beside the payload. */
+  get options(): { readonly key?: string; readonly ttl?: number } {
+    const { key, ttl } = this;
+    return { ...(key === undefined ? {} : { key }), ...(ttl === undefined ? {} : { ttl }) };
   }
 
   /** True when its publisher may try it again without saying it twice. */
@@ -50,7 +60,7 @@ export class Publication {
   /** It is being sent on this connection. */
   begin(connection: string): Attempt {
     const attempt = this.#recorder.name('attempt-');
-    const { user, channel, key } = this;
+    const { user, channel, key, ttl } = this;
     this.#recorder.record({
       kind: 'publish',
       attempt,
@@ -59,6 +69,8 @@ export class Publication {
       channel,
       payload: this.#id,
       atMs: this.#clock.monotonicMs(),
+      unixMs: this.#clock.unixMs(),
+      ...(ttl === undefined ? {} : { ttl }),
       ...(key === undefined ? {} : { key }),
     });
     this.#state = 'under way';

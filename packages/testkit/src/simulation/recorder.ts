@@ -2,6 +2,7 @@
 import { formatPosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Clock } from '@trunkline/server/internal/clock.ts';
+import type { ChannelHead } from '../follow-history.ts';
 import type { HistoryEvent, StreamState } from '../history.ts';
 
 /** Longer than any read of the log takes. */
@@ -24,6 +25,9 @@ export class Recorder {
   readonly #clock: Clock;
   readonly #inspect: Inspect;
   readonly #toldEpochs = new Set<string>();
+  /** The newest place in each channel that anyone was told of, by epoch. */
+  readonly #known = new Map<string, Position>();
+  readonly #channels = new Map<string, string>();
   #named = 0;
 
   constructor(clock: Clock, inspect: Inspect) {
@@ -45,6 +49,31 @@ export class Recorder {
     if ('position' in event) this.#toldEpochs.add(event.position.epoch);
     if ('epoch' in event) this.#toldEpochs.add(event.epoch);
     this.events.push({ ...event, step: this.step });
+    this.#noteKnown(event);
+  }
+
+  /** Where the channel stands, as far as a client could know, for one who asks now. */
+  headOf(channel: string): Omit<ChannelHead, 'answered'> {
+    const { epoch, oldest, top } = this.#inspect(channel);
+    const known = this.#known.get(`${channel} ${epoch}`);
+    const comparable = this.stateOf(channel) !== undefined;
+    const head = { asked: { epoch, oldest, top }, comparable };
+    return known === undefined ? head : { ...head, known };
+  }
+
+  #noteKnown(event: Unstamped<HistoryEvent>): void {
+    if (event.kind === 'publish') this.#channels.set(event.attempt, event.channel);
+    if (event.kind === 'acknowledged') {
+      this.#know(this.#channels.get(event.attempt) ?? '', event.position);
+    } else if (event.kind === 'given') {
+      this.#know(event.channel, event);
+    }
+  }
+
+  #know(channel: string, { epoch, offset }: Position): void {
+    const key = `${channel} ${epoch}`;
+    const { offset: newest = 0 } = this.#known.get(key) ?? {};
+    if (offset > newest) this.#known.set(key, { epoch, offset });
   }
 
   /** Something broke that no client should ever see: the run fails with it. */

@@ -44,11 +44,10 @@ export class SessionConnection implements Connection, MemoryPeer {
   publish(publication: Publication): void {
     if (!this.#isOpen) return;
     const id = this.#nextId();
-    const { channel, key, json } = publication;
+    const { channel, options, json } = publication;
     this.#attempts.set(id, publication.begin(this.#name));
-    const begin = `{"type":"publish","id":${id},"channel":${JSON.stringify(channel)}`;
-    const keyed = key === undefined ? '' : `,"key":${JSON.stringify(key)}`;
-    this.#link.receive(`${begin}${keyed},"data":${json}}`);
+    const head = JSON.stringify({ type: 'publish', id, channel, ...options });
+    this.#link.receive(`${head.slice(0, -1)},"data":${json}}`);
   }
 
   /** Begins anew in one channel, on the same session. */

@@ -20,6 +20,7 @@ import type { Link, LinkHandler } from '@trunkline/server/internal/link/link.ts'
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import { EventStreamProtocol } from '@trunkline/server/internal/protocols/eventstream/protocol.ts';
+import type { NativeCodec } from '@trunkline/server/internal/protocols/native/codec.ts';
 import { NativeProtocol } from '@trunkline/server/internal/protocols/native/protocol.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
 import { ORIGIN } from '@trunkline/wire';
@@ -113,19 +114,14 @@ export class SimulatedServer {
   }
 
   /** A client's WebSocket, as the handshake made it. */
-  openSession(peer: MemoryPeer, identity: Identity): MemoryLink {
-    return this.#serve(peer, true, (link) => this.#native.open(link, identity));
+  openSession(peer: MemoryPeer, identity: Identity, codec?: NativeCodec): MemoryLink {
+    return this.#serve(peer, true, (link) => this.#native.open(link, identity, codec));
   }
 
   /** A client's event stream, as its request asked for it. */
-  openStream(peer: MemoryPeer, identity: Identity, channel: string, start: Start): MemoryLink {
+  openStream(peer: MemoryPeer, identity: Identity, starts: ReadonlyMap<string, Start>): MemoryLink {
     const caller = { identity, session: this.#parts.random.word(8) };
-    const request = {
-      caller,
-      starts: new Map([[channel, start]]),
-      presence: false,
-      snapshot: false,
-    };
+    const request = { caller, starts, presence: false, snapshot: false };
     return this.#serve(peer, false, (link) => this.#eventStream.open(link, request));
   }
 

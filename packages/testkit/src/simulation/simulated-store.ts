@@ -25,6 +25,7 @@ import type {
 import type { StateRecord } from '@trunkline/server/internal/broker/state.ts';
 import { seededRandom } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
+import { MovedChannels } from './moved-channels.ts';
 import type { ProcessClock } from './process-clock.ts';
 import type { SpinGuard } from './spin-guard.ts';
 
@@ -33,7 +34,12 @@ type StoreLimits = ConstructorParameters<typeof MemoryStore>[0]['limits'];
 
 /** Something that changed the disk. */
 type Entry =
-  | { readonly kind: 'commit'; readonly operations: readonly Operation[]; readonly nowMs: number }
+  | {
+      readonly kind: 'commit';
+      readonly operations: readonly Operation[];
+      readonly nowMs: number;
+      readonly run: number;
+    }
   | { readonly kind: 'sweep'; readonly nowMs: number };
 
 /** What outlives a process. */
@@ -49,14 +55,19 @@ export class SimulatedDisk {
   }
 
   /** Starts a process: what was committed, as it was. */
-  replay(): { readonly store: MemoryStore; readonly run: number } {
+  replay(): {
+    readonly store: MemoryStore;
+    readonly moved: MovedChannels;
+    readonly run: number;
+  } {
     const store = new MemoryStore({ random: seededRandom(this.#seed), limits: this.#limits });
+    const moved = new MovedChannels(store);
     for (const entry of this.#entries) {
-      if (entry.kind === 'commit') store.commit(entry.operations, entry.nowMs);
+      if (entry.kind === 'commit') moved.commit(entry.operations, entry.nowMs, entry.run);
       else store.sweep(entry.nowMs);
     }
     this.#runs += 1;
-    return { store, run: this.#runs };
+    return { store, moved, run: this.#runs };
   }
 
   /** From this moment on it survives. */
@@ -93,17 +104,19 @@ export class SimulatedStore implements LogStore {
   protected readonly parts: SimulatedStoreParts;
   /** What is on the disk, as it is read. */
   readonly memory: MemoryStore;
-  readonly #run: number;
+  protected readonly run: number;
+  readonly #moved: MovedChannels;
 
   constructor(parts: SimulatedStoreParts) {
     this.parts = parts;
-    const { store, run } = parts.disk.replay();
+    const { store, moved, run } = parts.disk.replay();
     this.memory = store;
-    this.#run = run;
+    this.#moved = moved;
+    this.run = run;
   }
 
   open(): LogIdentity {
-    return { ...this.memory.open(), run: this.#run };
+    return { ...this.memory.open(), run: this.run };
   }
 
   async commit(operations: readonly Operation[], nowMs: number): Promise<readonly Outcome[]> {
@@ -112,8 +125,8 @@ export class SimulatedStore implements LogStore {
     if (faults.full) throw new BrokerError('unavailable', 'the disk is full', { stored: false });
     const fails = random.chance(faults.unknownChance);
     if (fails && random.chance(0.5)) throw unknown();
-    disk.write({ kind: 'commit', operations, nowMs });
-    const outcomes = this.memory.commit(operations, nowMs);
+    disk.write({ kind: 'commit', operations, nowMs, run: this.run });
+    const outcomes = this.#moved.commit(operations, nowMs, this.run);
     await this.#wait();
     if (fails) throw unknown();
     return outcomes;
@@ -136,9 +149,10 @@ export class SimulatedStore implements LogStore {
   ): AsyncGenerator<ChangedPage | undefined, void> {
     await this.#wait();
     for (const page of this.memory.changedSince(place, filter, nowMs)) {
-      yield page;
+      yield page?.map((change) => this.#moved.correct(change, place, this.run));
       await this.#wait();
     }
+    yield this.#moved.lostSince(place, filter, this.run, nowMs);
   }
 
   get(key: string, nowMs: number): StateRecord | undefined {

@@ -54,11 +54,13 @@ class EventStream implements MemoryPeer {
     this.#onEnd = onEnd;
     const { after, last, partial } = placeOf(reader, parts.random);
     this.#opening = reader.ask('sse', after);
-    this.link = parts.server.openStream(this, parts.identity, reader.channel, {
+    const start = {
       ...(after === undefined ? {} : { after: parseAfter(after) }),
       ...(last === undefined ? {} : { last }),
       ...(partial === undefined ? {} : { partial }),
-    });
+    };
+    const starts = new Map([[reader.channel, start]]);
+    this.link = parts.server.openStream(this, parts.identity, starts);
   }
 
   end(politely: boolean): void {
@@ -79,8 +81,8 @@ class EventStream implements MemoryPeer {
     this.#onEnd();
   }
 
-  #onEvent({ id, event, data }: ParsedEvent): void {
-    if (id === undefined) return;
+  #onEvent({ id, event, data, isDispatched }: ParsedEvent): void {
+    if (id === undefined || !isDispatched) return;
     const position = positionOf(id);
     const value: unknown = JSON.parse(data);
     if (event === 'open') {

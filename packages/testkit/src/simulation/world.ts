@@ -3,7 +3,6 @@
  * chance. A step is one thing that happens to somebody, then a moment in which it takes effect.
  */
 import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedded/config.ts';
-import { DEFAULT_NAMESPACE } from '@trunkline/server/internal/config/namespace-rules.ts';
 import type { NamespaceRules } from '@trunkline/server/internal/config/namespace-rules.ts';
 import type { StreamLog } from '../history.ts';
 import { ManualClock } from '../manual-clock.ts';
@@ -11,30 +10,38 @@ import { faulty } from '../memory-link.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import { seededRandom } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
+import { Followers, Readers } from './audience.ts';
 import { Device } from './device.ts';
+import { Follower } from './follower.ts';
+import { happen } from './happenings.ts';
 import type { Plant } from './plants.ts';
 import { payloadId } from './publication.ts';
-import { Recorder } from './recorder.ts';
+import { Reader, Recorder } from './recorder.ts';
 import { SimulatedServer } from './simulated-server.ts';
 import type { ServerSetup } from './simulated-server.ts';
 import { SimulatedDisk } from './simulated-store.ts';
 import type { DiskFaults } from './simulated-store.ts';
+import {
+  CHANNELS,
+  FOLLOWINGS,
+  READ_CHANNELS,
+  retainedMin,
+  rulesOf,
+  setupOf,
+} from './surroundings.ts';
 
-const CHANNELS = ['news', 'room/1', 'room/2'];
-const DEVICES = 5;
-
-/** Bounds that no run reaches. */
-const LARGE_SIZE = 1_000_000_000;
-const LONG_MS = 86_400_000;
+/** Devices that read single channels, and such that follow several. */
+const READING_DEVICES = 5;
+const FOLLOWING_DEVICES = 4;
 
 /** Seconds without faults, in which everyone must arrive; longer than any retry or wait. */
 const REST_SECONDS = 40;
 
+/** So many steps later there is one more channel. */
+const BIRTH_STEPS = 30;
+
 /** Longer than the disk ever takes while a server opens. */
 const OPENING_MS = 1_000;
-
-/** Something that can happen, and how often relative to the others. */
-type Happening = readonly [weight: number, happen: (world: World) => void | Promise<void>];
 
 /** Everything of one run. The same seed makes the same world and the same steps. */
 export class World {
@@ -49,7 +56,7 @@ export class World {
     delayMsMax: 10,
   };
   readonly devices: readonly Device[];
-  readonly #rules: NamespaceRules;
+  readonly #rules: (channel: string) => NamespaceRules;
   /** Channels that end with the process, as it was told when it started. */
   #fleeting = new Set<string>();
   readonly #disk: SimulatedDisk;
@@ -59,7 +66,7 @@ export class World {
   #latest: SimulatedServer;
   crashes = 0;
 
-  constructor(seed: number, plant: Plant | undefined) {
+  constructor(seed: number, plant: Plant | undefined, following = true) {
     this.random = seededRandom(seed);
     this.setup = setupOf(this.random);
     this.#rules = rulesOf(this.random);
@@ -69,7 +76,8 @@ export class World {
       keyWindowMs: this.setup.keyWindowMs,
     });
     this.recorder = new Recorder(this.clock, (channel) => this.#latest.inspect(channel));
-    this.devices = Array.from({ length: DEVICES }, (_, index) => this.#device(index));
+    const count = READING_DEVICES + (following ? FOLLOWING_DEVICES : 0);
+    this.devices = Array.from({ length: count }, (_, index) => this.#device(index));
     this.#latest = this.#newServer();
   }
 
@@ -81,7 +89,7 @@ export class World {
   /** Does one thing, chosen by chance, and lets some time pass. */
   async step(): Promise<void> {
     this.recorder.step += 1;
-    await choose(HAPPENINGS, this.random)(this);
+    await happen(this);
     const passMs = this.random.chance(0.05) ? 2_000 : this.random.integer(30);
     if (this.random.chance(0.7)) await this.clock.pass(passMs);
   }
@@ -157,10 +165,21 @@ export class World {
     return this.devices.flatMap((device) => [...(device.connection?.links ?? [])]);
   }
 
-  /** Messages that retention must leave: known where the count alone decides. */
-  get retainedMin(): number {
-    const { countMax, sizeMax, ageMsMax } = this.#rules.history;
-    return sizeMax >= LARGE_SIZE && ageMsMax >= LONG_MS ? countMax : 0;
+  /** Devices that follow several channels. */
+  get followingDevices(): readonly Device[] {
+    return this.devices.slice(READING_DEVICES);
+  }
+
+  /** Channels in which something may have been said by now: some are born late. */
+  get bornChannels(): readonly string[] {
+    if (this.followingDevices.length === 0) return READ_CHANNELS;
+    const born = READ_CHANNELS.length + 1 + Math.floor(this.recorder.step / BIRTH_STEPS);
+    return CHANNELS.slice(0, born);
+  }
+
+  /** Messages of a channel that retention must leave. */
+  retainedMin(channel: string): number {
+    return retainedMin(this.#rules(channel));
   }
 
   #end(): void {
@@ -179,129 +198,52 @@ export class World {
   }
 
   #newServer(): SimulatedServer {
-    const durable = this.#rules;
-    const fleeting = { ...durable, durable: false };
     const names = this.#fleeting;
+    const rules = new Map(
+      CHANNELS.map((channel) => {
+        const own = this.#rules(channel);
+        return [channel, names.has(channel) ? { ...own, durable: false } : own];
+      }),
+    );
     return new SimulatedServer({
       clock: this.clock,
       random: this.random.fork(),
       disk: this.#disk,
       faults: this.faults,
       setup: this.setup,
-      rulesOf: (channel) => (names.has(channel) ? fleeting : durable),
+      rulesOf: (channel) => rules.get(channel) ?? this.#rules(channel),
       plant: this.#plant,
       onFailure: (error) => this.recorder.fail(error),
     });
   }
 
   #device(index: number): Device {
-    const count = 1 + this.random.integer(CHANNELS.length);
+    const { recorder, random } = this;
     return new Device({
       user: `user-${index % 3}`,
-      channels: CHANNELS.slice(0, count),
-      recorder: this.recorder,
-      random: this.random.fork(),
+      audience: index < READING_DEVICES ? this.#readers() : this.#followers(),
+      recorder,
+      random: random.fork(),
       clock: this.clock,
     });
   }
-}
 
-function setupOf(random: SeededRandom): ServerSetup {
-  return {
-    messageBytesMax: DEFAULT_NAMESPACE.messageBytesMax,
-    highWaterSize: random.pick([500, 4_000]),
-    // Where it is long, no later look at the log covers up for a wake-up that was lost.
-    checkIntervalMs: random.pick([5_000, 3_600_000]),
-    keyWindowMs: 3_600_000,
-  };
-}
-
-/** Small bounds, so that trimming happens all the time. */
-function rulesOf(random: SeededRandom): NamespaceRules {
-  const resumeCountMax = random.pick([undefined, undefined, 4]);
-  return {
-    ...DEFAULT_NAMESPACE,
-    history: {
-      countMax: random.pick([3, 10, 1_000]),
-      sizeMax: random.pick([4_000, LARGE_SIZE]),
-      ageMsMax: random.pick([20_000, LONG_MS]),
-    },
-    ...(resumeCountMax === undefined ? {} : { resumeCountMax }),
-  };
-}
-
-const HAPPENINGS: readonly Happening[] = [
-  [30, publishSome],
-  [10, retrySome],
-  [20, connectSome],
-  [4, (world) => disconnectOne(world, true)],
-  [4, (world) => disconnectOne(world, false)],
-  [2, (world) => world.random.pick(world.devices).forget()],
-  [
-    4,
-    (world) =>
-      changeLink(world, (link, random) => faulty(link, { dropAfter: 1 + random.integer(4) })),
-  ],
-  [
-    3,
-    (world) => changeLink(world, (link, random) => faulty(link, { delayMs: random.integer(200) })),
-  ],
-  [3, (world) => changeLink(world, (link) => faulty(link, { freeze: true }))],
-  [8, (world) => changeLink(world, (link) => faulty(link, {}))],
-  [6, (world) => changeLink(world, (link) => link.hold())],
-  [12, (world) => changeLink(world, (link, random) => link.allow(random.integer(2_000)))],
-  [6, (world) => changeLink(world, (link) => link.release())],
-  [4, changeDisk],
-  [2, jumpInTime],
-  [3, (world) => world.random.pick(world.devices).connection?.resubscribe?.()],
-  [2, (world) => world.crash()],
-  [1, (world) => world.stop()],
-  [12, (world) => world.start()],
-];
-
-function publishSome(world: World): void {
-  const { server, random } = world;
-  if (server === undefined) return;
-  for (let count = 1 + random.integer(4); count > 0; count -= 1) {
-    random.pick(world.devices).publish(server, random.pick([0, 100, 1_000]));
+  #readers(): Readers {
+    const count = 1 + this.random.integer(READ_CHANNELS.length);
+    const channels = READ_CHANNELS.slice(0, count);
+    return new Readers(channels.map((channel) => new Reader(this.recorder, channel)));
   }
-}
 
-function retrySome(world: World): void {
-  if (world.server !== undefined) world.random.pick(world.devices).retry(world.server);
-}
-
-function connectSome(world: World): void {
-  if (world.server !== undefined) world.random.pick(world.devices).connect(world.server);
-}
-
-function disconnectOne(world: World, politely: boolean): void {
-  world.random.pick(world.devices).disconnect(politely);
-}
-
-function changeLink(world: World, change: (link: MemoryLink, random: SeededRandom) => void): void {
-  const links = world.links();
-  if (links.length > 0) change(world.random.pick(links), world.random);
-}
-
-function jumpInTime({ clock, random, recorder }: World): void {
-  recorder.noteJump();
-  clock.stepUnix(random.integer(20_000) - 10_000);
-}
-
-function changeDisk({ faults, random }: World): void {
-  faults.full = random.chance(0.15);
-  faults.unreadable = random.chance(0.15);
-  faults.unknownChance = random.pick([0, 0, 0.2]);
-  faults.delayMsMax = random.pick([0, 10, 100]);
-}
-
-function choose(happenings: readonly Happening[], random: SeededRandom): Happening[1] {
-  const total = happenings.reduce((sum, [weight]) => sum + weight, 0);
-  let left = random.integer(total);
-  for (const [weight, happen] of happenings) {
-    left -= weight;
-    if (left < 0) return happen;
+  #followers(): Followers {
+    const followings = new Map<string, readonly string[]>();
+    for (let count = 1 + this.random.integer(3); count > 0; count -= 1) {
+      const filters = this.random.pick(FOLLOWINGS);
+      const isNew = filters.every((filter) => ![...followings.values()].flat().includes(filter));
+      if (isNew) followings.set(filters.join(), filters);
+    }
+    const followers = [...followings.values()].map(
+      (filters) => new Follower(this.recorder, filters),
+    );
+    return new Followers(followers, CHANNELS);
   }
-  throw new Error('a choice fell outside the weights');
 }

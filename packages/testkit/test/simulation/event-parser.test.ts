@@ -3,9 +3,10 @@ import { EventParser } from '../../src/simulation/event-parser.ts';
 
 const STREAM =
   ': hello\nretry: 10\nid: e:1\nevent: open\ndata: {}\n\nid: e:2\ndata: a\ndata: b\n\n';
+const named = { hasId: true, isDispatched: true };
 const EVENTS = [
-  { id: 'e:1', event: 'open', data: '{}' },
-  { id: 'e:2', event: 'message', data: 'a\nb' },
+  { id: 'e:1', event: 'open', data: '{}', ...named },
+  { id: 'e:2', event: 'message', data: 'a\nb', ...named },
 ];
 
 describe('EventParser', () => {
@@ -21,7 +22,8 @@ describe('EventParser', () => {
   test('keeps an id until another one comes, and dispatches nothing without data', () => {
     const parser = new EventParser();
     expect(parser.parse('id: e:1\n\ndata: x\n\n')).toEqual([
-      { id: 'e:1', event: 'message', data: 'x' },
+      { id: 'e:1', event: 'message', data: '', hasId: true, isDispatched: false },
+      { id: 'e:1', event: 'message', data: 'x', hasId: false, isDispatched: true },
     ]);
   });
 });

@@ -1,0 +1,410 @@
+/**
+ * Sessions: what those were given who follow several channels at once. In each channel a session's
+ * cursor moves by one with each message, whatever subscription delivers it, and jumps only where a
+ * gap says so. What was delivered comes again only where a subscription asked for it.
+ */
+import { formatPosition, ORIGIN } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
+import type {
+  AskEvent,
+  EndedEvent,
+  FollowEvent,
+  FollowingEvent,
+  GivenEvent,
+  LapsedEvent,
+  LeaveEvent,
+  LostEvent,
+  MarkedEvent,
+} from '../follow-history.ts';
+import type { BrokenPromise, StreamLog, Violation } from '../history.ts';
+import { MarkTable } from './marks.ts';
+import type { MarkEntry } from './marks.ts';
+import { asksBack, doesMatch, isFor, SessionState } from './session-state.ts';
+import type { Allowance, Following, View } from './session-state.ts';
+import { Skips } from './skips.ts';
+import type { PublishLookup, Skip } from './skips.ts';
+import { placeOf } from './starts.ts';
+import type { StreamTable } from './stream-table.ts';
+import { checkLoss, checkVerdicts } from './follow-verdicts.ts';
+import { exactly, isBefore, isSameLife, mayBeBefore, wordsFor } from './whereabouts.ts';
+import type { Whereabouts } from './whereabouts.ts';
+
+type Fail = (promise: BrokenPromise, text: string) => void;
+
+/** What the check is given by the others. */
+export interface SessionCheckParts {
+  readonly report: (violation: Violation) => void;
+  readonly publishes: PublishLookup;
+  readonly purgesOf: (channel: string) => number;
+}
+
+/** Checks promises 1 to 4 as sessions with patterns see them. Events come in their order. */
+export class SessionCheck {
+  readonly #parts: SessionCheckParts;
+  readonly #sessions = new Map<string, SessionState>();
+  readonly #marks = new MarkTable();
+  readonly #skips = new Skips();
+
+  constructor(parts: SessionCheckParts) {
+    this.#parts = parts;
+  }
+
+  onEvent(event: FollowEvent): void {
+    const session = this.#sessions.get(event.session);
+    if (event.kind === 'ask') return this.#onAsk(event);
+    if (session === undefined) return;
+    if (event.kind !== 'lost' && event.kind !== 'marked') session.opening = undefined;
+    switch (event.kind) {
+      case 'following':
+        return this.#onFollowing(session, event);
+      case 'marked':
+        return this.#onMarked(session, event);
+      case 'given':
+        return this.#onGiven(session, event);
+      case 'lapsed':
+        return this.#onLapsed(session, event);
+      case 'lost':
+        return this.#onLost(session, event);
+      case 'leaving':
+      case 'left':
+        return this.#onLeave(session, event);
+      case 'ended':
+        return this.#onEnded(event);
+    }
+  }
+
+  /** Every session that is still open must have arrived at the top of each of its channels. */
+  onEnd(
+    logs: ReadonlyMap<string, StreamLog> | undefined,
+    end: { readonly table: StreamTable; readonly step: number; readonly jumped: boolean },
+  ): void {
+    if (logs !== undefined) {
+      for (const session of this.#sessions.values()) this.#checkArrival(session, logs, end.step);
+    }
+    this.#skips.onEnd(end.table, this.#parts.publishes, end.jumped);
+  }
+
+  #onAsk(event: AskEvent): void {
+    let session = this.#sessions.get(event.session);
+    if (session === undefined) {
+      session = new SessionState(event.session);
+      this.#sessions.set(event.session, session);
+    }
+    session.opening = undefined;
+    session.add(event);
+  }
+
+  #onFollowing(session: SessionState, event: FollowingEvent): void {
+    const following = session.subscriptions.get(event.subscription);
+    if (following === undefined) return;
+    const deliverers = new Map(
+      [...session.views.keys()].map((channel) => [channel, session.delivererOf(channel)]),
+    );
+    const replaced = session.answer(following);
+    following.hasLost = [...event.verdicts.values()].some(({ recovered }) => recovered === false);
+    session.opening = following;
+    const entryOf = (filter: string, after: string, channel: string) =>
+      this.#entryOf(following, filter, after, channel);
+    const failer = (channel: string): Fail => this.#failer(session, channel, event.step);
+    const onSkip = (skip: Skip): void => this.#skips.add(skip);
+    checkVerdicts({ following, event, entryOf, failer, purgesOf: this.#parts.purgesOf, onSkip });
+    for (const [channel, head] of event.heads) {
+      const { place, mutes } = placeOf({ following, event, channel, head, entryOf });
+      const deliverer = deliverers.get(channel);
+      const view = session.views.get(channel);
+      const own = following.muted ? [...mutes, session.name] : mutes;
+      if (view === undefined || deliverer === undefined || deliverer === replaced) {
+        const fresh = newView(place, own);
+        // What another one asked for it may still have, wherever this one begins anew.
+        for (const allowance of view?.allowances ?? []) {
+          if (session.subscriptions.has(allowance.subscription)) fresh.allowances.push(allowance);
+        }
+        session.views.set(channel, fresh);
+        continue;
+      }
+      view.mutes = [...view.mutes, ...own];
+      if (event.verdicts.get(channel)?.recovered === false) this.#jumpWith(view, place);
+      allow(view, following.name, place, asksBack(following, channel));
+    }
+  }
+
+  /** A subscription by name lost something where another one goes on: either place may hold. */
+  #jumpWith(view: View, place: Whereabouts | undefined): void {
+    const { cursor } = view;
+    if (cursor === undefined || place === undefined) return;
+    if (cursor.epoch !== place.epoch) view.cursor = view.begin = place;
+    else if (cursor.to < place.to) view.cursor = { ...cursor, to: place.to };
+  }
+
+  #onMarked(session: SessionState, event: MarkedEvent): void {
+    const following = session.subscriptions.get(event.subscription);
+    if (following === undefined) return;
+    following.mark = event.mark;
+    const isLost = session.opening === following && following.hasLost;
+    for (const [channel, view] of session.views) {
+      if (!doesMatch(following, channel)) continue;
+      const isOwn = session.delivererOf(channel) === following;
+      const where = isOwn ? reachOf(view) : undefined;
+      // What an answer lost is told beside its mark, which does not go back to it.
+      this.#mark(following, channel, isLost ? undefined : where, view);
+    }
+  }
+
+  #mark(following: Following, channel: string, where: Whereabouts | undefined, view: View): void {
+    const { reader, mark, starts } = following;
+    if (mark === undefined) return;
+    const entry: MarkEntry = { where, mutes: view.mutes, purges: this.#parts.purgesOf(channel) };
+    for (const filter of starts.keys()) {
+      if (isFor(filter, channel)) this.#marks.put(reader, filter, mark, channel, entry);
+    }
+  }
+
+  #onGiven(session: SessionState, event: GivenEvent): void {
+    const { channel, epoch, offset, payload, sentMs, storedMs } = event;
+    const fail = this.#failer(session, channel, event.step);
+    const got = formatPosition({ epoch, offset });
+    const [publish] = this.#parts.publishes.triesOf(payload);
+    if (publish?.ttl !== undefined && sentMs >= storedMs + publish.ttl) {
+      fail('expired', `got ${got}, ${sentMs - storedMs - publish.ttl} ms after it was over`);
+    }
+    const deliverer = session.delivererOf(channel);
+    const view = session.views.get(channel);
+    if (view === undefined || deliverer === undefined) {
+      fail('unasked', `got ${got} and follows no such channel`);
+      return;
+    }
+    if (deliverer.muted && event.isOwn) {
+      fail('unasked', `got its own ${got} and asked not to`);
+    }
+    const context = { session, channel, sentMs, fail };
+    if (!this.#moves(view, { epoch, offset }, got, context)) return;
+    view.given.add(got);
+    view.cursor = exactly({ epoch, offset });
+    view.mutes = deliverer.muted ? [session.name] : [];
+  }
+
+  /** True when a message at this place may come now. */
+  #moves(
+    view: View,
+    { epoch, offset }: Position,
+    got: string,
+    context: {
+      readonly session: SessionState;
+      readonly channel: string;
+      readonly sentMs: number;
+      readonly fail: Fail;
+    },
+  ): boolean {
+    const { session, channel, sentMs, fail } = context;
+    const { cursor } = view;
+    if (cursor === undefined) return true;
+    if (isSameLife(cursor, epoch) && offset > cursor.from && offset <= cursor.to + 1) return true;
+    allowPending(session, channel, view);
+    const isAhead = isSameLife(cursor, epoch) && offset > cursor.from;
+    const asked = isAhead ? undefined : goesBack(view, { epoch, offset: offset - 1 });
+    const at = wordsFor(cursor);
+    const told: Fail = (promise, text) => fail(promise, `${text} before ${got}, from ${at}`);
+    const skipped = { channel, mutes: view.mutes, sentMs, asExpired: false, fail: told };
+    if (asked !== undefined) {
+      // What it asked for and was not told of is its own, or over.
+      this.#skips.add({ ...skipped, epoch, from: asked.to + 1, to: offset - 1 });
+    } else if (!isSameLife(cursor, epoch)) {
+      // The message says by itself that it is of another life: all right if nothing is missing.
+      this.#skips.add({ ...skipped, epoch: cursor.epoch, from: cursor.to + 1, to: Infinity });
+      this.#skips.add({ ...skipped, epoch, from: 1, to: offset - 1 });
+      view.begin = { epoch, from: 0, to: 0 };
+    } else if (offset <= cursor.from) {
+      const promise = view.given.has(got) || offset === cursor.from ? 3 : 1;
+      fail(promise, `got ${got} ${promise === 3 ? 'again' : 'out of order'}, being at ${at}`);
+      return promise === 1;
+    } else {
+      this.#skips.add({ ...skipped, epoch, from: cursor.to + 1, to: offset - 1 });
+    }
+    return true;
+  }
+
+  #onLapsed(session: SessionState, event: LapsedEvent): void {
+    const { channel, epoch, from, to, sentMs } = event;
+    const fail = this.#failer(session, channel, event.step);
+    const view = session.views.get(channel);
+    const told = `told that ${epoch}:${from} to ${to} are over`;
+    if (view === undefined) return fail('unasked', `${told} and follows no such channel`);
+    if (this.#moves(view, { epoch, offset: from }, told, { session, channel, sentMs, fail })) {
+      view.cursor = { epoch, from: to, to };
+    }
+    this.#skips.add({ channel, epoch, from, to, mutes: [], sentMs, asExpired: true, fail });
+  }
+
+  #onLost(session: SessionState, event: LostEvent): void {
+    const { channel, gap, position } = event;
+    const fail = this.#failer(session, channel, event.step);
+    const view = session.views.get(channel);
+    if (view === undefined) return fail('unasked', `${gap.reason} told of a channel not followed`);
+    const { opening } = session;
+    const isOpening = opening !== undefined && doesMatch(opening, channel);
+    const isOwn = session.delivererOf(channel) === opening;
+    const place = exactly(position);
+    if (isOpening && opening.hasLost) this.#mark(opening, channel, place, view);
+    if (isOpening && !isOwn) {
+      // Another subscription goes on; what this one lost it may still have there.
+      if (view.cursor?.epoch === place.epoch) this.#jumpWith(view, place);
+      allow(view, opening.name, place, true);
+      return;
+    }
+    if (isOpening && opening.starts.size > 1) {
+      // Several patterns of one subscription may have lost it, each from a place of its own.
+      this.#jumpWith(view, place);
+      allow(view, opening.name, place, true);
+      return;
+    }
+    const before = (gap.from ?? 1) - 1;
+    const isBack = view.cursor !== undefined && position.offset < view.cursor.from;
+    const wentBack = isBack ? goesBack(view, { epoch: position.epoch, offset: before }) : undefined;
+    if (wentBack === undefined) {
+      checkLoss(view.cursor, gap, position, fail);
+      this.#skipTo(view, channel, before, fail);
+    }
+    const { begin } = view;
+    const goesOn = !isOpening && begin?.epoch === place.epoch;
+    view.begin = goesOn ? { ...begin, to: Math.max(begin.to, place.to) } : place;
+    view.cursor = place;
+  }
+
+  /** What is passed over before a gap is not part of it. */
+  #skipTo({ cursor, mutes }: View, channel: string, to: number, fail: Fail): void {
+    if (cursor === undefined) return;
+    const { epoch } = cursor;
+    const skipped = { channel, epoch, from: cursor.to + 1, to, mutes, sentMs: Infinity };
+    this.#skips.add({ ...skipped, asExpired: false, fail });
+  }
+
+  #onLeave(session: SessionState, event: LeaveEvent): void {
+    const following = session.subscriptions.get(event.subscription);
+    if (following === undefined) return;
+    following.leaving = true;
+    if (event.kind === 'leaving') return;
+    const before = new Map(
+      [...session.views.keys()].map((channel) => [channel, session.delivererOf(channel)]),
+    );
+    session.subscriptions.delete(following.name);
+    for (const [channel, view] of session.views) {
+      view.allowances = view.allowances.filter(
+        ({ subscription }) => subscription !== following.name,
+      );
+      const next = session.delivererOf(channel);
+      if (next === undefined) {
+        session.views.delete(channel);
+      } else if (before.get(channel) === following && view.cursor !== undefined) {
+        // From here on its mark is all that tells where it stands in this channel.
+        this.#mark(next, channel, { ...view.cursor, from: 0 }, view);
+      }
+    }
+  }
+
+  #onEnded({ session }: EndedEvent): void {
+    this.#sessions.delete(session);
+  }
+
+  #checkArrival(session: SessionState, logs: ReadonlyMap<string, StreamLog>, step: number): void {
+    for (const [channel, view] of session.views) {
+      const fail = this.#failer(session, channel, step);
+      const log = logs.get(channel);
+      const { cursor, mutes } = view;
+      if (session.delivererOf(channel) === undefined) continue;
+      for (const { owed, place, subscription } of view.allowances) {
+        if (owed) fail(2, `${subscription} asked for what is after ${wordsFor(place)} in vain`);
+      }
+      if (log === undefined || cursor === undefined || log.epoch === ORIGIN.epoch) continue;
+      const { epoch, top } = log;
+      if (!isSameLife(cursor, epoch)) {
+        fail(2, `the stream ends at ${epoch}:${top}, the session at ${wordsFor(cursor)}`);
+      } else if (top < cursor.from) {
+        fail('offset', `the stream ends at ${epoch}:${top}, the session at ${wordsFor(cursor)}`);
+      } else if (top > cursor.to) {
+        const told: Fail = (promise, text) => fail(promise, `${text} at the end`);
+        const left = { epoch, from: cursor.to + 1, to: top, mutes, sentMs: Infinity };
+        this.#skips.add({ channel, ...left, asExpired: false, fail: told });
+      }
+    }
+  }
+
+  /** What a place that a client handed back stood for. */
+  #entryOf(
+    { reader }: Following,
+    filter: string,
+    after: string,
+    channel: string,
+  ): MarkEntry | undefined {
+    return this.#marks.get(reader, filter, after)?.get(channel);
+  }
+
+  #failer(session: SessionState, channel: string, step: number): Fail {
+    return (promise, text) =>
+      this.#parts.report({ promise, step, channel, message: `session ${session.name}: ${text}` });
+  }
+}
+
+function newView(place: Whereabouts | undefined, mutes: readonly string[]): View {
+  const memory = { given: new Set<string>(), used: new Set<string>() };
+  return { cursor: place, begin: place, mutes, allowances: [], ...memory };
+}
+
+/** Where a mark may stand that is given now: what is still to come again is behind it. */
+function reachOf({ cursor, allowances }: View): Whereabouts | undefined {
+  if (cursor === undefined) return undefined;
+  return allowances.length === 0 ? cursor : { ...cursor, from: 0 };
+}
+
+/** Of what is not answered yet nobody knows where it begins: it may be given anything again. */
+function allowPending(session: SessionState, channel: string, view: View): void {
+  for (const following of session.subscriptions.values()) {
+    const isPending = following.answered === undefined && asksBack(following, channel);
+    if (isPending) allow(view, following.name, undefined, true);
+  }
+}
+
+/** A subscription that another one delivers for may have what it asked for from further back. */
+function allow(
+  view: View,
+  subscription: string,
+  place: Whereabouts | undefined,
+  isAsked: boolean,
+): void {
+  // It may have been given what it asked for before it was answered.
+  if (!isAsked || view.used.has(subscription)) return;
+  const known = view.allowances.find((allowance) => allowance.subscription === subscription);
+  const isOwed = place !== undefined && view.begin !== undefined && isBefore(place, view.begin);
+  if (known !== undefined) {
+    known.place = place;
+    known.owed = isOwed;
+  } else {
+    view.allowances.push({ subscription, place, owed: isOwed });
+  }
+}
+
+/**
+ * Takes an allowance to be given again what comes after a place: the newest that is not behind it.
+ *
+ * @returns where that asked to begin, or the place where nobody knows.
+ */
+function goesBack(view: View, place: Position): Whereabouts | undefined {
+  const { begin } = view;
+  const here = exactly(place);
+  let best: Allowance | undefined;
+  for (const allowance of view.allowances) {
+    const { place: asked } = allowance;
+    const mayBegin =
+      asked === undefined || (isSameLife(asked, place.epoch) && asked.from <= place.offset);
+    if (!mayBegin || !mayBeBefore(asked, begin)) continue;
+    if (best === undefined || (asked?.from ?? -1) > (best.place?.from ?? -1)) best = allowance;
+  }
+  if (best === undefined) return undefined;
+  view.used.add(best.subscription);
+  const from = best.place ?? here;
+  // Others that asked for no more than that have it now as well.
+  view.allowances = view.allowances.filter(
+    ({ place: asked }) => asked !== undefined && isBefore(asked, from),
+  );
+  view.begin = { ...here, from: Math.min(here.from, from.from) };
+  return from;
+}

@@ -1,0 +1,57 @@
+/** Starts: where a subscription begins in one channel, by its answer and what its marks stood for. */
+import { isMark } from '@trunkline/wire';
+import type { ChannelHead, FollowingEvent } from '../follow-history.ts';
+import type { MarkEntry } from './marks.ts';
+import { filtersFor } from './session-state.ts';
+import type { Following } from './session-state.ts';
+import { exactly, nowIn, startOf } from './whereabouts.ts';
+import type { Whereabouts } from './whereabouts.ts';
+
+/** Finds what a mark that was handed back stood for. */
+export type EntryOf = (filter: string, after: string, channel: string) => MarkEntry | undefined;
+
+/** One channel of a subscription that was answered. */
+export interface OpenedChannel {
+  readonly following: Following;
+  readonly event: FollowingEvent;
+  readonly channel: string;
+  readonly head: ChannelHead;
+  readonly entryOf: EntryOf;
+}
+
+/** Where a reader stands, and whose messages it may lack. */
+interface OpenedPlace {
+  readonly place: Whereabouts | undefined;
+  readonly mutes: readonly string[];
+}
+
+/** Where the subscription stands before its messages: the furthest back that it asks for. */
+export function placeOf(opened: OpenedChannel): OpenedPlace {
+  const places = filtersFor(opened.following, opened.channel).map((filter) =>
+    placeFor(opened, filter),
+  );
+  const [first, ...others] = places.map(({ place }) => place);
+  const mutes = places.flatMap((place) => place.mutes);
+  return { place: others.reduce(earlier, first), mutes };
+}
+
+function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
+  const { following, event, channel, head, entryOf } = opened;
+  const { after, last } = following.starts.get(filter) ?? {};
+  const { position, recovered, gap } = event.verdicts.get(filter) ?? {};
+  const entry = after === undefined ? undefined : entryOf(filter, after, channel);
+  const mutes = entry?.mutes ?? [];
+  if (position !== undefined) return { place: exactly(position), mutes };
+  const isForeign = recovered === false && gap?.reason === 'unknown';
+  if (after === 'start') return { place: startOf(head), mutes };
+  if (after !== undefined && isMark(after) && !isForeign) return { place: entry?.where, mutes };
+  const now = nowIn(head);
+  if (after !== undefined || last === undefined || now === undefined) return { place: now, mutes };
+  return { place: { ...now, from: 0 }, mutes };
+}
+
+function earlier(a: Whereabouts | undefined, b: Whereabouts | undefined): Whereabouts | undefined {
+  if (a === undefined || b === undefined) return undefined;
+  if (a.epoch !== b.epoch) return undefined;
+  return { epoch: a.epoch, from: Math.min(a.from, b.from), to: Math.min(a.to, b.to) };
+}

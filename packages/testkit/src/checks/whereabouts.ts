@@ -1,0 +1,62 @@
+/** Whereabouts: where a reader stands in a channel, as exactly as its history tells. */
+import { ORIGIN } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
+import type { ChannelHead } from '../follow-history.ts';
+
+/** It stands at one of these offsets of one life of the stream. */
+export interface Whereabouts {
+  readonly epoch: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Exactly here. */
+export function exactly({ epoch, offset }: Position): Whereabouts {
+  return { epoch, from: offset, to: offset };
+}
+
+/** The position, where there is only one. */
+export function positionIn(where: Whereabouts | undefined): Position | undefined {
+  if (where === undefined || where.from !== where.to) return undefined;
+  return { epoch: where.epoch, offset: where.from };
+}
+
+/** True when both can be of one life; before the first message any life may begin. */
+export function isSameLife(where: Whereabouts, epoch: string): boolean {
+  return where.epoch === epoch || where.epoch === ORIGIN.epoch;
+}
+
+/** True when `a` certainly stands before `b`. */
+export function isBefore(a: Whereabouts, b: Whereabouts): boolean {
+  return a.epoch === b.epoch && a.to < b.from;
+}
+
+/** True when `a` may stand before `b`. */
+export function mayBeBefore(a: Whereabouts | undefined, b: Whereabouts | undefined): boolean {
+  if (a === undefined || b === undefined || a.epoch !== b.epoch) return true;
+  return a.from < b.to;
+}
+
+/**
+ * Where one stands who begins with what comes from now on. What is being read of the log just then
+ * may come as well, though others were told of it before.
+ */
+export function nowIn({ asked, answered }: ChannelHead): Whereabouts | undefined {
+  const { epoch, top } = answered;
+  if (asked.epoch !== epoch && asked.epoch !== ORIGIN.epoch) return undefined;
+  return { epoch, from: 0, to: top };
+}
+
+/** Where one stands who begins with the oldest message that is retained. */
+export function startOf({ asked, answered }: ChannelHead): Whereabouts | undefined {
+  const { epoch, oldest } = answered;
+  if (asked.epoch !== epoch && asked.epoch !== ORIGIN.epoch) return undefined;
+  return { epoch, from: asked.epoch === epoch ? asked.oldest - 1 : 0, to: oldest - 1 };
+}
+
+/** In words. */
+export function wordsFor(where: Whereabouts | undefined): string {
+  if (where === undefined) return 'an unknown place';
+  const { epoch, from, to } = where;
+  return from === to ? `${epoch}:${from}` : `${epoch}:${from} to ${to}`;
+}

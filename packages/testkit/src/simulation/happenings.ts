@@ -1,0 +1,102 @@
+/** Happenings: what can happen in a world, and how often relative to the others. */
+import { faulty } from '../memory-link.ts';
+import type { MemoryLink } from '../memory-link.ts';
+import type { SeededRandom } from '../random.ts';
+import { LAPSING } from './surroundings.ts';
+import type { World } from './world.ts';
+
+/** Something that can happen, and how often relative to the others. */
+type Happening = readonly [weight: number, happen: (world: World) => void | Promise<void>];
+
+/** Does one thing, chosen by chance. */
+export function happen(world: World): void | Promise<void> {
+  return choose(HAPPENINGS, world.random)(world);
+}
+
+const HAPPENINGS: readonly Happening[] = [
+  [30, publishSome],
+  [10, retrySome],
+  [20, connectSome],
+  [4, (world) => disconnectOne(world, true)],
+  [4, (world) => disconnectOne(world, false)],
+  [2, (world) => world.random.pick(world.devices).forget()],
+  [
+    4,
+    (world) =>
+      changeLink(world, (link, random) => faulty(link, { dropAfter: 1 + random.integer(4) })),
+  ],
+  [
+    3,
+    (world) => changeLink(world, (link, random) => faulty(link, { delayMs: random.integer(200) })),
+  ],
+  [3, (world) => changeLink(world, (link) => faulty(link, { freeze: true }))],
+  [8, (world) => changeLink(world, (link) => faulty(link, {}))],
+  [6, (world) => changeLink(world, (link) => link.hold())],
+  [12, (world) => changeLink(world, (link, random) => link.allow(random.integer(2_000)))],
+  [6, (world) => changeLink(world, (link) => link.release())],
+  [4, changeDisk],
+  [2, jumpInTime],
+  [3, (world) => world.random.pick(world.devices).connection?.resubscribe?.()],
+  [8, resubscribeSome],
+  [2, (world) => world.crash()],
+  [1, (world) => world.stop()],
+  [12, (world) => world.start()],
+];
+
+function publishSome(world: World): void {
+  const { server, random } = world;
+  if (server === undefined) return;
+  for (let count = 1 + random.integer(4); count > 0; count -= 1) {
+    const channel = random.pick(world.bornChannels);
+    const mayLapse = LAPSING.includes(channel) && random.chance(0.4);
+    random.pick(world.devices).publish(server, {
+      channel,
+      padding: random.pick([0, 100, 1_000]),
+      ...(mayLapse ? { ttl: random.pick([1, 100, 5_000]) } : {}),
+    });
+  }
+}
+
+function retrySome(world: World): void {
+  if (world.server !== undefined) world.random.pick(world.devices).retry(world.server);
+}
+
+function connectSome(world: World): void {
+  if (world.server !== undefined) world.random.pick(world.devices).connect(world.server);
+}
+
+/** Someone who follows several channels changes what it follows. */
+function resubscribeSome({ random, followingDevices }: World): void {
+  if (followingDevices.length > 0) random.pick(followingDevices).connection?.resubscribe?.();
+}
+
+function disconnectOne(world: World, politely: boolean): void {
+  world.random.pick(world.devices).disconnect(politely);
+}
+
+function changeLink(world: World, change: (link: MemoryLink, random: SeededRandom) => void): void {
+  const links = world.links();
+  if (links.length > 0) change(world.random.pick(links), world.random);
+}
+
+function jumpInTime({ clock, random, recorder }: World): void {
+  recorder.noteJump();
+  clock.stepUnix(random.integer(20_000) - 10_000);
+}
+
+function changeDisk({ faults, random }: World): void {
+  faults.full = random.chance(0.15);
+  faults.unreadable = random.chance(0.15);
+  faults.unknownChance = random.pick([0, 0, 0.2]);
+  faults.delayMsMax = random.pick([0, 10, 100]);
+}
+
+function choose(happenings: readonly Happening[], random: SeededRandom): Happening[1] {
+  const total = happenings.reduce((sum, [weight]) => sum + weight, 0);
+  let left = random.integer(total);
+  for (const [weight, what] of happenings) {
+    left -= weight;
+    if (left < 0) return what;
+  }
+  throw new Error('a choice fell outside the weights');
+}
