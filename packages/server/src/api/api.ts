@@ -25,6 +25,7 @@ import { history } from './history.ts';
 import { metrics } from './metrics.ts';
 import type { MetricsSource } from './metrics.ts';
 import { poll } from './poll.ts';
+import { listMembers } from './presence.ts';
 import { publish, withStored } from './publish.ts';
 import { purge } from './purge.ts';
 import { Query } from './query.ts';
@@ -184,6 +185,7 @@ function routesOf(parts: ApiParts): ReadonlyMap<string, Route> {
     ['/v1/publish', call('POST', publish)],
     ['/v1/poll', call('GET', poll)],
     ['/v1/history', call('GET', history)],
+    ['/v1/presence', call('GET', listMembers)],
     ['/v1/channels', calls({ GET: listChannels, DELETE: purge })],
     ['/v1/retained', calls({ GET: findRetained, DELETE: clearRetained })],
     ['/v1/snapshot', calls({ GET: getSnapshot, PUT: putSnapshot, DELETE: deleteSnapshot })],

@@ -9,6 +9,7 @@ export interface Bounds {
 }
 
 const WHOLE = /^(?:0|[1-9][0-9]{0,15})$/;
+const WORD = /^[0-9A-Za-z_-]{1,64}$/;
 /** Whole seconds or with at most three decimals. */
 const SECONDS = /^(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,3})?$/;
 
@@ -59,6 +60,13 @@ export class Query {
       throw bad(`${name} must be a number of seconds from 0 to ${msMax / 1000}, got ${show(text)}`);
     }
     return ms;
+  }
+
+  /** A word of letters, digits, `_` and `-`, as the server gives them. */
+  word(name: string): string | undefined {
+    const text = this.text(name);
+    if (text === undefined || WORD.test(text)) return text;
+    throw bad(`${name} must be 1 to 64 letters, digits, _ or -, got ${show(text)}`);
   }
 
   /** True for `1` or `true`, false for `0` or `false`, or when it is not given. */

@@ -1,10 +1,12 @@
 /**
  * History: a page of what is stored. Each page is one read, so that its messages, its bounds and
- * its verdict are of one moment and one life of the stream.
+ * its verdict are of one moment and one life of the stream. What has expired is left out, and the
+ * page's position is after it [MSG-6].
  */
 import type { After, Position } from '@trunkline/wire';
 import type { Broker, ReadRange, StreamSlice } from '../broker/broker.ts';
 import type { HistoryPage, HistoryRequest, Verdict } from './hub-types.ts';
+import { withoutExpired } from './reading/expiry.ts';
 import { judge } from './recovery.ts';
 
 /** Payload bytes of one page; more is said by `more`. */
@@ -13,8 +15,37 @@ const PAGE_SIZE_MAX = 1024 * 1024;
 /** No offset is as high. */
 const EVERYTHING = Number.MAX_SAFE_INTEGER;
 
+/** Reads of a page that goes back over messages that have all expired, and messages of each. */
+const EXPIRED_READS_MAX = 16;
+const EXPIRED_COUNT_MAX = 1_000;
+
 /** Reads the page that was asked for. @throws {BrokerError} when the log can't be read. */
 export async function readHistory(
+  broker: Broker,
+  channel: string,
+  request: HistoryRequest,
+  clock: { unixMs(): number },
+): Promise<HistoryPage> {
+  let page = await readPage(broker, channel, request);
+  let messages = withoutExpired(page.messages, clock.unixMs());
+  const { position } = page;
+  // Who goes back goes on from the first message of a page: one without a message is no way back.
+  for (let reads = 0; reads < EXPIRED_READS_MAX; reads += 1) {
+    const [first] = page.messages;
+    if (request.after !== undefined || messages.length > 0 || !page.more) break;
+    if (first === undefined || page.epoch !== position.epoch) break;
+    const before = { epoch: page.epoch, offset: first.offset };
+    const further = { before: { kind: 'position', position: before } } as const;
+    page = await readPage(broker, channel, { ...further, countMax: EXPIRED_COUNT_MAX });
+    messages = withoutExpired(page.messages, clock.unixMs());
+  }
+  const { countMax, last = countMax } = request;
+  const kept = messages.slice(-Math.min(countMax, last));
+  if (kept.length === messages.length) return { ...page, messages, position };
+  return { ...page, messages: kept, position, more: true };
+}
+
+async function readPage(
   broker: Broker,
   channel: string,
   request: HistoryRequest,

@@ -2,9 +2,10 @@
  * What protocols and the HTTP API see of the hub, the second waist: every protocol meets every
  * channel here. Times are milliseconds.
  */
-import type { After, Draft, Gap, Message, Position } from '@trunkline/wire';
+import type { After, Draft, Gap, MemberPage, Message, Position } from '@trunkline/wire';
 import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
+import type { PageRequest } from './presence/presence-types.ts';
 import type { RetainedPage } from './retained.ts';
 import type { Snapshot, SnapshotDraft } from './snapshots.ts';
 
@@ -62,10 +63,15 @@ export interface Verdict {
 
 /** A patient read of several channels (polling). */
 export interface ReadRequest {
+  /** Names and patterns, and where each begins. All patterns begin at one place. */
   readonly channels: ReadonlyMap<string, Start>;
   /** 0 answers at once. */
   readonly waitMs: number;
   readonly countMax: number;
+  /** Lists the reader in the channels it names, where the namespace lists, while it reads. */
+  readonly presence?: boolean;
+  /** Where a name is not recovered, begin at its snapshot if it helps [SNAP-3]. */
+  readonly snapshot?: boolean;
   /** Called with a function that ends the wait early, e.g. when the peer is gone. */
   onWait?(cancel: () => void): void;
 }
@@ -73,7 +79,11 @@ export interface ReadRequest {
 /** What one channel gave to a read. */
 export interface ChannelRead extends Verdict {
   readonly channel: string;
-  /** Contiguous after `position`; of the epoch of `end`. */
+  /** The state at `position`; what followed is read. */
+  readonly snapshot?: Snapshot;
+  /** True where a pattern found it. */
+  readonly isFound?: true;
+  /** After `position`, without those that have expired; of the epoch of `end`. */
   readonly messages: readonly Message[];
   /** After the messages: where to go on. */
   readonly end: Position;
@@ -83,8 +93,20 @@ export interface ChannelRead extends Verdict {
 
 /** What a patient read gave. */
 export interface ReadResult {
+  /** Those that were named, in the order given; then those with something to tell, by name. */
   readonly channels: readonly ChannelRead[];
-  /** Going on by it is going on by all the `end`s; absent when too many channels have more. */
+  /** By pattern: whether anything was lost in a channel that it matches. */
+  readonly patterns: ReadonlyMap<string, Pick<Verdict, 'recovered' | 'gap'>>;
+  /** Names without a log: nothing of them is recovered. */
+  readonly volatile: readonly string[];
+  /** What passed by in volatile channels during the wait. */
+  readonly passing: readonly Run[];
+  /** The same read has more at once. */
+  readonly more: boolean;
+  /**
+   * Going on by it is going on by all the `end`s, and with the patterns. Absent when too many names
+   * have more; then nothing was read of patterns, and they go on from where they began.
+   */
   readonly mark?: string;
 }
 
@@ -164,6 +186,8 @@ export interface HubCalls {
   read(caller: Caller, request: ReadRequest): Promise<ReadResult>;
   /** Reads a page of what is stored. */
   history(caller: Caller, channel: string, request: HistoryRequest): Promise<HistoryPage>;
+  /** Part of the list of who is in a channel. */
+  members(caller: Caller, channel: string, request: PageRequest): MemberPage;
   /** The channels with subscribers whose name matches `pattern`. */
   activeChannels(pattern: string): readonly ActiveChannel[];
 }

@@ -5,8 +5,8 @@
  * steps, so that its answer leaves before its messages: `subscribe` judges where it begins,
  * `start` lets it run.
  */
-import { matchesPattern } from '@trunkline/wire';
-import type { Draft, Message, Position } from '@trunkline/wire';
+import { isWildcard, matchesPattern } from '@trunkline/wire';
+import type { Draft, MemberPage, Message, Position } from '@trunkline/wire';
 import type { Action, Identity } from '../auth/identity.ts';
 import type { BrokerSink } from '../broker/broker.ts';
 import type { Readings } from '../observe/metrics.ts';
@@ -32,11 +32,14 @@ import type {
 import { LogReader } from './log-reader.ts';
 import type { MessageBatch } from './message-batch.ts';
 import { Waits } from './patience.ts';
-import { patientRead, resolveMark } from './patient-read.ts';
+import { patientRead } from './patient-read.ts';
 import type { ReadParts } from './patient-read.ts';
 import { Permissions } from './permissions.ts';
+import type { PageRequest } from './presence/presence-types.ts';
 import { Presence } from './presence/presence.ts';
+import type { Stay } from './presence/presence.ts';
 import { Publishing } from './publishing.ts';
+import { resolveMark } from './reading/mark-starts.ts';
 import { judge } from './recovery.ts';
 import type { SelectionCursor, SelectionSubscriber } from './selection/selection-cursor.ts';
 import { SelectionFanOut } from './selection/selection-fan-out.ts';
@@ -165,7 +168,11 @@ export class Hub implements HubCalls {
       ...{ broker, table, reader, selections, rulesOf },
       fanOut: this.#selectionFanOut,
     };
-    this.#readParts = { broker, wheel, table, reader, waits: new Waits() };
+    this.#readParts = {
+      ...{ broker, clock, wheel, table, reader, selections, rulesOf },
+      usefulSnapshot: (channel) => this.#usefulSnapshot(channel),
+      waits: new Waits(),
+    };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */
@@ -323,18 +330,28 @@ export class Hub implements HubCalls {
   }
 
   async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
-    for (const name of request.channels.keys()) this.demand(caller.identity, 'subscribe', name);
+    for (const filter of request.channels.keys()) {
+      this.demand(caller.identity, 'subscribe', filter);
+    }
+    const stays = request.presence === true ? this.#enterAll(caller, request) : [];
     try {
       return await patientRead(this.#readParts, request);
     } catch (error) {
       throw refusal(error);
+    } finally {
+      for (const stay of stays) this.presence.leave(stay);
     }
+  }
+
+  members(caller: Caller, channel: string, request: PageRequest): MemberPage {
+    this.demand(caller.identity, 'presence', channel);
+    return this.presence.page(channel, request);
   }
 
   async history(caller: Caller, channel: string, request: HistoryRequest): Promise<HistoryPage> {
     this.demand(caller.identity, 'history', channel);
     try {
-      return await readHistory(this.#parts.broker, channel, request);
+      return await readHistory(this.#parts.broker, channel, request, this.#parts.clock);
     } catch (error) {
       throw refusal(error);
     }
@@ -357,6 +374,28 @@ export class Hub implements HubCalls {
       active.push({ channel: channel.name, subscribers: channel.users });
     }
     return active;
+  }
+
+  /** [PRES-11] The reader is a member of what it names while it reads; an application is not. */
+  #enterAll({ identity, session }: Caller, { channels }: ReadRequest): readonly Stay[] {
+    const stays: Stay[] = [];
+    const { kind, user, info } = identity;
+    if (kind === 'server') return stays;
+    const newcomer = {
+      session,
+      ...(user === undefined ? {} : { user }),
+      ...(info === undefined ? {} : { info }),
+    };
+    try {
+      for (const channel of channels.keys()) {
+        if (isWildcard(channel) || !this.isListed(channel)) continue;
+        stays.push(this.presence.enter(channel, newcomer));
+      }
+    } catch (error) {
+      for (const stay of stays) this.presence.leave(stay);
+      throw error;
+    }
+    return stays;
   }
 
   async #usefulSnapshot(channel: Channel): Promise<Snapshot | undefined> {

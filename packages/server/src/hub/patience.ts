@@ -1,6 +1,6 @@
 /** Patience: how long a read waits for news, and what may end its wait. */
 import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
-import type { Channel, Waiter } from './channel.ts';
+import type { Waiter } from './channel.ts';
 import type { ReadRequest } from './hub-types.ts';
 
 /** The reads that wait now, so that a drain can answer them. */
@@ -35,6 +35,13 @@ export class Waits {
   }
 }
 
+/** What a read may wait for: a channel, or several together. */
+export interface NewsSource {
+  /** Calls `waiter` at the next news, unless it is removed before. */
+  addWaiter(waiter: Waiter): void;
+  removeWaiter(waiter: Waiter): void;
+}
+
 /** The patience of one read. */
 export class Patience implements Alarm, Waiter {
   alarmTick = 0;
@@ -61,14 +68,14 @@ export class Patience implements Alarm, Waiter {
     return this.#over;
   }
 
-  /** Resolves at the first news of one of the channels, or when the patience is over. */
-  async news(channels: readonly Channel[]): Promise<void> {
+  /** Resolves at the first news of one of the sources, or when the patience is over. */
+  async news(sources: readonly NewsSource[]): Promise<void> {
     if (this.#over) return;
     await new Promise<void>((resolve) => {
       this.#resume = resolve;
-      for (const channel of channels) channel.addWaiter(this);
+      for (const source of sources) source.addWaiter(this);
     });
-    for (const channel of channels) channel.removeWaiter(this);
+    for (const source of sources) source.removeWaiter(this);
   }
 
   onNews(): void {

@@ -1,273 +1,207 @@
 /**
  * Patient reads: polling and history are the same read of the log with a different patience.
  *
- * The answer of a poll carries a mark: a place in the whole order at which all its positions
- * stand. It is taken before the channels are read, and what came after it is left for the next
- * poll, so that going on by mark or by positions gives the same messages, each once.
+ * A poll that waits for patterns or volatile channels follows them like a live reader, from before
+ * it looks for what it missed. When news come it answers with what the turn brought, which is the
+ * same for all who wait; only where that does not follow upon what it has is the log asked again.
  */
-import { isOrigin } from '@trunkline/wire';
-import type { After, Message, Position } from '@trunkline/wire';
-import type { Broker, ChangedChannel } from '../broker/broker.ts';
+import { CodedError, isWildcard } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
 import type { Wheel } from '../wheel.ts';
 import type { Channel } from './channel.ts';
 import type { ChannelTable } from './channel-table.ts';
-import type { ChannelRead, ReadRequest, ReadResult, Start, Verdict } from './hub-types.ts';
-import type { LogReader } from './log-reader.ts';
+import type { ChannelRead, ReadRequest, ReadResult, Start } from './hub-types.ts';
 import { Patience } from './patience.ts';
 import type { Waits } from './patience.ts';
-import { formatPlaceMark, parsePlaceMark } from './place-mark.ts';
-import { judge } from './recovery.ts';
-
-/** Bytes of one answer, roughly, before they are encoded; more is said by `more`. */
-const ANSWER_SIZE_MAX = 1024 * 1024;
+import { formatPlaceMark } from './place-mark.ts';
+import { Follower } from './reading/follower.ts';
+import { startAt } from './reading/mark-starts.ts';
+import { answerNews } from './reading/news.ts';
+import { readRound } from './reading/round.ts';
+import type { NameReading, ReadState, Round, RoundParts } from './reading/types.ts';
+import { toFilters } from './selection/selection.ts';
+import type { SelectionTable } from './selection/selection-table.ts';
 
 /** What a patient read needs. */
-export interface ReadParts {
-  readonly broker: Broker;
-  readonly table: ChannelTable;
-  readonly reader: LogReader;
+export interface ReadParts extends RoundParts {
   readonly wheel: Wheel;
   readonly waits: Waits;
+  readonly selections: SelectionTable;
 }
 
-/** One channel's part of a read, while it waits. */
-interface Reading {
-  readonly channel: Channel;
-  start: Start;
-  /** What the client is told of its own start, once that is known. */
-  asked: Pick<Verdict, 'recovered'> | undefined;
+/** What a read asks for, told apart. */
+interface Asked {
+  readonly names: ReadonlyMap<string, Start>;
+  readonly volatile: readonly string[];
+  readonly patterns: readonly string[];
 }
 
 /** Reads what is new, waiting for it when there is nothing. */
 export async function patientRead(parts: ReadParts, request: ReadRequest): Promise<ReadResult> {
-  const readings = await acquireAll(parts.table, request);
+  const asked = tellApart(parts, request);
+  const names = await acquireAll(parts.table, asked.names);
   try {
     const patience = new Patience(parts.wheel, parts.waits, request);
+    const follows = asked.patterns.length > 0 || asked.volatile.length > 0;
+    let follower: Follower | undefined;
     try {
-      for (;;) {
-        const result = await readOnce(parts, readings, request.countMax);
-        if (patience.isOver || result.channels.some(hasNews)) return result;
-        for (const [index, reading] of readings.entries()) {
-          const read = result.channels[index];
-          if (read === undefined) continue;
-          reading.asked = read.recovered === undefined ? {} : { recovered: read.recovered };
-          reading.start = { after: { kind: 'position', position: read.end } };
-        }
-        // Something may have come between the read and here: then there is nothing to wait for.
-        if (readings.some(isBehind)) continue;
-        await patience.news(readings.map((reading) => reading.channel));
+      const filters = toFilters(request.channels.keys());
+      if (follows && !patience.isOver) {
+        follower = await Follower.open(parts.selections, filters, request.countMax);
       }
+      const state = stateOf(asked, names, request);
+      const round = await (follower === undefined
+        ? readAndWait(parts, state, patience)
+        : follow(parts, state, patience, follower));
+      return toResult(parts, asked, round, { follower, countMax: request.countMax });
     } finally {
+      follower?.close();
       patience.end();
     }
   } finally {
-    for (const reading of readings) parts.table.release(reading.channel);
+    for (const { channel } of names) parts.table.release(channel);
   }
 }
 
-/** Where a start that names a mark begins in one channel. */
-export async function resolveMark(
-  parts: Pick<ReadParts, 'broker' | 'table'>,
-  channel: Channel,
-  start: Start,
-): Promise<Start> {
-  if (start.after?.kind !== 'mark') return start;
-  await parts.table.settle(channel);
-  const [resolved = start] = await resolveMarks(parts.broker, [{ channel, start }]);
-  return resolved;
-}
-
-/**
- * The starts of channels that are settled, with positions for marks. Each mark is looked up once
- * for all of them.
- */
-async function resolveMarks(
-  broker: Broker,
-  readings: readonly Pick<Reading, 'channel' | 'start'>[],
-): Promise<readonly Start[]> {
-  // The heads are taken first: what comes while the marks are looked up is then after them.
-  const heads = readings.map(({ channel }) => channel.position);
-  const names = readings.map(({ channel }) => channel.name);
-  const lookups = new Map<string, Promise<readonly ChangedChannel[] | undefined>>();
-  const lookUp = (mark: string): Promise<readonly ChangedChannel[] | undefined> => {
-    const known = lookups.get(mark);
-    if (known !== undefined) return known;
-    const lookup = broker.changedSince(mark, names);
-    lookups.set(mark, lookup);
-    return lookup;
-  };
-  const resolve = async ({ channel, start }: (typeof readings)[number], head?: Position) => {
-    const { after } = start;
-    if (after?.kind !== 'mark') return start;
-    const { mark, behind } = parsePlaceMark(after.mark);
-    const own = behind.get(channel.name);
-    if (own !== undefined) return startAfter(start, own);
-    const changed = await lookUp(mark);
-    if (changed === undefined) {
-      const unknown: After = { kind: 'unknown', text: after.mark };
-      return { ...start, after: unknown };
+/** Reads names, and waits for any of them. */
+async function readAndWait(parts: ReadParts, begin: ReadState, patience: Patience): Promise<Round> {
+  let state = begin;
+  for (;;) {
+    const round = await readRound(parts, state);
+    if (patience.isOver || hasNews(round)) return round;
+    state = goOn(state, round);
+    if (round.isLate) continue;
+    // Something may have come between the read and here: then there is nothing to wait for.
+    if (round.channels.some((read, index) => isBehind(read.end, state.names[index]?.channel))) {
+      continue;
     }
-    const then = changed.find((change) => change.channel === channel.name)?.position;
-    return startAfter(start, then ?? head ?? channel.position);
-  };
-  return Promise.all(readings.map((reading, index) => resolve(reading, heads[index])));
-}
-
-function startAfter(start: Start, position: Position): Start {
-  return { ...start, after: { kind: 'position', position } };
-}
-
-/** What still fits into an answer; `collect` takes from it. */
-interface Room {
-  count: number;
-  size: number;
-}
-
-/** Reads what comes after `offset`, at most up to the head and as much as there is room for. */
-async function collect(
-  reader: LogReader,
-  channel: Channel,
-  offset: number,
-  room: Room,
-): Promise<readonly Message[]> {
-  const { epoch } = channel;
-  const parts: (readonly Message[])[] = [];
-  let at = offset;
-  while (at < channel.head && room.count > 0 && room.size > 0) {
-    const batch = channel.batchAfter(at) ?? (await reader.readAfter(channel, at)).batch;
-    if (batch === undefined || batch.first !== at + 1 || channel.epoch !== epoch) break;
-    const { messages } = batch;
-    const taken = messages.length > room.count ? messages.slice(0, room.count) : messages;
-    parts.push(taken);
-    room.count -= taken.length;
-    room.size -= batch.size;
-    at += taken.length;
+    await patience.news(state.names.map(({ channel }) => channel));
   }
-  // One batch is handed on as it is: whoever gets the same array may share its encoding.
-  const [first = []] = parts;
-  return parts.length > 1 ? parts.flat() : first;
 }
 
-async function acquireAll(table: ChannelTable, request: ReadRequest): Promise<Reading[]> {
-  const wanted = [...request.channels];
-  const opened = await Promise.allSettled(wanted.map(([name]) => table.acquire(name)));
-  const readings: Reading[] = [];
+/** Reads what a follower hears of, and waits for it. */
+async function follow(
+  parts: ReadParts,
+  begin: ReadState,
+  patience: Patience,
+  follower: Follower,
+): Promise<Round> {
+  let state = begin;
+  for (;;) {
+    follower.hear();
+    const round = await readRound(parts, state);
+    if (patience.isOver || hasNews(round) || !follower.passing.isEmpty) return round;
+    if (formatPlaceMark(round.place) === undefined) return round;
+    state = goOn(state, round);
+    // What was heard during the read may be in it or after it.
+    if (round.isLate || follower.hasHeard) continue;
+    await patience.news([follower]);
+    const heard = follower.hear();
+    if (heard.kind === 'nothing') return round;
+    const news =
+      heard.kind === 'news'
+        ? answerNews(state, round, heard.news, parts.clock.unixMs())
+        : undefined;
+    if (news !== undefined) return news;
+  }
+}
+
+function tellApart({ rulesOf }: ReadParts, { channels }: ReadRequest): Asked {
+  const names = new Map<string, Start>();
+  const volatile: string[] = [];
+  const patterns: string[] = [];
+  for (const [filter, start] of channels) {
+    if (isWildcard(filter)) patterns.push(filter);
+    else if (rulesOf(filter).volatile) volatile.push(filter);
+    else names.set(filter, start);
+  }
+  const places = new Set(patterns.map((pattern) => JSON.stringify(channels.get(pattern))));
+  if (places.size > 1) {
+    const message = 'the patterns of one poll begin at one place: give one mark for all of them';
+    throw new CodedError('bad_request', message);
+  }
+  return { names, volatile, patterns: toFilters(patterns) };
+}
+
+function stateOf(
+  { patterns }: Asked,
+  names: readonly NameReading[],
+  { channels, countMax, snapshot }: ReadRequest,
+): ReadState {
+  const patternStart = channels.get(patterns[0] ?? '') ?? {};
+  const wantsSnapshots = snapshot === true;
+  return { names, patterns, patternStart, patternsTold: undefined, countMax, wantsSnapshots };
+}
+
+/** The read that goes on where a round without news ended, and tells what that told. */
+function goOn(state: ReadState, { channels, patterns, place }: Round): ReadState {
+  const mark = formatPlaceMark(place);
+  const isAtMark = place.behind.size === 0 && place.rest === undefined;
+  const atMark: Start = mark === undefined ? {} : { after: { kind: 'mark', mark } };
+  // With patterns all are listed by one question where all stand at the mark.
+  const isSwept = isAtMark && state.patterns.length > 0;
+  const names = state.names.map(({ channel }, index): NameReading => {
+    const { end, recovered } = channels[index] as ChannelRead;
+    const start = isSwept ? atMark : startAt(end);
+    return { channel, start, told: recovered === undefined ? {} : { recovered } };
+  });
+  return { ...state, names, patternStart: atMark, patternsTold: patterns };
+}
+
+function toResult(
+  { clock }: ReadParts,
+  { patterns, volatile }: Asked,
+  round: Round,
+  { follower, countMax }: { readonly follower: Follower | undefined; readonly countMax: number },
+): ReadResult {
+  const { place, isCut, isLate } = round;
+  const mark = formatPlaceMark(place);
+  // Without a mark nothing that patterns found could be gone on from: it is left as it was.
+  const namesOnly = mark === undefined && patterns.length > 0;
+  const channels = namesOnly
+    ? round.channels.filter(({ isFound }) => isFound !== true)
+    : round.channels;
+  const count = channels.reduce((sum, { messages }) => sum + messages.length, 0);
+  const passing = follower?.passing.take(Math.max(0, countMax - count), clock.unixMs()) ?? [];
+  const more = isCut || isLate || namesOnly || channels.some((read) => read.more);
+  return {
+    channels,
+    patterns: round.patterns,
+    volatile,
+    passing,
+    more,
+    ...(mark === undefined ? {} : { mark }),
+  };
+}
+
+async function acquireAll(
+  table: ChannelTable,
+  wanted: ReadonlyMap<string, Start>,
+): Promise<NameReading[]> {
+  const starts = [...wanted];
+  const opened = await Promise.allSettled(starts.map(([name]) => table.acquire(name)));
+  const readings: NameReading[] = [];
   let failure: { readonly reason: unknown } | undefined;
   for (const [index, outcome] of opened.entries()) {
-    const start = wanted[index]?.[1] ?? {};
+    const start = starts[index]?.[1] ?? {};
     if (outcome.status === 'rejected') failure ??= { reason: outcome.reason };
-    else readings.push({ channel: outcome.value, start, asked: undefined });
+    else readings.push({ channel: outcome.value, start, told: undefined });
   }
   if (failure === undefined) return readings;
-  for (const reading of readings) table.release(reading.channel);
+  for (const { channel } of readings) table.release(channel);
   throw failure.reason;
 }
 
-async function readOnce(
-  parts: ReadParts,
-  readings: readonly Reading[],
-  countMax: number,
-): Promise<ReadResult> {
-  const { broker, table } = parts;
-  // What the broker told of before it is asked for a mark is not after the mark.
-  const told = readings.map(
-    ({ channel }): Position => ({ ...channel.position, offset: channel.told }),
+/** True when there is something that is not waited for. */
+function hasNews({ channels, patterns, isCut }: Round): boolean {
+  if (isCut || [...patterns.values()].some(({ gap }) => gap !== undefined)) return true;
+  return channels.some(
+    ({ messages, gap, snapshot, more }) =>
+      messages.length > 0 || gap !== undefined || snapshot !== undefined || more,
   );
-  const mark = await broker.mark();
-  // What the mark stands for must be at the heads.
-  await Promise.all(readings.map(({ channel }) => table.settle(channel)));
-  const starts = await resolveMarks(broker, readings);
-  const verdicts = await Promise.all(
-    readings.map((reading, index) => judgeChannel(parts, reading, starts[index] ?? {})),
-  );
-  // One after another: the bounds are those of the whole answer, not of each channel.
-  const room: Room = { count: countMax, size: ANSWER_SIZE_MAX };
-  const reads: ChannelRead[] = [];
-  for (const [index, { channel }] of readings.entries()) {
-    const verdict = verdicts[index];
-    if (verdict !== undefined) reads.push(await readChannel(parts.reader, channel, verdict, room));
-  }
-  const doubtful = reads.filter((read, index) => mayPassMark(read, told[index]));
-  const since = doubtful.length === 0 ? [] : await broker.changedSince(mark, namesOf(doubtful));
-  const later = new Map((since ?? []).map((change) => [change.channel, change.position]));
-  const channels = reads.map((read) => upToMark(read, later.get(read.channel)));
-  // What was cut stands at the mark; what had no room is told beside it.
-  const left = channels.filter((read, index) => read.more && read === reads[index]);
-  const behind = new Map(left.map(({ channel, end }) => [channel, end]));
-  const place = formatPlaceMark({ mark, behind });
-  return { ...(place === undefined ? {} : { mark: place }), channels };
 }
 
-/** Where a channel's part of the read begins. */
-async function judgeChannel(parts: ReadParts, reading: Reading, start: Start): Promise<Verdict> {
-  const { channel, asked } = reading;
-  const bounds = await parts.reader.boundsFor(channel, start);
-  const found = judge(start, bounds, channel.rules.resumeCountMax);
-  // While it waits the start is a position of our own making: only a loss is news then.
-  if (asked === undefined || found.recovered === false) return found;
-  return { ...asked, position: found.position };
-}
-
-async function readChannel(
-  reader: LogReader,
-  channel: Channel,
-  verdict: Verdict,
-  room: Room,
-): Promise<ChannelRead> {
-  const { epoch, offset } = verdict.position;
-  const present = channel.epoch;
-  // Of another life by now: the next read tells the gap.
-  const isSame = epoch === present || (epoch === '0' && offset === 0);
-  const messages = isSame ? await collect(reader, channel, offset, room) : [];
-  const end = {
-    epoch: messages.length > 0 ? present : epoch,
-    offset: offset + messages.length,
-  };
-  return {
-    channel: channel.name,
-    ...verdict,
-    messages,
-    end,
-    more: !isSame || channel.epoch !== present || end.offset < channel.head,
-  };
-}
-
-/** True when the read may hold messages from after the mark that was taken before it. */
-function mayPassMark({ messages, end }: ChannelRead, told: Position | undefined): boolean {
-  if (messages.length === 0) return false;
-  return told === undefined || told.epoch !== end.epoch || told.offset < end.offset;
-}
-
-/** Leaves out what came after the mark, for the next read. @param then where the mark stands. */
-function upToMark(read: ChannelRead, then: Position | undefined): ChannelRead {
-  if (then === undefined) return read;
-  const { epoch } = read.end;
-  // A channel that had no message at the mark stands before its first.
-  const offset = isOrigin(then) ? 0 : then.offset;
-  if (!isOrigin(then) && then.epoch !== epoch) return read;
-  const excess = Math.min(read.end.offset - offset, read.messages.length);
-  if (excess <= 0) return read;
-  return {
-    ...read,
-    messages: read.messages.slice(0, read.messages.length - excess),
-    end: { epoch, offset: read.end.offset - excess },
-    more: true,
-  };
-}
-
-function namesOf(reads: readonly ChannelRead[]): string[] {
-  return reads.map(({ channel }) => channel);
-}
-
-function hasNews(read: ChannelRead): boolean {
-  return read.messages.length > 0 || read.gap !== undefined || read.more;
-}
-
-function isBehind(reading: Reading): boolean {
-  const { after } = reading.start;
-  if (after?.kind !== 'position') return false;
-  const { epoch, offset } = after.position;
-  return epoch !== reading.channel.epoch
-    ? offset !== 0 || reading.channel.head > 0
-    : offset < reading.channel.head;
+function isBehind({ epoch, offset }: Position, channel: Channel | undefined): boolean {
+  if (channel === undefined) return false;
+  return epoch !== channel.epoch ? offset !== 0 || channel.head > 0 : offset < channel.head;
 }

@@ -14,9 +14,10 @@ import type {
   ReadResult,
   Start,
 } from '@trunkline/server/internal/hub/hub-types.ts';
+import type { PageRequest } from '@trunkline/server/internal/hub/presence/presence-types.ts';
 import { CodedError, matchesPattern } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
-import type { Gap, Message, Position } from '@trunkline/wire';
+import type { Gap, MemberPage, Message, Position } from '@trunkline/wire';
 import { ScriptedState } from '../hub/scripted-state.ts';
 
 const EPOCH = 'k3f9';
@@ -38,6 +39,10 @@ export class FakeHub implements HubCalls {
   /** What is thrown for these channels. */
   readonly failures = new Map<string, unknown>();
   active: readonly ActiveChannel[] = [];
+  /** Stands in the results of reads, whatever was asked for. */
+  answer: Partial<ReadResult> = {};
+  /** What was asked of presence. */
+  readonly pages: { readonly channel: string; readonly request: PageRequest }[] = [];
   readonly #streams = new Map<string, readonly Message[]>();
   readonly #waiting = new Set<() => void>();
   readonly clock = new ManualClock();
@@ -118,6 +123,12 @@ export class FakeHub implements HubCalls {
     };
   }
 
+  members(caller: Caller, channel: string, request: PageRequest): MemberPage {
+    this.#check(caller, 'presence', channel);
+    this.pages.push({ channel, request });
+    return { members: [{ session: 's1', user: 'ann', since: 5 }], count: 1, next: 'later' };
+  }
+
   activeChannels(pattern: string): readonly ActiveChannel[] {
     return this.active.filter(({ channel }) => matchesPattern(pattern, channel));
   }
@@ -139,7 +150,9 @@ export class FakeHub implements HubCalls {
       const end = { epoch: stream.length === 0 ? '0' : EPOCH, offset: at + messages.length };
       return { ...start, channel, messages, end, more: end.offset < stream.length };
     });
-    return { channels, mark: `~m${this.published.length}` };
+    const more = channels.some((read) => read.more);
+    const mark = `~m${this.published.length}`;
+    return { channels, patterns: new Map(), volatile: [], passing: [], more, ...this.answer, mark };
   }
 
   #startOf(channel: string, { after, last }: Start): CursorStart {

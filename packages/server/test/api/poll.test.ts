@@ -118,7 +118,8 @@ describe('a short poll', () => {
   test.each([
     ['', 'channel is missing'],
     ['channel=', 'channel must not be empty'],
-    ['channel=a/%23', 'must not contain \\+ or #'],
+    ['channel=a%23', '# must be the whole last segment'],
+    ['channel=a%2B/b', '\\+ must be a whole segment'],
     ['channel=a%00b', 'control characters'],
     ['channel=%E9', 'percent-encoded UTF-8'],
     ['channel=%', 'percent-encoded UTF-8'],

@@ -26,6 +26,7 @@ import type { Selection } from './selection.ts';
 import { SelectionBatch } from './selection-batch.ts';
 import { SelectionCursor } from './selection-cursor.ts';
 import type { SelectionSubscriber } from './selection-cursor.ts';
+import { SelectionNews } from './selection-news.ts';
 import type { SelectionTable } from './selection-table.ts';
 
 /** What a fan-out is built from. */
@@ -131,6 +132,7 @@ export class SelectionFanOut {
       this.#settle(selection);
       for (const cursor of [...selection.catching]) this.#note(cursor, name, position);
       for (const cursor of selection.live.slice()) this.addLeg(cursor, name, position);
+      selection.wakeWaiters();
     }
   }
 
@@ -178,6 +180,7 @@ export class SelectionFanOut {
       for (const cursor of [...selection.catching]) {
         if (cursor.catchUp !== undefined) this.#restart(cursor, cursor.catchUp);
       }
+      selection.wakeWaiters();
     }
   }
 
@@ -225,7 +228,7 @@ export class SelectionFanOut {
       else if (this.#deliver(cursor, batch)) index += 1;
     }
     selection.keepSlots(pending);
-    selection.wakeWaiters();
+    if (selection.isAwaited) selection.wakeWaiters(new SelectionNews(pending, selection.place));
     // Whoever catches up and has room reads the news at once.
     for (const cursor of [...selection.catching]) {
       if (cursor.state === 'catching' && !this.#isFull(cursor)) this.#goOn(cursor);

@@ -5,17 +5,18 @@
  * before. So nothing falls between the two, however long the second takes.
  */
 import { isWildcard, matchesPattern } from '@trunkline/wire';
-import type { After, Gap, Position } from '@trunkline/wire';
-import type { Broker, ChangedChannel } from '../../broker/broker.ts';
+import type { Gap, Position } from '@trunkline/wire';
+import type { Broker } from '../../broker/broker.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
 import type { ChannelTable } from '../channel-table.ts';
 import { unavailable } from '../channel-table.ts';
 import type { Start, Verdict } from '../hub-types.ts';
 import type { LogReader } from '../log-reader.ts';
-import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark } from '../place-mark.ts';
+import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
 import { judge } from '../recovery.ts';
-import { resolveMark } from '../patient-read.ts';
+import { changedSincePlace, resolveMark } from '../reading/mark-starts.ts';
+import type { PlacedChannel } from '../reading/mark-starts.ts';
 import { CatchUp } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
 import { toFilters } from './selection.ts';
@@ -182,7 +183,7 @@ async function resolvePatterns(
     return undefined;
   }
   const from = after?.kind === 'mark' ? placeIn(patterns, after.mark) : undefined;
-  const changed = await parts.broker.changedSince(from?.mark, patterns);
+  const changed = await changedSinceStart(parts.broker, patterns, start, from);
   if (changed === undefined) {
     lost(opening, patterns);
     return undefined;
@@ -191,16 +192,27 @@ async function resolvePatterns(
   const gap = firstLoss === undefined ? {} : { gap: firstLoss };
   const told = after === undefined ? {} : { recovered: firstLoss === undefined, ...gap };
   for (const pattern of patterns) opening.verdicts.set(pattern, told);
-  return from;
+  // Of a place on the way through many channels the legs say more than one mark can.
+  return from?.rest === undefined ? from : undefined;
 }
 
 /** What a mark says of the channels that patterns match: it comes from a stranger, or from more. */
 function placeIn(patterns: readonly string[], text: string): PlaceMark {
-  const { mark, behind } = parsePlaceMark(text);
-  const own = [...behind].filter(([channel]) =>
-    patterns.some((pattern) => matchesPattern(pattern, channel)),
-  );
-  return { mark, behind: own.length === 0 ? NOWHERE_ELSE : new Map(own) };
+  const isMatched = (channel: string): boolean =>
+    patterns.some((pattern) => matchesPattern(pattern, channel));
+  return placeFor(parsePlaceMark(text), isMatched);
+}
+
+/** The channels that may have something after the start, and where each of them begins. */
+async function changedSinceStart(
+  broker: Broker,
+  patterns: readonly string[],
+  start: Start,
+  from: PlaceMark | undefined,
+): Promise<readonly PlacedChannel[] | undefined> {
+  if (from !== undefined) return changedSincePlace(broker, from, patterns);
+  const changed = await broker.changedSince(undefined, patterns);
+  return changed?.map(({ channel, stream }) => ({ channel, stream, start }));
 }
 
 /** Nothing can be told of where these stood; they are live from here on. */
@@ -214,25 +226,15 @@ function lost({ verdicts }: Opening, patterns: readonly string[]): void {
 function judgeChannels(
   { rulesOf }: OpeningParts,
   { legs, losses }: Opening,
-  changed: readonly ChangedChannel[],
-  start: Start,
+  changed: readonly PlacedChannel[],
+  { partial }: Start,
   from: PlaceMark | undefined,
 ): Gap | undefined {
-  const { last, partial } = start;
   const own = new Map(from?.behind);
-  for (const { channel, position, stream } of changed) {
-    const rules = rulesOf(channel);
-    const after: After | undefined =
-      from === undefined
-        ? start.after
-        : { kind: 'position', position: own.get(channel) ?? position };
+  for (const { channel, start, stream } of changed) {
     own.delete(channel);
-    const asked: Start = {
-      ...(after === undefined ? {} : { after }),
-      ...(last === undefined ? {} : { last }),
-      ...(partial === undefined ? {} : { partial }),
-    };
-    const verdict: Verdict = judge(asked, stream, rules.resumeCountMax);
+    const asked: Start = partial === undefined ? start : { ...start, partial };
+    const verdict: Verdict = judge(asked, stream, rulesOf(channel).resumeCountMax);
     if (verdict.gap !== undefined) {
       losses.push({ channel, gap: verdict.gap, position: verdict.position });
     }

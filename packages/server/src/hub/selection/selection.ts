@@ -7,10 +7,20 @@
 import type { MessageBatch } from '../message-batch.ts';
 import { NOWHERE_ELSE } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
-import type { Waiter } from '../channel.ts';
 import { Slots } from '../volatile/slots.ts';
 import type { SlotEntry } from '../volatile/slots.ts';
 import type { SelectionCursor } from './selection-cursor.ts';
+import type { SelectionNews } from './selection-news.ts';
+
+/** Someone who waits for anything new in a selection. */
+export interface SelectionWaiter {
+  /**
+   * Called once, in a flush; the waiter has been removed by then. Must not throw.
+   *
+   * @param news absent when only the log can tell what is new.
+   */
+  onNews(news: SelectionNews | undefined): void;
+}
 
 /** What several readers follow. Changed by the table and the fan-out of selections alone. */
 export class Selection {
@@ -34,7 +44,7 @@ export class Selection {
   away = 0;
   /** Up to here live readers were given everything, and nothing after it. */
   place: PlaceMark = { mark: '', behind: NOWHERE_ELSE };
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Set<SelectionWaiter>();
 
   constructor(filters: readonly string[]) {
     this.filters = filters;
@@ -47,20 +57,25 @@ export class Selection {
   }
 
   /** Calls `waiter` at the next news, unless it is removed before. */
-  addWaiter(waiter: Waiter): void {
+  addWaiter(waiter: SelectionWaiter): void {
     this.#waiters.add(waiter);
   }
 
   /** The waiter waits no more. Idempotent. */
-  removeWaiter(waiter: Waiter): void {
+  removeWaiter(waiter: SelectionWaiter): void {
     this.#waiters.delete(waiter);
   }
 
-  /** Calls all who wait for news; they may wait again afterwards. */
-  wakeWaiters(): void {
+  /** True when someone waits. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
+  /** Calls all who wait; they may wait again at once. @param news see `SelectionWaiter`. */
+  wakeWaiters(news?: SelectionNews): void {
     const woken = [...this.#waiters];
     this.#waiters.clear();
-    for (const waiter of woken) waiter.onNews();
+    for (const waiter of woken) waiter.onNews(news);
   }
 
   /** The reader is not live: of volatile channels it gets the newest of each slot later. */

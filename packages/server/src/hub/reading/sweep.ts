@@ -1,0 +1,117 @@
+/**
+ * Sweep: one read through all channels that changed since a place, over as many answers as it
+ * takes. Pure.
+ *
+ * It goes in the order of the channels' names, up to a mark that was taken when it began: those it
+ * has come to stand at that mark, those after them where it began. So every answer in between says
+ * with one name, and one position, what to go on from. What comes later is for the next sweep.
+ */
+import type { Position } from '@trunkline/wire';
+import type { ChangedChannel, StreamBounds } from '../../broker/broker.ts';
+import { isOrigin } from '@trunkline/wire';
+import type { Start } from '../hub-types.ts';
+import { NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
+import type { PlaceMark, PlaceStart } from '../place-mark.ts';
+import { startAt } from './mark-starts.ts';
+
+/** How far a read through many channels has come. */
+export interface Sweep {
+  /** Where those stand that it has not come to. */
+  readonly from: PlaceStart;
+  /** The last name that it has come to; empty at its beginning. */
+  readonly after: string;
+  /** Positions of single channels, which hold before anything else. */
+  readonly behind: ReadonlyMap<string, Position>;
+  /** The mark up to which it reads; absent where it only begins. */
+  readonly target?: string;
+}
+
+/** Where one answer of a sweep ends. */
+export interface Cut {
+  /** The last channel that was read to its end; empty when there is none. */
+  readonly done: string;
+  /** The channel after it, where it was read in part. */
+  readonly partly?: { readonly channel: string; readonly position: Position };
+  /** Channels that it has not come to, in part or at all. */
+  readonly left: readonly string[];
+}
+
+/**
+ * The sweep that a start asks for; `undefined` where there is nothing before now.
+ *
+ * @param isMeant true for channels that are read: a mark comes from a stranger and may tell more.
+ */
+export function sweepOf(
+  { after, last = 0 }: Start,
+  isMeant: (channel: string) => boolean,
+): Sweep | undefined {
+  const whole = { after: '', behind: NOWHERE_ELSE };
+  if (after === undefined) {
+    return last === 0 ? undefined : { ...whole, from: { kind: 'last', count: last } };
+  }
+  if (after.kind === 'start') return { ...whole, from: after };
+  if (after.kind !== 'mark') return undefined;
+  const { mark, behind, rest } = placeFor(parsePlaceMark(after.mark), isMeant);
+  if (rest === undefined) return { from: { kind: 'mark', mark }, after: '', behind };
+  return { from: rest.from, after: rest.after, behind, target: mark };
+}
+
+/** True for a channel that the sweep has still to come to. */
+export function isLeft({ after, behind }: Sweep, channel: string): boolean {
+  return channel > after || behind.has(channel);
+}
+
+/** Where a channel that is left begins. @param position where it stood at the mark of a beginning. */
+export function startIn({ from, behind }: Sweep, channel: string, position: Position): Start {
+  const own = behind.get(channel);
+  if (own !== undefined) return startAt(own);
+  if (from.kind === 'mark') return startAt(position);
+  return from.kind === 'start' ? { after: from } : { last: from.count };
+}
+
+/**
+ * A stream as it was at the mark up to which is read; `undefined` where nothing of it is to be
+ * read, because it was born later, or began anew since: then the next sweep tells what was lost.
+ *
+ * @param stream after the mark.
+ * @param since what changed since the mark, asked for after `stream` was.
+ */
+export function boundsAt(
+  stream: StreamBounds,
+  since: ChangedChannel | undefined,
+): StreamBounds | undefined {
+  if (since === undefined) return stream;
+  const { position } = since;
+  const { epoch } = stream;
+  if (isOrigin(position) || position.epoch !== epoch || since.stream.epoch !== epoch) {
+    return undefined;
+  }
+  const oldest = Math.max(stream.oldest, since.stream.oldest);
+  return { epoch, oldest: Math.min(oldest, position.offset + 1), top: position.offset };
+}
+
+/**
+ * Where all channels stand after an answer.
+ *
+ * @param cut absent when everything is at the mark.
+ * @param elsewhere channels that stand somewhere of their own.
+ */
+export function placeAfter(
+  target: string,
+  elsewhere: ReadonlyMap<string, Position>,
+  sweep?: Sweep,
+  cut?: Cut,
+): PlaceMark {
+  if (sweep === undefined || cut === undefined) return { mark: target, behind: elsewhere };
+  const { done, partly, left } = cut;
+  const after = [sweep.after, done, partly?.channel ?? ''].reduce((a, b) => (a > b ? a : b));
+  const behind = new Map(sweep.behind);
+  // Those behind the cut keep what they had, be there anything to read or not.
+  for (const channel of sweep.behind.keys()) {
+    if (channel <= after && !left.includes(channel)) behind.delete(channel);
+  }
+  if (partly !== undefined) behind.set(partly.channel, partly.position);
+  for (const [channel, position] of elsewhere) behind.set(channel, position);
+  if (left.length === 0) return { mark: target, behind };
+  return { mark: target, behind, rest: { after, from: sweep.from } };
+}
