@@ -28,8 +28,10 @@ const HANDSHAKE = 0x16;
 /** RFC 7301; the server's order of preference. */
 const PROTOCOLS = ['h2', 'http/1.1'];
 
+/** What a server of node:tls sets on its sockets; those made here are nobody's. */
 interface ServerSocket extends TLSSocket {
   secureConnecting?: boolean;
+  _releaseControl?(): void;
 }
 
 /** Takes the connections that begin with a TLS handshake. */
@@ -68,15 +70,23 @@ export class TlsBranch implements Branch {
     };
     secured.on('error', onFailed);
     secured.once('secure', () => {
-      secured.removeListener('error', onFailed);
       if (secured.destroyed || connection.phase !== 'handshake') return;
-      // A server of node:tls says so of its sockets; node:http2 waits for it.
+      // node:http2 waits for it.
       secured.secureConnecting = false;
+      // Before it node:tls keeps every fault to itself, and a broken socket stays open.
+      secured._releaseControl?.();
+      secured.removeListener('error', onFailed);
+      secured.on('error', destroyBroken);
       connection.protect(secured);
       if (secured.alpnProtocol === 'h2') this.#branches.http2(connection);
       else this.#branches.http1(connection);
     });
   }
+}
+
+/** A record that can't be read: node:tls tells of it and does no more. */
+function destroyBroken(this: Socket): void {
+  this.destroy();
 }
 
 const PLAIN: HttpAnswer = problemAnswer(

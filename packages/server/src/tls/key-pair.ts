@@ -1,5 +1,5 @@
 /** KeyPair: a certificate and its key as files have them, checked before anybody is served them. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { constants, createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 
@@ -11,6 +11,13 @@ export interface KeyPair {
   /** The end of its validity, in milliseconds since 1970. */
   readonly validToMs: number;
 }
+
+/**
+ * TLS 1.2 without what TLS 1.3 has no more: a peer that asks for handshake after handshake (RFC 9113
+ * §9.2.1), and one that has the last word on the cipher, though it likes an older one (§9.2.2).
+ */
+const SECURE_OPTIONS =
+  constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
 
 /** The pair can't be served; the message says why. */
 export class KeyPairError extends Error {
@@ -33,7 +40,7 @@ export function readKeyPair(cert: string | Buffer, key: string | Buffer): KeyPai
   return {
     // Sees what else is in the file: the certificates of the chain.
     context: attempt('the certificate or its chain can not be used', () =>
-      createSecureContext({ cert, key }),
+      createSecureContext({ cert, key, secureOptions: SECURE_OPTIONS }),
     ),
     sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     validToMs: certificate.validToDate.getTime(),

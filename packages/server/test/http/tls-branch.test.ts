@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { HttpLimits } from '@trunkline/server/internal/http/limits.ts';
@@ -122,6 +123,51 @@ describe('a port with TLS', () => {
     await until(() => server.listener.connectionCount === 0, 'no connection');
     expect(server.lines.filter(({ level }) => level !== 'debug')).toEqual([]);
     expect(server.wheel.armedCount).toBe(0);
+  });
+
+  test.each([
+    ['HTTP/2', 'h2', ''],
+    ['HTTP/1.1', 'http/1.1', ''],
+    ['a request that waits', 'http/1.1', requestText('GET /wait')],
+    ['a stream', 'http/1.1', HANDSHAKE],
+  ])('cuts a connection of %s at a record that can not be read', async (_what, protocol, text) => {
+    await using server = await start({
+      onRequest: () => new Promise(() => {}),
+      onUpgrade: (request) => void request.accept(101, {}),
+    });
+    const plain = connectPlain({ port: server.port, host: '127.0.0.1' });
+    const options = { socket: plain, ca: cert, servername: '', ALPNProtocols: [protocol] };
+    const socket = connect(options).on('error', () => {});
+    await once(socket, 'secureConnect');
+    if (text !== '') socket.write(text);
+    await settle();
+    expect(server.listener.connectionCount).toBe(1);
+    plain.write(Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32)]));
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    expect(server.lines).toEqual([]);
+    expect(server.wheel.armedCount).toBe(0);
+    socket.destroy();
+  });
+
+  test('handshakes once, however often a client of TLS 1.2 asks', async () => {
+    await using server = await start();
+    const options = { host: '127.0.0.1', port: server.port, ca: cert, servername: '' };
+    const socket = connect({ ...options, maxVersion: 'TLSv1.2' });
+    await once(socket, 'secureConnect');
+    socket.renegotiate({}, () => {});
+    const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+    expect(error.code).toBe('ERR_SSL_NO_RENEGOTIATION');
+    socket.destroy();
+  });
+
+  test('chooses the cipher where a client of TLS 1.2 likes an older one better', async () => {
+    await using server = await start();
+    const ciphers = 'ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
+    const options = { host: '127.0.0.1', port: server.port, ca: cert, servername: '' };
+    const socket = connect({ ...options, maxVersion: 'TLSv1.2', ciphers });
+    await once(socket, 'secureConnect');
+    expect(socket.getCipher().name).toBe('ECDHE-ECDSA-AES128-GCM-SHA256');
+    socket.destroy();
   });
 
   test('cuts a handshake whose protocols it does not speak', async () => {
