@@ -74,6 +74,7 @@ export class TlsBranch implements Branch {
       // node:http2 waits for it.
       secured.secureConnecting = false;
       // Before it node:tls keeps every fault to itself, and a broken socket stays open.
+      // oxlint-disable-next-line no-underscore-dangle -- The name is node:tls's.
       secured._releaseControl?.();
       secured.removeListener('error', onFailed);
       secured.on('error', destroyBroken);
