@@ -44,10 +44,13 @@ function brief(message: Fields): string {
   return `${String(message['channel'])}:${JSON.stringify(message['data'])}`;
 }
 
-/** Nothing more comes: what is answered after it comes next. */
+/** Nothing more comes, but for marks: what is answered after it comes next. */
 async function expectNothing(peer: WebSocketPeer): Promise<void> {
   peer.send({ type: 'ping' });
-  expect((await peer.next())['type']).toBe('pong');
+  let type: unknown;
+  do ({ type } = await peer.next());
+  while (type === 'mark');
+  expect(type).toBe('pong');
 }
 
 /** Messages of a session up to a number, and the mark of the last that had one. */

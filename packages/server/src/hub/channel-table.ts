@@ -4,10 +4,10 @@
  * It watches a channel before it reads where the stream stands, so no message can fall between the
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
-import { CodedError } from '@trunkline/wire';
+import { CodedError, isOrigin } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
-import type { Broker, BrokerSink } from '../broker/broker.ts';
+import type { Broker, BrokerSink, StreamBounds } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Turn } from '../link/turn.ts';
 import type { Log } from '../observe/log.ts';
@@ -24,6 +24,9 @@ import {
   RETRY_MS_MAX,
 } from './config.ts';
 import type { HubConfig } from './config.ts';
+
+/** Channels that are looked at to find one that may go; over the count that go later. */
+const LINGER_LOOKS_MAX = 8;
 
 /** What the table needs of its surroundings. */
 export interface TableParts {
@@ -124,6 +127,10 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   release(channel: Channel): void {
     channel.users -= 1;
     if (channel.users > 0 || channel.isClosed) return;
+    if (channel.adopted && !this.#events.covers(channel.name)) {
+      this.#give(channel); // The broker does not tell what comes to it any more.
+      return;
+    }
     this.#lingering.add(channel);
     this.#parts.wheel.arm(channel, LINGER_MS);
     this.#limitLingering();
@@ -141,7 +148,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     if (channel === undefined) return;
     if (channel.opening !== undefined || channel.healing) {
       channel.stale = true;
-      channel.first ??= { epoch, offset: message.offset };
+      if (!channel.isKnown) channel.first ??= { epoch, offset: message.offset };
       return;
     }
     const found = channel.accept(epoch, message);
@@ -160,7 +167,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       return;
     }
     if (channel !== undefined) channel.stale = true;
-    if (channel?.first === undefined) this.#events.doubt(name);
+    if (channel?.knownPlace === undefined) this.#events.doubt(name);
   }
 
   /**
@@ -256,16 +263,13 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     this.#adopted.delete(channel);
     this.flush(channel);
     this.#unsettled.add(channel);
-    channel.first = { epoch: channel.epoch, offset: channel.head + 1 };
     try {
       await this.#parts.broker.watch(channel.name);
     } catch (error) {
       if (!channel.isClosed) this.#readopt(channel);
       throw error;
     }
-    channel.first = undefined;
     channel.opening = undefined;
-    this.#unsettled.delete(channel);
     if (channel.isClosed) return;
     this.#parts.wheel.arm(channel, this.#verifyDelayMs());
     this.heal(channel); // What came meanwhile was left for a read.
@@ -273,7 +277,6 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
 
   /** It can't be followed by its name now; those who follow it by a pattern miss nothing. */
   #readopt(channel: Channel): void {
-    channel.first = undefined;
     channel.opening = undefined;
     channel.adopted = true;
     this.#adopted.add(channel);
@@ -287,10 +290,11 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       if (this.#closed) throw unavailable('the server is closing');
       await broker.watch(channel.name);
       const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
-      // Who follows it by a pattern has what came before the first message, and wants the rest.
-      const { first } = channel;
-      const known = first?.epoch === bounds.epoch && first.offset <= bounds.top;
-      channel.reset(bounds.epoch, known ? first.offset - 1 : bounds.top);
+      const given = this.#events.covers(channel.name)
+        ? await this.#givenUpTo(channel, bounds)
+        : bounds.top;
+      channel.reset(bounds.epoch, given);
+      if (given < bounds.top) channel.stale = true;
     } catch (error) {
       const { first } = channel;
       this.#forget(channel);
@@ -303,6 +307,22 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     if (channel.isClosed) return;
     wheel.arm(channel, this.#verifyDelayMs());
     if (channel.stale) this.heal(channel);
+  }
+
+  /**
+   * How much of the stream those who follow the channel by a pattern were given. They want the rest,
+   * and the log may be ahead of what the sink was told.
+   */
+  async #givenUpTo(channel: Channel, { epoch, top }: StreamBounds): Promise<number> {
+    const { broker } = this.#parts;
+    const mark = broker.place() ?? (await broker.mark());
+    const [change] = (await broker.changedSince(mark, [channel.name])) ?? [];
+    const { first } = channel;
+    const told = first?.epoch === epoch ? first.offset - 1 : top;
+    if (change === undefined) return Math.min(top, told);
+    const { position } = change;
+    const then = position.epoch === epoch || isOrigin(position) ? position.offset : top;
+    return Math.min(top, told, then);
   }
 
   async #healUntilWhole(channel: Channel): Promise<void> {
@@ -418,10 +438,17 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   /** Over the count the one left first goes at once, but not one that patterns wait for. */
   #limitLingering(): void {
     if (this.#lingering.size <= LINGER_COUNT_MAX) return;
+    let looks = 0;
     for (const channel of this.#lingering) {
-      if (this.#isAwaited(channel)) continue;
-      this.#give(channel);
-      return;
+      if (!this.#isAwaited(channel)) {
+        this.#give(channel);
+        return;
+      }
+      // It is looked at again after the others, which must not all be looked at each time.
+      this.#lingering.delete(channel);
+      this.#lingering.add(channel);
+      looks += 1;
+      if (looks === LINGER_LOOKS_MAX) return;
     }
   }
 

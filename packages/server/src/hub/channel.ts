@@ -73,8 +73,10 @@ export class Channel implements Alarm {
    * head is only followed while one does.
    */
   adopted = false;
-  /** The message that came first while the channel was being opened. */
+  /** The message that came first while the channel was being opened, of which nothing was known. */
   first: Position | undefined;
+  /** True once it is known where the stream stands. */
+  isKnown = false;
   /** Those who follow it among others; right as long as the version is that of their index. */
   selections: readonly Selection[] = NO_SELECTIONS;
   matchedVersion = -1;
@@ -110,7 +112,7 @@ export class Channel implements Alarm {
 
   /** Where live cursors will be after this turn, as far as that is known. */
   get knownPlace(): Position | undefined {
-    if (this.opening === undefined) return { epoch: this.epoch, offset: this.newest };
+    if (this.isKnown) return { epoch: this.epoch, offset: this.newest };
     return this.first === undefined
       ? undefined
       : { epoch: this.first.epoch, offset: this.first.offset - 1 };
@@ -145,6 +147,7 @@ export class Channel implements Alarm {
 
   /** Begins at this place of this life of the stream, whatever was known before. */
   reset(epoch: string, head: number): void {
+    this.isKnown = true;
     this.epoch = epoch;
     this.head = head;
     this.told = 0;

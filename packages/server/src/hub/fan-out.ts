@@ -247,6 +247,8 @@ export class FanOut {
     if (loss !== undefined) {
       cursor.epoch = loss.position.epoch;
       cursor.offset = loss.position.offset;
+      // All of another life of the stream is from after it began.
+      if (loss.gap.reason === 'epoch') cursor.begin = loss.position.offset;
       this.lossCounts.set(loss.gap.reason, (this.lossCounts.get(loss.gap.reason) ?? 0) + 1);
       subscriber.onGap(channel.name, loss.gap, loss.position);
       cursor.leg?.onLoss(cursor, loss.position);

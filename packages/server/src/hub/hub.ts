@@ -49,7 +49,10 @@ import type {
   OpenedSelection,
   OpeningParts,
 } from './selection/selection-opening.ts';
+import type { Leg } from './selection/catch-up.ts';
+import { olderThan } from './selection/older-legs.ts';
 import { Overlaps } from './selection/overlaps.ts';
+import type { AnyCursor, OverlapCalls } from './selection/overlaps.ts';
 import { SelectionTable } from './selection/selection-table.ts';
 import { isUseful } from './snapshots.ts';
 import type { Snapshot } from './snapshots.ts';
@@ -58,9 +61,6 @@ import { VolatileChannels } from './volatile/volatile-channels.ts';
 
 /** What a hub is built from. */
 export type HubParts = TableParts;
-
-/** A subscription to one channel, or to several. */
-export type AnyCursor = Cursor | VolatileCursor | SelectionCursor;
 
 /** What a subscription may ask for beside its start. */
 export interface SubscribeOptions {
@@ -90,8 +90,6 @@ export type HubCounts = Required<
 export class Hub implements HubCalls {
   readonly beside: BesideLog;
   readonly presence: Presence;
-  /** For sessions with subscriptions that match the same channels. */
-  readonly overlaps: Overlaps;
   readonly #parts: HubParts;
   readonly #permissions: Permissions;
   readonly #publishing: Publishing;
@@ -100,6 +98,7 @@ export class Hub implements HubCalls {
   readonly #volatile: VolatileChannels;
   readonly #selections: SelectionTable;
   readonly #selectionFanOut: SelectionFanOut;
+  readonly #overlapCalls: OverlapCalls;
   readonly #readParts: ReadParts;
   readonly #openingParts: OpeningParts;
   readonly #resumeCounts = new Map<string, number>();
@@ -159,11 +158,14 @@ export class Hub implements HubCalls {
       ...{ broker, table, selections, turn, highWaterSize, clock, log },
       fanOut: this.#fanOut,
     });
-    this.overlaps = new Overlaps({
-      broker,
-      fanOut: this.#fanOut,
-      selectionFanOut: this.#selectionFanOut,
-    });
+    this.#overlapCalls = {
+      start: (cursor) => this.start(cursor),
+      unsubscribe: (cursor) => this.unsubscribe(cursor),
+      settle: () => this.#selectionFanOut.settle(),
+      goBack: (cursor, leg) => this.#goBack(cursor, leg),
+      leaveOmitted: (cursor) => this.#selectionFanOut.leaveOmitted(cursor),
+      olderThan: (cursor, legs) => olderThan(broker, cursor, legs),
+    };
     this.#openingParts = {
       ...{ broker, table, reader, selections, rulesOf },
       fanOut: this.#selectionFanOut,
@@ -303,6 +305,11 @@ export class Hub implements HubCalls {
     this.#resumeCounts.set(outcome, (this.#resumeCounts.get(outcome) ?? 0) + 1);
   }
 
+  /** For the subscriptions of one session, which may match the same channels. */
+  overlaps(): Overlaps {
+    return new Overlaps(this.#overlapCalls);
+  }
+
   /** Lets a subscription run from where it was opened. */
   start(cursor: AnyCursor): void {
     if (cursor instanceof Cursor) this.#fanOut.start(cursor);
@@ -417,6 +424,13 @@ export class Hub implements HubCalls {
     const isOnly = channels.length === 1;
     for (const channel of channels) this.#fanOut.flush(channel, isOnly);
     this.#selectionFanOut.flush();
+  }
+
+  #goBack(cursor: AnyCursor, { channel, position }: Leg): void {
+    if (cursor instanceof Cursor) this.#fanOut.goBack(cursor, position);
+    else if (!(cursor instanceof VolatileCursor)) {
+      this.#selectionFanOut.goBack(cursor, channel, position);
+    }
   }
 
   #interrupt(channel: Channel): void {

@@ -43,11 +43,21 @@ export class ScriptedBroker implements Broker {
   placeUnknown = false;
   /** While true, messages are stored and the sink is not told. */
   silent = false;
+  /** While it fails, nobody can say what changed. */
+  changedFailure: Error | undefined;
+  /** While it fails, nothing can be watched. */
+  watchFailure: Error | undefined;
   readonly #streams = new Map<string, Stream>();
-  readonly #order: { readonly channel: string; readonly offset: number }[] = [];
+  readonly #order: {
+    readonly channel: string;
+    readonly epoch: string;
+    readonly offset: number;
+  }[] = [];
   #sink: BrokerSink | undefined;
   #epochs = 0;
   #held: { readonly released: Promise<void>; readonly release: () => void } | undefined;
+  /** What the sink is told later, in order; absent while it is told at once. */
+  #untold: (() => void)[] | undefined;
 
   open(sink: BrokerSink): Promise<void> {
     this.#sink = sink;
@@ -61,10 +71,13 @@ export class ScriptedBroker implements Broker {
     const offset = stream.oldest + stream.messages.length;
     const message: Message = { ...draft, offset, time: 1000 };
     stream.messages.push(message);
-    this.#order.push({ channel, offset });
-    if (!this.silent && this.#isWatched(channel)) {
-      this.#sink?.onMessage(channel, stream.epoch, message);
-    }
+    this.#order.push({ channel, epoch: stream.epoch, offset });
+    const { epoch } = stream;
+    const tell = (): void => {
+      if (this.#isWatched(channel)) this.#sink?.onMessage(channel, epoch, message);
+    };
+    if (this.#untold !== undefined) this.#untold.push(tell);
+    else if (!this.silent) tell();
     return Promise.resolve({ position: { epoch: stream.epoch, offset }, duplicate: false });
   }
 
@@ -96,7 +109,24 @@ export class ScriptedBroker implements Broker {
     this.#held = undefined;
   }
 
+  /** From now on the sink is told of messages only by `tell`. They are in the log at once. */
+  holdSink(): void {
+    this.#untold ??= [];
+  }
+
+  /** Tells the sink so many of the messages that it was not told of. */
+  tell(count = Number.POSITIVE_INFINITY): void {
+    for (const tell of this.#untold?.splice(0, count) ?? []) tell();
+  }
+
+  /** Tells the sink the rest, and from now on at once. */
+  releaseSink(): void {
+    this.tell();
+    this.#untold = undefined;
+  }
+
   watch(channel: string): Promise<void> {
+    if (this.watchFailure !== undefined) return Promise.reject(this.watchFailure);
     this.watched.add(channel);
     return Promise.resolve();
   }
@@ -120,16 +150,17 @@ export class ScriptedBroker implements Broker {
 
   purge(channel: string): Promise<void> {
     this.lose(channel);
+    this.#order.push({ channel, epoch: '0', offset: 0 });
     if (this.#isWatched(channel)) this.#sink?.onGap(channel);
     return Promise.resolve();
   }
 
   place(): string | undefined {
-    return this.placeUnknown ? undefined : `~${this.#order.length}`;
+    return this.placeUnknown ? undefined : this.#place;
   }
 
   mark(): Promise<string> {
-    const mark = `~${this.#order.length}`;
+    const mark = this.#place;
     this.onMark?.();
     return Promise.resolve(mark);
   }
@@ -139,6 +170,7 @@ export class ScriptedBroker implements Broker {
     filter: ChannelFilter,
   ): Promise<ChangedChannel[] | undefined> {
     this.changedCount += 1;
+    if (this.changedFailure !== undefined) return Promise.reject(this.changedFailure);
     const place = /^~(\d+)$/.exec(mark ?? '~0');
     if (place === null) return Promise.resolve(undefined);
     const after = Number(place[1]);
@@ -148,7 +180,9 @@ export class ScriptedBroker implements Broker {
       const before = this.#order.slice(0, after).findLast((entry) => entry.channel === channel);
       const { epoch, oldest, messages } = this.#stream(channel);
       const position =
-        before === undefined ? { epoch: '0', offset: 0 } : { epoch, offset: before.offset };
+        before === undefined
+          ? { epoch: '0', offset: 0 }
+          : { epoch: before.epoch, offset: before.offset };
       return { channel, position, stream: { epoch, oldest, top: oldest + messages.length - 1 } };
     });
     return Promise.resolve(changed);
@@ -179,6 +213,10 @@ export class ScriptedBroker implements Broker {
   /** Says that something may have been missed. */
   doubt(channel: string): void {
     this.#sink?.onGap(channel);
+  }
+
+  get #place(): string {
+    return `~${this.#order.length - (this.#untold?.length ?? 0)}`;
   }
 
   #isWatched(channel: string): boolean {

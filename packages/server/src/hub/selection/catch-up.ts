@@ -1,11 +1,14 @@
 /**
  * CatchUp: what a reader of a selection still has to read before it is at the head.
  *
- * It is a list of legs, each a channel and where to read on in it: first those that had changed
- * since the reader's place, then those that got news while it read. A reader with no leg left is at
- * the head of every channel. Pure bookkeeping; `SelectionFanOut` does the reading.
+ * It has legs, each a channel and where to read on in it: first those that had changed since the
+ * reader's place, then those that got news while it read. A reader with no leg left is at the head
+ * of every channel. What changed is one list for all readers that stand at the same place, and each
+ * keeps how far in it it is. Pure bookkeeping; `SelectionReading` does the reading.
  */
+import { isOrigin } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
+import type { StreamBounds } from '../../broker/broker.ts';
 import type { Cursor, LegOwner } from '../cursor.ts';
 import { formatPlaceMark, NOWHERE_ELSE } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
@@ -14,40 +17,46 @@ import type { PlaceMark } from '../place-mark.ts';
 export interface Leg {
   readonly channel: string;
   readonly position: Position;
+  /** Where the stream lies, where that is known: who stands at its top need not read. */
+  readonly stream?: StreamBounds;
 }
 
 /**
  * Channels with news that a reader is told of while it reads; over it the reader is too slow even
- * to catch up.
+ * to catch up [WILD-6].
  */
 export const NOTED_COUNT_MAX = 10_000;
 
 /** Channels whose own places go with a mark on the way; over it only the end has a mark. */
-const ENDS_COUNT_MAX = 64;
+export const ENDS_COUNT_MAX = 64;
 
 /** One reader's way to the head. */
 export class CatchUp {
-  /** Where it began: with the places since, it says where the reader stands. */
+  /** Where it began: with the ends, it says where the reader stands. */
   #base: PlaceMark;
-  /** True until it is known what has to be read. */
-  resolving = true;
+  /** False until it is known what has to be read. */
+  isResolved = false;
   /** True when something was told that no mark covers yet. */
   unmarked = false;
-  /** True when something changed that the list of changes may not have: it is asked for again. */
-  again = false;
   /** True while legs are being begun, so that one that ends at once does not begin the next. */
   running = false;
-  /** Legs whose channel is being opened. */
-  opening = 0;
   /** What the legs tell; made with the first. */
   owner: LegOwner | undefined;
   /** Legs under way: ordinary cursors, each in its channel. */
   readonly reading = new Map<string, Cursor>();
+  /** Legs whose channel is being opened, or whose place is being asked for. */
+  readonly #opening = new Map<string, Position | undefined>();
+  /** Shared with others, so never changed. */
   #legs: readonly Leg[] = [];
   #next = 0;
+  /** Places that stand before those of the legs. */
+  #own: Map<string, Position> | undefined;
   readonly #noted = new Map<string, Position>();
-  /** Places beyond `base`. */
-  readonly #ends = new Map<string, Position>();
+  /** Channels that may have news of which nothing is known but that they come after a place. */
+  #doubted: Map<string, PlaceMark> | undefined;
+  /** Places beyond `base`; absent when they are too many to be told. */
+  #ends: Map<string, Position> | undefined;
+  #endsAreTold = true;
 
   constructor(base: PlaceMark = { mark: '', behind: NOWHERE_ELSE }) {
     this.#base = base;
@@ -56,42 +65,99 @@ export class CatchUp {
   /** Where the reader begins and what it has to read is known. */
   begin(base: PlaceMark, legs: readonly Leg[]): void {
     this.#base = base;
-    this.resolve(legs);
+    this.#legs = legs;
+    this.isResolved = true;
   }
 
-  /** What changed since the reader's place is known. */
-  resolve(legs: readonly Leg[]): void {
-    this.#legs = legs;
-    this.#next = 0;
-    this.resolving = false;
+  /** What changed since the reader's place is known. @param changed is not changed any more. */
+  resolve(changed: readonly Leg[]): void {
+    const { behind } = this.#base;
+    this.#own = behind.size === 0 ? undefined : new Map(behind);
+    this.#legs = changed;
+    this.isResolved = true;
   }
 
   /**
-   * A channel has news after `position`. A leg under way finds it by itself, and one still to be
-   * begun reads it too.
+   * A channel has news after `position`. A leg under way finds it by itself; of several places the
+   * one that is furthest back counts.
    *
    * @returns false when there are too many.
    */
   note(channel: string, position: Position): boolean {
-    if (this.reading.has(channel) || this.#noted.has(channel)) return true;
-    this.#noted.set(channel, position);
+    if (this.reading.has(channel) || this.#opening.has(channel)) return true;
+    this.#noted.set(channel, older(this.#noted.get(channel), position));
     return this.#noted.size <= NOTED_COUNT_MAX;
+  }
+
+  /** A channel may have news after `place`; where it stood there has to be asked for. */
+  doubt(channel: string, place: PlaceMark): void {
+    if (this.reading.has(channel) || this.#opening.has(channel)) return;
+    this.#doubted ??= new Map();
+    if (!this.#doubted.has(channel)) this.#doubted.set(channel, place);
+  }
+
+  /** The channel is to be read again from further back. @returns false when there are too many. */
+  goBack(channel: string, position: Position): boolean {
+    this.reached(channel, position);
+    if (!this.#opening.has(channel)) return this.note(channel, position);
+    this.#opening.set(channel, older(this.#opening.get(channel), position));
+    return true;
   }
 
   /** The next leg, taken off the list; `undefined` when none is left. */
   take(): Leg | undefined {
-    const leg = this.#legs[this.#next];
-    if (leg !== undefined) {
+    for (let leg = this.#legs[this.#next]; leg !== undefined; leg = this.#legs[this.#next]) {
       this.#next += 1;
-      // What is read to the head includes the news of before.
-      this.#noted.delete(leg.channel);
-      return leg;
+      const { channel, stream } = leg;
+      const own = this.#own?.get(channel) ?? leg.position;
+      this.#own?.delete(channel);
+      const noted = this.#noted.get(channel);
+      const isWanted = noted !== undefined || this.#doubted?.has(channel) === true;
+      if (!isWanted && own.epoch === stream?.epoch && own.offset >= stream.top) continue;
+      return this.#taken(channel, noted === undefined ? own : older(own, noted));
+    }
+    for (const [channel, position] of this.#own ?? []) {
+      this.#own?.delete(channel);
+      return this.#taken(channel, older(position, this.#noted.get(channel) ?? position));
     }
     for (const [channel, position] of this.#noted) {
-      this.#noted.delete(channel);
-      return { channel, position };
+      if (this.#doubted?.has(channel) === true) continue; // Its place may be further back.
+      return this.#taken(channel, position);
     }
     return undefined;
+  }
+
+  /** The next channel that is in doubt, taken off the list, and the place before the doubt. */
+  takeDoubt(): readonly [channel: string, place: PlaceMark] | undefined {
+    for (const doubt of this.#doubted ?? []) {
+      this.#doubted?.delete(doubt[0]);
+      return doubt;
+    }
+    return undefined;
+  }
+
+  /** The leg of this channel can't be read at once; what is noted meanwhile is a part of it. */
+  hold(channel: string, position?: Position): void {
+    const noted = this.#noted.get(channel);
+    this.#noted.delete(channel);
+    this.#opening.set(channel, position === undefined ? noted : older(position, noted ?? position));
+  }
+
+  /** It can now. @returns where it is to be read from. */
+  letGo(channel: string): Position | undefined {
+    const position = this.#opening.get(channel);
+    this.#opening.delete(channel);
+    return position;
+  }
+
+  /** True for a leg that can't be read at once. */
+  isHeld(channel: string): boolean {
+    return this.#opening.has(channel);
+  }
+
+  /** Legs that can't be read at once. */
+  get heldCount(): number {
+    return this.#opening.size;
   }
 
   /** True when no leg is left and none is under way. */
@@ -104,42 +170,51 @@ export class CatchUp {
     return this.#isEmpty && this.reading.size === 1 && this.reading.has(channel);
   }
 
-  /** Legs that are not begun. */
+  /** Legs that are not begun, without those that were noted. */
   get left(): readonly Leg[] {
     return this.#legs.slice(this.#next);
   }
 
-  /** Takes a channel off the list. @returns where it was to be read from. */
+  /** Takes a channel off what is noted. @returns where it was to be read from. */
   drop(channel: string): Position | undefined {
-    const leg = this.#legs.slice(this.#next).find((next) => next.channel === channel);
     const noted = this.#noted.get(channel);
     this.#noted.delete(channel);
-    if (leg === undefined) return noted;
-    this.#legs = this.#legs.slice(this.#next).filter((next) => next !== leg);
-    this.#next = 0;
-    return leg.position;
+    return noted;
   }
 
   /** The reader stands here in this channel now. */
   reached(channel: string, position: Position): void {
+    if (!this.#endsAreTold) return;
+    this.#ends ??= new Map();
     this.#ends.set(channel, position);
+    if (this.#ends.size + this.#base.behind.size <= ENDS_COUNT_MAX) return;
+    this.#ends = undefined;
+    this.#endsAreTold = false;
   }
 
   /** What to go on from after what was read so far, where that can be said in one mark. */
   mark(): string | undefined {
-    if (this.#ends.size > ENDS_COUNT_MAX || this.resolving) return undefined;
-    return formatPlaceMark(this.place());
+    if (!this.#endsAreTold || !this.isResolved) return undefined;
+    const behind = new Map([...this.#base.behind, ...(this.#ends ?? [])]);
+    return formatPlaceMark({ mark: this.#base.mark, behind });
   }
 
-  /** Where the reader stands now. */
-  place(): PlaceMark {
-    const behind = new Map(this.#base.behind);
-    for (const [channel, position] of this.#ends) behind.set(channel, position);
-    return { mark: this.#base.mark, behind };
+  #taken(channel: string, position: Position): Leg {
+    // What is read to the head includes the news of before.
+    this.#noted.delete(channel);
+    this.#doubted?.delete(channel);
+    return { channel, position };
   }
 
   get #isEmpty(): boolean {
-    const begun = this.#next >= this.#legs.length && this.opening === 0;
-    return begun && this.#noted.size === 0 && !this.resolving;
+    const isBegun = this.isResolved && this.#next >= this.#legs.length;
+    const unread = (this.#own?.size ?? 0) + this.#noted.size + (this.#doubted?.size ?? 0);
+    return isBegun && unread + this.#opening.size === 0;
   }
+}
+
+/** Which of two places in a channel is further back: of different lives, the one known first. */
+export function older(known: Position | undefined, other: Position): Position {
+  if (known === undefined || isOrigin(other)) return other;
+  return known.epoch === other.epoch && other.offset < known.offset ? other : known;
 }

@@ -1,105 +1,326 @@
 /**
- * Overlaps: several subscriptions of one session that match the same channels.
+ * Overlaps: several subscriptions of one session that match the same channels [WILD-4].
  *
- * What matches twice is delivered once: each channel has one of them that delivers it, a plain
- * subscription before a pattern, and of patterns the one opened first. When that changes, the
- * channel goes from one cursor to the other at the place where it stands [WILD-4].
+ * What matches twice is delivered once: each channel has one cursor that delivers it, a plain
+ * subscription before a pattern, and of patterns the one opened first. A channel goes from one
+ * cursor to another only while both are at the head, so that it stands at the same place in both.
+ * Until then a name that a pattern delivers waits, and who was unsubscribed goes on with what the
+ * others want of it: nothing is lost or told twice, however slow the link is.
  */
-import { isOrigin } from '@trunkline/wire';
+import { isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { Broker } from '../../broker/broker.ts';
-import type { Cursor } from '../cursor.ts';
-import type { FanOut } from '../fan-out.ts';
-import type { PlaceMark } from '../place-mark.ts';
+import { Cursor } from '../cursor.ts';
+import { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { Leg } from './catch-up.ts';
-import type { SelectionCursor } from './selection-cursor.ts';
-import type { SelectionFanOut } from './selection-fan-out.ts';
+import { SelectionCursor } from './selection-cursor.ts';
 
-/** What moving channels between cursors needs. */
-export interface OverlapParts {
-  readonly broker: Broker;
-  readonly fanOut: FanOut;
-  readonly selectionFanOut: SelectionFanOut;
+/** Any subscription of a session. */
+export type AnyCursor = Cursor | VolatileCursor | SelectionCursor;
+
+/** What the hub does for the cursors of a session. */
+export interface OverlapCalls {
+  start(cursor: AnyCursor): void;
+  unsubscribe(cursor: AnyCursor): void;
+  /** Gives everyone at the head what came up to now. */
+  settle(): void;
+  /** A cursor is to read a channel again, from further back. */
+  goBack(cursor: AnyCursor, leg: Leg): void;
+  /** A cursor is to read no more what it omits. */
+  leaveOmitted(cursor: SelectionCursor): void;
+  /** Those of the legs that come before the place where the cursor began. */
+  olderThan(cursor: AnyCursor, legs: readonly Leg[]): Promise<readonly Leg[]>;
 }
 
-/** Moves channels between the cursors of one session. */
+/** A subscription, or what others want of one that has ended. */
+interface Entry {
+  readonly filter: string;
+  readonly cursor: AnyCursor;
+  /** In the order in which they were subscribed to. */
+  readonly order: number;
+  /**
+   * `waiting`: a name that a pattern delivers as yet. `retired`: it was unsubscribed, and goes on
+   * for its heirs.
+   */
+  state: 'running' | 'waiting' | 'retired' | 'ended';
+  /** Those that take over what they want of it. What nobody wanted then it has not read since. */
+  heirs: readonly Entry[];
+}
+
+/** The cursors of one session, by name and pattern. */
 export class Overlaps {
-  readonly #parts: OverlapParts;
+  readonly #hub: OverlapCalls;
+  readonly #entries = new Map<string, Entry>();
+  #retired: Entry[] = [];
+  #order = 0;
 
-  constructor(parts: OverlapParts) {
-    this.#parts = parts;
+  constructor(hub: OverlapCalls) {
+    this.#hub = hub;
+  }
+
+  /** Names and patterns that are subscribed to. */
+  get filters(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  /** How many are kept: those that were unsubscribed and go on for others count too. */
+  get count(): number {
+    return this.#entries.size + this.#retired.length;
+  }
+
+  /** True for what is subscribed to. */
+  has(filter: string): boolean {
+    return this.#entries.has(filter);
+  }
+
+  /** All that read, in the order in which they were subscribed to. */
+  get cursors(): readonly AnyCursor[] {
+    const entries = [...this.#retired, ...this.#entries.values()];
+    return entries.sort((a, b) => a.order - b.order).map(({ cursor }) => cursor);
   }
 
   /**
-   * A channel is subscribed to by its name, which a pattern delivered so far: the cursor goes on
-   * where the pattern's stands, unless it was asked for older messages than the pattern had.
+   * What a cursor that was opened is to read and others of the session deliver already, from
+   * further back than they began: they are to read it again when it is added.
+   */
+  async findOlder(filter: string, cursor: AnyCursor): Promise<readonly Leg[]> {
+    const legs = legsOf(cursor);
+    const own = this.#entries.get(filter);
+    if (own?.state === 'running' && !isWildcard(filter)) return [];
+    const others = [...this.#retired, ...this.#entries.values()].filter((entry) => entry !== own);
+    let older = legs.filter(({ channel }) => others.some((entry) => wants(entry, channel)));
+    for (const entry of others) {
+      // All that want a channel have it from where they began, whoever delivers it to them.
+      const wanted = older.filter(({ channel }) => wants(entry, channel));
+      if (wanted.length === 0) continue;
+      const left = new Set(await this.#hub.olderThan(entry.cursor, wanted));
+      older = older.filter((leg) => left.has(leg) || !wants(entry, leg.channel));
+    }
+    return older;
+  }
+
+  /** To be called before the answer to what is added: what came before it leaves before it. */
+  settle(): void {
+    if (this.count > 0) this.#hub.settle();
+  }
+
+  /**
+   * Adds a cursor and lets it run; one of the same filter ends.
    *
-   * @param to opened and not started.
+   * @param again what `findOlder` found.
    */
-  async take(from: SelectionCursor, to: Cursor): Promise<void> {
-    const { name } = to.channel;
-    const begin = await this.#positionAt(from.begin, to);
-    const behind = from.state === 'behind' ? await this.#positionAt(from.place, to) : undefined;
-    const place = behind ?? this.#parts.selectionFanOut.leave(from, name) ?? to.channel.position;
-    if (place.epoch !== to.epoch || !isBefore(begin, to.place)) return;
-    to.epoch = place.epoch;
-    to.offset = place.offset;
-  }
-
-  /** A channel is not subscribed to by its name any more: the pattern goes on where that stands. */
-  giveBack(from: Cursor, to: SelectionCursor): void {
-    if (from.state === 'live' && to.state === 'live') return;
-    this.#parts.selectionFanOut.addLeg(to, from.channel.name, from.place);
-  }
-
-  /**
-   * A pattern was opened that matches a channel subscribed to by its name: what it asked for is
-   * delivered there, from further back if need be.
-   */
-  share(from: SelectionCursor, to: Cursor): void {
-    const asked = from.catchUp?.drop(to.channel.name);
-    const isOlder = asked?.epoch === to.epoch && asked.offset < to.begin;
-    if (asked !== undefined && isOlder) this.#parts.fanOut.goBack(to, asked);
-  }
-
-  /** The same where another pattern delivers the channels. @param legs of the pattern opened. */
-  async shareLegs(legs: readonly Leg[], to: SelectionCursor): Promise<void> {
-    if (legs.length === 0) return;
-    const names = legs.map(({ channel }) => channel);
-    const changed = (await this.#parts.broker.changedSince(to.begin.mark, names)) ?? [];
-    const begins = new Map(changed.map(({ channel, position }) => [channel, position]));
-    for (const { channel, position } of legs) {
-      const begin = to.begin.behind.get(channel) ?? begins.get(channel);
-      const isOlder =
-        begin === undefined || (begin.epoch === position.epoch && position.offset < begin.offset);
-      if (isOlder) this.#parts.selectionFanOut.addLeg(to, channel, position);
+  add(filter: string, cursor: AnyCursor, again: readonly Leg[]): void {
+    const before = this.#entries.get(filter);
+    if (before?.state === 'running' && !isWildcard(filter)) this.#restart(before, cursor);
+    else {
+      if (before !== undefined) this.remove(filter);
+      const order = (this.#order += 1);
+      const entry: Entry = { filter, cursor, order, state: 'running', heirs: [] };
+      if (isWildcard(filter)) this.#addPattern(entry, again);
+      else this.#addName(entry, again.length > 0);
     }
   }
 
-  /** A pattern ends: another one that matches the same channels goes on where they stand. */
-  async handOver(from: SelectionCursor, to: SelectionCursor): Promise<void> {
-    if (from.state === 'live' || from.state === 'ended') return;
-    const place = from.catchUp?.place() ?? from.place;
-    const changed =
-      (await this.#parts.broker.changedSince(place.mark, from.selection.filters)) ?? [];
-    for (const { channel, position } of changed) {
-      const at = place.behind.get(channel) ?? position;
-      this.#parts.selectionFanOut.addLeg(to, channel, at);
+  /** A cursor ends; what others want of it they go on with where it stands. */
+  remove(filter: string): void {
+    const entry = this.#entries.get(filter);
+    if (entry === undefined) return;
+    this.#entries.delete(filter);
+    const heirs = entry.state === 'running' ? this.#heirsOf(entry) : [];
+    if (heirs.length === 0) {
+      this.#end(entry);
+    } else {
+      entry.state = 'retired';
+      entry.heirs = heirs;
+      this.#retired.push(entry);
+    }
+    this.rearrange();
+  }
+
+  /** Channels go over from one cursor to another where both are at the head by now. */
+  rearrange(): void {
+    const isWaiting = this.#retired.length > 0 || this.#hasWaiting;
+    if (isWaiting) this.#hub.settle();
+    for (const entry of this.#entries.values()) {
+      if (entry.state === 'waiting') this.#tryToStart(entry);
+    }
+    // Those that were unsubscribed first may go on for those that were later.
+    for (const entry of this.#retired) if (this.#isDone(entry)) this.#end(entry);
+    this.#retired = this.#retired.filter(({ state }) => state === 'retired');
+    this.#divide();
+  }
+
+  /** Ends all of them. */
+  end(): void {
+    for (const cursor of this.cursors) this.#hub.unsubscribe(cursor);
+    this.#entries.clear();
+    this.#retired = [];
+  }
+
+  get #hasWaiting(): boolean {
+    for (const { state } of this.#entries.values()) if (state === 'waiting') return true;
+    return false;
+  }
+
+  #end(entry: Entry): void {
+    entry.state = 'ended';
+    this.#hub.unsubscribe(entry.cursor);
+  }
+
+  /** A name is subscribed to again: it begins anew, but with all that patterns want of it. */
+  #restart(before: Entry, cursor: AnyCursor): void {
+    const { filter, order, cursor: old } = before;
+    if (old instanceof Cursor && cursor instanceof Cursor && this.#heirsOf(before).length > 0) {
+      this.#hub.settle();
+      const { place } = old;
+      if (place.epoch !== cursor.epoch || place.offset < cursor.offset) standAt(cursor, place);
+    }
+    this.#end(before);
+    this.#entries.set(filter, { filter, cursor, order, state: 'running', heirs: [] });
+    this.#divide();
+    this.#hub.start(cursor);
+  }
+
+  #addName(entry: Entry, isOlder: boolean): void {
+    const { filter, cursor } = entry;
+    const owner = this.#ownerOf(filter);
+    this.#entries.set(filter, entry);
+    if (owner === undefined) {
+      this.#hub.start(cursor);
+    } else if (isOlder) {
+      // What the other one delivered, or would have, is delivered again from further back.
+      this.#takeFrom(owner, entry);
+      this.#hub.start(cursor);
+    } else {
+      entry.state = 'waiting';
+      this.rearrange();
     }
   }
 
-  /** Where a place stands in the channel of a cursor. */
-  async #positionAt({ mark, behind }: PlaceMark, { channel }: Cursor): Promise<Position> {
-    const own = behind.get(channel.name);
-    if (own !== undefined) return own;
-    const head = channel.position;
-    const changed = await this.#parts.broker.changedSince(mark, [channel.name]);
-    return changed?.[0]?.position ?? head;
+  #addPattern(entry: Entry, again: readonly Leg[]): void {
+    const { filter, cursor } = entry;
+    if (this.count > 0) this.#hub.settle();
+    this.#entries.set(filter, entry);
+    this.#divide();
+    for (const leg of again) {
+      const owner = this.#ownerOf(leg.channel);
+      if (owner !== undefined && owner !== entry) this.#hub.goBack(owner.cursor, leg);
+    }
+    this.#hub.start(cursor);
+  }
+
+  /** Everything is settled: who is at the head stands at the head of the channel. */
+  #tryToStart(entry: Entry): void {
+    const { filter, cursor } = entry;
+    const owner = this.#ownerOf(filter);
+    if (owner !== undefined && !isAtHead(owner)) return;
+    if (cursor instanceof Cursor && owner !== undefined) standAt(cursor, cursor.channel.position);
+    if (owner !== undefined) this.#takeFrom(owner, entry);
+    this.#hub.start(cursor);
+  }
+
+  /** A name is delivered by its own cursor from here on. */
+  #takeFrom(owner: Entry, entry: Entry): void {
+    this.#hub.settle();
+    entry.state = 'running';
+    if (owner.filter === entry.filter) {
+      this.#end(owner);
+      this.#retired = this.#retired.filter((other) => other !== owner);
+    }
+    this.#divide();
+  }
+
+  /** True for one that was unsubscribed and whose channels others can take over now. */
+  #isDone(entry: Entry): boolean {
+    const heirs = entry.heirs.filter(({ state }) => state !== 'ended');
+    if (heirs.length === 0) return true;
+    const isHeir = this.#retired.some(
+      (other) => other.state === 'retired' && other.heirs.includes(entry),
+    );
+    return !isHeir && isAtHead(entry) && heirs.every(isAtHead);
+  }
+
+  /** Those that something goes over to when the entry is unsubscribed. */
+  #heirsOf(entry: Entry): Entry[] {
+    const isName = !isWildcard(entry.filter);
+    return [...this.#entries.values()].filter((other) => {
+      if (other === entry || !overlaps(other.filter, entry.filter)) return false;
+      return isName ? isWildcard(other.filter) : isTakenBy(entry, other);
+    });
+  }
+
+  /** Who delivers a channel: its name, else of the patterns that match it the first. */
+  #ownerOf(channel: string, except?: Entry): Entry | undefined {
+    let owner: Entry | undefined;
+    for (const entry of [...this.#retired, ...this.#entries.values()]) {
+      if (entry === except || !delivers(entry, channel)) continue;
+      if (entry.filter === channel) return entry;
+      if (owner === undefined || entry.order < owner.order) owner = entry;
+    }
+    return owner;
+  }
+
+  /** Says of each pattern which channels are delivered by others. */
+  #divide(): void {
+    const all = [...this.#retired, ...this.#entries.values()];
+    for (const entry of all) {
+      if (!(entry.cursor instanceof SelectionCursor)) continue;
+      this.#share(entry, entry.cursor, all);
+      this.#hub.leaveOmitted(entry.cursor);
+    }
+  }
+
+  #share(entry: Entry, cursor: SelectionCursor, all: readonly Entry[]): void {
+    const others = all.filter((other) => other !== entry && overlaps(other.filter, entry.filter));
+    if (others.length === 0 && entry.state !== 'retired') {
+      cursor.sharing = undefined;
+      return;
+    }
+    const running = others.filter(({ state }) => state !== 'waiting');
+    const names = new Set(running.map(({ filter }) => filter).filter((name) => !isWildcard(name)));
+    const ahead = running.filter(({ filter, order }) => !isWildcard(filter) || order < entry.order);
+    const earlier = ahead.filter(({ filter }) => isWildcard(filter));
+    cursor.sharing = {
+      marksApart: entry.state === 'retired' || others.some(({ filter }) => isWildcard(filter)),
+      omits: (channel) =>
+        names.has(channel) ||
+        earlier.some((other) => delivers(other, channel)) ||
+        !delivers(entry, channel),
+      isWhole: () => entry.state === 'running' && ahead.every(isAtHead),
+    };
   }
 }
 
-/** True when everything after `place` was delivered by who began at `begin`. */
-function isBefore(begin: Position, place: Position): boolean {
-  if (isOrigin(begin)) return true;
-  return begin.epoch === place.epoch && begin.offset <= place.offset;
+/** What a cursor that was opened is to read. */
+function legsOf(cursor: AnyCursor): readonly Leg[] {
+  if (cursor instanceof SelectionCursor) return cursor.catchUp?.left ?? [];
+  if (cursor instanceof VolatileCursor) return [];
+  const { channel, epoch, offset } = cursor;
+  const isAtHead = epoch === channel.epoch && offset === channel.head;
+  return isAtHead ? [] : [{ channel: channel.name, position: cursor.place }];
+}
+
+/** True when a pattern's channels go over to another one, or to a name that waits for it. */
+function isTakenBy(pattern: Entry, { filter, order, state }: Entry): boolean {
+  return isWildcard(filter) ? order > pattern.order : state === 'waiting';
+}
+
+/** True for a channel that is the entry's, unless one that comes before it delivers it. */
+function delivers(entry: Entry, channel: string): boolean {
+  return entry.state !== 'waiting' && wants(entry, channel);
+}
+
+/** True for a channel whose messages the entry is to have, whoever delivers them. */
+function wants({ state, filter, heirs }: Entry, channel: string): boolean {
+  if (state === 'ended' || !matchesPattern(filter, channel)) return false;
+  return state !== 'retired' || heirs.some((heir) => wants(heir, channel));
+}
+
+function standAt(cursor: Cursor, { epoch, offset }: Position): void {
+  cursor.epoch = epoch;
+  cursor.offset = offset;
+}
+
+/** True for a cursor that was given everything, apart from what this turn still brings. */
+function isAtHead({ cursor, state }: Entry): boolean {
+  return state !== 'waiting' && cursor.state === 'live';
 }

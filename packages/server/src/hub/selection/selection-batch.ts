@@ -8,6 +8,13 @@ import type { Encoding, Run } from '../hub-types.ts';
 import type { MessageBatch } from '../message-batch.ts';
 import type { SelectionCursor } from './selection-cursor.ts';
 
+/** One encoding of a batch. */
+interface Encoded {
+  readonly encoding: Encoding;
+  readonly mark: string | undefined;
+  readonly batch: SharedBatch;
+}
+
 /** Messages of several channels, and the mark after them. */
 export class SelectionBatch {
   /** Messages of all channels together. */
@@ -15,7 +22,8 @@ export class SelectionBatch {
   readonly #batches: readonly MessageBatch[];
   readonly #mark: string | undefined;
   readonly #nowMs: number;
-  readonly #encoded: { readonly encoding: Encoding; readonly batch: SharedBatch }[] = [];
+  readonly #encoded: Encoded[] = [];
+  #runs: readonly Run[] | undefined;
 
   constructor(batches: readonly MessageBatch[], mark: string | undefined, nowMs: number) {
     this.#batches = batches;
@@ -24,38 +32,48 @@ export class SelectionBatch {
     this.count = batches.reduce((sum, { messages }) => sum + messages.length, 0);
   }
 
-  /** These messages in `encoding`, made at the first call; `undefined` when all have expired. */
-  encoded(encoding: Encoding): SharedBatch | undefined {
-    for (const known of this.#encoded) if (known.encoding === encoding) return known.batch;
-    const runs = this.#batches.flatMap((batch) => batch.runs(this.#nowMs));
+  /** What the reader is given of it; `undefined` when that is nothing. */
+  for(cursor: SelectionCursor): SharedBatch | undefined {
+    const { encoding } = cursor.subscriber;
+    const mark = cursor.isMarked ? this.#mark : undefined;
+    if (!this.#isPartFor(cursor)) return this.#whole(encoding, mark);
+    const runs = this.#partFor(cursor);
     if (runs.length === 0) return undefined;
-    const batch = new SharedBatch(encoding.encode(runs, this.#mark), encoding.text);
-    this.#encoded.push({ encoding, batch });
+    return new SharedBatch(encoding.encode(runs, mark), encoding.text);
+  }
+
+  /** All of it in `encoding`, made at the first call. */
+  #whole(encoding: Encoding, mark: string | undefined): SharedBatch | undefined {
+    for (const known of this.#encoded) {
+      if (known.encoding === encoding && known.mark === mark) return known.batch;
+    }
+    this.#runs ??= this.#batches.flatMap((batch) => batch.runs(this.#nowMs));
+    if (this.#runs.length === 0) return undefined;
+    const batch = new SharedBatch(encoding.encode(this.#runs, mark), encoding.text);
+    this.#encoded.push({ encoding, mark, batch });
     return batch;
   }
 
   /** True when the reader does not want all of it. */
-  isPartFor({ omits, mutedSession }: SelectionCursor): boolean {
-    if (omits === undefined && mutedSession === undefined) return false;
+  #isPartFor(cursor: SelectionCursor): boolean {
+    const { sharing, mutedSession } = cursor;
+    if (sharing === undefined && mutedSession === undefined) return false;
     return this.#batches.some(
       ({ channel, messages }) =>
-        omits?.(channel) === true || messages.some((message) => isFrom(message, mutedSession)),
+        cursor.omits(channel) || messages.some((message) => isFrom(message, mutedSession)),
     );
   }
 
-  /** What the reader wants of it; `undefined` when that is nothing. */
-  partFor({ subscriber, omits, mutedSession }: SelectionCursor): SharedBatch | undefined {
+  #partFor(cursor: SelectionCursor): Run[] {
     const runs: Run[] = [];
     for (const batch of this.#batches) {
-      if (omits?.(batch.channel) === true) continue;
+      if (cursor.omits(batch.channel)) continue;
       for (const run of batch.runs(this.#nowMs)) {
-        const messages = run.messages.filter((message) => !isFrom(message, mutedSession));
+        const messages = run.messages.filter((message) => !isFrom(message, cursor.mutedSession));
         if (messages.length > 0 || run.expired !== undefined) runs.push({ ...run, messages });
       }
     }
-    if (runs.length === 0) return undefined;
-    const { encoding } = subscriber;
-    return new SharedBatch(encoding.encode(runs, this.#mark), encoding.text);
+    return runs;
   }
 }
 

@@ -22,6 +22,16 @@ export interface SelectionSubscriber extends Subscriber {
   onMark(filters: readonly string[], mark: string): void;
 }
 
+/** What a cursor has in common with others of its session [WILD-4]. */
+export interface Sharing {
+  /** True when messages match several patterns: a mark on one would be taken for that of each. */
+  readonly marksApart: boolean;
+  /** True for a channel that another one delivers. */
+  omits(channel: string): boolean;
+  /** True when all that deliver for it are at the head, so that a mark holds for all it matches. */
+  isWhole(): boolean;
+}
+
 /** A place in a selection, and who is served from it. Only the hub changes one. */
 export class SelectionCursor {
   readonly subscriber: SelectionSubscriber;
@@ -37,11 +47,8 @@ export class SelectionCursor {
   slotSequence = 0;
   /** Present while waiting and catching. */
   catchUp: CatchUp | undefined;
-  /**
-   * Channels that its session reads by another subscription, which delivers them; what matches
-   * several subscriptions is delivered once. Absent where nothing overlaps.
-   */
-  omits: ((channel: string) => boolean) | undefined;
+  /** Absent where nothing overlaps. */
+  sharing: Sharing | undefined;
   /** The session whose own messages are left out. */
   readonly mutedSession: string | undefined;
 
@@ -56,5 +63,15 @@ export class SelectionCursor {
     this.begin = begin;
     this.place = begin;
     this.mutedSession = mutedSession;
+  }
+
+  /** True when a mark that holds for the selection can be told on the last of its messages. */
+  get isMarked(): boolean {
+    return this.sharing === undefined || (!this.sharing.marksApart && this.sharing.isWhole());
+  }
+
+  /** True for a channel that another subscription of its session delivers. */
+  omits(channel: string): boolean {
+    return this.sharing?.omits(channel) === true;
   }
 }

@@ -17,7 +17,7 @@ import type { PlaceMark } from '../place-mark.ts';
 import { judge } from '../recovery.ts';
 import { changedSincePlace, resolveMark } from '../reading/mark-starts.ts';
 import type { PlacedChannel } from '../reading/mark-starts.ts';
-import { CatchUp } from './catch-up.ts';
+import { CatchUp, older } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
 import { toFilters } from './selection.ts';
 import type { SelectionCursor, SelectionSubscriber } from './selection-cursor.ts';
@@ -92,7 +92,7 @@ export async function openSelection(
     cursor.catchUp = catchUp;
     const opening: Opening = { cursor, legs: [], verdicts: new Map(), losses: [] };
     const base = await resolveStarts(parts, opening, starts, made.here);
-    catchUp.begin(base, opening.legs);
+    catchUp.begin(base, [...joined(opening.legs)].map(toLeg));
     cursor.begin = base;
     const mark = formatPlaceMark(base);
     const { verdicts, losses } = opening;
@@ -121,11 +121,23 @@ async function resolveStarts(
   for (const [name, start] of starts) {
     if (!isWildcard(name)) await resolveName(parts, opening, name, start);
   }
-  const behind = new Map(base?.behind ?? here.behind);
-  const stands = base === undefined ? legs : opening.losses;
-  for (const { channel, position } of stands) behind.set(channel, position);
+  const stands = joined(base === undefined ? legs : opening.losses);
+  const behind = new Map([...(base ?? here).behind, ...stands]);
   const { mark } = base ?? here;
   return { mark, behind: behind.size === 0 ? NOWHERE_ELSE : behind };
+}
+
+/** One place for each channel: what a name and a pattern begin at is read from further back. */
+function joined(legs: readonly Leg[]): ReadonlyMap<string, Position> {
+  const places = new Map<string, Position>();
+  for (const { channel, position } of legs) {
+    places.set(channel, older(places.get(channel), position));
+  }
+  return places;
+}
+
+function toLeg([channel, position]: readonly [string, Position]): Leg {
+  return { channel, position };
 }
 
 /** Patterns that begin at the same place are resolved by one question. */
@@ -225,7 +237,7 @@ function lost({ verdicts }: Opening, patterns: readonly string[]): void {
 /** @returns the first gap, if there is one. */
 function judgeChannels(
   { rulesOf }: OpeningParts,
-  { legs, losses }: Opening,
+  { cursor, legs, losses }: Opening,
   changed: readonly PlacedChannel[],
   { partial }: Start,
   from: PlaceMark | undefined,
@@ -238,8 +250,11 @@ function judgeChannels(
     if (verdict.gap !== undefined) {
       losses.push({ channel, gap: verdict.gap, position: verdict.position });
     }
-    if (verdict.position.epoch !== stream.epoch || verdict.position.offset < stream.top) {
-      legs.push({ channel, position: verdict.position });
+    // What it was told of since it was made comes after the verdict, or before and is not wanted.
+    const hasNews = cursor.catchUp?.drop(channel) !== undefined;
+    const { position: begin } = verdict;
+    if (hasNews || begin.epoch !== stream.epoch || begin.offset < stream.top) {
+      legs.push({ channel, position: begin });
     }
   }
   // Read in part before the mark was given, and not changed since.

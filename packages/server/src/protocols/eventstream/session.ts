@@ -5,8 +5,9 @@
  */
 import { CodedError, formatPosition, isWildcard } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
-import type { AnyCursor, Hub } from '../../hub/hub.ts';
+import type { Hub } from '../../hub/hub.ts';
 import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
+import type { AnyCursor } from '../../hub/selection/overlaps.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Log } from '../../observe/log.ts';
@@ -89,7 +90,8 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
       return;
     }
     const { expiresAt } = identity;
-    if (expiresAt !== undefined) wheel.arm(this, Math.max(0, expiresAt - clock.unixMs()));
+    // Its link may have been closed by what it was given.
+    if (expiresAt !== undefined && !this.#ended) wheel.arm(this, Math.max(0, expiresAt - clock.unixMs()));
   }
 
   onFrame(): void {
