@@ -9,6 +9,7 @@ import { CodedError, formatPosition } from '@trunkline/wire';
 import type { Command, CommandId, Decoded, Gap, Position, ServerFrame } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller, Encoding } from '../../hub/hub-types.ts';
+import { FIRST_SIZE_MAX } from '../../hub/presence/config.ts';
 import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
@@ -396,8 +397,9 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
 /** About how many bytes the answer to a command has. Pages are read and sent one at a time. */
 function answerSize(command: Command): number {
-  if (command.type === 'history') return OWED_SIZE_MAX;
-  return ANSWER_SIZE + ('channel' in command ? 2 * command.channel.length : 0);
+  if (command.type === 'history' || command.type === 'presence') return OWED_SIZE_MAX;
+  const first = command.type === 'subscribe' && command.presence === true ? FIRST_SIZE_MAX : 0;
+  return ANSWER_SIZE + first + ('channel' in command ? 2 * command.channel.length : 0);
 }
 
 function idOfWaiting(waiting: Waiting): CommandId | undefined {
