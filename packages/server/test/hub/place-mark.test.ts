@@ -1,5 +1,7 @@
+import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { formatPlaceMark, parsePlaceMark } from '../../src/hub/place-mark.ts';
+import { formatPlaceMark, parsePlaceMark, placeFor } from '../../src/hub/place-mark.ts';
+import type { PlaceStart } from '../../src/hub/place-mark.ts';
 
 const position = (offset: number) => ({ epoch: 'k3f9', offset });
 
@@ -25,7 +27,52 @@ describe('a place mark', () => {
     expect(formatPlaceMark({ mark: '~m.1', behind })).toBeUndefined();
   });
 
-  test.each(['~m.1~', '~m.1~%%%', '~m.1~AAAA', '~m~~~'])('reads no position from %s', (text) => {
+  test.each<PlaceStart>([
+    { kind: 'mark', mark: '~m.0' },
+    { kind: 'start' },
+    { kind: 'last', count: 7 },
+  ])('says what a read has not come to: behind a name it is at $kind', (from) => {
+    const behind = new Map([['room/42', position(7)]]);
+    for (const after of ['', 'room/42', 'ä=&~+ #']) {
+      const place = { mark: '~m.1', behind, rest: { after, from } };
+      expect(parsePlaceMark(formatPlaceMark(place) ?? '')).toEqual(place);
+    }
+  });
+
+  test('has room for a rest and one position more behind as many positions as it may have', () => {
+    const longest = 'ä'.repeat(127);
+    const behind = new Map<string, Position>();
+    let text: string | undefined;
+    for (let index = 0; ; index += 1) {
+      behind.set(`room/${index}`, position(index));
+      const next = formatPlaceMark({ mark: '~m.1', behind });
+      if (next === undefined) break;
+      text = next;
+    }
+    expect(text?.length).toBeGreaterThan(2_000);
+    behind.set(longest, { epoch: 'e'.repeat(32), offset: Number.MAX_SAFE_INTEGER });
+    const from = { kind: 'mark', mark: `~${'m'.repeat(60)}` } as const;
+    const whole = { mark: `~${'m'.repeat(60)}`, behind, rest: { after: longest, from } };
+    expect(formatPlaceMark(whole)).toBeDefined();
+  });
+
+  test.each(['~m~~~', '~m.1~~YQ', '~m.1~~YQ~x', '~m.1~~YQ~l-1', '~m.1~~Y!~s', '~m.1~~YQ~s~s'])(
+    'takes no place that was not reached from %s',
+    (text) => {
+      expect(parsePlaceMark(text)).toEqual({ mark: text, behind: new Map() });
+    },
+  );
+
+  test('says of channels that are not meant nothing', () => {
+    const behind = new Map([
+      ['a', position(1)],
+      ['b', position(2)],
+    ]);
+    const place = placeFor({ mark: '~m.1', behind }, (channel) => channel === 'a');
+    expect(place).toEqual({ mark: '~m.1', behind: new Map([['a', position(1)]]) });
+  });
+
+  test.each(['~m.1~', '~m.1~%%%', '~m.1~AAAA'])('reads no position from %s', (text) => {
     expect(parsePlaceMark(text).behind.size).toBe(0);
   });
 });
