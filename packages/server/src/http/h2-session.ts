@@ -90,10 +90,12 @@ export class Http2Session implements Occupant, Alarm {
     this.#closeWhenIdle();
   }
 
-  /** For the wheel: the session was silent for too long, or the peer does not end it. */
+  /** For the wheel: the session was silent for too long, or the peer is gone or does not end it. */
   onAlarm(): void {
-    if (this.#ending) this.connection.socket.destroy();
-    else this.close();
+    const { destroyed, pendingSettingsAck } = this.#session;
+    if (!this.#ending) this.close();
+    else if (this.#streams > 0 && !destroyed && !pendingSettingsAck) this.#ask();
+    else this.connection.socket.destroy();
   }
 
   /** For the shared listeners. */
@@ -142,7 +144,8 @@ export class Http2Session implements Occupant, Alarm {
   /** For the shared listeners: the peer opens no more streams, and node:http2 closes after them. */
   peerLeaves(): void {
     this.#ending = true;
-    this.#closeWhenIdle();
+    if (this.#streams > 0) this.#ask();
+    else this.#armEnd();
   }
 
   /** For the shared listeners: node:http2 is done with the session, and ends the socket. */
@@ -160,6 +163,16 @@ export class Http2Session implements Occupant, Alarm {
 
   #rest(): void {
     this.connection.host.wheel.arm(this, this.connection.host.limits.idleMs);
+  }
+
+  /**
+   * Sees whether a peer that leaves is still there: SETTINGS must be acknowledged (RFC 9113 §6.5.3).
+   * Behind a GOAWAY a frame that breaks the rules makes nghttp2 read nothing more, not even the end
+   * of the connection, and node:http2 says nothing of it.
+   */
+  #ask(): void {
+    this.#session.settings({});
+    this.#rest();
   }
 
   #closeWhenIdle(): void {

@@ -59,6 +59,38 @@ describe('a session', () => {
     await until(() => server.listener.connectionCount === 0, 'no connection');
   });
 
+  test('whose peer leaves goes on until its last stream ends', async () => {
+    await using server = await startListener();
+    await using client = await connect(server.port);
+    const call = client.call('/v1/sse');
+    await until(() => server.streams.length === 1, 'a stream');
+    client.session.goaway(0);
+    for (let minute = 0; minute < 10; minute += 1) {
+      await settle();
+      server.clock.advance(60_000);
+    }
+    server.streams[0]?.accept(200, {}).end('goodbye');
+    expect((await call.done()).text).toBe('goodbye');
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+  });
+
+  test('whose peer breaks the rules behind its GOAWAY is cut, with its streams', async () => {
+    await using server = await startListener();
+    const client = await server.connect();
+    const request = '\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x07/v1/sse';
+    await client.send(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0${request}`);
+    await until(() => server.streams.length === 1, 'a stream');
+    const goaway = '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0';
+    // DATA of a stream that never was.
+    await client.send(`${goaway}\0\0\0\0\0\0\0\0\x05`);
+    client.socket.end();
+    await settle();
+    server.clock.advance(76_000);
+    await until(() => server.listener.connectionCount === 0, 'no connection');
+    expect(server.listener.http2.streamCount).toBe(0);
+    await until(() => server.wheel.armedCount === 0, 'no alarm');
+  });
+
   test('ends with GOAWAY when its peer sends too many control frames', async () => {
     await using server = await startListener({}, {}, { http2Limits: { controlFramesBurst: 20 } });
     await using client = await connect(server.port);
