@@ -356,6 +356,7 @@ export class TrunklineServer {
           sse: this.#eventStreams.links.size,
           polls: this.#hub.waitCount,
         },
+        members: this.#hub.presence.memberCount,
         ...this.#hub.counts,
       }),
     });

@@ -18,6 +18,10 @@ export interface FeedCounts {
   /** Since the start. */
   readonly published: number;
   readonly delivered: number;
+  /** Open channels, what reads them, and who is present in them. */
+  readonly channels: number;
+  readonly subscriptions: number;
+  readonly members: number;
 }
 
 /** What the feed is built from. */
@@ -62,9 +66,11 @@ export class MachineFeed {
     const counts = this.#parts.counts();
     const seconds = Math.max(0.001, (atMs - this.#before.atMs) / 1000);
     const rate = (now: number, before: number): number => Math.round((now - before) / seconds);
+    const { links, channels, subscriptions, members } = counts;
     const data = {
       ...this.#meter.look(atMs),
-      links: counts.links,
+      links,
+      hub: { channels, subscriptions, members },
       rates: {
         published: rate(counts.published, this.#before.counts.published),
         delivered: rate(counts.delivered, this.#before.counts.delivered),

@@ -11,6 +11,7 @@ interface Published {
   readonly data: {
     readonly cpu: number[];
     readonly links: unknown;
+    readonly hub: unknown;
     readonly rates: { readonly published: number; readonly delivered: number };
   };
 }
@@ -18,7 +19,12 @@ interface Published {
 function setUp() {
   const clock = new ManualClock();
   const published: Published[] = [];
-  const counts = { links: { websocket: 1, sse: 2, polls: 3 }, published: 0, delivered: 0 };
+  const counts = {
+    links: { websocket: 1, sse: 2, polls: 3 },
+    published: 0,
+    delivered: 0,
+    ...{ channels: 4, subscriptions: 5, members: 6 },
+  };
   const state: { failure: Error | undefined } = { failure: undefined };
   const feed = new MachineFeed({
     clock,
@@ -52,6 +58,7 @@ describe('the machine feed', () => {
       { published: 20, delivered: 0 },
     ]);
     expect(published[0]?.data.links).toEqual({ websocket: 1, sse: 2, polls: 3 });
+    expect(published[0]?.data.hub).toEqual({ channels: 4, subscriptions: 5, members: 6 });
     expect(published[0]?.caller.identity.kind).toBe('server');
     expect(clock.timerCount).toBe(0);
   });
