@@ -1,9 +1,14 @@
 /** The calls of the HTTP API that the page makes. None rejects: what went wrong is an answer. */
 import { parsePosition } from '@trunkline/wire';
-import type { HistoryFields, Position, WireMessage } from '@trunkline/wire';
+import type { HistoryFields, MemberPage, Position, WireMessage } from '@trunkline/wire';
+import type { Hole } from './ledger.ts';
+import { entryOf } from './lines/read.ts';
 
 /** How long an answer may take. */
 const ANSWER_MS_MAX = 10_000;
+
+/** Messages that one page of history has at most [HIST-1]. */
+const HISTORY_MAX = 1_000;
 
 /** An answer, or why there is none, in words for people. */
 export type Result<Value> =
@@ -14,8 +19,14 @@ export type Result<Value> =
 export interface Publication {
   readonly channel: string;
   readonly payload: string;
-  readonly kind: 'json' | 'text';
+  /** The payload of `bytes` is typed as base64. */
+  readonly kind: 'json' | 'text' | 'bytes';
   readonly event?: string;
+  readonly key?: string;
+  readonly slot?: string;
+  /** Milliseconds. */
+  readonly ttl?: number;
+  readonly retain?: boolean;
 }
 
 /** A page of history. */
@@ -26,25 +37,35 @@ export interface HistoryPage {
   readonly newest: Position | undefined;
 }
 
+/** What is retained in the channels of a pattern, as far as one page goes. */
+export interface RetainedPage {
+  readonly messages: readonly WireMessage[];
+  readonly more: boolean;
+}
+
 /**
  * The body of `POST /v1/publish`. JSON is embedded as typed, not parsed and written again, so that
  * large numbers stay what they are.
  *
  * @throws {SyntaxError} when the payload should be JSON and is not.
  */
-export function publishBody({ channel, payload, kind, event }: Publication): string {
+export function publishBody(publication: Publication): string {
+  const { channel, payload, kind, event, key, slot, ttl, retain } = publication;
   if (kind === 'json') JSON.parse(payload);
-  const data = kind === 'json' ? payload : JSON.stringify(payload);
-  const type = kind === 'json' ? '' : ',"contentType":"text/plain"';
-  const name = event === undefined ? '' : `,"event":${JSON.stringify(event)}`;
-  return `{"channel":${JSON.stringify(channel)},"data":${data}${type}${name}}`;
+  const rest = JSON.stringify({
+    channel,
+    ...(kind === 'text' ? { data: payload, contentType: 'text/plain' } : {}),
+    ...(kind === 'bytes' ? { bytes: payload } : {}),
+    ...{ event, key, slot, ttl, retain },
+  });
+  return kind === 'json' ? `${rest.slice(0, -1)},"data":${payload}}` : rest;
 }
 
-/** Publishes one message; answers the position it got. */
+/** Publishes one message; answers the position it got, or none where nothing is kept. */
 export async function publish(
   publication: Publication,
   token: string | undefined,
-): Promise<Result<string>> {
+): Promise<Result<string | undefined>> {
   let body: string;
   try {
     body = publishBody(publication);
@@ -58,10 +79,10 @@ export async function publish(
     body,
   });
   if (!answer.ok) return answer;
-  const position = field(answer.value, 'position');
-  return typeof position === 'string'
-    ? { ok: true, value: position }
-    : { ok: false, reason: 'The server answered without a position' };
+  const position = entryOf(answer.value, 'position');
+  if (typeof position === 'string') return { ok: true, value: position };
+  if (entryOf(answer.value, 'volatile') === true) return { ok: true, value: undefined };
+  return { ok: false, reason: 'The server answered without a position' };
 }
 
 /** Reads the newest messages of a channel, or those before a position. */
@@ -87,6 +108,52 @@ export async function history(
   };
 }
 
+/** How many messages of a hole the log has; `undefined` when it can't be told now. */
+export async function keptOf(hole: Hole, token: string | undefined): Promise<number | undefined> {
+  const { channel, epoch, from, to } = hole;
+  const size = to - from + 1;
+  if (size > HISTORY_MAX) return size; // More than a page: counted, not looked for.
+  const after = `${epoch}:${String(from - 1)}`;
+  const query = new URLSearchParams({ channel, after, limit: String(size) });
+  const answer = await call(`/v1/history?${query.toString()}`, token);
+  if (!answer.ok) return undefined;
+  const { messages = [], gap } = answer.value as Partial<HistoryFields>;
+  if (gap !== undefined) return size; // Nothing proves that they had expired.
+  return messages.filter(({ offset = 0 }) => offset <= to).length;
+}
+
+/** The retained messages of the channels that a pattern matches, in the order of their names. */
+export async function retained(
+  filter: string,
+  limit: number,
+  token: string | undefined,
+): Promise<Result<RetainedPage>> {
+  const query = new URLSearchParams({ channel: filter, limit: String(limit) });
+  const answer = await call(`/v1/retained?${query.toString()}`, token);
+  if (!answer.ok) return answer;
+  const { messages = [], more } = answer.value as {
+    readonly messages?: readonly WireMessage[];
+    readonly more?: unknown;
+  };
+  return { ok: true, value: { messages, more: more === true } };
+}
+
+/** A page of who is in a channel. */
+export async function members(
+  channel: string,
+  after: string | undefined,
+  limit: number,
+  token: string | undefined,
+): Promise<Result<MemberPage>> {
+  const query = new URLSearchParams({ channel, limit: String(limit) });
+  if (after !== undefined) query.set('after', after);
+  const answer = await call(`/v1/presence?${query.toString()}`, token);
+  if (!answer.ok) return answer;
+  const { members: found = [], count = 0, next } = answer.value as Partial<MemberPage>;
+  const rest = typeof next === 'string' ? { next } : {};
+  return { ok: true, value: { members: found, count, ...rest } };
+}
+
 async function call(
   path: string,
   token: string | undefined,
@@ -103,15 +170,16 @@ async function call(
     });
     const body: unknown = await response.json().catch(() => undefined);
     if (response.ok && typeof body === 'object' && body !== null) return { ok: true, value: body };
-    const detail = field(body, 'detail') ?? field(body, 'title');
-    const status = `the server answered ${String(response.status)}`;
-    return { ok: false, reason: typeof detail === 'string' ? detail : status };
+    return { ok: false, reason: problemText(response.status, body) };
   } catch {
     return { ok: false, reason: 'The server cannot be reached' };
   }
 }
 
-function field(body: unknown, name: string): unknown {
-  if (typeof body !== 'object' || body === null) return undefined;
-  return (body as Readonly<Record<string, unknown>>)[name];
+/** `forbidden: a token is needed …`: the code to look up, and the sentence. */
+function problemText(status: number, body: unknown): string {
+  const code = entryOf(body, 'code');
+  const detail = entryOf(body, 'detail') ?? entryOf(body, 'title');
+  if (typeof detail !== 'string') return `the server answered ${String(status)}`;
+  return typeof code === 'string' ? `${code}: ${detail}` : detail;
 }

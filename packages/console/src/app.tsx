@@ -1,12 +1,15 @@
 /** App: the page as a whole. */
 import { useState } from 'preact/hooks';
 import type { Desk } from './desk.ts';
-import { Field } from './field.tsx';
 import { History } from './history.tsx';
 import { useChanges } from './hooks.tsx';
+import type { HttpVersions } from './http-versions.ts';
 import { Panes } from './pane.tsx';
+import { People } from './people.tsx';
 import { Publish } from './publish.tsx';
+import { Retained } from './retained.tsx';
 import { ServerStatus, Strip } from './strip.tsx';
+import { Watch } from './watch.tsx';
 
 const EXAMPLES = [
   { path: '/examples/websocket.html', label: 'WebSocket' },
@@ -16,8 +19,9 @@ const EXAMPLES = [
 ];
 
 /** The console page. */
-export function App({ desk }: { readonly desk: Desk }) {
-  const [open, setOpen] = useState<string>();
+export function App(props: { readonly desk: Desk; readonly versions: HttpVersions }) {
+  const { desk, versions } = props;
+  const [open, setOpen] = useState(false);
   return (
     <>
       <header class="top">
@@ -25,7 +29,8 @@ export function App({ desk }: { readonly desk: Desk }) {
           Trunkline <span>one channel, every protocol</span>
         </h1>
         <ServerStatus feed={desk.feed} />
-        <nav aria-label="Bare browser examples">
+        <nav aria-label="Elsewhere">
+          <a href="/metrics">Metrics</a>
           <span aria-hidden="true">Examples</span>
           {EXAMPLES.map(({ path, label }) => (
             <a href={path}>{label}</a>
@@ -36,41 +41,19 @@ export function App({ desk }: { readonly desk: Desk }) {
       <main>
         <Strip feed={desk.feed} />
         <div class="bar">
-          <Watch desk={desk} onHistory={setOpen} />
+          <Watch desk={desk} onHistory={() => setOpen(true)} />
           <Publish desk={desk} />
         </div>
-        <Panes desk={desk} />
+        <div class="body">
+          <Panes desk={desk} versions={versions} />
+          <aside class="side">
+            <People desk={desk} />
+            <Retained desk={desk} />
+          </aside>
+        </div>
       </main>
-      {open !== undefined && (
-        <History desk={desk} channel={open} onClose={() => setOpen(undefined)} />
-      )}
+      {open && <History desk={desk} onClose={() => setOpen(false)} />}
     </>
-  );
-}
-
-function Watch(props: { readonly desk: Desk; onHistory(channel: string): void }) {
-  const { desk, onHistory } = props;
-  useChanges(desk.changes);
-  const [typed, setTyped] = useState<string>();
-  const channel = typed ?? desk.channel;
-  return (
-    <form
-      class="watch"
-      aria-label="Channel"
-      onSubmit={(submit) => {
-        submit.preventDefault();
-        setTyped(undefined);
-        desk.watch(channel);
-      }}
-    >
-      <Field label="Channel" value={channel} required onText={setTyped} />
-      <button type="submit" class="button">
-        Watch
-      </button>
-      <button type="button" class="button" onClick={() => onHistory(channel)}>
-        History
-      </button>
-    </form>
   );
 }
 

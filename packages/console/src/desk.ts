@@ -1,9 +1,10 @@
-/** Desk: the page's own state: four readers of one channel, the token, and moves between them. */
+/** Desk: the page's own state: four readers of the same channels, the token, and moves between. */
+import { isWildcard } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import { history } from './api.ts';
+import { history, keptOf } from './api.ts';
+import { Attendance } from './attendance.ts';
 import { Changes } from './changes.ts';
-import { EVENTS_MAX } from './lines/line.ts';
-import type { LineMessage } from './lines/line.ts';
+import type { PresenceNews } from './lines/line.ts';
 import type { MetricsFeed } from './metrics.ts';
 import { Reader } from './reader.ts';
 import type { Reading } from './reader.ts';
@@ -14,7 +15,8 @@ import type { Transport, TransportName } from './transports.ts';
 export interface DeskOptions {
   /** The server's origin. */
   readonly server: string;
-  readonly channel: string;
+  /** Channels and patterns; at least one. */
+  readonly filters: readonly string[];
   readonly token: string | undefined;
   readonly feed: MetricsFeed;
   /** The panes; the page's own unless a test gives others. */
@@ -23,25 +25,35 @@ export interface DeskOptions {
 
 /** Everything the page shows. */
 export class Desk {
-  /** The channel or the token is another one. */
+  /** What is followed, or the token, is another one. */
   readonly changes = new Changes();
+  /** Who is present has changed. */
+  readonly presence = new Changes();
+  /** What is retained may be another message. */
+  readonly retained = new Changes();
   readonly feed: MetricsFeed;
   readonly readers: readonly Reader[];
   readonly #server: string;
-  readonly #events = new Set<string>();
-  channel: string;
+  /** By channel; only those that are followed by their names. */
+  readonly #attendance = new Map<string, Attendance>();
+  readonly #sessions = new Map<string, string>();
+  filters: readonly string[];
   token: string | undefined;
+  /** Whether every pane is listed, or the WebSocket alone, which always is. */
+  takesPart = false;
 
   constructor(options: DeskOptions) {
     this.#server = options.server;
-    this.channel = options.channel;
+    this.filters = options.filters;
     this.token = options.token;
     this.feed = options.feed;
     this.readers = (options.transports ?? TRANSPORTS).map(
       (transport) =>
         new Reader(transport, {
           newest: (channel) => this.#newest(channel),
-          onMessage: (message) => this.#onMessage(message),
+          kept: (hole) => keptOf(hole, this.token),
+          onPresence: (news) => this.#onPresence(transport.name, news),
+          onSession: (session) => this.#onSession(session, transport.label),
         }),
     );
   }
@@ -52,12 +64,13 @@ export class Desk {
     for (const reader of this.readers) reader.start(this.#reading());
   }
 
-  /** All readers begin anew in this channel. */
-  watch(channel: string): void {
-    this.channel = channel;
-    this.#events.clear();
+  /** All readers begin anew in these channels and patterns. */
+  watch(filters: readonly string[]): void {
+    this.filters = filters;
+    this.#attendance.clear();
     for (const reader of this.readers) reader.start(this.#reading());
     this.changes.notify();
+    this.presence.notify();
   }
 
   /** All lines go on with this token; empty is none. */
@@ -68,7 +81,16 @@ export class Desk {
     this.changes.notify();
   }
 
-  /** The position of one transport goes on over another. */
+  /** Lists every pane as present, or no more than the WebSocket. */
+  takePart(takesPart: boolean): void {
+    this.takesPart = takesPart;
+    for (const reader of this.readers) {
+      if (reader.transport.name !== 'websocket') reader.renew();
+    }
+    this.presence.notify();
+  }
+
+  /** The place of one transport goes on over another. */
   move(from: TransportName, to: TransportName): void {
     const source = this.readers.find(({ transport }) => transport.name === from);
     const target = this.readers.find(({ transport }) => transport.name === to);
@@ -76,19 +98,47 @@ export class Desk {
     target.takeOver(source.handOver(to), this.#reading());
   }
 
+  /** Who is in a channel; `undefined` until the server has said so. */
+  attendanceOf(channel: string): Attendance | undefined {
+    return this.#attendance.get(channel);
+  }
+
+  /** The pane of this page that presence lists under this word. */
+  ownSession(session: string): string | undefined {
+    if (session === this.feed.session) return 'load strip';
+    return this.#sessions.get(session);
+  }
+
+  /** Channels that can be looked at by their names: those followed, and those that came. */
+  get channels(): string[] {
+    const found = new Set(this.filters.filter((filter) => !isWildcard(filter)));
+    for (const { ledger } of this.readers) for (const one of ledger.channels) found.add(one);
+    return [...found];
+  }
+
   #reading(): Reading {
     return {
       server: this.#server,
-      channel: this.channel,
+      filters: this.filters,
       token: () => this.token,
-      events: [...this.#events],
+      takesPart: () => this.takesPart,
     };
   }
 
-  #onMessage({ event }: LineMessage): void {
-    if (event === undefined || this.#events.has(event) || this.#events.size >= EVENTS_MAX) return;
-    this.#events.add(event);
-    for (const reader of this.readers) reader.expect([event]);
+  /** The WebSocket tells of presence unasked; one teller is enough. */
+  #onPresence(teller: TransportName, news: PresenceNews): void {
+    if (teller !== 'websocket') return;
+    const attendance = this.#attendance.get(news.channel) ?? new Attendance();
+    this.#attendance.set(news.channel, attendance);
+    attendance.take(news);
+    this.presence.notify();
+  }
+
+  #onSession(session: string, label: string): void {
+    this.#sessions.set(session, label);
+    if (this.#sessions.size <= SESSIONS_MAX) return;
+    const oldest = this.#sessions.keys().next();
+    if (!oldest.done) this.#sessions.delete(oldest.value);
   }
 
   async #newest(channel: string): Promise<Position | undefined> {
@@ -96,3 +146,6 @@ export class Desk {
     return page.ok ? page.value.newest : undefined;
   }
 }
+
+/** Words of this page's own connections that are remembered: those gone are listed for a while. */
+const SESSIONS_MAX = 64;

@@ -13,9 +13,14 @@ const PAGE_SIZE = 50;
 /** Messages the dialog holds; older ones are then read after closing it. */
 const SHOWN_MAX = 2_000;
 
+/** Channels to choose from, of those that a pattern brought. */
+const CHOICES_MAX = 500;
+
 /** The dialog with a channel's history. */
-export function History(props: { readonly desk: Desk; readonly channel: string; onClose(): void }) {
-  const { desk, channel, onClose } = props;
+export function History(props: { readonly desk: Desk; onClose(): void }) {
+  const { desk, onClose } = props;
+  const [channels] = useState(() => desk.channels);
+  const [channel, setChannel] = useState(channels[0] ?? '');
   const dialog = useRef<HTMLDialogElement>(null);
   const { messages, page, fault, busy, load } = usePages(desk, channel);
 
@@ -28,7 +33,12 @@ export function History(props: { readonly desk: Desk; readonly channel: string; 
       <header class="history-head">
         <div>
           <h2 id="history-title">
-            History of <span class="mono">{channel}</span>
+            History of{' '}
+            {channels.length > 1 ? (
+              <Choice channels={channels} value={channel} onChoice={setChannel} />
+            ) : (
+              <span class="mono">{channel}</span>
+            )}
           </h2>
           <p>{rangeText(page)}</p>
         </div>
@@ -43,7 +53,7 @@ export function History(props: { readonly desk: Desk; readonly channel: string; 
       )}
       <ol class="rows history-rows" tabIndex={0} aria-label="Messages, newest first">
         {messages.map((message) => (
-          <HistoryRow key={formatPosition(message.position)} message={message} />
+          <HistoryRow key={placeOf(message)} message={message} />
         ))}
       </ol>
       <footer class="history-foot">
@@ -58,6 +68,25 @@ export function History(props: { readonly desk: Desk; readonly channel: string; 
         </button>
       </footer>
     </dialog>
+  );
+}
+
+function Choice(props: {
+  readonly channels: readonly string[];
+  readonly value: string;
+  onChoice(channel: string): void;
+}) {
+  return (
+    <select
+      class="mono"
+      aria-label="Channel"
+      value={props.value}
+      onChange={({ currentTarget }) => props.onChoice(currentTarget.value)}
+    >
+      {props.channels.slice(0, CHOICES_MAX).map((channel) => (
+        <option value={channel}>{channel}</option>
+      ))}
+    </select>
   );
 }
 
@@ -83,6 +112,7 @@ function usePages(desk: Desk, channel: string) {
   }
 
   useEffect(() => {
+    if (channel === '') return; // A pattern that has brought none yet.
     void load(undefined); // Never rejects, as `history` does not.
   }, [channel]);
 
@@ -95,7 +125,7 @@ function HistoryRow({ message }: { readonly message: LineMessage }) {
   return (
     <li class="row">
       <span class="row-offset">
-        {position.offset}
+        {position?.offset}
         <time class="row-epoch" dateTime={time.toISOString()}>
           {time.toLocaleTimeString()}
         </time>
@@ -109,8 +139,12 @@ function HistoryRow({ message }: { readonly message: LineMessage }) {
   );
 }
 
+function placeOf({ position }: LineMessage): string {
+  return position === undefined ? '' : formatPosition(position);
+}
+
 function isOldest(message: LineMessage | undefined, oldest: Position | undefined): boolean {
-  return message !== undefined && oldest !== undefined && message.position.offset <= oldest.offset;
+  return oldest !== undefined && (message?.position?.offset ?? Infinity) <= oldest.offset;
 }
 
 function rangeText(page: HistoryPage | undefined): string {

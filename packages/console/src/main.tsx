@@ -2,30 +2,41 @@
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { Desk } from './desk.ts';
+import { parseFilters } from './filters.ts';
+import { HttpVersions } from './http-versions.ts';
 import { METRICS_CHANNEL, MetricsFeed } from './metrics.ts';
 
 const TOKEN_KEY = 'trunkline.token';
 
 const place = document.getElementById('page');
 if (place !== null) {
+  const versions = new HttpVersions();
+  versions.watch();
   const desk = new Desk({
     server: location.origin,
-    channel: new URLSearchParams(location.search).get('channel') ?? METRICS_CHANNEL,
+    filters: filtersInAddress(),
     token: storedToken(),
     feed: new MetricsFeed(location.origin),
   });
   desk.changes.listen(() => {
-    showChannel(desk.channel);
+    showFilters(desk.filters);
     storeToken(desk.token);
   });
   desk.start();
-  render(<App desk={desk} />, place);
+  render(<App desk={desk} versions={versions} />, place);
 }
 
-/** The address names the channel, so that it can be passed on. */
-function showChannel(channel: string): void {
+/** The address names what is followed, so that it can be passed on. */
+function filtersInAddress(): readonly string[] {
+  const named = new URLSearchParams(location.search).getAll('channel');
+  const read = parseFilters(named.map((name) => name.replaceAll(',', '\\,')).join(','));
+  return read.ok ? read.filters : [METRICS_CHANNEL];
+}
+
+function showFilters(filters: readonly string[]): void {
   const url = new URL(location.href);
-  url.searchParams.set('channel', channel);
+  url.searchParams.delete('channel');
+  for (const filter of filters) url.searchParams.append('channel', filter);
   history.replaceState(null, '', url);
 }
 

@@ -1,10 +1,10 @@
 /** The server machine's load, as `system/metrics` tells it once a second in development mode. */
-import type { LineMessage, LineStatus } from './lines/line.ts';
-import { connect } from './lines/websocket.ts';
-import type { Line } from './lines/line.ts';
 import { formatPosition } from '@trunkline/wire';
 import { history } from './api.ts';
 import { Changes } from './changes.ts';
+import type { Line, LineEvent, LineStatus } from './lines/line.ts';
+import { Standing } from './lines/standing.ts';
+import { connect } from './lines/websocket.ts';
 
 /** The channel that carries the load. */
 export const METRICS_CHANNEL = 'system/metrics';
@@ -24,6 +24,12 @@ export interface Sample {
   readonly server: { readonly rss: number; readonly cpu: number; readonly lagMs: number };
   readonly links: { readonly websocket: number; readonly sse: number; readonly polls: number };
   readonly rates: { readonly published: number; readonly delivered: number };
+  /** What is going on in channels; zeros from a server that does not tell. */
+  readonly hub: {
+    readonly channels: number;
+    readonly subscriptions: number;
+    readonly members: number;
+  };
 }
 
 /** Reads one payload; `undefined` when it is something else that somebody published there. */
@@ -58,6 +64,11 @@ export function parseSample(payload: string, time: number): Sample | undefined {
       published: numbers('rates', 'published'),
       delivered: numbers('rates', 'delivered'),
     },
+    hub: {
+      channels: numbers('hub', 'channels'),
+      subscriptions: numbers('hub', 'subscriptions'),
+      members: numbers('hub', 'members'),
+    },
   };
 }
 
@@ -71,6 +82,8 @@ export class MetricsFeed {
   readonly changes = new Changes();
   samples: readonly Sample[] = [];
   status: LineStatus = { state: 'connecting', tries: 0 };
+  /** The word under which presence lists the line of the load. */
+  session: string | undefined;
   /** The page's clock when the newest sample came. */
   heardAt = 0;
   readonly #server: string;
@@ -94,21 +107,30 @@ export class MetricsFeed {
     const kept = page.ok ? page.value.messages : [];
     for (const { data, time } of kept) this.#add(JSON.stringify(data), time);
     const { epoch = '0', offset = 0 } = kept.at(-1) ?? {};
-    this.#line = connect({
+    const filters = [METRICS_CHANNEL];
+    const standing = new Standing(filters);
+    if (offset > 0) standing.begin(METRICS_CHANNEL, formatPosition({ epoch, offset }));
+    const line = connect({
       server: this.#server,
-      channel: METRICS_CHANNEL,
-      ...(offset === 0 ? {} : { after: formatPosition({ epoch, offset }) }),
+      filters,
+      standing,
       token: () => token,
-      onMessage: (message: LineMessage) => {
-        this.#add(message.payload, message.time ?? Date.now());
-        this.changes.notify();
-      },
-      onVerdict: () => {},
-      onState: (status) => {
-        this.status = status;
-        this.changes.notify();
+      onEvent: (event) => {
+        if (this.#line === line) this.#onEvent(event);
       },
     });
+    this.#line = line;
+  }
+
+  #onEvent(event: LineEvent): void {
+    if (event.kind === 'message') {
+      this.#add(event.message.payload, event.message.time ?? Date.now());
+    } else if (event.kind === 'state') {
+      this.status = event.status;
+    } else if (event.kind === 'session') {
+      this.session = event.session;
+    } else return;
+    this.changes.notify();
   }
 
   #add(payload: string, time: number): void {

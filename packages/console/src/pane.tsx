@@ -1,17 +1,18 @@
 /** Pane: one transport's reader, with its counts, its track and what it received. */
-import { formatPosition } from '@trunkline/wire';
 import { useState } from 'preact/hooks';
 import { TrackChart } from './chart.tsx';
 import type { Desk } from './desk.ts';
 import { formatCount } from './format.ts';
 import { useChanges, useNow } from './hooks.tsx';
-import type { LineState } from './lines/line.ts';
-import { Tries } from './tries.tsx';
-import { isCaughtUp } from './reader.ts';
-import type { Reader, Row } from './reader.ts';
+import type { HttpVersions } from './http-versions.ts';
+import type { EncodingName, LineState } from './lines/line.ts';
+import { placeText } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { Rows } from './rows.tsx';
+import { longText, shortText } from './traffic.ts';
 import { labelOf, TRANSPORTS } from './transports.ts';
-import type { TransportName } from './transports.ts';
-import { verdictSentence } from './verdict.ts';
+import { Tries } from './tries.tsx';
+import { shorten } from './verdict.ts';
 
 /** What a dragged position carries: the name of its transport. */
 const DRAG_TYPE = 'application/x-trunkline-transport';
@@ -27,8 +28,15 @@ const STATE_WORDS: Readonly<Record<LineState, string>> = {
   'gave-up': 'Gave up',
 };
 
+const ENCODING_WORDS: Readonly<Record<EncodingName, string>> = { json: 'JSON', binary: 'Binary' };
+
 /** One transport of the page. */
-export function Pane({ desk, reader }: { readonly desk: Desk; readonly reader: Reader }) {
+export function Pane(props: {
+  readonly desk: Desk;
+  readonly reader: Reader;
+  readonly versions: HttpVersions;
+}) {
+  const { desk, reader, versions } = props;
   useChanges(reader.changes);
   const [over, setOver] = useState(false);
   const { name, label, how } = reader.transport;
@@ -68,6 +76,7 @@ export function Pane({ desk, reader }: { readonly desk: Desk; readonly reader: R
       </header>
       <PaneTrack desk={desk} reader={reader} />
       <Counts reader={reader} />
+      <Way reader={reader} versions={versions} />
       <Place desk={desk} reader={reader} />
       <Rows reader={reader} />
     </section>
@@ -88,13 +97,14 @@ function PaneTrack({ desk, reader }: { readonly desk: Desk; readonly reader: Rea
 }
 
 function Counts({ reader }: { readonly reader: Reader }) {
-  const { received, missed, doubled, gaps } = reader.ledger;
+  const { received, missed, doubled, gaps, expired } = reader.ledger;
   return (
     <dl class="counts">
       <Count name="Received" value={received} proof={false} />
       <Count name="Missed" value={missed} proof />
       <Count name="Doubled" value={doubled} proof />
       {gaps > 0 && <Count name="Gaps told" value={gaps} proof={false} />}
+      {expired > 0 && <Count name="Expired" value={expired} proof={false} />}
     </dl>
   );
 }
@@ -110,24 +120,50 @@ function Count(props: { readonly name: string; readonly value: number; readonly 
   );
 }
 
+/** What carries the messages, what they cost, and how they are written. */
+function Way({ reader, versions }: { readonly reader: Reader; readonly versions: HttpVersions }) {
+  const { transport, encoding, traffic } = reader;
+  const { label, path, encodings } = transport;
+  const version = versions.of(path);
+  return (
+    <div class="way">
+      <p title={longText(traffic, version)}>{shortText(traffic, version)}</p>
+      {encodings.length > 1 && (
+        <div class="choice" role="group" aria-label={`Encoding of ${label}`}>
+          {encodings.map((one) => (
+            <button
+              type="button"
+              aria-pressed={one === encoding}
+              onClick={() => reader.encode(one)}
+            >
+              {ENCODING_WORDS[one]}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
 function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader }) {
   const { name, label } = reader.transport;
-  const { position, status, sentence } = reader;
+  const { standing, status, sentence } = reader;
   const idle = status.state === 'cut' || status.state === 'gave-up';
-  const place = position === undefined ? 'no position yet' : formatPosition(position);
+  const after = standing?.after;
+  const place = placeText(standing);
   return (
     <div class="place">
       <div class="place-line">
         <span
           class="chip"
-          draggable={position !== undefined}
-          title="Drag onto another transport to go on there"
+          draggable={after !== undefined}
+          title={after === undefined ? undefined : `Drag onto another transport: ${after}`}
           onDragStart={(event) => {
             event.dataTransfer?.setData(DRAG_TYPE, name);
-            event.dataTransfer?.setData('text/plain', place);
+            event.dataTransfer?.setData('text/plain', after ?? '');
           }}
         >
-          <span class="visually-hidden">Position </span>
+          <span class="visually-hidden">Place </span>
           {place}
         </span>
         <button
@@ -143,12 +179,12 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
         {status.state === 'live' ? (sentence?.text ?? '') : (status.reason ?? restText(reader))}
       </p>
       <div class="move" role="group" aria-label={`Continue ${label} over`}>
-        <span aria-hidden="true">Move to</span>
+        <span aria-hidden="true">Move</span>
         {TRANSPORTS.filter((other) => other.name !== name).map((other) => (
           <button
             type="button"
             class="button-quiet"
-            disabled={position === undefined}
+            disabled={after === undefined}
             onClick={() => desk.move(name, other.name)}
           >
             {other.short}
@@ -164,66 +200,20 @@ function tone(reader: Reader): string {
   return reader.status.state === 'gave-up' ? 'bad' : 'plain';
 }
 
-function restText({ status, position }: Reader): string {
-  if (status.state === 'cut' && position !== undefined) {
-    return `Holds its place, goes on after offset ${formatCount(position.offset)}`;
+function restText({ status, standing }: Reader): string {
+  if (status.state === 'cut' && standing?.after !== undefined) {
+    return `Holds its place, goes on after ${shorten(placeText(standing))}`;
   }
   return STATE_WORDS[status.state];
 }
 
-function Rows({ reader }: { readonly reader: Reader }) {
-  const { rows, transport } = reader;
-  return (
-    <ol class="rows" tabIndex={0} aria-label={`Messages over ${transport.label}, newest first`}>
-      {rows.map((row) => (
-        <RowItem key={row.key} row={row} reader={reader} />
-      ))}
-    </ol>
-  );
-}
-
-function RowItem({ row, reader }: { readonly row: Row; readonly reader: Reader }) {
-  if (row.kind === 'note') {
-    const { note } = row;
-    const { tone: noteTone, text } =
-      note.kind === 'said'
-        ? note.sentence
-        : verdictSentence(note.outcome.verdict, note.outcome.newest, reader.position);
-    return (
-      <li class="note" data-tone={noteTone}>
-        {text}
-      </li>
-    );
-  }
-  const { position, event, payload, kind } = row.message;
-  const late = isCaughtUp(row.message, row.after);
-  return (
-    <li class={late ? 'row row-late' : 'row'}>
-      <span class="row-offset" title={late ? 'came while away' : undefined}>
-        {position.offset}
-        <span class="row-epoch">{position.epoch}</span>
-      </span>
-      <span class={PACKED.test(payload) ? 'row-payload row-packed' : 'row-payload'}>
-        {event !== undefined && <b class="row-event">{event}</b>}
-        {kind === 'bytes' && <b class="row-event">base64</b>}
-        {payload.slice(0, PAYLOAD_SHOWN_MAX)}
-      </span>
-    </li>
-  );
-}
-
-/** Text without spaces to break at is broken anywhere. */
-const PACKED = /^\S{40}/;
-
-/** Characters of a payload that a row draws; history shows all of it. */
-const PAYLOAD_SHOWN_MAX = 400;
-
 /** The panes side by side. */
-export function Panes({ desk }: { readonly desk: Desk }) {
+export function Panes(props: { readonly desk: Desk; readonly versions: HttpVersions }) {
+  const { desk, versions } = props;
   return (
     <div class="panes">
       {desk.readers.map((reader) => (
-        <Pane key={reader.transport.name satisfies TransportName} desk={desk} reader={reader} />
+        <Pane key={reader.transport.name} desk={desk} reader={reader} versions={versions} />
       ))}
     </div>
   );

@@ -41,6 +41,7 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
       <Deliveries {...view} />
       <ServerProcess {...view} />
       <Connected {...view} />
+      <Channels {...view} />
     </section>
   );
 }
@@ -154,6 +155,30 @@ function Connected({ newest, series }: View) {
         spanMs={METRICS_MS}
         max={Math.max(4, peak) * HEADROOM}
         lines={[{ tone: 'main', points }]}
+      />
+    </Figure>
+  );
+}
+
+function Channels({ newest, series }: View) {
+  const { channels, subscriptions, members } = newest.hub;
+  const readers = series(({ hub }) => hub.subscriptions);
+  const people = series(({ hub }) => hub.members);
+  const [, peak] = extremes([...readers, ...people]);
+  return (
+    <Figure
+      name="Channels"
+      value={formatCount(channels)}
+      note={`${formatCount(subscriptions)} subscriptions, ${formatCount(members)} present`}
+    >
+      <Sparkline
+        label="Subscriptions and members present over the last minute"
+        spanMs={METRICS_MS}
+        max={Math.max(4, peak) * HEADROOM}
+        lines={[
+          { tone: 'main', points: readers },
+          { tone: 'second', points: people },
+        ]}
       />
     </Figure>
   );

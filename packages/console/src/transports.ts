@@ -1,5 +1,6 @@
 /** The transports of the page, in the order of its panes. */
-import type { Line, LineOptions } from './lines/line.ts';
+import { isMany } from './filters.ts';
+import type { EncodingName, Line, LineOptions } from './lines/line.ts';
 import { connect as longPoll, WAIT_SECONDS } from './lines/long-poll.ts';
 import { connect as shortPoll } from './lines/short-poll.ts';
 import { connect as sse } from './lines/sse.ts';
@@ -16,8 +17,16 @@ export interface Transport {
   readonly short: string;
   /** How it works, in a few words. */
   readonly how: string;
+  /** Where its requests go. */
+  readonly path: string;
+  /** More than one where there is a choice. */
+  readonly encodings: readonly EncodingName[];
+  /** Whether expired messages are told of, one by one, so that every hole is a loss [MSG-6]. */
+  tellsExpired(filters: readonly string[]): boolean;
   connect(options: LineOptions): Line;
 }
+
+const BOTH: readonly EncodingName[] = ['json', 'binary'];
 
 /** One pane each. */
 export const TRANSPORTS: readonly Transport[] = [
@@ -26,14 +35,30 @@ export const TRANSPORTS: readonly Transport[] = [
     label: 'WebSocket',
     short: 'WebSocket',
     how: 'one socket, both ways',
+    path: '/v1/ws',
+    encodings: BOTH,
+    tellsExpired: () => true,
     connect: websocket,
   },
-  { name: 'sse', label: 'SSE', short: 'SSE', how: 'EventSource stream', connect: sse },
+  {
+    name: 'sse',
+    label: 'SSE',
+    short: 'SSE',
+    how: 'one stream of events',
+    path: '/v1/sse',
+    encodings: ['json'],
+    // A mark tells that everything up to it came, and not what expired on the way.
+    tellsExpired: (filters) => !isMany(filters),
+    connect: sse,
+  },
   {
     name: 'long-poll',
     label: 'Long polling',
     short: 'Long poll',
     how: `fetch, held up to ${String(WAIT_SECONDS)} s`,
+    path: '/v1/poll',
+    encodings: BOTH,
+    tellsExpired: () => false,
     connect: longPoll,
   },
   {
@@ -41,6 +66,9 @@ export const TRANSPORTS: readonly Transport[] = [
     label: 'Short polling',
     short: 'Short poll',
     how: 'fetch, once a second',
+    path: '/v1/poll',
+    encodings: BOTH,
+    tellsExpired: () => false,
     connect: shortPoll,
   },
 ];

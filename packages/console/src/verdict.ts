@@ -1,5 +1,4 @@
 /** Verdicts in words for people. */
-import { formatPosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Verdict } from './lines/line.ts';
 
@@ -12,21 +11,31 @@ export interface Sentence {
   readonly text: string;
 }
 
+/** Characters of a mark that are shown: more of them say nothing to people. */
+const PLACE_SHOWN_MAX = 24;
+
 /**
  * Says a verdict.
  *
- * @param newest the channel's newest position at the time of the resume, once it is known: what
- * lies between is what was caught up.
+ * @param newest the newest positions of the channels at the time of the resume, once they are
+ * known: what lies between is what was caught up.
  * @param now where the reader stands.
  */
-export function verdictSentence(verdict: Verdict, newest?: Position, now?: Position): Sentence {
+export function verdictSentence(
+  verdict: Verdict,
+  newest?: ReadonlyMap<string, Position>,
+  now: (channel: string) => Position | undefined = () => undefined,
+): Sentence {
   switch (verdict.kind) {
-    case 'started':
-      return { tone: 'plain', text: `Reading from now on, after ${formatPosition(verdict.at)}` };
+    case 'started': {
+      const { place } = verdict;
+      const after = place === undefined ? '' : `, after ${shorten(place)}`;
+      return { tone: 'plain', text: `Reading from now on${after}` };
+    }
     case 'gap':
       return { tone: 'bad', text: gapText(verdict.gap) };
     case 'recovered': {
-      const total = caughtUp(verdict.from, newest);
+      const total = newest && caughtUp(verdict.from, (channel) => newest.get(channel));
       if (total === undefined) return { tone: 'good', text: 'Recovered, nothing missed' };
       if (total === 0) return { tone: 'good', text: 'Recovered, nothing had come meanwhile' };
       const done = Math.min(total, caughtUp(verdict.from, now) ?? total);
@@ -57,16 +66,28 @@ export function gapText(gap: Gap): string {
   }
 }
 
+/** A place so that it fits into a line. */
+export function shorten(place: string): string {
+  return place.length > PLACE_SHOWN_MAX ? `${place.slice(0, PLACE_SHOWN_MAX)}…` : place;
+}
+
 function rangeText({ from, to }: Gap): string | undefined {
   if (from === undefined || to === undefined) return undefined;
   return from === to ? `offset ${from}` : `offsets ${from} to ${to}`;
 }
 
-/** Offsets between two places of one stream; `undefined` when they do not compare. */
-function caughtUp(from: Position, to: Position | undefined): number | undefined {
-  if (to === undefined) return undefined;
-  if (from.epoch !== to.epoch && from.offset !== 0) return undefined;
-  return Math.max(0, to.offset - from.offset);
+/** Offsets between two places of each channel; `undefined` where they do not compare. */
+function caughtUp(
+  from: ReadonlyMap<string, Position>,
+  to: (channel: string) => Position | undefined,
+): number | undefined {
+  let total = 0;
+  for (const [channel, begin] of from) {
+    const end = to(channel);
+    if (end === undefined || (begin.epoch !== end.epoch && begin.offset !== 0)) return undefined;
+    total += Math.max(0, end.offset - begin.offset);
+  }
+  return total;
 }
 
 function count(total: number): string {

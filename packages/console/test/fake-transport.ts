@@ -1,6 +1,6 @@
 /** FakeTransport: a transport that does only what the test says. */
 import { createLine } from '../src/lines/line.ts';
-import type { Attempt } from '../src/lines/line.ts';
+import type { Attempt, Beginning } from '../src/lines/line.ts';
 import type { Transport, TransportName } from '../src/transports.ts';
 import { ManualPace } from './manual-pace.ts';
 
@@ -18,7 +18,10 @@ export function fakeTransport(name: TransportName): FakeTransport {
     label: name,
     short: name,
     how: '',
+    path: '',
+    encodings: ['json', 'binary'],
     attempts,
+    tellsExpired: () => name === 'websocket',
     connect: (options) =>
       createLine(
         (attempt) => {
@@ -26,7 +29,6 @@ export function fakeTransport(name: TransportName): FakeTransport {
           return () => {};
         },
         { ...options, pace: new ManualPace() },
-        { byName: name === 'sse' },
       ),
     last() {
       const attempt = attempts.at(-1);
@@ -34,4 +36,10 @@ export function fakeTransport(name: TransportName): FakeTransport {
       return attempt;
     },
   };
+}
+
+/** The server's answer for a filter; `room/42` unless said otherwise. */
+export function beginning(place: string | undefined, rest: Partial<Beginning> = {}): Beginning {
+  const none = { recovered: undefined, gap: undefined, isVolatile: false };
+  return { filter: 'room/42', place, ...none, ...rest };
 }

@@ -10,6 +10,7 @@ describe('parseSample', () => {
       server: { rss: 7, heap: 3, cpu: 0.1, lagMs: 1.25 },
       links: { websocket: 1, sse: 2, polls: 3 },
       rates: { published: 4, delivered: 16 },
+      hub: { channels: 5, subscriptions: 6, members: 7 },
     });
     const sample = parseSample(payload, 99);
     expect(sample).toEqual({
@@ -19,6 +20,7 @@ describe('parseSample', () => {
       server: { rss: 7, cpu: 0.1, lagMs: 1.25 },
       links: { websocket: 1, sse: 2, polls: 3 },
       rates: { published: 4, delivered: 16 },
+      hub: { channels: 5, subscriptions: 6, members: 7 },
     });
     expect(sample && meanCpu(sample)).toBe(0.5);
   });
@@ -27,6 +29,7 @@ describe('parseSample', () => {
     expect(parseSample('{"cpu":[]}', 1)).toMatchObject({
       memory: { used: 0 },
       rates: { delivered: 0 },
+      hub: { members: 0 },
     });
   });
 

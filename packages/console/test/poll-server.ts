@@ -8,6 +8,8 @@ export interface PollAnswer {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** The body as it is, instead of `body` as JSON. */
+  readonly raw?: Uint8Array;
   readonly hold?: true;
 }
 
@@ -33,7 +35,7 @@ export async function startPollServer(answers: readonly PollAnswer[]) {
       'content-type': 'application/json',
       ...answer.headers,
     });
-    response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
+    response.end(answer.raw ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {

@@ -1,12 +1,14 @@
+import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { gapText, verdictSentence } from '../src/verdict.ts';
+import { gapText, shorten, verdictSentence } from '../src/verdict.ts';
 
 const at = (offset: number, epoch = 'k3f9') => ({ epoch, offset });
-const recovered = { kind: 'recovered', from: at(40) } as const;
+const recovered = { kind: 'recovered', from: new Map([['a', at(40)]]) } as const;
+const of = (position: Position | undefined) => position && new Map([['a', position]]);
 
 describe('verdictSentence', () => {
   test('says where a reader started', () => {
-    expect(verdictSentence({ kind: 'started', at: at(40) })).toEqual({
+    expect(verdictSentence({ kind: 'started', place: 'k3f9:40' })).toEqual({
       tone: 'plain',
       text: 'Reading from now on, after k3f9:40',
     });
@@ -20,17 +22,40 @@ describe('verdictSentence', () => {
     { newest: at(52), now: at(45), text: 'Recovered, 5 of 12 caught up' },
     { newest: at(9, 'new1'), now: at(45), text: 'Recovered, nothing missed' },
   ])('says "$text"', ({ newest, now, text }) => {
-    expect(verdictSentence(recovered, newest, now)).toEqual({ tone: 'good', text });
+    expect(verdictSentence(recovered, of(newest), () => now)).toEqual({ tone: 'good', text });
   });
 
   test('counts from the origin of a channel that had no message', () => {
-    const origin = { kind: 'recovered', from: at(0, '0') } as const;
-    expect(verdictSentence(origin, at(3), at(3)).text).toBe('Recovered, 3 messages caught up');
+    const origin = { kind: 'recovered', from: new Map([['a', at(0, '0')]]) } as const;
+    expect(verdictSentence(origin, of(at(3)), () => at(3)).text).toBe(
+      'Recovered, 3 messages caught up',
+    );
   });
 
   test('never calls a gap good', () => {
-    const gap = { kind: 'gap', gap: { reason: 'epoch' }, at: at(0, 'new1') } as const;
-    expect(verdictSentence(gap, at(3, 'new1'), at(3, 'new1')).tone).toBe('bad');
+    expect(verdictSentence({ kind: 'gap', gap: { reason: 'epoch' } }, of(at(3))).tone).toBe('bad');
+  });
+
+  test('adds up what several channels caught up', () => {
+    const from = new Map([
+      ['a', at(40)],
+      ['b', at(1)],
+    ]);
+    const newest = new Map([
+      ['a', at(42)],
+      ['b', at(4)],
+    ]);
+    const now = (channel: string) => newest.get(channel);
+    expect(verdictSentence({ kind: 'recovered', from }, newest, now).text).toBe(
+      'Recovered, 5 messages caught up',
+    );
+  });
+
+  test('shows of a mark no more than fits', () => {
+    expect(shorten('k3f9:40')).toBe('k3f9:40');
+    expect(shorten(`~${'x'.repeat(100)}`)).toHaveLength(25);
+    const { text } = verdictSentence({ kind: 'started', place: undefined });
+    expect(text).toBe('Reading from now on');
   });
 });
 

@@ -1,21 +1,20 @@
 /**
- * Line: one reader of one channel over one transport, kept up until it is cut.
+ * Line: one reader over one transport, of one channel or of several and patterns, kept up until it
+ * is cut.
  *
  * A transport module knows only how to dial. Everything that all of them share stands here once:
- * the position, the states, and when to dial again. A position moves only with what was handed on,
- * so going on from it can neither skip a message nor bring one twice.
+ * where the line stands, the states, and when to dial again. A place moves only with what was
+ * handed on, so going on from it can neither skip a message nor bring one twice.
  */
-import { formatPosition } from '@trunkline/wire';
-import type { Gap, PayloadKind, Position } from '@trunkline/wire';
+import { isWildcard, parsePosition } from '@trunkline/wire';
+import type { Gap, Member, PayloadKind, Position } from '@trunkline/wire';
 import { BACKOFF_CAP_MS, backoffMs } from './backoff.ts';
 import { browserPace } from './pace.ts';
 import type { Pace } from './pace.ts';
+import { Standing } from './standing.ts';
 
 /** `connecting` is the first try, `reconnecting` every one after a loss until it is live again. */
 export type LineState = 'connecting' | 'live' | 'reconnecting' | 'cut' | 'gave-up';
-
-/** Event names that a line expects; messages with names beyond it are no longer looked for. */
-export const EVENTS_MAX = 256;
 
 /** A state and what led to it. */
 export interface LineStatus {
@@ -26,76 +25,166 @@ export interface LineStatus {
   readonly tries: number;
 }
 
+/** How messages are written on the way. An event stream has an encoding of its own. */
+export type EncodingName = 'json' | 'binary';
+
 /** A message as every transport can tell it. */
 export interface LineMessage {
-  readonly position: Position;
+  readonly channel: string;
+  /** Absent in volatile channels. */
+  readonly position?: Position;
   readonly event?: string;
   readonly kind: PayloadKind;
   /** JSON or text as it came; base64 for bytes. */
   readonly payload: string;
-  /** Milliseconds since 1970; SSE does not tell it. */
+  /** Milliseconds since 1970; an event stream of one channel does not tell it. */
   readonly time?: number;
 }
 
-/** What the server said about a place to go on from. */
+/** The state of a channel that a line began with instead of its messages. */
+export interface LineSnapshot {
+  readonly channel: string;
+  readonly position: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly kind: PayloadKind;
+  readonly payload: string;
+}
+
+/** What the server tells of who is in a channel. */
+export type PresenceNews =
+  | {
+      readonly kind: 'page';
+      readonly channel: string;
+      readonly members: readonly Member[];
+      readonly count: number;
+      /** Where the next page begins. */
+      readonly next?: string;
+    }
+  | { readonly kind: 'join' | 'leave'; readonly channel: string; readonly member: Member }
+  /** The server tells this reader nothing of it. */
+  | { readonly kind: 'refused'; readonly channel: string; readonly reason: string };
+
+/** What carries a connection, as far as a page can see it. */
+export interface Carrier {
+  readonly encoding?: EncodingName;
+  /** E.g. `permessage-deflate` or `gzip`; empty when nothing is compressed. */
+  readonly compression?: string;
+}
+
+/** What became of the places that a line asked to go on from. */
 export type Verdict =
   /** No place was asked for: what comes from now on. */
-  | { readonly kind: 'started'; readonly at: Position }
-  /** Nothing was missed; what came meanwhile follows. */
-  | { readonly kind: 'recovered'; readonly from: Position }
-  /** The stream can't prove that nothing was missed. The line goes on at `at`. */
-  | { readonly kind: 'gap'; readonly gap: Gap; readonly at: Position | undefined };
+  | { readonly kind: 'started'; readonly place: string | undefined }
+  /** Nothing was missed; what came meanwhile follows. `from` has the channels named. */
+  | { readonly kind: 'recovered'; readonly from: ReadonlyMap<string, Position> }
+  /** The stream can't prove that nothing was missed. */
+  | { readonly kind: 'gap'; readonly gap: Gap };
+
+/** What a line tells, in order. */
+export type LineEvent =
+  | { readonly kind: 'state'; readonly status: LineStatus }
+  /** A connection has answered for everything that is followed. */
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** A channel or a pattern begins here, before its messages; with a gap, after a loss. */
+  | {
+      readonly kind: 'begun';
+      readonly filter: string;
+      readonly at: Position | undefined;
+      readonly gap: Gap | undefined;
+    }
+  | { readonly kind: 'message'; readonly message: LineMessage }
+  /** Loss that the server told of; the channel goes on after `at`. */
+  | {
+      readonly kind: 'gap';
+      readonly channel: string;
+      readonly gap: Gap;
+      readonly at: Position | undefined;
+    }
+  /** Offsets that are not delivered because their time was over. */
+  | {
+      readonly kind: 'expired';
+      readonly channel: string;
+      readonly epoch: string;
+      readonly from: number;
+      readonly to: number;
+    }
+  | { readonly kind: 'snapshot'; readonly snapshot: LineSnapshot }
+  | { readonly kind: 'presence'; readonly news: PresenceNews }
+  /** The word under which presence lists this connection. */
+  | { readonly kind: 'session'; readonly session: string }
+  | { readonly kind: 'carrier'; readonly carrier: Carrier }
+  | { readonly kind: 'bytes'; readonly count: number };
 
 /** What a line is opened with. */
 export interface LineOptions {
   /** The server's origin, e.g. `http://127.0.0.1:8080`. */
   readonly server: string;
-  readonly channel: string;
-  /** A position or `start`; absent, only what comes from now on. */
-  readonly after?: string;
-  /** Asked for at every dial, so that a new one is used from then on. */
+  /** Names and patterns; at least one. */
+  readonly filters: readonly string[];
+  /** Where another line stood that this one goes on from; absent, only what comes from now on. */
+  readonly standing?: Standing;
+  /** These three are asked at every dial, so that what changed holds from then on. */
   token?(): string | undefined;
-  /** Names of message events to expect; an `EventSource` hears only names it listens for. */
-  readonly events?: readonly string[];
+  encoding?(): EncodingName;
+  /** Whether to be listed where that must be asked for. */
+  takesPart?(): boolean;
   readonly pace?: Pace;
-  onMessage(message: LineMessage): void;
-  /** Before the messages that follow from it. */
-  onVerdict(verdict: Verdict): void;
-  onState(status: LineStatus): void;
+  onEvent(event: LineEvent): void;
 }
 
 /** A reader's line. Every transport gives the same. */
 export interface Line {
-  /** Where it stands: everything up to here was handed to `onMessage`. */
-  readonly position: Position | undefined;
+  /** Where it stands: everything up to here was handed on. */
+  readonly standing: Standing;
   readonly status: LineStatus;
-  /** Drops the connection and keeps the position. */
+  /** Drops the connection and keeps the place. */
   cut(): void;
-  /** Goes on from the position; does nothing unless it was cut or gave up. */
+  /** Goes on from the place; does nothing unless it was cut or gave up. */
   resume(): void;
-  /** Dials anew from its position, e.g. with another token; does nothing while it is cut. */
+  /** Dials anew from its place, e.g. with another token; does nothing while it is cut. */
   renew(): void;
-  /** Tells of event names that messages of this channel carry. */
-  expect(events: readonly string[]): void;
 }
+
+/** The server's answer for one channel or pattern. */
+export interface Beginning {
+  readonly filter: string;
+  /** The position or mark before the messages that follow. */
+  readonly place: string | undefined;
+  readonly recovered: boolean | undefined;
+  readonly gap: Gap | undefined;
+  readonly isVolatile: boolean;
+}
+
+/** What a transport hands on as it is. */
+export type Passing = Extract<
+  LineEvent,
+  { kind: 'snapshot' | 'presence' | 'session' | 'carrier' | 'bytes' }
+>;
 
 /** One try to be connected, as a transport sees it. After `lost` or `refused` it hears no more. */
 export interface Attempt {
   readonly server: string;
-  readonly channel: string;
-  readonly after: string | undefined;
+  readonly filters: readonly string[];
   readonly token: string | undefined;
-  /** Grows while the attempt lasts; see {@link Line.expect}. */
-  readonly events: ReadonlySet<string>;
+  readonly encoding: EncodingName;
+  readonly takesPart: boolean;
   readonly pace: Pace;
-  /** Where the line stands now. */
-  position(): Position | undefined;
-  expect(events: readonly string[]): void;
-  /** The server took it: the line is live. */
-  opened(verdict: Verdict): void;
-  /** Loss that the server told of while live. */
-  gap(gap: Gap, at: Position | undefined): void;
+  /** Where the line stands now; `undefined` before it stood anywhere. */
+  after(): string | undefined;
+  /** The same of one channel or pattern. */
+  placeOf(filter: string): string | undefined;
+  /** One filter is answered. The line is live when all of them are. */
+  begun(beginning: Beginning): void;
   message(message: LineMessage): void;
+  /** A channel that was named stands here: what is left out before it has expired. */
+  reached(channel: string, position: string): void;
+  /** Everything up to here was handed on, of these patterns. */
+  marked(filters: readonly string[], mark: string): void;
+  /** Loss that the server told of while live. */
+  gap(channel: string, gap: Gap, at: Position | undefined): void;
+  expired(channel: string, epoch: string, from: number, to: number): void;
+  tell(event: Passing): void;
   /** The connection is gone; another try may work. */
   lost(reason: string, retryAfterMs?: number): void;
   /** The same input would be refused again. */
@@ -108,41 +197,26 @@ export type HangUp = () => void;
 /** Tries to connect. Must not call the attempt before it has returned. */
 export type Dial = (attempt: Attempt) => HangUp;
 
-/** What sets a transport apart from the others. */
-export interface DialTraits {
-  /** It hears only messages whose event name it was told of before it dialled. */
-  readonly byName?: boolean;
-}
-
 /** Opens a line that dials at once and again after every loss. */
-export function createLine(dial: Dial, options: LineOptions, traits: DialTraits = {}): Line {
-  return new DialledLine(dial, options, traits);
+export function createLine(dial: Dial, options: LineOptions): Line {
+  return new DialledLine(dial, options);
 }
 
 class DialledLine implements Line {
+  readonly standing: Standing;
   readonly #dial: Dial;
   readonly #options: LineOptions;
-  readonly #byName: boolean;
   readonly #pace: Pace;
-  readonly #events: Set<string>;
-  #position: Position | undefined;
   #status: LineStatus = { state: 'connecting', tries: 0 };
   #liveSince: number | undefined;
-  /** It dialled again of its own accord: a recovery then is no news. */
-  #quiet = false;
   #end: () => void = nothing;
 
-  constructor(dial: Dial, options: LineOptions, traits: DialTraits) {
+  constructor(dial: Dial, options: LineOptions) {
+    this.standing = new Standing(options.filters, options.standing);
     this.#dial = dial;
     this.#options = options;
-    this.#byName = traits.byName ?? false;
     this.#pace = options.pace ?? browserPace;
-    this.#events = new Set(options.events);
     this.#try();
-  }
-
-  get position(): Position | undefined {
-    return this.#position;
   }
 
   get status(): LineStatus {
@@ -151,7 +225,6 @@ class DialledLine implements Line {
 
   cut(): void {
     this.#end();
-    this.#quiet = false;
     this.#liveSince = undefined;
     this.#become({ state: 'cut', tries: 0 });
   }
@@ -159,20 +232,6 @@ class DialledLine implements Line {
   resume(): void {
     if (this.#status.state !== 'cut' && this.#status.state !== 'gave-up') return;
     this.#become({ state: 'connecting', tries: 0 });
-    this.#try();
-  }
-
-  expect(events: readonly string[]): void {
-    const known = this.#events.size;
-    for (const event of events) {
-      if (this.#events.size < EVENTS_MAX) this.#events.add(event);
-    }
-    if (this.#events.size === known) return;
-    // A name is learnt from a message that this line's connection may just have passed over, so it
-    // dials anew from its position: only then is it sure to hear that message too.
-    if (!this.#byName || this.#status.state !== 'live') return;
-    this.#end();
-    this.#quiet = true;
     this.#try();
   }
 
@@ -184,25 +243,40 @@ class DialledLine implements Line {
   }
 
   #try(): void {
-    const { server, channel, after } = this.#options;
+    const { server, filters, token, encoding, takesPart } = this.#options;
+    const { standing } = this;
     let over = false;
     const heard = <Args extends readonly unknown[]>(task: (...args: Args) => void) => {
       return (...args: Args): void => {
         if (!over) task(...args);
       };
     };
+    const opening = new Opening(standing);
+    standing.prepare();
     const attempt: Attempt = {
       server,
-      channel,
-      after: this.#position === undefined ? after : formatPosition(this.#position),
-      token: this.#options.token?.(),
-      events: this.#events,
+      filters,
+      token: token?.(),
+      encoding: encoding?.() ?? 'json',
+      takesPart: takesPart?.() ?? false,
       pace: this.#pace,
-      position: () => this.#position,
-      expect: heard((events: readonly string[]) => this.expect(events)),
-      opened: heard((verdict: Verdict) => this.#opened(verdict)),
-      gap: heard((gap: Gap, at: Position | undefined) => this.#tell({ kind: 'gap', gap, at })),
+      after: () => standing.after,
+      placeOf: (filter) => standing.placeOf(filter),
+      begun: heard((beginning: Beginning) => this.#begun(opening, beginning)),
       message: heard((message: LineMessage) => this.#message(message)),
+      reached: heard((channel: string, text: string) => {
+        const position = parsePosition(text);
+        if (position !== undefined) standing.skipTo(channel, position);
+      }),
+      marked: heard((of: readonly string[], mark: string) => standing.mark(of, mark)),
+      gap: heard((channel: string, gap: Gap, at: Position | undefined) =>
+        this.#gap(channel, gap, at),
+      ),
+      expired: heard((channel: string, epoch: string, from: number, to: number) => {
+        standing.skipTo(channel, { epoch, offset: to });
+        this.#tell({ kind: 'expired', channel, epoch, from, to });
+      }),
+      tell: heard((event: Passing) => this.#tell(event)),
       lost: heard((reason: string, retryAfterMs?: number) => this.#lost(reason, retryAfterMs)),
       refused: heard((reason: string) => this.#refused(reason)),
     };
@@ -214,34 +288,37 @@ class DialledLine implements Line {
     };
   }
 
-  #opened(verdict: Verdict): void {
-    const quiet = this.#quiet && verdict.kind === 'recovered';
-    this.#quiet = false;
+  #begun(opening: Opening, beginning: Beginning): void {
+    const { filter } = beginning;
+    const gap = opening.gapOf(beginning);
+    if (gap !== undefined || beginning.isVolatile) this.standing.forget(filter);
+    const place = opening.placeOf(beginning, gap);
+    this.standing.begin(filter, place);
+    this.#tell({ kind: 'begun', filter, at: parsePosition(place ?? ''), gap });
+    const verdict = opening.add(beginning, gap);
+    if (verdict === undefined) return;
     this.#liveSince ??= this.#pace.now();
-    if (quiet) return;
-    this.#tell(verdict);
+    this.#tell({ kind: 'verdict', verdict });
     this.#become({ state: 'live', tries: this.#status.tries });
   }
 
-  #tell(verdict: Verdict): void {
-    const at = verdict.kind === 'recovered' ? verdict.from : verdict.at;
-    if (at !== undefined) this.#position = at;
-    this.#options.onVerdict(verdict);
+  #message(message: LineMessage): void {
+    const { channel, position } = message;
+    if (position !== undefined && !this.standing.take(channel, position)) return;
+    this.#tell({ kind: 'message', message });
   }
 
-  #message(message: LineMessage): void {
-    const { position } = message;
-    const last = this.#position;
-    // A repeated message must not take the position back.
-    if (last === undefined || last.epoch !== position.epoch || position.offset > last.offset) {
-      this.#position = position;
-    }
-    this.#options.onMessage(message);
+  #gap(channel: string, gap: Gap, at: Position | undefined): void {
+    if (at !== undefined) this.standing.skipTo(channel, at);
+    this.#tell({ kind: 'gap', channel, gap, at });
+  }
+
+  #tell(event: LineEvent): void {
+    this.#options.onEvent(event);
   }
 
   #lost(reason: string, retryAfterMs?: number): void {
     this.#end();
-    this.#quiet = false;
     // Only a connection that held is a success: one that is dropped as soon as it opens must not
     // bring the waits back to the shortest.
     const held =
@@ -266,7 +343,53 @@ class DialledLine implements Line {
 
   #become(status: LineStatus): void {
     this.#status = status;
-    this.#options.onState(status);
+    this.#tell({ kind: 'state', status });
+  }
+}
+
+/** The answers to one attempt, until there is one for each filter. */
+class Opening {
+  readonly #asked: ReadonlyMap<string, string>;
+  readonly #left: Set<string>;
+  readonly #from = new Map<string, Position>();
+  #gap: Gap | undefined;
+  #place: string | undefined;
+
+  constructor(standing: Standing) {
+    this.#left = new Set(standing.filters);
+    this.#asked = new Map(
+      standing.filters.flatMap((filter) => {
+        const place = standing.placeOf(filter);
+        return place === undefined ? [] : [[filter, place]];
+      }),
+    );
+  }
+
+  /** The gap that an answer means. Doubt counts as loss: only a clear `recovered` is none. */
+  gapOf({ filter, place, recovered, gap, isVolatile }: Beginning): Gap | undefined {
+    if (gap !== undefined) return gap;
+    if (isVolatile) return undefined;
+    const isNowhere = place === undefined && !isWildcard(filter);
+    const isDoubtful = this.#asked.has(filter) && recovered !== true;
+    return isNowhere || isDoubtful ? { reason: 'unknown' } : undefined;
+  }
+
+  /** A name that lost nothing goes on from the place it asked for: a server that skips is found out. */
+  placeOf({ filter, place }: Beginning, gap: Gap | undefined): string | undefined {
+    return isWildcard(filter) || gap !== undefined ? place : (this.#asked.get(filter) ?? place);
+  }
+
+  /** @returns what became of all of them, with the last one's answer. */
+  add({ filter, place }: Beginning, gap: Gap | undefined): Verdict | undefined {
+    if (!this.#left.delete(filter)) return undefined;
+    this.#gap ??= gap;
+    this.#place ??= place;
+    const asked = parsePosition(this.#asked.get(filter) ?? '');
+    if (asked !== undefined) this.#from.set(filter, asked);
+    if (this.#left.size > 0) return undefined;
+    if (this.#gap !== undefined) return { kind: 'gap', gap: this.#gap };
+    if (this.#asked.size === 0) return { kind: 'started', place: this.#place };
+    return { kind: 'recovered', from: this.#from };
   }
 }
 

@@ -1,139 +1,199 @@
 /**
- * The line over SSE: an `EventSource` on `/v1/sse`, one channel, so `id:` is the position.
+ * The line over SSE: `/v1/sse`, read with `fetch`.
  *
- * An `EventSource` of its own would come back without jitter, give up for good on any status but
- * 200, and hear only event names it was told of. So it serves for one connection here, and the
- * line dials again from its position, as on every other transport.
+ * An `EventSource` hears only event names that it was told of, passes over ids without an event,
+ * which tell what expired [SSE-10], and says nothing of why it was refused. Reading the stream
+ * itself, nothing is passed over.
  */
-import { CODES, formatPosition, isCodeName, parsePosition } from '@trunkline/wire';
-import type { Position } from '@trunkline/wire';
-import { step } from '../ledger.ts';
+import { CODES, isCodeName, isMark, parsePosition } from '@trunkline/wire';
+import type { WireMessage } from '@trunkline/wire';
+import { isMany } from '../filters.ts';
+import { EventStreamReader } from './event-stream.ts';
+import type { StreamEvent } from './event-stream.ts';
 import { createLine } from './line.ts';
 import type { Attempt, HangUp, Line, LineMessage, LineOptions } from './line.ts';
-import { ask } from './poll.ts';
-import type { Answer } from './poll.ts';
-import { entryOf, gapOf, isTemporary, positionOf, toVerdict } from './read.ts';
+import {
+  beginningOf,
+  entryOf,
+  gapOf,
+  isTemporary,
+  parseJson,
+  toLineMessage,
+  toPresence,
+  toSnapshot,
+} from './read.ts';
+import { refusalOf } from './refusal.ts';
 
-/** From the request to the `open` event. */
-const OPEN_MS_MAX = 10_000;
-
-/** Messages held back while event names are looked up; beyond it the line dials again. */
-const HELD_MAX = 10_000;
+/** From the request to the first byte, and between any two after it: a comment comes every 15 s. */
+const SILENCE_MS_MAX = 30_000;
 
 const BYTES_PREFIX = 'bytes:';
 
 /** Opens a line over SSE. */
 export function connect(options: LineOptions): Line {
-  return createLine(dial, options, { byName: true });
+  return createLine(dial, options);
 }
 
 function dial(attempt: Attempt): HangUp {
   const stream = new Stream(attempt);
+  void stream.run(); // Never rejects: every failure is a loss.
   return () => stream.hangUp();
 }
 
 class Stream {
   readonly #attempt: Attempt;
-  readonly #source: EventSource;
   readonly #aborter = new AbortController();
-  #cancelOpen: () => void;
-  /** Set while event names are looked up. */
-  #held: LineMessage[] | undefined;
+  readonly #isMany: boolean;
+  #cancelSilence: () => void = () => {};
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
-    const url = new URL('/v1/sse', attempt.server);
-    url.searchParams.set('channel', attempt.channel);
-    if (attempt.after !== undefined) url.searchParams.set('after', attempt.after);
-    if (attempt.token !== undefined) url.searchParams.set('access_token', attempt.token);
-    this.#source = new EventSource(url);
-    this.#on('open', (event) => this.#onOpen(event));
-    this.#on('gap', (event) => {
-      const gap = gapOf(entryOf(read(event), 'gap') ?? read(event)) ?? { reason: 'unknown' };
-      attempt.gap(gap, parsePosition(event.lastEventId));
-    });
-    this.#on('close', (event) => this.#onClose(event));
-    for (const name of ['message', ...attempt.events]) {
-      this.#on(name, (event) => this.#onMessage(event, name, false));
-      this.#on(BYTES_PREFIX + name, (event) => this.#onMessage(event, name, true));
-    }
-    this.#source.onerror = (event) => {
-      // The server has no `error` event, but a name is only a name: theirs carries data.
-      if (!(event instanceof MessageEvent)) void this.#onFailure();
-    };
-    this.#cancelOpen = attempt.pace.after(OPEN_MS_MAX, () => attempt.lost('no answer in time'));
+    this.#isMany = isMany(attempt.filters);
   }
 
   hangUp(): void {
-    this.#cancelOpen();
+    this.#cancelSilence();
     this.#aborter.abort();
-    this.#source.close();
   }
 
-  /** The browser's own `open` carries no data; the server's event of that name does. */
-  #on(name: string, task: (event: MessageEvent<string>) => void): void {
-    this.#source.addEventListener(name, (event: Event) => {
-      if (event instanceof MessageEvent && this.#source.readyState !== EventSource.CLOSED) {
-        task(event as MessageEvent<string>);
+  async run(): Promise<void> {
+    const attempt = this.#attempt;
+    this.#expectMore();
+    try {
+      const headers = new Headers({ accept: 'text/event-stream' });
+      if (attempt.token !== undefined) headers.set('authorization', `Bearer ${attempt.token}`);
+      const { signal } = this.#aborter;
+      const response = await fetch(this.#url(), { headers, signal, cache: 'no-store' });
+      if (response.status !== 200 || response.body === null) await this.#onRefusal(response);
+      else await this.#read(response, response.body);
+    } catch {
+      attempt.lost('the connection broke');
+    }
+  }
+
+  #url(): URL {
+    const { server, filters, takesPart } = this.#attempt;
+    const url = new URL('/v1/sse', server);
+    for (const filter of filters) url.searchParams.append('channel', filter);
+    const after = this.#attempt.after();
+    if (after !== undefined) url.searchParams.set('after', after);
+    if (takesPart) url.searchParams.set('presence', '1');
+    if (!this.#isMany) url.searchParams.set('snapshot', '1');
+    return url;
+  }
+
+  async #read(response: Response, body: ReadableStream<Uint8Array>): Promise<void> {
+    const attempt = this.#attempt;
+    const compression = response.headers.get('content-encoding') ?? '';
+    attempt.tell({ kind: 'carrier', carrier: { compression } });
+    const events = new EventStreamReader();
+    const reader = body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      this.#expectMore();
+      attempt.tell({ kind: 'bytes', count: value.length });
+      for (const event of events.push(value)) this.#onEvent(event);
+    }
+    attempt.lost('the stream ended');
+  }
+
+  async #onRefusal(response: Response): Promise<void> {
+    const refusal = await refusalOf(response);
+    if (refusal.kind === 'refused') this.#attempt.refused(refusal.reason);
+    else this.#attempt.lost(refusal.reason, refusal.retryAfterMs);
+  }
+
+  #onEvent({ type, data, id }: StreamEvent): void {
+    const attempt = this.#attempt;
+    if (data === undefined) {
+      if (id !== undefined) this.#onId(id);
+      return;
+    }
+    switch (type) {
+      case 'open':
+        this.#onOpen(parseJson(data), id);
+        return;
+      case 'gap':
+        this.#onGap(parseJson(data), id);
+        return;
+      case 'close':
+        this.#onClose(parseJson(data));
+        return;
+      case 'snapshot': {
+        const told = parseJson(data);
+        const channel = String(entryOf(told, 'channel'));
+        attempt.tell({ kind: 'snapshot', snapshot: toSnapshot(channel, told) });
+        return;
       }
-    });
+      case 'presence':
+      case 'join':
+      case 'leave': {
+        const news = toPresence(type, parseJson(data));
+        if (news !== undefined) attempt.tell({ kind: 'presence', news });
+        return;
+      }
+      default:
+        if (this.#isMany) this.#onObject(data, id);
+        else attempt.message(this.#toMessage(type, data, id));
+    }
   }
 
-  #onOpen(event: MessageEvent<string>): void {
-    const { channel, after } = this.#attempt;
-    this.#cancelOpen();
-    const told = read(event);
-    const at = positionOf(entryOf(entryOf(told, 'positions'), channel));
-    const recovered = entryOf(entryOf(told, 'recovered'), channel) === true;
-    const gap = gapOf(entryOf(entryOf(told, 'gaps'), channel));
-    this.#attempt.opened(toVerdict(after, at ?? parsePosition(event.lastEventId), recovered, gap));
+  #onOpen(told: unknown, id: string | undefined): void {
+    const { filters } = this.#attempt;
+    const session = entryOf(told, 'session');
+    if (typeof session === 'string') this.#attempt.tell({ kind: 'session', session });
+    for (const filter of filters) {
+      const named = entryOf(entryOf(told, 'positions'), filter);
+      this.#attempt.begun(beginningOf(filter, told, named ?? id));
+    }
   }
 
-  #onMessage(event: MessageEvent<string>, name: string, bytes: boolean): void {
-    const position = parsePosition(event.lastEventId);
-    if (position === undefined) return;
-    const message: LineMessage = {
-      position,
-      kind: bytes ? 'bytes' : 'json',
-      payload: event.data,
-      ...(name === 'message' ? {} : { event: name }),
+  /** With several channels an event is a message object, and its id is a mark [SSE-9]. */
+  #onObject(data: string, id: string | undefined): void {
+    const told = parseJson(data);
+    if (typeof entryOf(told, 'channel') !== 'string') return;
+    this.#attempt.message(toLineMessage(told as WireMessage));
+    if (id !== undefined) this.#onId(id);
+  }
+
+  #toMessage(type: string, data: string, id: string | undefined): LineMessage {
+    const isBytes = type.startsWith(BYTES_PREFIX);
+    const event = isBytes ? type.slice(BYTES_PREFIX.length) : type;
+    const position = parsePosition(id ?? '');
+    return {
+      channel: this.#attempt.filters[0] ?? '',
+      kind: isBytes ? 'bytes' : 'json',
+      payload: data,
+      ...(position === undefined ? {} : { position }),
+      ...(event === 'message' ? {} : { event }),
     };
-    if (this.#held !== undefined) {
-      this.#held.push(message);
-      if (this.#held.length > HELD_MAX) this.#attempt.lost('too much came at once');
-      return;
-    }
-    const last = this.#attempt.position();
-    if (last !== undefined && step(last, position).missed > 0) {
-      this.#held = [message];
-      void this.#learn(last); // Never rejects, as `ask` does not.
-      return;
-    }
-    this.#attempt.message(message);
   }
 
-  /**
-   * A hole may be only a message whose event name nobody listens for. The names are looked up, and
-   * the line dials again from before the hole; a hole that stays is handed on as it is.
-   */
-  async #learn(last: Position): Promise<void> {
-    const after = formatPosition(last);
-    const answer = await this.#ask(after);
-    if (this.#aborter.signal.aborted) return;
-    if (answer.kind === 'lost') {
-      this.#attempt.lost(answer.reason, answer.retryAfterMs);
+  /** Where the stream stands when no message says so [SSE-10]. */
+  #onId(id: string): void {
+    const { filters } = this.#attempt;
+    if (isMark(id)) {
+      this.#attempt.marked(filters, id);
       return;
     }
-    const names = answer.kind === 'news' ? eventsOf(answer.messages) : [];
-    this.#attempt.expect(names);
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    // Not heard any more when a name was new: the line has dialled again.
-    for (const message of held) this.#attempt.message(message);
+    const [channel = ''] = filters;
+    const at = parsePosition(this.#attempt.placeOf(channel) ?? '');
+    const to = parsePosition(id);
+    if (to === undefined) return;
+    // What is passed over without a message has expired [MSG-6].
+    const from = at?.epoch === to.epoch ? at.offset + 1 : 1;
+    if (from <= to.offset) this.#attempt.expired(channel, to.epoch, from, to.offset);
   }
 
-  #onClose(event: MessageEvent<string>): void {
-    const told = read(event);
+  #onGap(told: unknown, id: string | undefined): void {
+    const [first = ''] = this.#attempt.filters;
+    const { channel = first, position = id } = (told ?? {}) as Readonly<Record<string, unknown>>;
+    const gap = gapOf(entryOf(told, 'gap')) ?? { reason: 'unknown' };
+    this.#attempt.gap(String(channel), gap, parsePosition(String(position)));
+  }
+
+  #onClose(told: unknown): void {
     const code = entryOf(told, 'code');
     const retryAfter = entryOf(told, 'retryAfter');
     const reason = isCodeName(code) ? CODES[code].reason : 'the server ended the stream';
@@ -141,34 +201,10 @@ class Stream {
     else this.#attempt.lost(reason, typeof retryAfter === 'number' ? retryAfter : 0);
   }
 
-  async #onFailure(): Promise<void> {
-    const refused = this.#source.readyState === EventSource.CLOSED;
-    this.#source.close();
-    this.#cancelOpen();
-    if (!refused) {
-      this.#attempt.lost('the connection broke');
-      return;
-    }
-    // An `EventSource` does not tell the status it was refused with; a poll does.
-    const answer = await this.#ask(this.#attempt.after);
-    if (answer.kind === 'refused') this.#attempt.refused(answer.reason);
-    else if (answer.kind === 'lost') this.#attempt.lost(answer.reason, answer.retryAfterMs);
-    else this.#attempt.lost('the stream was refused');
-  }
-
-  #ask(after: string | undefined): Promise<Answer> {
-    return ask(this.#attempt, { after, waitSeconds: 0, signal: this.#aborter.signal });
-  }
-}
-
-function eventsOf(messages: readonly LineMessage[]): string[] {
-  return messages.flatMap(({ event }) => (event === undefined ? [] : [event]));
-}
-
-function read(event: MessageEvent<string>): unknown {
-  try {
-    return JSON.parse(event.data);
-  } catch {
-    return undefined;
+  #expectMore(): void {
+    this.#cancelSilence();
+    this.#cancelSilence = this.#attempt.pace.after(SILENCE_MS_MAX, () => {
+      this.#attempt.lost('the server stopped answering');
+    });
   }
 }

@@ -1,17 +1,19 @@
-/** The line over WebSocket: `/v1/ws`, JSON text frames, one subscription. */
+/** The line over WebSocket: `/v1/ws`, a subscription for each channel and pattern, either encoding. */
 import {
   CODES,
-  decodeServerFrames,
-  JSON_SUBPROTOCOL,
+  isWildcard,
+  matchesPattern,
   parsePosition,
   reconnectAfterClose,
 } from '@trunkline/wire';
-import type { ErrorFrame, ServerFrame } from '@trunkline/wire';
+import type { ErrorFrame } from '@trunkline/wire';
+import { FRAMINGS } from './framing.ts';
+import type { Framing, OtherFrame } from './framing.ts';
 import { createLine } from './line.ts';
 import type { Attempt, HangUp, Line, LineOptions } from './line.ts';
-import { isTemporary, toLineMessage, toVerdict } from './read.ts';
+import { isTemporary, toPresence, toSnapshot } from './read.ts';
 
-/** From the first byte to the welcome and to the answer of the subscribe. */
+/** From the first byte to the welcome and to the answers of all subscribes. */
 const ANSWER_MS_MAX = 10_000;
 
 /** How long a pong may take. */
@@ -27,6 +29,8 @@ const PING_MS_MIN = 1_000;
 const GREETING_MS_MAX = 2_000;
 
 const HELLO_ID = 0;
+
+/** The id of the first filter's subscribe; the others follow. */
 const SUBSCRIBE_ID = 1;
 
 /** Opens a line over WebSocket. */
@@ -39,10 +43,19 @@ function dial(attempt: Attempt): HangUp {
   return () => call.hangUp();
 }
 
+type Subscribed = Extract<OtherFrame, { type: 'subscribed' }>;
+
 class Call {
   readonly #attempt: Attempt;
+  readonly #framing: Framing;
   readonly #socket: WebSocket;
-  /** Set until the subscription is answered. */
+  /** Filters whose subscribe is not answered. */
+  readonly #waiting: Set<string>;
+  /** Patterns in the order of their answers: of several that match, the first one delivers. */
+  readonly #patterns: string[] = [];
+  /** Names whose presence this client may not see. */
+  readonly #unseen = new Set<string>();
+  /** Set until all subscriptions are answered. */
   #cancelAnswer: () => void;
   /** Set until the welcome. */
   #cancelHello: () => void = nothing;
@@ -55,17 +68,16 @@ class Call {
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
+    this.#waiting = new Set(attempt.filters);
+    this.#framing = FRAMINGS[attempt.encoding];
     const url = new URL('/v1/ws', attempt.server);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     if (attempt.token !== undefined) url.searchParams.set('access_token', attempt.token);
-    this.#socket = new WebSocket(url, JSON_SUBPROTOCOL);
+    this.#socket = new WebSocket(url, this.#framing.subprotocol);
+    this.#socket.binaryType = 'arraybuffer';
     this.#socket.onmessage = (event) => this.#onFrame(event.data);
     this.#socket.onclose = (event) => this.#onClose(event);
-    this.#socket.onopen = () => {
-      this.#cancelHello = this.#in(GREETING_MS_MAX, () => {
-        this.#socket.send(JSON.stringify({ type: 'hello', id: HELLO_ID }));
-      });
-    };
+    this.#socket.onopen = () => this.#onOpen();
     this.#cancelAnswer = this.#in(ANSWER_MS_MAX, () => this.#drop('no answer in time'));
   }
 
@@ -88,38 +100,68 @@ class Call {
     this.#attempt.lost(reason, this.#retryAfterMs);
   }
 
-  #onFrame(data: unknown): void {
-    this.#heard = true;
-    if (typeof data !== 'string') return;
-    let frames: ServerFrame[];
-    try {
-      frames = decodeServerFrames(data);
-    } catch {
-      this.#drop('the server sent something that is not JSON');
-      return;
-    }
-    for (const frame of frames) this.#onServerFrame(frame);
+  #send(command: object): void {
+    this.#socket.send(this.#framing.encode(command));
   }
 
-  #onServerFrame(frame: ServerFrame): void {
+  #onOpen(): void {
+    const compression = this.#socket.extensions.split(';')[0] ?? '';
+    const { encoding } = this.#attempt;
+    this.#attempt.tell({ kind: 'carrier', carrier: { encoding, compression } });
+    this.#cancelHello = this.#in(GREETING_MS_MAX, () =>
+      this.#send({ type: 'hello', id: HELLO_ID }),
+    );
+  }
+
+  #onFrame(data: unknown): void {
+    this.#heard = true;
+    const attempt = this.#attempt;
+    attempt.tell({ kind: 'bytes', count: this.#framing.sizeOf(data) });
+    let said;
+    try {
+      said = this.#framing.decode(data);
+    } catch {
+      this.#drop('the server sent something that cannot be read');
+      return;
+    }
+    for (const one of said) {
+      if (one.kind === 'frame') this.#onServerFrame(one.frame);
+      else {
+        attempt.message(one.message);
+        this.#onMark(one.message.channel, one.mark);
+      }
+    }
+  }
+
+  #onServerFrame(frame: OtherFrame): void {
     const attempt = this.#attempt;
     switch (frame.type) {
       case 'welcome':
         this.#cancelHello();
-        this.#subscribe();
+        attempt.tell({ kind: 'session', session: frame.session });
+        for (const filter of attempt.filters) this.#subscribe(filter);
         this.#listen(Math.max(PING_MS_MIN, frame.ping));
         return;
-      case 'subscribed': {
-        this.#cancelAnswer();
-        const at = parsePosition(frame.position ?? '');
-        attempt.opened(toVerdict(attempt.after, at, frame.recovered, frame.gap));
-        return;
-      }
-      case 'message':
-        attempt.message(toLineMessage(frame));
+      case 'subscribed':
+        this.#onSubscribed(frame);
         return;
       case 'gap':
-        attempt.gap(frame.gap, parsePosition(frame.position ?? ''));
+        attempt.gap(frame.channel, frame.gap, parsePosition(frame.position ?? ''));
+        return;
+      case 'expired':
+        attempt.expired(frame.channel, frame.epoch, frame.from, frame.to);
+        this.#onMark(frame.channel, frame.mark);
+        return;
+      case 'mark':
+        attempt.marked([frame.channel], frame.mark);
+        return;
+      case 'snapshot':
+        attempt.tell({ kind: 'snapshot', snapshot: toSnapshot(frame.channel, frame) });
+        return;
+      case 'presence':
+      case 'join':
+      case 'leave':
+        this.#onPresence(frame.type, frame);
         return;
       case 'unsubscribed':
         attempt.refused('the server ended the subscription: not allowed any more');
@@ -139,17 +181,58 @@ class Call {
     }
   }
 
-  #subscribe(): void {
-    const { channel, after } = this.#attempt;
-    const command = { type: 'subscribe', id: SUBSCRIBE_ID, channel };
-    this.#socket.send(JSON.stringify(after === undefined ? command : { ...command, after }));
+  #subscribe(channel: string): void {
+    const { filters } = this.#attempt;
+    const after = this.#attempt.placeOf(channel);
+    this.#send({
+      type: 'subscribe',
+      id: SUBSCRIBE_ID + filters.indexOf(channel),
+      channel,
+      ...(after === undefined ? {} : { after }),
+      ...(isWildcard(channel) ? {} : { snapshot: true }),
+      ...(isWildcard(channel) || this.#unseen.has(channel) ? {} : { presence: true }),
+    });
+  }
+
+  #onSubscribed(frame: Subscribed): void {
+    const { channel, position, mark, recovered, gap } = frame;
+    if (!this.#waiting.delete(channel)) return;
+    if (this.#waiting.size === 0) this.#cancelAnswer();
+    if (isWildcard(channel)) this.#patterns.push(channel);
+    const isVolatile = frame.volatile === true;
+    const place = position ?? mark;
+    this.#attempt.begun({ filter: channel, place, recovered, gap, isVolatile });
+    if (frame.members !== undefined) this.#onPresence('presence', frame);
+  }
+
+  /** A mark on what came in a channel is that of the pattern which brought it. */
+  #onMark(channel: string, mark: string | undefined): void {
+    const pattern = this.#patterns.find((one) => matchesPattern(one, channel));
+    if (mark !== undefined && pattern !== undefined) this.#attempt.marked([pattern], mark);
+  }
+
+  #onPresence(type: string, told: object): void {
+    const news = toPresence(type, told);
+    if (news !== undefined) this.#attempt.tell({ kind: 'presence', news });
   }
 
   #onError(frame: ErrorFrame): void {
     this.#retryAfterMs = frame.retryAfter ?? 0;
-    if (frame.id !== SUBSCRIBE_ID && frame.id !== HELLO_ID) return; // The close that follows says what to do.
-    if (isTemporary(frame.code)) this.#drop(frame.message);
+    const { id } = frame;
+    if (id === undefined) return; // The close that follows says what to do.
+    const channel = this.#attempt.filters[id - SUBSCRIBE_ID];
+    if (channel !== undefined && frame.code === 'forbidden' && this.#mayWatchLess(channel)) {
+      // Who is there may be hidden from one who may read the channel [PRES-9].
+      this.#unseen.add(channel);
+      const news = { kind: 'refused', channel, reason: frame.message } as const;
+      this.#attempt.tell({ kind: 'presence', news });
+      this.#subscribe(channel);
+    } else if (isTemporary(frame.code)) this.#drop(frame.message);
     else this.#attempt.refused(frame.message);
+  }
+
+  #mayWatchLess(channel: string): boolean {
+    return !isWildcard(channel) && !this.#unseen.has(channel);
   }
 
   #onClose(event: CloseEvent): void {
@@ -167,7 +250,7 @@ class Call {
         this.#listen(periodMs);
         return;
       }
-      this.#socket.send('{"type":"ping"}');
+      this.#send({ type: 'ping' });
       this.#cancelHeartbeat = this.#in(PONG_MS_MAX, () => {
         if (this.#heard) this.#listen(periodMs);
         else this.#drop('the server stopped answering');

@@ -1,16 +1,23 @@
+import { BINARY_MEDIA_TYPE, encodePage, encodeRuns } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { ask } from '../../src/lines/poll.ts';
+import type { Asking } from '../../src/lines/poll.ts';
 import { news, RECOVERED, startPollServer } from '../poll-server.ts';
 import type { PollAnswer } from '../poll-server.ts';
 
-const AFTER = { after: 'k3f9:40' };
-
-async function askOnce(answer: PollAnswer, place: { readonly after?: string } = AFTER) {
+async function askOnce(answer: PollAnswer, rest: Partial<Asking> = {}) {
   const server = await startPollServer([answer]);
-  const attempt = { server: server.url, channel: 'room/42', token: 't' };
-  const signal = new AbortController().signal;
-  const { after } = place;
-  const result = await ask(attempt, { after, waitSeconds: 25, etag: 'W/"e"', signal });
+  const attempt: Asking = {
+    server: server.url,
+    filters: ['room/42'],
+    token: 't',
+    encoding: 'json',
+    takesPart: false,
+    after: () => 'k3f9:40',
+    ...rest,
+  };
+  const { signal } = new AbortController();
+  const result = await ask(attempt, { waitSeconds: 25, etag: 'W/"e"', session: 's1', signal });
   return { result, request: server.requests[0] };
 }
 
@@ -24,24 +31,63 @@ describe('ask', () => {
     });
   });
 
-  test('reads messages, verdict and the place to go on from', async () => {
+  test('[PRES-11] asks to be listed, as the session it was before', async () => {
+    const { request } = await askOnce({ status: 304 }, { takesPart: true });
+    expect(request?.query).toMatchObject({ presence: '1', session: 's1' });
+  });
+
+  test('reads messages, the place before them and the place to go on from', async () => {
     const { result } = await askOnce({
       ...news([41, 42], 42, RECOVERED),
       headers: { etag: '"x"' },
     });
     expect(result).toMatchObject({
       kind: 'news',
-      verdict: { kind: 'recovered', from: { epoch: 'k3f9', offset: 40 } },
-      position: { epoch: 'k3f9', offset: 42 },
+      beginnings: [{ filter: 'room/42', place: 'k3f9:40', recovered: true, gap: undefined }],
+      positions: new Map([['room/42', 'k3f9:42']]),
+      mark: undefined,
       more: false,
       etag: '"x"',
     });
   });
 
-  test('starts before the first message, though the answer tells the place after the last', async () => {
-    const { result } = await askOnce(news([41, 42], 42), {});
+  test('[POLL-3] reads several channels and patterns, with what was lost in each', async () => {
+    const { result } = await askOnce(
+      news([41], 41, {
+        ...RECOVERED,
+        mark: '~m',
+        gaps: { 'news/a': { reason: 'trimmed', from: 1, to: 3 } },
+        positions: { 'room/42': 'k3f9:41', 'news/a': 'e:3' },
+        session: 's2',
+      }),
+      { filters: ['room/42', 'news/#'] },
+    );
     expect(result).toMatchObject({
-      verdict: { kind: 'started', at: { epoch: 'k3f9', offset: 40 } },
+      beginnings: [
+        { filter: 'room/42', place: 'k3f9:40' },
+        { filter: 'news/#', place: '~m' },
+      ],
+      losses: [{ channel: 'news/a', gap: { reason: 'trimmed', from: 1, to: 3 }, position: 'e:3' }],
+      positions: new Map([['room/42', 'k3f9:41']]),
+      mark: '~m',
+      session: 's2',
+    });
+  });
+
+  test('[BIN-2] asks for binary and reads the page', async () => {
+    const payload = new TextEncoder().encode('{"x":1}');
+    const runs = [
+      { channel: 'room/42', epoch: 'k3f9', messages: [{ offset: 41, time: 1, payload }] },
+    ];
+    const json = JSON.stringify({ positions: { 'room/42': 'k3f9:41' }, ...RECOVERED, gaps: {} });
+    const raw = encodePage(json, [encodeRuns(runs)]);
+    const headers = { 'content-type': BINARY_MEDIA_TYPE };
+    const { result, request } = await askOnce({ raw, headers }, { encoding: 'binary' });
+    expect(request?.headers['accept']).toContain(BINARY_MEDIA_TYPE);
+    expect(result).toMatchObject({
+      messages: [{ channel: 'room/42', payload: '{"x":1}' }],
+      carrier: { encoding: 'binary', compression: '' },
+      size: raw.length,
     });
   });
 
@@ -49,31 +95,9 @@ describe('ask', () => {
     expect((await askOnce({ status: 304 })).result).toEqual({ kind: 'unchanged' });
   });
 
-  test.each([
-    [400, 'bad_request'],
-    [401, 'unauthenticated'],
-    [403, 'forbidden'],
-    [404, undefined],
-    [413, 'too_large'],
-  ])('takes %i for good', async (status, code) => {
-    const { result } = await askOnce({ status, body: { code, detail: 'no' } });
+  test('is refused with what the server says', async () => {
+    const { result } = await askOnce({ status: 403, body: { code: 'forbidden', detail: 'no' } });
     expect(result).toEqual({ kind: 'refused', reason: 'no' });
-  });
-
-  test.each([
-    [408, undefined],
-    [429, 'rate_limited'],
-    [500, 'internal'],
-    [502, undefined],
-    [503, 'unavailable'],
-    [503, 'draining'],
-  ])('takes %i for a while', async (status, code) => {
-    const { result } = await askOnce({
-      status,
-      headers: { 'retry-after': '2' },
-      body: { code, detail: 'later' },
-    });
-    expect(result).toEqual({ kind: 'lost', reason: 'later', retryAfterMs: 2_000 });
   });
 
   test('takes what is no JSON object for a while', async () => {
@@ -83,9 +107,7 @@ describe('ask', () => {
   });
 
   test('is lost when nobody answers', async () => {
-    const attempt = { server: 'http://127.0.0.1:1', channel: 'a', token: undefined };
-    const { signal } = new AbortController();
-    const result = await ask(attempt, { after: undefined, waitSeconds: 0, signal });
+    const { result } = await askOnce({}, { server: 'http://127.0.0.1:1' });
     expect(result).toMatchObject({ kind: 'lost', reason: 'the server cannot be reached' });
   });
 });

@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { entryOf, gapOf, isTemporary, toLineMessage, toVerdict } from '../../src/lines/read.ts';
+import {
+  beginningOf,
+  entryOf,
+  fromBinary,
+  gapOf,
+  isTemporary,
+  parseJson,
+  toLineMessage,
+  toPresence,
+  toSnapshot,
+} from '../../src/lines/read.ts';
 
-const place = { epoch: 'k3f9', offset: 40 };
 const wire = { channel: 'a', epoch: 'k3f9', offset: 41, time: 5 };
+const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('toLineMessage', () => {
   test('shows JSON as JSON, text as text and bytes as base64', () => {
@@ -16,39 +26,91 @@ describe('toLineMessage', () => {
     ).toMatchObject({ kind: 'bytes', payload: 'AAE=' });
   });
 
-  test('keeps the position and the event', () => {
+  test('keeps the channel, the position and the event', () => {
     const message = toLineMessage({ ...wire, data: null, event: 'typed' });
     expect(message).toMatchObject({
+      channel: 'a',
       position: { epoch: 'k3f9', offset: 41 },
       event: 'typed',
       payload: 'null',
     });
   });
+
+  test('[VOL-1] has no position in a volatile channel', () => {
+    expect(toLineMessage({ channel: 'a', time: 5, data: 1 })).not.toHaveProperty('position');
+  });
 });
 
-describe('toVerdict', () => {
-  test('is `started` when no place was asked for', () => {
-    expect(toVerdict(undefined, place, undefined, undefined)).toEqual({
-      kind: 'started',
-      at: place,
+test('[BIN-6] a message in binary says the same', () => {
+  const { channel, epoch, offset, time } = wire;
+  const message = { channel, epoch, offset, time };
+  expect(fromBinary({ ...message, payload: bytes('{"x":1}') })).toEqual(
+    toLineMessage({ ...wire, data: { x: 1 } }),
+  );
+  expect(fromBinary({ ...message, payload: bytes('hi'), contentType: 'text/plain' })).toEqual(
+    toLineMessage({ ...wire, data: 'hi', contentType: 'text/plain' }),
+  );
+  const octets = { payload: Uint8Array.of(0, 1), contentType: 'application/octet-stream' };
+  expect(fromBinary({ ...message, ...octets })).toMatchObject({ kind: 'bytes', payload: 'AAE=' });
+  // Text that is no UTF-8 is shown as bytes rather than wrongly.
+  const broken = { payload: Uint8Array.of(255), contentType: 'text/plain' };
+  expect(fromBinary({ ...message, ...broken })).toMatchObject({ kind: 'bytes', payload: '/w==' });
+});
+
+test('[SNAP-3] a snapshot has the place where the messages go on', () => {
+  expect(toSnapshot('a', { position: 'k3f9:40', time: 5, data: { n: 1 } })).toEqual({
+    channel: 'a',
+    position: 'k3f9:40',
+    time: 5,
+    kind: 'json',
+    payload: '{"n":1}',
+  });
+});
+
+describe('toPresence', () => {
+  const member = { session: 's1', since: 5 };
+
+  test('reads pages, joins and leaves', () => {
+    const page = { channel: 'a', members: [member], count: 1, next: 'n' };
+    expect(toPresence('presence', page)).toEqual({ kind: 'page', ...page });
+    expect(toPresence('join', { channel: 'a', member })).toEqual({
+      kind: 'join',
+      channel: 'a',
+      member,
     });
   });
 
-  test('believes a recovery only when the server says so in clear', () => {
-    expect(toVerdict('k3f9:40', place, true, undefined).kind).toBe('recovered');
-    expect(toVerdict('k3f9:40', place, false, undefined).kind).toBe('gap');
-    expect(toVerdict('k3f9:40', place, undefined, undefined).kind).toBe('gap');
-    expect(toVerdict('k3f9:40', undefined, true, undefined).kind).toBe('gap');
+  test('reads nothing from what it does not understand', () => {
+    expect(toPresence('presence', { channel: 'a' })).toBeUndefined();
+    expect(toPresence('join', { channel: 'a', member: {} })).toBeUndefined();
+    expect(toPresence('leave', 'a')).toBeUndefined();
+  });
+});
+
+describe('beginningOf', () => {
+  const told = {
+    recovered: { a: true, b: false },
+    gaps: { b: { reason: 'epoch' } },
+    volatile: ['v'],
+  };
+
+  test('finds what is said of each channel', () => {
+    expect(beginningOf('a', told, 'k3f9:1')).toEqual({
+      filter: 'a',
+      place: 'k3f9:1',
+      recovered: true,
+      gap: undefined,
+      isVolatile: false,
+    });
+    expect(beginningOf('b', told, undefined)).toMatchObject({
+      recovered: false,
+      gap: { reason: 'epoch' },
+      place: undefined,
+    });
   });
 
-  test('counts from the place asked for, so that a server that skips is found out', () => {
-    const verdict = toVerdict('k3f9:38', place, true, undefined);
-    expect(verdict).toEqual({ kind: 'recovered', from: { epoch: 'k3f9', offset: 38 } });
-  });
-
-  test('lets a gap stand over everything', () => {
-    const gap = { reason: 'trimmed', from: 1, to: 9 } as const;
-    expect(toVerdict('k3f9:0', place, true, gap)).toEqual({ kind: 'gap', gap, at: place });
+  test('[SSE-11] has no place in a volatile channel, whatever stands for all', () => {
+    expect(beginningOf('v', told, '~m')).toMatchObject({ isVolatile: true, place: undefined });
   });
 });
 
@@ -69,5 +131,9 @@ describe('untrusted answers', () => {
     expect(isTemporary('forbidden')).toBe(false);
     expect(isTemporary('draining')).toBe(true);
     expect(isTemporary('brand_new')).toBe(true);
+  });
+
+  test('are nothing when they are no JSON', () => {
+    expect(parseJson('{')).toBeUndefined();
   });
 });
