@@ -143,7 +143,7 @@ export class Model {
     const { hub, clock, turn } = this.#setup;
     const allowance = this.#random.chance(0.5) ? {} : { allowance: 500 };
     const link = new MemoryLink({ clock, turn, ...allowance });
-    let cursor: SelectionCursor | undefined;
+    const reader: { cursor?: SelectionCursor } = {};
     let held: (() => void)[] = [];
     const commit = (mark: string): void => {
       for (const keep of held) keep();
@@ -174,11 +174,12 @@ export class Model {
     };
     link.attach({
       onFrame() {},
-      onDrain: () => cursor !== undefined && hub.advance(cursor),
+      onDrain: () => reader.cursor !== undefined && hub.advance(reader.cursor),
       onClose() {},
     });
     const opened = await hub.subscribeMany(subscriber, anyone, this.#starts());
-    ({ cursor } = opened);
+    const { cursor } = opened;
+    reader.cursor = cursor;
     for (const { channel, gap } of opened.losses) held.push(() => this.#lose(channel, gap));
     for (const [name, { gap }] of opened.verdicts) {
       if (gap !== undefined) held.push(() => this.#lose(name, gap));

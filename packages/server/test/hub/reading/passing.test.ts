@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { MessageBatch } from '../../../src/hub/message-batch.ts';
 import { Passing } from '../../../src/hub/reading/passing.ts';
 
-function batch(channel: string, ...texts: readonly string[]): MessageBatch {
-  const messages = texts.map((text) => ({
+function batch(channel: string, ...payloads: readonly string[]): MessageBatch {
+  const messages = payloads.map((text) => ({
     ...{ offset: 0, time: 0, payload: Buffer.from(text) },
     ...(text.startsWith('!') ? { expiresAt: 5 } : {}),
     slot: text.slice(0, 1),

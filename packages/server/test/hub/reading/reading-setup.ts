@@ -54,10 +54,10 @@ export async function setUp(rulesOf: (channel: string) => Partial<NamespaceRules
   /** Publishes messages whose payloads are the texts given. */
   const publish = async (
     channel: string,
-    texts: readonly string[],
+    payloads: readonly string[],
     request: Partial<PublishRequest> = {},
   ): Promise<void> => {
-    const published = texts.map((text) =>
+    const published = payloads.map((text) =>
       hub.publish(anyone, channel, { payload: Buffer.from(text), ...request }),
     );
     await clock.settle();
