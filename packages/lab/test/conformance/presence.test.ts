@@ -147,6 +147,17 @@ describe('presence over an event stream', () => {
     void ada;
   });
 
+  test('[PRES-1] [PRES-10] lists who may not look as well, and tells it nothing', async () => {
+    const token = tokenOf('eve', { channels: { 'room/#': ['subscribe'] } });
+    const url = `${server.url}/v1/sse?channel=room/7&presence=1&access_token=${token}`;
+    using stream = await EventStreamPeer.open(url);
+    await stream.expect('open');
+    expect(await listed('room/7')).toMatchObject({ count: 1, members: [{ user: 'eve' }] });
+    using ada = await join('ada', 'room/7');
+    await ada.call({ type: 'publish', id: 2, channel: 'room/7', data: 'hello' });
+    expect(await stream.next()).toMatchObject({ type: 'message', data: '"hello"' });
+  });
+
   test('[PRES-10] lists nobody who does not ask', async () => {
     const url = `${server.url}/v1/sse?channel=room/6&access_token=${tokenOf('eve')}`;
     using stream = await EventStreamPeer.open(url);

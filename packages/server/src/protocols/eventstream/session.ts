@@ -91,7 +91,8 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     }
     const { expiresAt } = identity;
     // Its link may have been closed by what it was given.
-    if (expiresAt !== undefined && !this.#ended) wheel.arm(this, Math.max(0, expiresAt - clock.unixMs()));
+    if (expiresAt !== undefined && !this.#ended)
+      wheel.arm(this, Math.max(0, expiresAt - clock.unixMs()));
   }
 
   onFrame(): void {
@@ -159,15 +160,18 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     return !this.#ended;
   }
 
-  /** [PRES-10] Lists the reader and tells it who is there, where it asked for that. */
+  /** [PRES-10] Lists the reader that asks for it, and tells it who is there if it may know. */
   #attend(): void {
-    const { presence, starts } = this.#request;
+    const { presence, starts, caller } = this.#request;
     if (!presence) return;
-    this.#attendance = new Attendance(this.#parts.hub, this);
+    const { hub } = this.#parts;
+    this.#attendance = new Attendance(hub, this);
     for (const channel of starts.keys()) {
       if (isWildcard(channel)) continue;
-      const page = this.#attendance.watch(channel);
-      if (this.#parts.hub.isListed(channel)) this.#attendance.enter(channel);
+      const mayWatch = hub.permits(caller.identity, 'presence', channel);
+      const page = mayWatch ? this.#attendance.watch(channel) : undefined;
+      if (hub.isListed(channel)) this.#attendance.enter(channel);
+      if (page === undefined) continue;
       this.link.send(presenceEvent(channel, { kind: 'snapshot', page }));
     }
   }

@@ -1,6 +1,8 @@
 import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
+import { ACTIONS } from '../../../src/auth/identity.ts';
 import type { Identity } from '../../../src/auth/identity.ts';
+import type { NamespaceRules } from '../../../src/config/namespace-rules.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { EventStreamProtocol } from '../../../src/protocols/eventstream/protocol.ts';
 import { Wheel } from '../../../src/wheel.ts';
@@ -10,19 +12,23 @@ import { away } from '../../hub/scripted-broker.ts';
 
 const anonymous: Identity = { kind: 'anonymous', grants: new Map() };
 
-async function setUpStreams(highWaterSize = 1_000) {
-  const world = setUp({}, highWaterSize);
+async function setUpStreams(highWaterSize = 1_000, rules: Partial<NamespaceRules> = {}) {
+  const world = setUp(rules, highWaterSize);
   await world.hub.open();
   const { clock, hub, turn } = world;
   const wheel = new Wheel(clock);
   const lines: string[] = [];
   const log = { ...silentLog, error: (_fields: object, text: string) => lines.push(text) };
   const protocol = new EventStreamProtocol({ hub, wheel, clock, log, retryMs: 1_000 });
-  const open = async (start: Start = {}, identity = anonymous): Promise<MemoryLink> => {
+  const open = async (
+    start: Start = {},
+    identity = anonymous,
+    presence = false,
+  ): Promise<MemoryLink> => {
     const link = new MemoryLink({ clock, turn, traits: { duplex: false, binary: false } });
     const caller = { identity, session: 's1' };
     const starts = new Map([['news', start]]);
-    link.attach(protocol.open(link, { caller, starts, presence: false, snapshot: false }));
+    link.attach(protocol.open(link, { caller, starts, presence, snapshot: false }));
     await clock.settle();
     return link;
   };
@@ -36,6 +42,28 @@ function openEvent(position: string, rest: string): string {
     `data: {"session":"s1","positions":{"news":"${position}"},${rest}}\n\n`
   );
 }
+
+describe('an event stream that asks to be listed', () => {
+  const user: Identity = { kind: 'user', user: 'ada', grants: new Map() };
+
+  test('is told who is there, and who comes [PRES-10]', async () => {
+    const { hub, open, take } = await setUpStreams();
+    const link = await open({}, anonymous, true);
+    expect(take(link)).toContain('event: presence\ndata: {"channel":"news","members":[],');
+    expect(hub.presence.count('news')).toBe(1);
+  });
+
+  test('is listed and told nothing where it may not look [PRES-1]', async () => {
+    const allow = { anonymous: ACTIONS, user: ['subscribe'] } as const;
+    const { hub, open, take, publish } = await setUpStreams(1_000, { allow });
+    const link = await open({}, user, true);
+    expect(hub.presence.count('news')).toBe(1);
+    expect(hub.presence.watcherCount).toBe(0);
+    await publish(1);
+    expect(take(link)).toMatch(/^retry: .+\nid: 0:0\nevent: open\n.+\n\nid: e1:1\ndata: 1\n\n$/);
+    expect(link.goodbye).toBeUndefined();
+  });
+});
 
 describe('an event stream', () => {
   test('says first where it stands, so that one cut before its first message resumes [SSE-2]', async () => {
