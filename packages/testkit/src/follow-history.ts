@@ -25,6 +25,7 @@ export interface AskEvent extends SessionMoment {
   readonly subscription: string;
   /** The application: what it was given by one session it knows in the next one. */
   readonly reader: string;
+  readonly user: string;
   /** Channels and patterns, and where each is to begin. */
   readonly starts: ReadonlyMap<string, AskedStart>;
   /** True when the session does not want to have what it publishes itself. */
@@ -90,6 +91,32 @@ export interface LapsedEvent extends SessionMoment {
   readonly sentMs: number;
 }
 
+/** A message of a volatile channel. */
+export interface PassingEvent extends SessionMoment {
+  readonly kind: 'passing';
+  readonly channel: string;
+  readonly payload: string;
+}
+
+/** So much is unsent to the session that messages of volatile channels may pass it by. */
+export interface SlowEvent extends SessionMoment {
+  readonly kind: 'slow';
+}
+
+/** Who is there in a channel: the session watches from here on, or its list is replaced. */
+export interface WatchingEvent extends SessionMoment {
+  readonly kind: 'watching';
+  readonly channel: string;
+  readonly users: readonly string[];
+}
+
+/** Someone came to a channel that the session watches, or went. */
+export interface PresenceChangeEvent extends SessionMoment {
+  readonly kind: 'came' | 'went';
+  readonly channel: string;
+  readonly user: string;
+}
+
 /** A channel lost messages. */
 export interface LostEvent extends SessionMoment {
   readonly kind: 'lost';
@@ -117,5 +144,9 @@ export type FollowEvent =
   | GivenEvent
   | LapsedEvent
   | LostEvent
+  | PassingEvent
+  | SlowEvent
+  | WatchingEvent
+  | PresenceChangeEvent
   | LeaveEvent
   | EndedEvent;

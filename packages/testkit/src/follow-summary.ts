@@ -19,13 +19,18 @@ export interface FollowingSummary {
   readonly overlaps: number;
   /** Subscriptions that were left, or begun anew, while their session went on. */
   readonly changes: number;
+  /** Messages of volatile channels, and sessions that were too slow for some of them. */
+  readonly passing: number;
+  readonly slow: number;
+  /** Joins and leaves that watchers were told of. */
+  readonly presence: number;
 }
 
 /** Counts what happened to sessions that follow several channels. */
 export function summaryOfFollowing(events: readonly HistoryEvent[]): FollowingSummary {
   const counts = {
     ...{ patterns: 0, marks: 0, resumes: 0, recovered: 0, given: 0 },
-    ...{ gaps: 0, lapsed: 0, overlaps: 0, changes: 0 },
+    ...{ gaps: 0, lapsed: 0, overlaps: 0, changes: 0, passing: 0, slow: 0, presence: 0 },
   };
   const sessions = new Map<string, SessionState>();
   for (const event of events) {
@@ -35,6 +40,9 @@ export function summaryOfFollowing(events: readonly HistoryEvent[]): FollowingSu
     if (event.kind === 'ask') session.add(event);
     else if (event.kind === 'marked') counts.marks += 1;
     else if (event.kind === 'lost') counts.gaps += 1;
+    else if (event.kind === 'passing') counts.passing += 1;
+    else if (event.kind === 'slow') counts.slow += 1;
+    else if (event.kind === 'came' || event.kind === 'went') counts.presence += 1;
     else if (event.kind === 'lapsed') counts.lapsed += 1;
     else if (event.kind === 'leaving') counts.changes += 1;
     else if (event.kind === 'left') session.subscriptions.delete(event.subscription);

@@ -3,9 +3,11 @@
  * knows nothing of how the server works. Pure: the same history gives the same violations.
  */
 import { DeliveryCheck } from './checks/deliveries.ts';
+import { PresenceCheck } from './checks/presence.ts';
 import { PublishCheck } from './checks/publishes.ts';
 import { SessionCheck } from './checks/sessions.ts';
 import { StreamTable } from './checks/stream-table.ts';
+import { VolatileCheck } from './checks/volatile.ts';
 import type { History, HistoryEvent, StreamLog, Violation } from './history.ts';
 
 /** Every broken promise of a run, in the order they show. Empty: the run kept them all. */
@@ -19,14 +21,18 @@ export function checkHistory(history: History): readonly Violation[] {
   const publishes = new PublishCheck(report);
   const purgesOf = (channel: string): number => publishes.purgesOf(channel);
   const sessions = new SessionCheck({ report, publishes, purgesOf });
+  const volatile = new VolatileCheck(report);
+  const presence = new PresenceCheck(report);
   for (const [index, event] of history.events.entries()) {
-    check(event, index, { table, deliveries, publishes, sessions, report });
+    check(event, index, { table, deliveries, publishes, sessions, volatile, presence, report });
   }
   const step = history.events.at(-1)?.step ?? 0;
   const { logs, keyWindowMs, retainedMin = () => 0 } = history;
   if (logs !== undefined) {
     for (const [channel, log] of logs) checkLog(channel, log, { step, retainedMin, table, report });
     deliveries.onEnd(logs, step);
+    volatile.onEnd(step);
+    presence.onEnd(history.listed ?? [], step);
   }
   sessions.onEnd(logs, { table, step, jumped: history.jumped === true });
   publishes.onEnd({ table, logs, keyWindowMs });
@@ -46,14 +52,19 @@ interface Checks {
   readonly deliveries: DeliveryCheck;
   readonly publishes: PublishCheck;
   readonly sessions: SessionCheck;
+  readonly volatile: VolatileCheck;
+  readonly presence: PresenceCheck;
   readonly report: Report;
 }
 
 function check(event: HistoryEvent, index: number, checks: Checks): void {
-  const { table, deliveries, publishes, sessions, report } = checks;
+  const { table, deliveries, publishes, sessions, volatile, presence, report } = checks;
   switch (event.kind) {
     case 'publish':
+      volatile.onPublish(event, index);
       return publishes.onPublish(event, index);
+    case 'passed':
+      return volatile.onPassed(event, index);
     case 'acknowledged': {
       const publish = publishes.onAcknowledged(event, index);
       if (publish === undefined) return;
@@ -89,6 +100,8 @@ function check(event: HistoryEvent, index: number, checks: Checks): void {
       return sessions.onEvent(event);
     }
     default:
+      volatile.onEvent(event, index);
+      presence.onEvent(event);
       return sessions.onEvent(event);
   }
 }

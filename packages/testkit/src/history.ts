@@ -45,6 +45,14 @@ export interface PublishEvent extends Moment {
   readonly unixMs?: number;
   /** Milliseconds for which it is to be delivered; absent is for ever. */
   readonly ttl?: number;
+  /** What a slow reader of a volatile channel gets only the newest of. */
+  readonly slot?: string;
+}
+
+/** The server said that a try was handed to whoever listens to a volatile channel. */
+export interface PassedEvent extends Moment {
+  readonly kind: 'passed';
+  readonly attempt: string;
 }
 
 /** The server said that a try is in the log. */
@@ -125,6 +133,7 @@ export type HistoryEvent =
   | FollowEvent
   | PublishEvent
   | AcknowledgedEvent
+  | PassedEvent
   | RefusedEvent
   | OpenedEvent
   | MessageEvent
@@ -143,6 +152,8 @@ export interface History {
   readonly logs?: ReadonlyMap<string, StreamLog>;
   /** How long a key is remembered, at least. */
   readonly keyWindowMs: number;
+  /** Channels whose readers by name are listed as present. */
+  readonly listed?: readonly string[];
   /** True when Unix time has jumped, so that it tells little of what ran out of time. */
   readonly jumped?: boolean;
   /** Messages of each channel that retention must leave alone. */
@@ -153,9 +164,21 @@ export interface History {
  * A promise that was broken: 1 to 6 as in the wire contract (order, no silent loss, no duplicates,
  * resume anywhere, acknowledged is stored, keys count once), or `offset`: one offset of one epoch
  * meant two messages, `unasked`: something came that was not asked for, `expired`: a message came
- * after its time, or was said to be over before it.
+ * after its time, or was said to be over before it, `volatile`: a message of a volatile channel is
+ * missing that should have come, `presence`: a watcher's list is not who is there.
  */
-export type BrokenPromise = 1 | 2 | 3 | 4 | 5 | 6 | 'offset' | 'unasked' | 'expired';
+export type BrokenPromise =
+  | 1
+  | 2
+  | 3
+  | 4
+  | 5
+  | 6
+  | 'offset'
+  | 'unasked'
+  | 'expired'
+  | 'volatile'
+  | 'presence';
 
 /** One finding of the checker. */
 export interface Violation {

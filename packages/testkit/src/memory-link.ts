@@ -34,6 +34,8 @@ const decoder = new TextDecoder();
 export interface MemoryPeer {
   /** @param sentMs when the server let go of it, in Unix milliseconds. */
   onFrame(frame: Frame, sentMs: number): void;
+  /** The server has so many bytes unsent now. Called at once, and must not call the link. */
+  onPending?(bytes: number): void;
   /** Last call. Absent `goodbye`: the connection broke. */
   onClose(goodbye: Close | undefined): void;
 }
@@ -250,6 +252,7 @@ export class MemoryLink implements Link, Flushable {
   #queue(outgoing: Outgoing): void {
     this.#pendingBytes += outgoing.size;
     this.#queued.push(outgoing);
+    this.#peer?.onPending?.(this.#pendingBytes);
     if (this.#willFlush) return;
     this.#willFlush = true;
     this.#turn.write(this);

@@ -12,6 +12,7 @@ import type { FollowingSummary } from './follow-summary.ts';
 import { checkHistory } from './history-checker.ts';
 import type { Violation } from './history.ts';
 import type { Plant } from './simulation/plants.ts';
+import { LISTED } from './simulation/surroundings.ts';
 import { World } from './simulation/world.ts';
 
 export { PLANTS } from './simulation/plants.ts';
@@ -95,6 +96,7 @@ export async function runSimulation(options: SimulationOptions): Promise<Simulat
     keyWindowMs: world.setup.keyWindowMs,
     retainedMin: (channel) => world.retainedMin(channel),
     jumped: world.recorder.jumps > 0,
+    listed: LISTED,
   });
   return { violations, summary: summaryOf(world, options) };
 }

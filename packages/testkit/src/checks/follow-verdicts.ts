@@ -1,5 +1,5 @@
 /** Verdicts of subscriptions to several channels: is what was said of a resume true? */
-import { formatPosition, isMark, parsePosition } from '@trunkline/wire';
+import { formatPosition, isMark, isWildcard, parsePosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { ChannelHead, FollowingEvent, FollowVerdict } from '../follow-history.ts';
 import type { BrokenPromise } from '../history.ts';
@@ -32,7 +32,9 @@ export function checkVerdicts(answered: AnsweredSubscription): void {
     const verdict = event.verdicts.get(filter) ?? {};
     const fail = failer(filter);
     const told = `resumed after ${after}`;
-    if (after === undefined) continue;
+    // Where nothing is kept a place has no effect [VOL-1].
+    const isVolatile = !isWildcard(filter) && !event.heads.has(filter);
+    if (after === undefined || isVolatile) continue;
     const { recovered, gap } = verdict;
     if (recovered === undefined) fail(2, `${told} and was not told whether it recovered`);
     else if (!recovered && gap === undefined)

@@ -113,7 +113,8 @@ export class SessionCheck {
       const deliverer = deliverers.get(channel);
       const view = session.views.get(channel);
       const own = following.muted ? [...mutes, session.name] : mutes;
-      if (view === undefined || deliverer === undefined || deliverer === replaced) {
+      const isAnew = deliverer === replaced && session.delivererOf(channel) === following;
+      if (view === undefined || deliverer === undefined || isAnew) {
         const fresh = newView(place, own);
         // What another one asked for it may still have, wherever this one begins anew.
         for (const allowance of view?.allowances ?? []) {

@@ -13,6 +13,7 @@ export interface LineParts {
   readonly recorder: Recorder;
   readonly random: SeededRandom;
   readonly identity: Identity;
+  readonly user: string;
 }
 
 /** What a connection of readers of single channels is made from. */

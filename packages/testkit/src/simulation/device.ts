@@ -18,7 +18,10 @@ const REMEMBERED_MAX = 50;
 const TRAVEL_MS_MAX = 20;
 
 /** What is said, and where. */
-export type Saying = Pick<PublicationFields, 'channel' | 'padding' | 'ttl'>;
+export interface Saying extends Pick<PublicationFields, 'channel' | 'padding' | 'ttl' | 'slot'> {
+  /** True where nothing is kept: it is not said twice. */
+  readonly isVolatile?: boolean;
+}
 
 /** What a device is made from. */
 export interface DeviceParts {
@@ -32,6 +35,7 @@ export interface DeviceParts {
 /** Keeps its place in each channel and its publications over all its connections. */
 export class Device {
   readonly #user: string;
+  readonly #name: string;
   readonly #identity: Identity;
   readonly #recorder: Recorder;
   readonly #random: SeededRandom;
@@ -44,6 +48,7 @@ export class Device {
 
   constructor(parts: DeviceParts) {
     this.#user = parts.user;
+    this.#name = parts.recorder.name('device-');
     this.#identity = identityOf(parts.user);
     this.#recorder = parts.recorder;
     this.#random = parts.random;
@@ -68,6 +73,7 @@ export class Device {
       recorder: this.#recorder,
       random: this.#random,
       identity: this.#identity,
+      user: this.#user,
     });
   }
 
@@ -85,9 +91,11 @@ export class Device {
 
   /** Says something new in a channel. */
   publish(server: SimulatedServer, saying: Saying): void {
-    const keyed = this.#random.chance(0.6);
+    const { isVolatile = false, slot, ...said } = saying;
+    const keyed = !isVolatile && this.#random.chance(0.6);
     const publication = new Publication(this.#recorder, this.#clock, {
-      ...saying,
+      ...said,
+      ...(slot === undefined ? {} : { slot: `${this.#name}/${slot}` }),
       user: this.#user,
       ...(keyed ? { key: this.#key() } : {}),
     });
@@ -139,7 +147,11 @@ export class Device {
     };
     travel(() => {
       server.publish(this.#identity, channel, request).then(
-        (position) => answered(() => attempt.acknowledged(position)),
+        (position) =>
+          answered(() => {
+            if (position === undefined) attempt.passed();
+            else attempt.acknowledged(position);
+          }),
         (error: unknown) => answered(() => this.#refused(attempt, error)),
       );
     });

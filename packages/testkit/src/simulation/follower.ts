@@ -4,7 +4,7 @@ import type { Gap, Position } from '@trunkline/wire';
 import { isFor } from '../checks/session-state.ts';
 import type { AskedStart, ChannelHead, FollowVerdict } from '../follow-history.ts';
 import type { SeededRandom } from '../random.ts';
-import type { Place } from './connection.ts';
+import type { FollowingParts, Place } from './connection.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Keeps the place of each channel or pattern that it follows: a position, or a mark. */
@@ -68,13 +68,15 @@ export class SessionRecord {
   readonly #recorder: Recorder;
   readonly #transport: string;
   readonly #channels: readonly string[];
+  readonly #user: string;
+  #isSlow = false;
 
-  /** @param channels all channels of the run, those included that nobody knows yet. */
-  constructor(recorder: Recorder, transport: string, channels: readonly string[]) {
+  constructor({ recorder, channels, user }: FollowingParts, transport: string) {
     this.session = recorder.name('session-');
     this.#recorder = recorder;
     this.#transport = transport;
     this.#channels = channels;
+    this.#user = user;
   }
 
   ask(follower: Follower, starts: ReadonlyMap<string, AskedStart>, muted: boolean): Asked {
@@ -82,7 +84,8 @@ export class SessionRecord {
     const subscription = recorder.name('subscription-');
     const { session } = this;
     const reader = follower.name;
-    recorder.record({ kind: 'ask', session, subscription, reader, starts, muted });
+    const user = this.#user;
+    recorder.record({ kind: 'ask', session, subscription, reader, user, starts, muted });
     const filters = [...starts.keys()];
     const heads = new Map(
       this.#channels
@@ -130,6 +133,25 @@ export class SessionRecord {
     readonly sentMs: number;
   }): void {
     this.#recorder.record({ kind: 'lapsed', session: this.session, ...told });
+  }
+
+  passing(channel: string, payload: string): void {
+    this.#recorder.record({ kind: 'passing', session: this.session, channel, payload });
+  }
+
+  /** Messages of volatile channels may pass it by from now on. */
+  slow(): void {
+    if (this.#isSlow) return;
+    this.#isSlow = true;
+    this.#recorder.record({ kind: 'slow', session: this.session });
+  }
+
+  watching(channel: string, users: readonly string[]): void {
+    this.#recorder.record({ kind: 'watching', session: this.session, channel, users });
+  }
+
+  changed(kind: 'came' | 'went', channel: string, user: string): void {
+    this.#recorder.record({ kind, session: this.session, channel, user });
   }
 
   lost(channel: string, gap: Gap, position: Position): void {

@@ -1,6 +1,6 @@
 /** A WebSocket that follows channels and patterns, as its client has it: several subscriptions. */
 import { isWildcard, parsePosition } from '@trunkline/wire';
-import type { Command } from '@trunkline/wire';
+import type { Command, Member } from '@trunkline/wire';
 import type { Frame } from '@trunkline/server/internal/link/link.ts';
 import { binaryCodec, jsonCodec } from '@trunkline/server/internal/protocols/native/codec.ts';
 import { isFor } from '../checks/session-state.ts';
@@ -42,9 +42,9 @@ export class FollowingSession implements Connection, MemoryPeer {
   #commands = 0;
 
   constructor(parts: FollowingParts) {
-    const { server, recorder, random, identity, followers } = parts;
+    const { server, random, identity, followers } = parts;
     this.#parts = parts;
-    this.#record = new SessionRecord(recorder, this.transport, parts.channels);
+    this.#record = new SessionRecord(parts, this.transport);
     this.#isBinary = random.chance(0.4);
     this.#muted = random.chance(0.2);
     const codec = this.#isBinary ? binaryCodec : jsonCodec;
@@ -97,6 +97,10 @@ export class FollowingSession implements Connection, MemoryPeer {
     for (const read of readFrames(frame)) this.#onRead(read, sentMs);
   }
 
+  onPending(bytes: number): void {
+    if (this.#isOpen && bytes > this.#parts.server.volatileRoom) this.#record.slow();
+  }
+
   onClose(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -130,7 +134,9 @@ export class FollowingSession implements Connection, MemoryPeer {
     const asked = this.#record.ask(follower, new Map([[filter, start]]), this.#muted);
     this.#asked.set(id, { ...asked, filter });
     const echo = this.#muted ? { echo: false } : {};
-    this.#send({ type: 'subscribe', id, channel: filter, ...place, ...echo });
+    const watches = !isWildcard(filter) && this.#parts.random.chance(0.5);
+    const presence = watches ? { presence: true } : {};
+    this.#send({ type: 'subscribe', id, channel: filter, ...place, ...echo, ...presence });
   }
 
   #unsubscribe(subscription: Subscription): void {
@@ -160,7 +166,15 @@ export class FollowingSession implements Connection, MemoryPeer {
       case 'published': {
         const attempt = this.#take(frame.id);
         if ('position' in frame) attempt?.acknowledged(frame);
+        else attempt?.passed();
         return;
+      }
+      case 'presence':
+        return this.#record.watching(frame.channel, frame.members.map(userOf));
+      case 'join':
+      case 'leave': {
+        const kind = frame.type === 'join' ? 'came' : 'went';
+        return this.#record.changed(kind, frame.channel, userOf(frame.member));
       }
       case 'error':
         return this.#onError(frame);
@@ -184,6 +198,7 @@ export class FollowingSession implements Connection, MemoryPeer {
     this.#open.delete(filter);
     this.#open.set(filter, asked);
     if (position !== undefined) follower.stand(filter, position);
+    if (frame.members !== undefined) this.#record.watching(filter, frame.members.map(userOf));
     this.#onMark(asked, mark);
   }
 
@@ -197,6 +212,11 @@ export class FollowingSession implements Connection, MemoryPeer {
 
   #onMessage(message: ReadMessage, sentMs: number): void {
     const { channel, epoch = '', offset = 0, time, payload, from, mark } = message;
+    if (epoch === '') {
+      this.#record.passing(channel, payload);
+      this.#onMark(this.#patternFor(channel), mark);
+      return;
+    }
     const isOwn = from !== undefined && from.session === this.#own;
     const given = { channel, epoch, offset, payload, isOwn, sentMs, storedMs: time };
     this.#record.given(given);
@@ -260,4 +280,8 @@ export class FollowingSession implements Connection, MemoryPeer {
     this.#commands += 1;
     return this.#commands;
   }
+}
+
+function userOf({ user, session }: Member): string {
+  return user ?? session;
 }

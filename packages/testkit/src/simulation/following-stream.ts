@@ -51,14 +51,17 @@ class FollowingStream implements MemoryPeer {
   readonly #onEnd: () => void;
   /** The channel, where there is one alone: then ids are positions. */
   readonly #only: string | undefined;
+  /** Unsent bytes above which messages of volatile channels may pass it by. */
+  readonly #room: number;
   #isFollowing = false;
   #isOpen = true;
 
   constructor(parts: FollowingParts, follower: Follower, onEnd: () => void) {
-    const { server, recorder, random, identity, channels } = parts;
+    const { server, random, identity, channels } = parts;
+    this.#room = server.volatileRoom;
     this.#follower = follower;
     this.#onEnd = onEnd;
-    this.#record = new SessionRecord(recorder, 'sse', channels);
+    this.#record = new SessionRecord(parts, 'sse');
     const [first = ''] = follower.filters;
     this.#only = follower.filters.length === 1 && channels.includes(first) ? first : undefined;
     const asked = new Map<string, AskedStart>();
@@ -90,6 +93,10 @@ class FollowingStream implements MemoryPeer {
     for (const event of this.#parser.parse(frame)) this.#onEvent(event, sentMs);
   }
 
+  onPending(bytes: number): void {
+    if (this.#isOpen && bytes > this.#room) this.#record.slow();
+  }
+
   onClose(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -113,7 +120,12 @@ class FollowingStream implements MemoryPeer {
       const { channel, gap, position } = value as { channel: string; gap: Gap; position: string };
       this.#record.lost(channel, gap, positionOf(position));
     } else if (event !== 'close') {
-      const { channel, epoch, offset, time } = this.#messageOf(value, id);
+      const message = this.#messageOf(value, id);
+      if (message.epoch === undefined) {
+        this.#record.passing(message.channel, payloadId(dataOf(value)));
+        return;
+      }
+      const { channel, epoch, offset, time } = message;
       const payload = payloadId(this.#only === undefined ? dataOf(value) : value);
       const given = { channel, epoch, offset, payload, isOwn: false, sentMs };
       this.#record.given({ ...given, storedMs: time });
@@ -123,7 +135,7 @@ class FollowingStream implements MemoryPeer {
   /** Without a time of its own a message is never late. */
   #messageOf(value: unknown, id: string) {
     if (this.#only === undefined) {
-      return value as { channel: string; epoch: string; offset: number; time: number };
+      return value as { channel: string; epoch?: string; offset: number; time: number };
     }
     const { epoch, offset } = positionOf(id);
     return { channel: this.#only, epoch, offset, time: Number.POSITIVE_INFINITY };

@@ -2,7 +2,7 @@
 import { faulty } from '../memory-link.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
-import { LAPSING } from './surroundings.ts';
+import { FOLLOWED_CHANNELS, LAPSING, VOLATILE_CHANNELS } from './surroundings.ts';
 import type { World } from './world.ts';
 
 /** Something that can happen, and how often relative to the others. */
@@ -37,7 +37,10 @@ const HAPPENINGS: readonly Happening[] = [
   [4, changeDisk],
   [2, jumpInTime],
   [3, (world) => world.random.pick(world.devices).connection?.resubscribe?.()],
-  [8, resubscribeSome],
+  [8, publishVolatile],
+  [1, purgeOne],
+  [24, resubscribeSome],
+  [12, connectFollowing],
   [2, (world) => world.crash()],
   [1, (world) => world.stop()],
   [12, (world) => world.start()],
@@ -57,12 +60,42 @@ function publishSome(world: World): void {
   }
 }
 
+/** Says something that nobody keeps. */
+export function publishVolatile({ server, random, followingDevices }: World): void {
+  if (server === undefined || followingDevices.length === 0) return;
+  for (let count = 1 + random.integer(4); count > 0; count -= 1) {
+    const slot = random.pick([undefined, 'a', 'b']);
+    random.pick(followingDevices).publish(server, {
+      channel: random.pick(VOLATILE_CHANNELS),
+      padding: random.pick([0, 100, 1_000]),
+      isVolatile: true,
+      ...(slot === undefined ? {} : { slot }),
+    });
+  }
+}
+
+/** An application removes all that is kept of a channel. */
+function purgeOne({ server, random, recorder, followingDevices }: World): void {
+  if (server === undefined || followingDevices.length === 0) return;
+  const channel = random.pick(FOLLOWED_CHANNELS);
+  const note = (): void => recorder.record({ kind: 'purged', channel });
+  note();
+  // What failed may have happened all the same.
+  server.purge(channel).then(note, note);
+}
+
 function retrySome(world: World): void {
   if (world.server !== undefined) world.random.pick(world.devices).retry(world.server);
 }
 
 function connectSome(world: World): void {
   if (world.server !== undefined) world.random.pick(world.devices).connect(world.server);
+}
+
+function connectFollowing({ server, random, followingDevices }: World): void {
+  if (server !== undefined && followingDevices.length > 0) {
+    random.pick(followingDevices).connect(server);
+  }
 }
 
 /** Someone who follows several channels changes what it follows. */

@@ -16,6 +16,7 @@ export interface PublicationFields {
   readonly padding: number;
   /** Milliseconds after which it is not to be delivered; absent is never. */
   readonly ttl?: number;
+  readonly slot?: string;
 }
 
 /** A payload with an id of its own, and how far its publishing has come. */
@@ -24,6 +25,7 @@ export class Publication {
   readonly channel: string;
   readonly key: string | undefined;
   readonly ttl: number | undefined;
+  readonly slot: string | undefined;
   /** The payload as JSON text. */
   readonly json: string;
   readonly #id: string;
@@ -38,6 +40,7 @@ export class Publication {
     this.channel = fields.channel;
     this.key = fields.key;
     this.ttl = fields.ttl;
+    this.slot = fields.slot;
     this.#id = recorder.name('payload-');
     this.json = JSON.stringify({ id: this.#id, padding: 'x'.repeat(fields.padding) });
   }
@@ -47,9 +50,13 @@ export class Publication {
   }
 
   /** What a command or a request has of it beside the payload. */
-  get options(): { readonly key?: string; readonly ttl?: number } {
-    const { key, ttl } = this;
-    return { ...(key === undefined ? {} : { key }), ...(ttl === undefined ? {} : { ttl }) };
+  get options(): { readonly key?: string; readonly ttl?: number; readonly slot?: string } {
+    const { key, ttl, slot } = this;
+    return {
+      ...(key === undefined ? {} : { key }),
+      ...(ttl === undefined ? {} : { ttl }),
+      ...(slot === undefined ? {} : { slot }),
+    };
   }
 
   /** True when its publisher may try it again without saying it twice. */
@@ -60,7 +67,7 @@ export class Publication {
   /** It is being sent on this connection. */
   begin(connection: string): Attempt {
     const attempt = this.#recorder.name('attempt-');
-    const { user, channel, key, ttl } = this;
+    const { user, channel, options } = this;
     this.#recorder.record({
       kind: 'publish',
       attempt,
@@ -70,8 +77,7 @@ export class Publication {
       payload: this.#id,
       atMs: this.#clock.monotonicMs(),
       unixMs: this.#clock.unixMs(),
-      ...(ttl === undefined ? {} : { ttl }),
-      ...(key === undefined ? {} : { key }),
+      ...options,
     });
     this.#state = 'under way';
     let isOver = false;
@@ -84,6 +90,9 @@ export class Publication {
     return {
       acknowledged: (position) => {
         if (end('stored')) this.#recorder.record({ kind: 'acknowledged', attempt, position });
+      },
+      passed: () => {
+        if (end('stored')) this.#recorder.record({ kind: 'passed', attempt });
       },
       refused: (code, stored) => {
         const known = stored === undefined ? {} : { stored };
@@ -99,6 +108,8 @@ export class Publication {
 /** One try and what becomes of it. What is said first counts. */
 export interface Attempt {
   acknowledged(position: Position): void;
+  /** It went to whoever listens to a volatile channel. */
+  passed(): void;
   refused(code: string, stored: false | 'unknown' | undefined): void;
   /** Nobody will ever say what became of it. */
   lost(): void;

@@ -9,6 +9,7 @@ import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedde
 import type { MemoryStore } from '@trunkline/server/internal/backplanes/embedded/memory-store.ts';
 import type { StreamSlice } from '@trunkline/server/internal/broker/broker.ts';
 import type { NamespaceRules } from '@trunkline/server/internal/config/namespace-rules.ts';
+import { VOLATILE_PART } from '@trunkline/server/internal/hub/config.ts';
 import type { Hub, HubParts } from '@trunkline/server/internal/hub/hub.ts';
 import type {
   PublishRequest,
@@ -23,10 +24,9 @@ import { EventStreamProtocol } from '@trunkline/server/internal/protocols/events
 import type { NativeCodec } from '@trunkline/server/internal/protocols/native/codec.ts';
 import { NativeProtocol } from '@trunkline/server/internal/protocols/native/protocol.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
-import { ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ManualClock } from '../manual-clock.ts';
-import { MemoryLink } from '../memory-link.ts';
+import { faulty, MemoryLink } from '../memory-link.ts';
 import type { MemoryPeer } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
 import { createHub, createLink, createStore } from './plants.ts';
@@ -126,9 +126,23 @@ export class SimulatedServer {
   }
 
   /** A client's publish by HTTP. */
-  async publish(identity: Identity, channel: string, request: PublishRequest): Promise<Position> {
-    const position = await this.#hub.publish({ identity, session: 'http' }, channel, request);
-    return position ?? ORIGIN;
+  publish(
+    identity: Identity,
+    channel: string,
+    request: PublishRequest,
+  ): Promise<Position | undefined> {
+    return this.#hub.publish({ identity, session: 'http' }, channel, request);
+  }
+
+  /** An application removes all that is kept of a channel. */
+  purge(channel: string): Promise<void> {
+    const identity: Identity = { kind: 'server', grants: new Map() };
+    return this.#hub.beside.purge({ identity, session: 'http' }, channel);
+  }
+
+  /** Unsent bytes of a link above which messages of volatile channels may pass it by. */
+  get volatileRoom(): number {
+    return this.#parts.setup.highWaterSize / VOLATILE_PART;
   }
 
   /** A client's poll. */
@@ -153,6 +167,14 @@ export class SimulatedServer {
     for (const link of this.#links) link.leave();
     await this.#hub.close();
     this.clock.kill();
+  }
+
+  /** The network is well again, for those too whose client is gone and who never learned it. */
+  heal(): void {
+    for (const link of this.#links) {
+      faulty(link, {});
+      link.release();
+    }
   }
 
   /** Ends the process in the middle of whatever it does. */

@@ -10,8 +10,14 @@ export const READ_CHANNELS = ['news', 'room/1', 'room/2'] as const;
 /** Channels that only those follow who follow patterns or several; they are born by and by. */
 export const FOLLOWED_CHANNELS = ['room/3', 'hall/x', 'room', 'room/4', 'hall/1', 'room/4/x'];
 
-/** All channels of a run. */
+/** All channels of a run that have a log. */
 export const CHANNELS: readonly string[] = [...READ_CHANNELS, ...FOLLOWED_CHANNELS];
+
+/** Channels of which nothing is kept. */
+export const VOLATILE_CHANNELS: readonly string[] = ['room/now', 'now'];
+
+/** Channels whose readers by name are listed as present. */
+export const LISTED: readonly string[] = ['hall/x', 'room/3', 'now'];
 
 /** Channels in which a message may run out of time. */
 export const LAPSING: readonly string[] = ['room/3', 'hall/1', 'room'];
@@ -27,6 +33,7 @@ export const FOLLOWINGS: readonly (readonly string[])[] = [
   ['+/x'],
   ['room/3'],
   ['hall/x', 'room/3'],
+  ['now', 'room/now'],
   ['+/1', 'news', 'hall/+'],
 ];
 
@@ -58,7 +65,17 @@ export function rulesOf(random: SeededRandom): (channel: string) => NamespaceRul
     ...(resumeCountMax === undefined ? {} : { resumeCountMax }),
   };
   const short = { ...rules, history: { ...rules.history, countMax: 2 } };
-  return (channel) => (channel === SHORT ? short : rules);
+  const presence = { listed: true, graceMs: random.pick([500, 10_000]) };
+  return (channel) => {
+    const own = channel === SHORT ? short : rules;
+    const isVolatile = VOLATILE_CHANNELS.includes(channel);
+    if (!isVolatile && !LISTED.includes(channel)) return own;
+    return {
+      ...own,
+      volatile: isVolatile,
+      presence: LISTED.includes(channel) ? presence : own.presence,
+    };
+  };
 }
 
 /** Messages that retention must leave: known where the count alone decides. */

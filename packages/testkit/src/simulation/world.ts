@@ -6,14 +6,13 @@ import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedde
 import type { NamespaceRules } from '@trunkline/server/internal/config/namespace-rules.ts';
 import type { StreamLog } from '../history.ts';
 import { ManualClock } from '../manual-clock.ts';
-import { faulty } from '../memory-link.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import { seededRandom } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
 import { Followers, Readers } from './audience.ts';
 import { Device } from './device.ts';
 import { Follower } from './follower.ts';
-import { happen } from './happenings.ts';
+import { happen, publishVolatile } from './happenings.ts';
 import type { Plant } from './plants.ts';
 import { payloadId } from './publication.ts';
 import { Reader, Recorder } from './recorder.ts';
@@ -28,6 +27,7 @@ import {
   retainedMin,
   rulesOf,
   setupOf,
+  VOLATILE_CHANNELS,
 } from './surroundings.ts';
 
 /** Devices that read single channels, and such that follow several. */
@@ -133,15 +133,13 @@ export class World {
     await this.start();
     const server = this.#server;
     if (server === undefined) return;
-    for (const link of this.links()) {
-      faulty(link, {});
-      link.release();
-    }
+    server.heal();
     for (let second = 0; second < REST_SECONDS; second += 1) {
       for (const device of this.devices) {
         device.connect(server);
         device.retry(server);
       }
+      publishVolatile(this);
       await this.clock.pass(1_000);
     }
   }
@@ -200,7 +198,7 @@ export class World {
   #newServer(): SimulatedServer {
     const names = this.#fleeting;
     const rules = new Map(
-      CHANNELS.map((channel) => {
+      [...CHANNELS, ...VOLATILE_CHANNELS].map((channel) => {
         const own = this.#rules(channel);
         return [channel, names.has(channel) ? { ...own, durable: false } : own];
       }),

@@ -8,7 +8,7 @@ const STEPS = 300;
 async function totalsOf(from: number, count: number): Promise<FollowingSummary> {
   const totals = {
     ...{ patterns: 0, marks: 0, resumes: 0, recovered: 0, given: 0 },
-    ...{ gaps: 0, lapsed: 0, overlaps: 0, changes: 0 },
+    ...{ gaps: 0, lapsed: 0, overlaps: 0, changes: 0, passing: 0, slow: 0, presence: 0 },
   };
   for (let seed = from; seed < from + count; seed += 1) {
     const { following } = (await runSimulation({ seed, steps: STEPS })).summary;
@@ -31,5 +31,8 @@ describe('runSimulation of those who follow several channels', () => {
     expect(totals.lapsed).toBeGreaterThan(40);
     expect(totals.overlaps).toBeGreaterThan(100);
     expect(totals.changes).toBeGreaterThan(20);
+    expect(totals.passing).toBeGreaterThan(200);
+    expect(totals.slow).toBeGreaterThan(20);
+    expect(totals.presence).toBeGreaterThan(20);
   });
 });
