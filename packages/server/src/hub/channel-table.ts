@@ -103,7 +103,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       await channel.opening;
       return channel;
     } catch (error) {
-      channel.users -= 1;
+      this.release(channel);
       throw refusal(error);
     }
   }

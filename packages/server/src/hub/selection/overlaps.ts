@@ -222,6 +222,9 @@ export class Overlaps {
   #takeFrom(owner: Entry, entry: Entry): void {
     this.#hub.settle();
     entry.state = 'running';
+    for (const other of this.#retired) {
+      other.heirs = other.heirs.filter((heir) => heir !== entry);
+    }
     if (owner.filter === entry.filter) {
       this.#end(owner);
       this.#retired = this.#retired.filter((other) => other !== owner);
@@ -231,7 +234,10 @@ export class Overlaps {
 
   /** True for one that was unsubscribed and whose channels others can take over now. */
   #isDone(entry: Entry): boolean {
-    const heirs = entry.heirs.filter(({ state }) => state !== 'ended');
+    const { filter } = entry;
+    const heirs = entry.heirs.filter((heir) =>
+      isWildcard(filter) ? heir.state !== 'ended' : wants(heir, filter),
+    );
     if (heirs.length === 0) return true;
     const isHeir = this.#retired.some(
       (other) => other.state === 'retired' && other.heirs.includes(entry),
@@ -242,9 +248,11 @@ export class Overlaps {
   /** Those that something goes over to when the entry is unsubscribed. */
   #heirsOf(entry: Entry): Entry[] {
     const isName = !isWildcard(entry.filter);
-    return [...this.#entries.values()].filter((other) => {
+    return [...this.#retired, ...this.#entries.values()].filter((other) => {
       if (other === entry || !overlaps(other.filter, entry.filter)) return false;
-      return isName ? isWildcard(other.filter) : isTakenBy(entry, other);
+      return isName
+        ? isWildcard(other.filter) && wants(other, entry.filter)
+        : isTakenBy(entry, other);
     });
   }
 

@@ -8,6 +8,7 @@
 import type { Position } from '@trunkline/wire';
 import type { Turn } from '../../link/turn.ts';
 import type { Channel } from '../channel.ts';
+import { RETRY_MS } from '../config.ts';
 import { MessageBatch } from '../message-batch.ts';
 import { formatPlaceMark } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
@@ -38,6 +39,8 @@ export class SelectionFanOut {
   #scheduled = false;
   /** Readers whose messages had no mark, as they share channels with others of their session. */
   #unmarked = new Set<SelectionCursor>();
+  /** Readers with nothing left to read, which wait for a mark to stand at. */
+  #undecided = new Set<SelectionCursor>();
 
   constructor(parts: SelectionFanOutParts) {
     this.#parts = parts;
@@ -280,19 +283,39 @@ export class SelectionFanOut {
     cursor.subscriber.link.close({ code });
   }
 
-  #makeLive(cursor: SelectionCursor, catchUp: CatchUp): void {
+  /**
+   * While the broker can't say where it stands, live readers stand at the last mark it gave. Who has
+   * read on since is not there: it goes on reading until there is a mark again.
+   */
+  #tryAgain(cursor: SelectionCursor): void {
+    if (this.#undecided.size === 0) this.#parts.clock.after(RETRY_MS, this.#goOnUndecided);
+    this.#undecided.add(cursor);
+  }
+
+  readonly #goOnUndecided = (): void => {
+    const cursors = this.#undecided;
+    this.#undecided = new Set();
+    for (const cursor of cursors) this.#reading.goOn(cursor);
+  };
+
+  #makeLive(cursor: SelectionCursor, catchUp: CatchUp): boolean {
     const { selection } = cursor;
     this.#settle(selection);
-    if (!catchUp.isDone || cursor.catchUp !== catchUp) return;
+    if (!catchUp.isDone || cursor.catchUp !== catchUp) return true;
+    if (this.#parts.broker.place() === undefined) {
+      this.#tryAgain(cursor);
+      return false;
+    }
     selection.catching.delete(cursor);
     cursor.catchUp = undefined;
     selection.makeLive(cursor);
     const nowMs = this.#parts.clock.unixMs();
     for (const { channel, message } of selection.takeBack(cursor)) {
       const batch = new MessageBatch(channel, '', [message]);
-      if (!this.#deliver(cursor, new SelectionBatch([batch], undefined, nowMs))) return;
+      if (!this.#deliver(cursor, new SelectionBatch([batch], undefined, nowMs))) return true;
     }
     if (catchUp.unmarked) this.#tellMark(cursor);
+    return true;
   }
 }
 

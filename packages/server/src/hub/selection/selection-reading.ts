@@ -38,8 +38,8 @@ export interface SelectionReadingEvents {
   isFull(cursor: SelectionCursor): boolean;
   /** Everything up to now is to be given to those at the head, and noted by those who read on. */
   settle(selection: Selection): void;
-  /** It has nothing left to read. */
-  onHead(cursor: SelectionCursor, catchUp: CatchUp): void;
+  /** It has nothing left to read. @returns false when it has to wait, to go on later. */
+  onHead(cursor: SelectionCursor, catchUp: CatchUp): boolean;
   /** It can't go on. */
   fail(cursor: SelectionCursor, code: 'slow' | 'internal'): void;
 }
@@ -122,8 +122,7 @@ export class SelectionReading {
       if (leg !== undefined) this.#beginLeg(cursor, catchUp, leg);
       else if (doubt !== undefined)
         void this.#look(cursor, catchUp, ...doubt); // As `#resolve`.
-      else if (catchUp.isDone) this.#events.onHead(cursor, catchUp);
-      else break;
+      else if (!catchUp.isDone || !this.#events.onHead(cursor, catchUp)) break;
     }
     catchUp.running = false;
   }

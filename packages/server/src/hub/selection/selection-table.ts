@@ -147,10 +147,6 @@ export class SelectionTable {
     const done: (() => void)[] = [];
     try {
       for (const filter of selection.filters) {
-        this.#index.add(filter, selection);
-        done.push(() => this.#index.remove(filter, selection));
-      }
-      for (const filter of selection.filters) {
         if (isWildcard(filter)) {
           await this.#watch(filter);
           done.push(() => this.#unwatch(filter));
@@ -159,10 +155,16 @@ export class SelectionTable {
           done.push(() => this.#names.release(filter));
         }
       }
+      // Only from here on its channels are covered: before, messages could be missed.
+      for (const filter of selection.filters) {
+        this.#index.add(filter, selection);
+        done.push(() => this.#index.remove(filter, selection));
+      }
       selection.place = await this.settledPlace(selection);
     } catch (error) {
       for (const undo of done) undo();
       this.#selections.delete(selection.key);
+      this.#table.dropUncovered();
       throw error;
     }
     selection.opening = undefined;
