@@ -87,14 +87,13 @@ export class Http2Session implements Occupant, Alarm {
     if (this.#ending) return;
     this.#ending = true;
     if (!this.#session.destroyed) this.#session.close();
-    this.#closeWhenIdle();
+    this.#seeToEnd();
   }
 
   /** For the wheel: the session was silent for too long, or the peer is gone or does not end it. */
   onAlarm(): void {
-    const { destroyed, pendingSettingsAck } = this.#session;
     if (!this.#ending) this.close();
-    else if (this.#streams > 0 && !destroyed && !pendingSettingsAck) this.#ask();
+    else if (this.#streams > 0 && !this.#session.pendingSettingsAck) this.#seeToEnd();
     else this.connection.socket.destroy();
   }
 
@@ -106,7 +105,8 @@ export class Http2Session implements Occupant, Alarm {
     stream.on('close', onStreamClose);
     this.#streams += 1;
     this.#host.streamCount += 1;
-    this.connection.host.wheel.cancel(this);
+    if (this.#ending) this.#seeToEnd();
+    else this.connection.host.wheel.cancel(this);
     if (this.#host.streamCount > this.#host.limits.streamsMax) {
       // RFC 9113 §8.7: nothing of it was done, so the client may try it again elsewhere.
       stream.close(NGHTTP2_REFUSED_STREAM);
@@ -121,7 +121,7 @@ export class Http2Session implements Occupant, Alarm {
     this.#host.streamCount -= 1;
     if (this.#streams > 0) return;
     if (this.connection.host.stopping) this.close();
-    if (this.#ending) this.#closeWhenIdle();
+    if (this.#ending) this.#seeToEnd();
     else this.#rest();
   }
 
@@ -144,8 +144,7 @@ export class Http2Session implements Occupant, Alarm {
   /** For the shared listeners: the peer opens no more streams, and node:http2 closes after them. */
   peerLeaves(): void {
     this.#ending = true;
-    if (this.#streams > 0) this.#ask();
-    else this.#armEnd();
+    this.#seeToEnd();
   }
 
   /** For the shared listeners: node:http2 is done with the session, and ends the socket. */
@@ -165,18 +164,19 @@ export class Http2Session implements Occupant, Alarm {
     this.connection.host.wheel.arm(this, this.connection.host.limits.idleMs);
   }
 
-  /**
-   * Sees whether a peer that leaves is still there: SETTINGS must be acknowledged (RFC 9113 §6.5.3).
-   * Behind a GOAWAY a frame that breaks the rules makes nghttp2 read nothing more, not even the end
-   * of the connection, and node:http2 says nothing of it.
-   */
-  #ask(): void {
-    this.#session.settings({});
-    this.#rest();
+  #seeToEnd(): void {
+    if (this.#streams > 0 && !this.#session.destroyed) this.#ask();
+    else this.#armEnd();
   }
 
-  #closeWhenIdle(): void {
-    if (this.#streams === 0) this.#armEnd();
+  /**
+   * Sees whether the peer is still there: SETTINGS must be acknowledged (RFC 9113 §6.5.3). Behind a
+   * GOAWAY a frame that breaks the rules makes nghttp2 read nothing more, not even the end of the
+   * connection, and node:http2 says nothing of it.
+   */
+  #ask(): void {
+    if (!this.#session.pendingSettingsAck) this.#session.settings({});
+    this.#rest();
   }
 
   /** A peer that takes nothing and ends nothing would keep the socket for ever. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { readHttp2Head } from '@trunkline/server/internal/http/h2-head.ts';
+import { fuzzHttp2Head } from '../fuzz/http2.fuzz.ts';
 
 const PEER = { remoteAddress: '192.0.2.7', secure: true };
 const LIMITS = { headersMax: 8 };
@@ -98,4 +99,8 @@ describe('readHttp2Head', () => {
     expect(refusal).toBeUndefined();
     expect(head.path).toBe('*');
   });
+});
+
+test('random fields are a request of which every part is good, or refused', () => {
+  fuzzHttp2Head(1, 2000);
 });

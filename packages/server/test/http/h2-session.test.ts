@@ -74,15 +74,21 @@ describe('a session', () => {
     await until(() => server.listener.connectionCount === 0, 'no connection');
   });
 
-  test('whose peer breaks the rules behind its GOAWAY is cut, with its streams', async () => {
+  test.each([
+    ['in a later segment', [1, 1, 1]],
+    ['in the segment of its request', [3]],
+  ])('whose peer breaks the rules behind its GOAWAY %s is cut', async (_what, cuts) => {
     await using server = await startListener();
     const client = await server.connect();
-    const request = '\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x07/v1/sse';
-    await client.send(`PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0${request}`);
+    await client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    const frames = [
+      '\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x07/v1/sse',
+      '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0',
+      // DATA of a stream that never was.
+      '\0\0\0\0\0\0\0\0\x05',
+    ];
+    for (const cut of cuts) await client.send(frames.splice(0, cut).join(''));
     await until(() => server.streams.length === 1, 'a stream');
-    const goaway = '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0';
-    // DATA of a stream that never was.
-    await client.send(`${goaway}\0\0\0\0\0\0\0\0\x05`);
     client.socket.end();
     await settle();
     server.clock.advance(76_000);

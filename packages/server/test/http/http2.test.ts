@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { fuzzHttp2 } from '../fuzz/http2.fuzz.ts';
 import { H2Client } from './h2-client.ts';
 import { requestText, settle, startListener, until } from './set-up.ts';
 
@@ -155,4 +156,8 @@ describe('HTTP/2', () => {
     expect((await client.call('/a').done()).status).toBe(500);
     await settle();
   });
+});
+
+test('random frames lead to answers and errors, leave nothing behind, and trouble nobody', async () => {
+  await fuzzHttp2(1, 200);
 });
