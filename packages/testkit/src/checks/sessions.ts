@@ -144,8 +144,7 @@ export class SessionCheck {
     const isLost = session.opening === following && following.hasLost;
     for (const [channel, view] of session.views) {
       if (!doesMatch(following, channel)) continue;
-      const isOwn = session.delivererOf(channel) === following;
-      const where = isOwn ? reachOf(view) : undefined;
+      const where = reachOf(view);
       // What an answer lost is told beside its mark, which does not go back to it.
       this.#mark(following, channel, isLost ? undefined : where, view);
     }

@@ -134,7 +134,7 @@ export class FollowingSession implements Connection, MemoryPeer {
     const asked = this.#record.ask(follower, new Map([[filter, start]]), this.#muted);
     this.#asked.set(id, { ...asked, filter });
     const echo = this.#muted ? { echo: false } : {};
-    const watches = !isWildcard(filter) && this.#parts.random.chance(0.5);
+    const watches = !isWildcard(filter) && this.#parts.random.chance(0.8);
     const presence = watches ? { presence: true } : {};
     this.#send({ type: 'subscribe', id, channel: filter, ...place, ...echo, ...presence });
   }

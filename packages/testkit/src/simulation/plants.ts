@@ -2,14 +2,28 @@
  * Plants: mistakes that a server must not make, put in on purpose, so that the simulation can show
  * that it would notice them. Nothing of this is in the server's own code.
  */
+import { EmbeddedBroker } from '@trunkline/server/internal/backplanes/embedded/broker.ts';
+import type { EmbeddedBrokerParts } from '@trunkline/server/internal/backplanes/embedded/broker.ts';
+import type { ChangedChannel, ChannelFilter } from '@trunkline/server/internal/broker/broker.ts';
+import type { Clock, Timer } from '@trunkline/server/internal/clock.ts';
 import { Hub } from '@trunkline/server/internal/hub/hub.ts';
 import type { HubParts, Opened } from '@trunkline/server/internal/hub/hub.ts';
 import type { Cursor } from '@trunkline/server/internal/hub/cursor.ts';
 import type { Caller, Start, Subscriber } from '@trunkline/server/internal/hub/hub-types.ts';
-import type { Close, Frame, Link } from '@trunkline/server/internal/link/link.ts';
-import type { SharedBatch } from '@trunkline/server/internal/link/shared-batch.ts';
+import type { AnyCursor } from '@trunkline/server/internal/hub/selection/overlaps.ts';
+import { SelectionCursor } from '@trunkline/server/internal/hub/selection/selection-cursor.ts';
+import { VolatileCursor } from '@trunkline/server/internal/hub/volatile/volatile-channel.ts';
+import type { Link } from '@trunkline/server/internal/link/link.ts';
 import type { Operation, Outcome } from '@trunkline/server/internal/backplanes/embedded/store.ts';
+import { isOrigin } from '@trunkline/wire';
 import type { SeededRandom } from '../random.ts';
+import {
+  CHANCE,
+  EarlyMarkLink,
+  RepeatingLink,
+  SilentLeaveLink,
+  SwappingLink,
+} from './planted-links.ts';
 import { SimulatedStore } from './simulated-store.ts';
 import type { SimulatedStoreParts } from './simulated-store.ts';
 
@@ -22,13 +36,20 @@ export const PLANTS = [
   'deliver a message twice',
   'swap two deliveries',
   'forget keys',
+  'tell a mark that is too new',
+  'skip a leg of a catch-up',
+  'miss a channel that was born meanwhile',
+  'deliver for each of several patterns',
+  'deliver what is over',
+  'lose the newest of a slot',
+  'tell nobody who has gone',
 ] as const;
 
 /** One of the mistakes. */
 export type Plant = (typeof PLANTS)[number];
 
-/** How often a mistake happens where it can. */
-const CHANCE = 0.1;
+/** How far behind a clock is that makes a server deliver what is over. */
+const LATE_MS = 2_000;
 
 /** A hub, with the mistake if it is one that a hub makes. */
 export function createHub(parts: HubParts, plant: Plant | undefined, random: SeededRandom): Hub {
@@ -37,6 +58,14 @@ export function createHub(parts: HubParts, plant: Plant | undefined, random: See
       return new SkippingHub(parts, random);
     case 'take a lost position for caught up':
       return new CredulousHub(parts);
+    case 'skip a leg of a catch-up':
+      return new LegSkippingHub(parts, random);
+    case 'deliver for each of several patterns':
+      return new RepeatingHub(parts);
+    case 'deliver what is over':
+      return new Hub({ ...parts, clock: new LateClock(parts.clock) });
+    case 'lose the newest of a slot':
+      return new SlotLosingHub(parts);
     default:
       return new Hub(parts);
   }
@@ -56,6 +85,13 @@ export function createStore(parts: SimulatedStoreParts, plant: Plant | undefined
   }
 }
 
+/** A broker, with the mistake if it is one that a broker makes. */
+export function createBroker(parts: EmbeddedBrokerParts, plant: Plant | undefined): EmbeddedBroker {
+  return plant === 'miss a channel that was born meanwhile'
+    ? new BirthMissingBroker(parts)
+    : new EmbeddedBroker(parts);
+}
+
 /** A link as the protocols see it, with the mistake if it is one of delivery. */
 export function createLink(link: Link, plant: Plant | undefined, random: SeededRandom): Link {
   switch (plant) {
@@ -63,6 +99,10 @@ export function createLink(link: Link, plant: Plant | undefined, random: SeededR
       return new RepeatingLink(link, random);
     case 'swap two deliveries':
       return new SwappingLink(link, random);
+    case 'tell a mark that is too new':
+      return new EarlyMarkLink(link, random);
+    case 'tell nobody who has gone':
+      return new SilentLeaveLink(link, random);
     default:
       return link;
   }
@@ -93,6 +133,70 @@ class CredulousHub extends Hub {
     if (opened.recovered !== false) return opened;
     const { gap: _, ...rest } = opened;
     return { ...rest, recovered: true };
+  }
+}
+
+class LegSkippingHub extends Hub {
+  readonly #random: SeededRandom;
+
+  constructor(parts: HubParts, random: SeededRandom) {
+    super(parts);
+    this.#random = random;
+  }
+
+  override start(cursor: AnyCursor): void {
+    const mayRead = cursor instanceof SelectionCursor && (cursor.catchUp?.left.length ?? 0) > 0;
+    if (mayRead && this.#random.chance(CHANCE)) cursor.catchUp?.take();
+    super.start(cursor);
+  }
+}
+
+class RepeatingHub extends Hub {
+  override start(cursor: AnyCursor): void {
+    if (cursor instanceof SelectionCursor) cursor.sharing = undefined;
+    super.start(cursor);
+  }
+}
+
+class SlotLosingHub extends Hub {
+  override advance(cursor: AnyCursor): void {
+    if (cursor instanceof VolatileCursor) cursor.sequence = Number.POSITIVE_INFINITY;
+    super.advance(cursor);
+  }
+}
+
+class BirthMissingBroker extends EmbeddedBroker {
+  override async changedSince(
+    text: string | undefined,
+    filter: ChannelFilter,
+  ): Promise<readonly ChangedChannel[] | undefined> {
+    const changed = await super.changedSince(text, filter);
+    return changed?.filter(({ position }) => text === undefined || !isOrigin(position));
+  }
+}
+
+/** Unix time as it was some time ago. */
+class LateClock implements Clock {
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
+  unixMs(): number {
+    return this.#clock.unixMs() - LATE_MS;
+  }
+
+  after(delayMs: number, task: () => void): Timer {
+    return this.#clock.after(delayMs, task);
+  }
+
+  defer(task: () => void): void {
+    this.#clock.defer(task);
   }
 }
 
@@ -129,70 +233,5 @@ class ForgetfulStore extends SimulatedStore {
       return { kind, channel, draft, retention };
     });
     return super.commit(forgotten, nowMs);
-  }
-}
-
-/** Hands everything on; its subclasses do it wrongly. */
-class PassingLink implements Link {
-  protected readonly link: Link;
-  protected readonly random: SeededRandom;
-
-  constructor(link: Link, random: SeededRandom) {
-    this.link = link;
-    this.random = random;
-  }
-
-  get info(): Link['info'] {
-    return this.link.info;
-  }
-
-  get traits(): Link['traits'] {
-    return this.link.traits;
-  }
-
-  get pendingBytes(): number {
-    return this.link.pendingBytes;
-  }
-
-  send(frame: Frame): void {
-    this.link.send(frame);
-  }
-
-  sendShared(batch: SharedBatch): void {
-    this.link.sendShared(batch);
-  }
-
-  requestDrain(): void {
-    this.link.requestDrain();
-  }
-
-  setPaused(paused: boolean): void {
-    this.link.setPaused(paused);
-  }
-
-  close(close: Close): void {
-    this.link.close(close);
-  }
-}
-
-class RepeatingLink extends PassingLink {
-  override sendShared(batch: SharedBatch): void {
-    this.link.sendShared(batch);
-    if (this.random.chance(CHANCE)) this.link.sendShared(batch);
-  }
-}
-
-class SwappingLink extends PassingLink {
-  #held: SharedBatch | undefined;
-
-  override sendShared(batch: SharedBatch): void {
-    const held = this.#held;
-    this.#held = undefined;
-    if (held === undefined && this.random.chance(CHANCE)) {
-      this.#held = batch;
-      return;
-    }
-    this.link.sendShared(batch);
-    if (held !== undefined) this.link.sendShared(held);
   }
 }

@@ -4,7 +4,6 @@
  */
 import { ACTIONS } from '@trunkline/server/internal/auth/identity.ts';
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
-import { EmbeddedBroker } from '@trunkline/server/internal/backplanes/embedded/broker.ts';
 import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedded/config.ts';
 import type { MemoryStore } from '@trunkline/server/internal/backplanes/embedded/memory-store.ts';
 import type { StreamSlice } from '@trunkline/server/internal/broker/broker.ts';
@@ -29,7 +28,7 @@ import type { ManualClock } from '../manual-clock.ts';
 import { faulty, MemoryLink } from '../memory-link.ts';
 import type { MemoryPeer } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
-import { createHub, createLink, createStore } from './plants.ts';
+import { createBroker, createHub, createLink, createStore } from './plants.ts';
 import type { Plant } from './plants.ts';
 import { ProcessClock } from './process-clock.ts';
 import { GuardedMemoryStore } from './simulated-store.ts';
@@ -94,7 +93,7 @@ export class SimulatedServer {
     const hubParts: HubParts = {
       ...surroundings,
       turn: this.#turn,
-      broker: new EmbeddedBroker({ ...surroundings, memory, durable: this.store, limits }),
+      broker: createBroker({ ...surroundings, memory, durable: this.store, limits }, plant),
       config: { ...setup, rulesOf: parts.rulesOf, allowsWhole: () => true, node: 'simulated' },
     };
     const hub = createHub(hubParts, plant, random.fork());
