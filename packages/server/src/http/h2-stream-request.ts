@@ -2,6 +2,7 @@
 import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
+import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { isBodiless } from './answer.ts';
 import type { ConnectionHost } from './connection.ts';
 import { answerFields, endRequest, headFields } from './h2-stream.ts';
@@ -15,7 +16,11 @@ const { NGHTTP2_CANCEL } = constants;
  * A request for a stream; until it is decided its stream is not read. What the peer sends
  * meanwhile waits within the window of the stream.
  */
-export class Http2StreamRequest implements StreamRequest {
+export class Http2StreamRequest implements StreamRequest, Alarm {
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined = undefined;
+  alarmAfter: AlarmMarks | undefined = undefined;
+
   readonly method: string;
   readonly path: string;
   readonly search: string;
@@ -26,6 +31,8 @@ export class Http2StreamRequest implements StreamRequest {
   readonly #host: ConnectionHost;
   /** Gone once the request is decided. */
   #stream: ServerHttp2Stream | undefined;
+  /** Set while the peer has not taken why it was refused. */
+  #refused: ServerHttp2Stream | undefined;
 
   constructor(head: RequestHead, stream: ServerHttp2Stream, host: ConnectionHost) {
     this.method = head.method;
@@ -61,7 +68,20 @@ export class Http2StreamRequest implements StreamRequest {
     const body = isBodiless(answer.status) ? '' : (answer.body ?? '');
     stream.respond(fields, { endStream: body.length === 0 });
     stream.once('finish', () => endRequest(stream, (task) => this.#host.defer(task)));
-    if (body.length > 0) stream.end(body);
+    if (body.length > 0) this.#sayWhy(stream, body);
+  }
+
+  /** For the wheel: the peer does not take it; the other streams of the session go on. */
+  onAlarm(): void {
+    this.#refused?.close(NGHTTP2_CANCEL);
+  }
+
+  #sayWhy(stream: ServerHttp2Stream, body: string | Uint8Array): void {
+    const { wheel, limits } = this.#host;
+    this.#refused = stream;
+    wheel.arm(this, limits.answerMs);
+    stream.once('close', () => wheel.cancel(this));
+    stream.end(body);
   }
 
   #decide(): ServerHttp2Stream {

@@ -65,6 +65,23 @@ describe('an undecided request for a stream of HTTP/2', () => {
     expect(call.stream.rstCode).toBe(0);
   });
 
+  test('that does not take its refusal is reset, and the session goes on', async () => {
+    await using server = await startListener({
+      onUpgrade: (request) => request.refuse({ status: 403, body: 'no' }),
+    });
+    const url = `http://127.0.0.1:${server.port}`;
+    await using client = await H2Client.connect(url, { settings: { initialWindowSize: 0 } });
+    const call = client.upgrade('/v1/ws');
+    await call.answered();
+    await settle();
+    server.clock.advance(121_000);
+    await call.done();
+    expect(call).toMatchObject({ status: 403, text: '' });
+    expect(call.stream.rstCode).toBe(8);
+    expect((await client.call('/a', { ':method': 'HEAD' }).done()).status).toBe(200);
+    expect(server.listener.http2.streamCount).toBe(0);
+  });
+
   test('can be refused without a body', async () => {
     await using server = await startListener({
       onUpgrade: (request) => request.refuse({ status: 403 }),
