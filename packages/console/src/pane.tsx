@@ -179,11 +179,12 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
         {status.state === 'live' ? (sentence?.text ?? '') : (status.reason ?? restText(reader))}
       </p>
       <div class="move" role="group" aria-label={`Continue ${label} over`}>
-        <span aria-hidden="true">Move</span>
+        <span aria-hidden="true">Move to</span>
         {TRANSPORTS.filter((other) => other.name !== name).map((other) => (
           <button
             type="button"
             class="button-quiet"
+            aria-label={other.label}
             disabled={after === undefined}
             onClick={() => desk.move(name, other.name)}
           >

@@ -169,7 +169,7 @@ function Channels({ newest, series }: View) {
     <Figure
       name="Channels"
       value={formatCount(channels)}
-      note={`${formatCount(subscriptions)} subscriptions, ${formatCount(members)} present`}
+      note={`${formatShort(subscriptions)} subscribed, ${formatShort(members)} present`}
     >
       <Sparkline
         label="Subscriptions and members present over the last minute"

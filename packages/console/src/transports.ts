@@ -54,7 +54,7 @@ export const TRANSPORTS: readonly Transport[] = [
   {
     name: 'long-poll',
     label: 'Long polling',
-    short: 'Long poll',
+    short: 'Long',
     how: `fetch, held up to ${String(WAIT_SECONDS)} s`,
     path: '/v1/poll',
     encodings: BOTH,
@@ -64,7 +64,7 @@ export const TRANSPORTS: readonly Transport[] = [
   {
     name: 'short-poll',
     label: 'Short polling',
-    short: 'Short poll',
+    short: 'Short',
     how: 'fetch, once a second',
     path: '/v1/poll',
     encodings: BOTH,
