@@ -200,10 +200,13 @@ async function resolvePatterns(
     lost(opening, patterns);
     return undefined;
   }
-  const firstLoss = judgeChannels(parts, opening, changed, start, from);
-  const gap = firstLoss === undefined ? {} : { gap: firstLoss };
-  const told = after === undefined ? {} : { recovered: firstLoss === undefined, ...gap };
-  for (const pattern of patterns) opening.verdicts.set(pattern, told);
+  const found = judgeChannels(parts, opening, changed, start, from);
+  for (const pattern of patterns) {
+    const loss = found.find(({ channel }) => matchesPattern(pattern, channel));
+    const gap = loss === undefined ? {} : { gap: loss.gap };
+    const told = after === undefined ? {} : { recovered: loss === undefined, ...gap };
+    opening.verdicts.set(pattern, told);
+  }
   // Of a place on the way through many channels the legs say more than one mark can.
   return from?.rest === undefined ? from : undefined;
 }
@@ -234,21 +237,22 @@ function lost({ verdicts }: Opening, patterns: readonly string[]): void {
   }
 }
 
-/** @returns the first gap, if there is one. */
+/** @returns what is lost. */
 function judgeChannels(
   { rulesOf }: OpeningParts,
   { cursor, legs, losses }: Opening,
   changed: readonly PlacedChannel[],
   { partial }: Start,
   from: PlaceMark | undefined,
-): Gap | undefined {
+): readonly ChannelLoss[] {
   const own = new Map(from?.behind);
+  const found: ChannelLoss[] = [];
   for (const { channel, start, stream } of changed) {
     own.delete(channel);
     const asked: Start = partial === undefined ? start : { ...start, partial };
     const verdict: Verdict = judge(asked, stream, rulesOf(channel).resumeCountMax);
     if (verdict.gap !== undefined) {
-      losses.push({ channel, gap: verdict.gap, position: verdict.position });
+      found.push({ channel, gap: verdict.gap, position: verdict.position });
     }
     // What it was told of since it was made comes after the verdict, or before and is not wanted.
     const hasNews = cursor.catchUp?.drop(channel) !== undefined;
@@ -259,5 +263,6 @@ function judgeChannels(
   }
   // Read in part before the mark was given, and not changed since.
   for (const [channel, position] of own) legs.push({ channel, position });
-  return losses[0]?.gap;
+  losses.push(...found);
+  return found;
 }

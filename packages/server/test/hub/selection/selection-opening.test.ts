@@ -27,4 +27,24 @@ describe('openSelection', () => {
     expect(reader.gaps).toEqual([]);
     expect([...cursor.place.behind.keys()]).not.toContain('secret/1');
   });
+
+  test('tells each pattern of the losses in its own channels [WILD-5]', async () => {
+    const { hub, broker, publish, listener } = setUp();
+    await publish(2, 'room/1');
+    await publish(3, 'hall/1');
+    broker.trim('room/1', 2);
+    const reader = new PatternListener(hub, listener().link);
+    const start = { after: { kind: 'mark', mark: '~0' } } as const;
+    const starts = new Map([
+      ['room/+', start],
+      ['hall/+', start],
+    ]);
+    const { verdicts, losses } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('hall/+')).toEqual({ recovered: true });
+    expect(verdicts.get('room/+')).toEqual({
+      recovered: false,
+      gap: { reason: 'trimmed', from: 1, to: 2 },
+    });
+    expect(losses.map(({ channel }) => channel)).toEqual(['room/1']);
+  });
 });
