@@ -92,6 +92,11 @@ export class CatchUp {
   /** A channel may have news after `place`; where it stood there has to be asked for. */
   doubt(channel: string, place: PlaceMark): void {
     if (this.reading.has(channel) || this.#opening.has(channel)) return;
+    const end = this.#ends?.get(channel);
+    if (end !== undefined) {
+      this.note(channel, end); // It was read up to there meanwhile.
+      return;
+    }
     this.#doubted ??= new Map();
     if (!this.#doubted.has(channel)) this.#doubted.set(channel, place);
   }

@@ -44,6 +44,8 @@ interface Entry {
   state: 'running' | 'waiting' | 'retired' | 'ended';
   /** Those that take over what they want of it. What nobody wanted then it has not read since. */
   heirs: readonly Entry[];
+  /** Channels that it reads again, though it was unsubscribed, and for whom. */
+  owed: Map<string, Entry> | undefined;
 }
 
 /** The cursors of one session, by name and pattern. */
@@ -114,7 +116,8 @@ export class Overlaps {
     else {
       if (before !== undefined) this.remove(filter);
       const order = (this.#order += 1);
-      const entry: Entry = { filter, cursor, order, state: 'running', heirs: [] };
+      const state = 'running';
+      const entry: Entry = { filter, cursor, order, state, heirs: [], owed: undefined };
       if (isWildcard(filter)) this.#addPattern(entry, again);
       else this.#addName(entry, again.length > 0);
     }
@@ -175,7 +178,8 @@ export class Overlaps {
       if (place.epoch !== cursor.epoch || place.offset < cursor.offset) standAt(cursor, place);
     }
     this.#end(before);
-    this.#entries.set(filter, { filter, cursor, order, state: 'running', heirs: [] });
+    const state = 'running';
+    this.#entries.set(filter, { filter, cursor, order, state, heirs: [], owed: undefined });
     this.#divide();
     this.#hub.start(cursor);
   }
@@ -203,7 +207,9 @@ export class Overlaps {
     this.#divide();
     for (const leg of again) {
       const owner = this.#ownerOf(leg.channel);
-      if (owner !== undefined && owner !== entry) this.#hub.goBack(owner.cursor, leg);
+      if (owner === undefined || owner === entry) continue;
+      if (owner.state === 'retired') (owner.owed ??= new Map()).set(leg.channel, entry);
+      this.#hub.goBack(owner.cursor, leg);
     }
     this.#hub.start(cursor);
   }
@@ -234,10 +240,9 @@ export class Overlaps {
 
   /** True for one that was unsubscribed and whose channels others can take over now. */
   #isDone(entry: Entry): boolean {
-    const { filter } = entry;
-    const heirs = entry.heirs.filter((heir) =>
-      isWildcard(filter) ? heir.state !== 'ended' : wants(heir, filter),
-    );
+    const { filter, owed = new Map<string, Entry>() } = entry;
+    const takers = entry.heirs.filter((heir) => isWildcard(filter) || wants(heir, filter));
+    const heirs = [...takers, ...owed.values()].filter(({ state }) => state !== 'ended');
     if (heirs.length === 0) return true;
     const isHeir = this.#retired.some(
       (other) => other.state === 'retired' && other.heirs.includes(entry),
@@ -318,9 +323,12 @@ function delivers(entry: Entry, channel: string): boolean {
 }
 
 /** True for a channel whose messages the entry is to have, whoever delivers them. */
-function wants({ state, filter, heirs }: Entry, channel: string): boolean {
+function wants({ state, filter, heirs, owed }: Entry, channel: string): boolean {
   if (state === 'ended' || !matchesPattern(filter, channel)) return false;
-  return state !== 'retired' || heirs.some((heir) => wants(heir, channel));
+  if (state !== 'retired') return true;
+  const creditor = owed?.get(channel);
+  const isOwed = creditor !== undefined && wants(creditor, channel);
+  return isOwed || heirs.some((heir) => wants(heir, channel));
 }
 
 function standAt(cursor: Cursor, { epoch, offset }: Position): void {

@@ -183,6 +183,10 @@ export class SelectionFanOut {
     }
     if (selection.pending.length === 0) this.#dirty.push(selection);
     selection.pending.push(batch);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#parts.turn.prepare(this.#flushScheduled);
@@ -314,7 +318,14 @@ export class SelectionFanOut {
       const batch = new MessageBatch(channel, '', [message]);
       if (!this.#deliver(cursor, new SelectionBatch([batch], undefined, nowMs))) return true;
     }
-    if (catchUp.unmarked) this.#tellMark(cursor);
+    if (!catchUp.unmarked) return true;
+    // Others of its session may have something to give before a mark holds for what they share.
+    if (cursor.sharing === undefined) {
+      this.#tellMark(cursor);
+    } else {
+      this.#unmarked.add(cursor);
+      this.#schedule();
+    }
     return true;
   }
 }
