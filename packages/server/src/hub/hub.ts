@@ -41,7 +41,7 @@ import type { Stay } from './presence/presence.ts';
 import { Publishing } from './publishing.ts';
 import { resolveMark } from './reading/mark-starts.ts';
 import { judge } from './recovery.ts';
-import type { SelectionCursor, SelectionSubscriber } from './selection/selection-cursor.ts';
+import type { SelectionSubscriber } from './selection/selection-cursor.ts';
 import { SelectionFanOut } from './selection/selection-fan-out.ts';
 import { openSelection } from './selection/selection-opening.ts';
 import type {
@@ -166,14 +166,11 @@ export class Hub implements HubCalls {
       leaveOmitted: (cursor) => this.#selectionFanOut.leaveOmitted(cursor),
       olderThan: (cursor, legs) => olderThan(broker, cursor, legs),
     };
-    this.#openingParts = {
-      ...{ broker, table, reader, selections, rulesOf },
-      fanOut: this.#selectionFanOut,
-    };
+    const reading = { broker, table, reader, selections, rulesOf };
+    this.#openingParts = { ...reading, fanOut: this.#selectionFanOut };
     this.#readParts = {
-      ...{ broker, clock, wheel, table, reader, selections, rulesOf },
+      ...{ ...reading, clock, wheel, waits: new Waits() },
       usefulSnapshot: (channel) => this.#usefulSnapshot(channel),
-      waits: new Waits(),
     };
   }
 

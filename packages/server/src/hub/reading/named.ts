@@ -1,5 +1,5 @@
 /** The channels that a read names: where each begins, and what is told about that. */
-import { isOrigin } from '@trunkline/wire';
+import { CodedError, isOrigin } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ChangedChannel } from '../../broker/broker.ts';
 import type { Start, Verdict } from '../hub-types.ts';
@@ -8,6 +8,9 @@ import type { StreamBounds } from '../recovery.ts';
 import { resolveMarks } from './mark-starts.ts';
 import { isLeft, startIn } from './sweep.ts';
 import type { Entry, NameReading, ReadState, RoundParts, RoundPlan } from './types.ts';
+
+/** Bytes of the snapshots of one answer: four of the largest. */
+const SNAPSHOTS_SIZE_MAX = 4 * 1024 * 1024;
 
 /** A name whose start is no mark any more. */
 export interface ResolvedName {
@@ -52,33 +55,49 @@ export function isDoubtful(
   return isLate || (isNew && verdict.position.offset < bounds.top);
 }
 
-/** What is to be read of the names. @param since what changed since the mark, by channel. */
-export function judgeNames(
+/**
+ * What is to be read of the names.
+ *
+ * @param since what changed since the mark, by channel.
+ * @throws {CodedError} `too_large` when the snapshots do not fit into one answer.
+ */
+export async function judgeNames(
   { usefulSnapshot }: RoundParts,
   { wantsSnapshots }: ReadState,
   resolved: readonly ResolvedName[],
   since: ReadonlyMap<string, ChangedChannel>,
 ): Promise<readonly Entry[]> {
-  const toEntry = async (found: ResolvedName): Promise<Entry> => {
-    const { channel } = found.reading;
-    const then = since.get(channel.name)?.position;
-    const { name } = channel;
-    const { isSwept } = found;
-    if (found.isDone) {
-      const { epoch, offset } = then ?? found.verdict.position;
-      const verdict = { position: { epoch, offset }, recovered: true };
-      return { name, channel, isSwept, verdict, epoch, top: offset };
-    }
-    const { epoch } = found.bounds;
-    const top = topAt(found.bounds, then);
-    const verdict = tell(found);
-    const wants = wantsSnapshots && verdict.recovered !== true;
+  const entries = resolved.map((found) => toEntry(found, since.get(found.reading.channel.name)));
+  if (!wantsSnapshots) return entries;
+  const withSnapshots: Entry[] = [];
+  let size = 0;
+  for (const [index, entry] of entries.entries()) {
+    const channel = resolved[index]?.reading.channel;
+    const wants = channel !== undefined && entry.verdict.recovered !== true;
     const snapshot = wants ? await usefulSnapshot(channel) : undefined;
-    const entry = { name, channel, isSwept, epoch, top };
-    if (snapshot === undefined) return { ...entry, verdict };
-    return { ...entry, snapshot, verdict: { ...verdict, position: snapshot.position } };
-  };
-  return Promise.all(resolved.map(toEntry));
+    size += snapshot?.payload.length ?? 0;
+    if (size > SNAPSHOTS_SIZE_MAX) {
+      const message = `the snapshots have more than ${SNAPSHOTS_SIZE_MAX} bytes: ask for fewer`;
+      throw new CodedError('too_large', message);
+    }
+    const from = snapshot?.position ?? entry.verdict.position;
+    const begun = { ...entry, verdict: { ...entry.verdict, position: from } };
+    withSnapshots.push(snapshot === undefined ? entry : { ...begun, snapshot });
+  }
+  return withSnapshots;
+}
+
+function toEntry(found: ResolvedName, change: ChangedChannel | undefined): Entry {
+  const { bounds, isSwept, isDone, reading } = found;
+  const { channel } = reading;
+  const named = { name: channel.name, channel, isSwept };
+  const then = change?.position;
+  if (!isDone) {
+    return { ...named, verdict: tell(found), epoch: bounds.epoch, top: topAt(bounds, then) };
+  }
+  const position = then ?? found.verdict.position;
+  const verdict = { position, recovered: true };
+  return { ...named, verdict, epoch: position.epoch, top: position.offset };
 }
 
 /** Where a name stands in the sweep; `undefined` when that is at its mark. */

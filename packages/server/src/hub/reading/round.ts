@@ -6,6 +6,7 @@
  * left for the next read. So going on by the mark or by positions gives the same, each message once.
  */
 import type { Gap, Position } from '@trunkline/wire';
+import { unavailable } from '../channel-table.ts';
 import type { Channel } from '../channel.ts';
 import type { ChannelRead, Start } from '../hub-types.ts';
 import { readEntries } from './entries.ts';
@@ -34,7 +35,10 @@ export async function readRound(parts: RoundParts, state: ReadState): Promise<Ro
     ...doubtful.map(({ reading }) => reading.channel.name),
   ];
   const changes = filters.length === 0 ? [] : await parts.broker.changedSince(plan.target, filters);
-  if (changes === undefined) return readRound(parts, lose(state));
+  if (changes === undefined) {
+    if (plan.sweep === undefined) throw unavailable('the log does not know the mark it gave');
+    return readRound(parts, lose(state));
+  }
   const since = new Map(changes.map((change) => [change.channel, change]));
   const elsewhere = new Map<string, Position>();
   const named = await judgeNames(parts, state, resolved, since);
