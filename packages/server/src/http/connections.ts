@@ -7,6 +7,7 @@ import { Connection, type ConnectionHost } from './connection.ts';
 import { HttpDate } from './date.ts';
 import type { HttpLimits } from './limits.ts';
 import { problemAnswer } from './problem.ts';
+import { Tally } from './tally.ts';
 
 /** IPv4 addresses as a socket for both families shows them (RFC 4291 §2.5.5.2). */
 const MAPPED_IPV4 = '::ffff:';
@@ -22,9 +23,9 @@ export class Connections implements ConnectionHost {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #speaksTls: boolean;
-  /** A socket that belongs to a stream has no connection any more, but still counts. */
-  readonly #open = new Map<Socket, Connection | undefined>();
-  readonly #perAddress = new Map<string, number>();
+  /** A socket that belongs to a stream has no connection any more, but still counts at its address. */
+  readonly #open = new Map<Socket, Connection | string>();
+  readonly #ofAddress = new Tally();
   #refusals = 0;
   #full = false;
   #stopping = false;
@@ -50,7 +51,8 @@ export class Connections implements ConnectionHost {
 
   /** The connection of a socket that no stream has. */
   of(socket: Socket): Connection | undefined {
-    return this.#open.get(socket);
+    const connection = this.#open.get(socket);
+    return connection instanceof Connection ? connection : undefined;
   }
 
   /**
@@ -64,14 +66,13 @@ export class Connections implements ConnectionHost {
       socket.destroy();
       return undefined;
     }
-    const ofAddress = this.#perAddress.get(address) ?? 0;
     if (this.count >= this.limits.connectionsMax) {
       this.#warnFull();
       this.#refuse(socket, address, 'unavailable', 'The server has no room for more connections.');
       return undefined;
     }
     if (this.count < this.limits.connectionsMax * ROOM_AGAIN) this.#full = false;
-    if (ofAddress >= this.limits.connectionsPerAddressMax) {
+    if (this.#ofAddress.of(address) >= this.limits.connectionsPerAddressMax) {
       const limit = this.limits.connectionsPerAddressMax;
       const detail = `Your address has ${limit} connections, which is the limit.`;
       this.#log.debug({ address, limit }, 'a connection was refused: too many of its address');
@@ -80,7 +81,7 @@ export class Connections implements ConnectionHost {
     }
     const connection = new Connection(socket, address, this, false);
     this.#open.set(socket, connection);
-    this.#perAddress.set(address, ofAddress + 1);
+    this.#ofAddress.add(address);
     connection.open();
     return connection;
   }
@@ -88,18 +89,15 @@ export class Connections implements ConnectionHost {
   /** The socket is closed. */
   remove(socket: Socket): void {
     const connection = this.#open.get(socket);
-    if (!this.#open.delete(socket)) return;
-    if (connection !== undefined) {
-      connection.closed();
-      if (connection.refused) {
-        this.#refusals -= 1;
-        return;
-      }
+    if (connection === undefined) return;
+    this.#open.delete(socket);
+    if (typeof connection === 'string') {
+      this.#ofAddress.remove(connection);
+      return;
     }
-    const address = connection?.remoteAddress ?? addressOf(socket) ?? '';
-    const left = (this.#perAddress.get(address) ?? 1) - 1;
-    if (left > 0) this.#perAddress.set(address, left);
-    else this.#perAddress.delete(address);
+    connection.closed();
+    if (connection.refused) this.#refusals -= 1;
+    else this.#ofAddress.remove(connection.remoteAddress);
   }
 
   defer(task: () => void): void {
@@ -107,7 +105,8 @@ export class Connections implements ConnectionHost {
   }
 
   release(connection: Connection): void {
-    if (this.#open.has(connection.socket)) this.#open.set(connection.socket, undefined);
+    const { socket, remoteAddress } = connection;
+    if (this.#open.has(socket)) this.#open.set(socket, remoteAddress);
   }
 
   replace(connection: Connection, socket: Socket): void {
@@ -124,7 +123,8 @@ export class Connections implements ConnectionHost {
   /** Ends the connections that wait for a request. */
   closeIdle(): void {
     for (const connection of this.#open.values()) {
-      if (connection?.isIdle === true || connection?.phase === 'handshake') connection.close();
+      if (typeof connection === 'string') continue;
+      if (connection.isIdle || connection.phase === 'handshake') connection.close();
     }
   }
 

@@ -96,6 +96,18 @@ describe('a port with TLS', () => {
     expect(stream?.destroyed).toBe(true);
   });
 
+  test('counts a stream among the connections of its address until it ends', async () => {
+    await using server = await start({}, { connectionsPerAddressMax: 1 });
+    for (const round of [1, 2, 3]) {
+      using client = await TlsClient.open(server.port);
+      client.socket.write(HANDSHAKE);
+      await until(() => server.streams.length === round, 'a handshake');
+      server.streams.at(-1)?.accept(101, {});
+      client.socket.destroy();
+      await until(() => server.listener.connectionCount === 0, 'no connection');
+    }
+  });
+
   test.each([
     ['HTTP/1.1', requestText('GET /a')],
     ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
