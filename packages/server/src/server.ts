@@ -26,6 +26,7 @@ import type { ServerConfig } from './config/schema.ts';
 import { drain } from './drain.ts';
 import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
 import { AnswerGzip, FileGzip } from './http/gzip.ts';
+import { DEFAULT_HTTP2_LIMITS } from './http/h2-limits.ts';
 import { createHttpListener } from './http/listener.ts';
 import type { HttpListener } from './http/listener.ts';
 import { createOriginRules } from './http/origin.ts';
@@ -294,17 +295,18 @@ export class TrunklineServer {
   }
 
   #createListener(api: Api): HttpListener {
-    const { host, port, connectionsMax, connectionsPerAddressMax } = this.#config;
+    const { host, port, connectionsMax } = this.#config;
+    const perAddressMax = this.#config.connectionsPerAddressMax || Number.POSITIVE_INFINITY;
     return createHttpListener({
       host,
       port,
       ...this.#core,
-      limits: {
-        connectionsMax,
-        connectionsPerAddressMax: connectionsPerAddressMax || Number.POSITIVE_INFINITY,
+      limits: { connectionsMax, connectionsPerAddressMax: perAddressMax },
+      // A stream costs about as much as a connection of its own; one session may be full in any case.
+      http2Limits: {
+        streamsMax: connectionsMax,
+        streamsPerAddressMax: Math.max(perAddressMax, DEFAULT_HTTP2_LIMITS.streamsPerSessionMax),
       },
-      // A stream costs about as much as a connection of its own.
-      http2Limits: { streamsMax: connectionsMax },
       ...(this.#certificate === undefined ? {} : { tls: this.#certificate }),
       handlers: {
         onRequest: (request) => api.onRequest(request),

@@ -213,7 +213,8 @@ export const serverConfigSchema = z.strictObject({
   ),
   connectionsPerAddressMax: field(
     whole(0).default(0),
-    'Connections of one address; over it new ones are refused with rate_limited. 0 sets no limit.',
+    'Connections of one address; over it new ones are refused with rate_limited. It may have as ' +
+      'many HTTP/2 streams, or 256 where that is more. 0 sets no limit.',
     { env: 'TRUNKLINE_CONNECTIONS_PER_ADDRESS_MAX' },
   ),
   checkIntervalMs: field(

@@ -11,6 +11,8 @@ export interface Http2Limits {
   readonly streamsPerSessionMax: number;
   /** Open streams of all sessions; more are reset with REFUSED_STREAM. */
   readonly streamsMax: number;
+  /** Open streams of one remote address; more are reset with REFUSED_STREAM. */
+  readonly streamsPerAddressMax: number;
   /**
    * Bytes that a peer may send on a stream and that nobody has read. It bounds what a paused link
    * or an undecided handshake keeps in memory.
@@ -58,6 +60,7 @@ export interface Http2Limits {
 export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   streamsPerSessionMax: 256,
   streamsMax: 100_000,
+  streamsPerAddressMax: 10_000,
   streamWindowSize: 64 * 1024 - 1,
   sessionWindowSize: 1024 * 1024,
   largeBodiesMax: 16,

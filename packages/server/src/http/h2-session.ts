@@ -20,8 +20,9 @@ export interface SessionHost {
   readonly limits: Http2Limits;
   /** Milliseconds of an arbitrary start, for rates. */
   nowMs(): number;
-  /** Open streams of all sessions. */
-  streamCount: number;
+  /** A stream begins; it ends once, also when there is no room for it. @returns whether there is. */
+  streamBegan(connection: Connection): boolean;
+  streamEnded(connection: Connection): void;
   /** A request has come. */
   serve(stream: ServerHttp2Stream, rawHeaders: readonly string[], session: Http2Session): void;
   /** A peer did more than it may. */
@@ -104,10 +105,9 @@ export class Http2Session implements Occupant, Alarm {
     stream[SESSION] = this;
     stream.on('close', onStreamClose);
     this.#streams += 1;
-    this.#host.streamCount += 1;
     if (this.#ending) this.#seeToEnd();
     else this.connection.host.wheel.cancel(this);
-    if (this.#host.streamCount > this.#host.limits.streamsMax) {
+    if (!this.#host.streamBegan(this.connection)) {
       // RFC 9113 §8.7: nothing of it was done, so the client may try it again elsewhere.
       stream.close(NGHTTP2_REFUSED_STREAM);
       return;
@@ -118,7 +118,7 @@ export class Http2Session implements Occupant, Alarm {
   /** For the shared listeners. */
   streamEnded(): void {
     this.#streams -= 1;
-    this.#host.streamCount -= 1;
+    this.#host.streamEnded(this.connection);
     if (this.#streams > 0) return;
     if (this.connection.host.stopping) this.close();
     if (this.#ending) this.#seeToEnd();

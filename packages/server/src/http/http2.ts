@@ -20,6 +20,7 @@ import { announcesBody } from './node-head.ts';
 import { INTERNAL_PROBLEM, problemAnswer } from './problem.ts';
 import type { HttpAnswer, HttpHandlers, RequestHead } from './request.ts';
 import type { StreamBranch } from './stream-branch.ts';
+import { Tally } from './tally.ts';
 
 /** RFC 9113 §3.4. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -39,8 +40,9 @@ export interface Http2Parts {
 export class Http2 implements Branch, SessionHost {
   readonly name = 'http/2';
   readonly limits: Http2Limits;
-  streamCount = 0;
   sessionCount = 0;
+  #streamCount = 0;
+  readonly #ofAddress = new Tally();
   readonly #parts: Http2Parts;
   readonly #options: ServerSessionOptions;
 
@@ -73,6 +75,23 @@ export class Http2 implements Branch, SessionHost {
   readonly #onSessionClose = (): void => {
     this.sessionCount -= 1;
   };
+
+  /** Open streams of all sessions. */
+  get streamCount(): number {
+    return this.#streamCount;
+  }
+
+  streamBegan({ remoteAddress }: Connection): boolean {
+    this.#streamCount += 1;
+    const ofAddress = this.#ofAddress.add(remoteAddress);
+    const { streamsMax, streamsPerAddressMax } = this.limits;
+    return this.#streamCount <= streamsMax && ofAddress <= streamsPerAddressMax;
+  }
+
+  streamEnded({ remoteAddress }: Connection): void {
+    this.#streamCount -= 1;
+    this.#ofAddress.remove(remoteAddress);
+  }
 
   nowMs(): number {
     return this.#parts.clock.monotonicMs();

@@ -139,6 +139,18 @@ describe('a session', () => {
   });
 });
 
+test('[H2-6] an address has so many streams, however many its sessions', async () => {
+  await using server = await startListener({}, {}, { http2Limits: { streamsPerAddressMax: 3 } });
+  const first = await connect(server.port);
+  await using second = await connect(server.port);
+  for (const client of [first, first, second]) client.call('/v1/sse');
+  await until(() => server.streams.length === 3, 'three streams');
+  expect((await second.call('/a').done()).stream.rstCode).toBe(7);
+  await first[Symbol.asyncDispose]();
+  await until(() => server.listener.http2.streamCount === 1, 'one stream');
+  expect((await second.call('/a').done()).status).toBe(200);
+});
+
 describe('the end of a listener', () => {
   test('[H2-7] says GOAWAY to idle sessions, and to others after their last stream', async () => {
     await using server = await startListener();
