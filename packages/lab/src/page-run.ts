@@ -184,7 +184,11 @@ export class PageRun implements AsyncDisposable {
   #bind(line: string, match: RegExpExecArray | null): void {
     for (const [index, [name]] of [...line.matchAll(STAND_IN)].entries()) {
       const found = match?.[index + 1];
-      if (found !== undefined && STAND_INS.has(name)) this.#stoodFor.set(name, found);
+      if (found === undefined || !STAND_INS.has(name)) continue;
+      for (const [other, value] of this.#stoodFor) {
+        if (other !== name && value === found) throw new Error(`${name} is the same as ${other}`);
+      }
+      this.#stoodFor.set(name, found);
     }
   }
 
