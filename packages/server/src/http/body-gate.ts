@@ -7,7 +7,8 @@
 export class BodyGate {
   readonly #turnsMax: number;
   #turns = 0;
-  #waiting: (() => void)[] = [];
+  /** In the order they came. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(turnsMax: number) {
     this.#turnsMax = turnsMax;
@@ -16,17 +17,26 @@ export class BodyGate {
   /** Calls `begin` when it has a turn, which may be at once. Each turn must be given back. */
   enter(begin: () => void): void {
     if (this.#turns >= this.#turnsMax) {
-      this.#waiting.push(begin);
+      this.#waiting.add(begin);
       return;
     }
     this.#turns += 1;
     begin();
   }
 
+  /** Who waits for a turn needs none any more. */
+  forget(begin: () => void): void {
+    this.#waiting.delete(begin);
+  }
+
   /** A turn is over. */
   leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#turns -= 1;
-    else next();
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#turns -= 1;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 }

@@ -94,21 +94,17 @@ export class Http2Exchange implements HttpRequest, Alarm {
   }
 
   #readInTurn(sizeMax: number, done: BodyDone): void {
-    let failed = false;
-    this.#failBody = (error) => {
-      failed = true;
-      done(error, EMPTY);
-    };
-    this.#gate.enter(() => {
-      if (failed) {
-        this.#gate.leave();
-        return;
-      }
+    const begin = (): void => {
       this.#read(sizeMax, (error, body) => {
         this.#gate.leave();
         done(error, body);
       });
-    });
+    };
+    this.#failBody = (error) => {
+      this.#gate.forget(begin);
+      done(error, EMPTY);
+    };
+    this.#gate.enter(begin);
   }
 
   #read(sizeMax: number, done: BodyDone): void {

@@ -16,12 +16,17 @@ describe('BodyGate', () => {
     expect(begun).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('lets one that has no use for its turn give it back at once', () => {
+  test('passes over those who gave up, and keeps nothing of them', () => {
     const gate = new BodyGate(1);
     const begun: string[] = [];
-    gate.enter(() => begun.push('first'));
-    gate.enter(() => gate.leave());
+    const first = (): void => void begun.push('first');
+    gate.enter(first);
+    const gone = Array.from({ length: 20_000 }, (_, id) => () => void begun.push(`${id}`));
+    for (const begin of gone) gate.enter(begin);
     gate.enter(() => begun.push('last'));
+    for (const begin of gone) gate.forget(begin);
+    // It has its turn already.
+    gate.forget(first);
     gate.leave();
     expect(begun).toEqual(['first', 'last']);
   });
