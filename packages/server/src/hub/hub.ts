@@ -52,7 +52,8 @@ import type {
 import type { Leg } from './selection/catch-up.ts';
 import { olderThan } from './selection/older-legs.ts';
 import { Overlaps } from './selection/overlaps.ts';
-import type { AnyCursor, OverlapCalls } from './selection/overlaps.ts';
+import type { AnyCursor } from './selection/overlap-entry.ts';
+import type { OverlapCalls } from './selection/overlaps.ts';
 import { SelectionTable } from './selection/selection-table.ts';
 import { isUseful } from './snapshots.ts';
 import type { Snapshot } from './snapshots.ts';
@@ -142,7 +143,7 @@ export class Hub implements HubCalls {
       gather: (channel, batch) => this.#selectionFanOut.gather(channel, batch),
     });
     this.#volatile = new VolatileChannels({
-      ...{ broker, clock, turn, highWaterSize, covers },
+      ...{ broker, clock, turn, log, highWaterSize, covers },
       gather: (name: string, batch: MessageBatch) =>
         this.#selectionFanOut.gatherVolatile(name, batch),
     });

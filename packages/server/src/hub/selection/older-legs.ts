@@ -5,7 +5,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { Cursor } from '../cursor.ts';
 import { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { Leg } from './catch-up.ts';
-import type { AnyCursor } from './overlaps.ts';
+import type { AnyCursor } from './overlap-entry.ts';
 
 /** Those of the legs that come before the place where the cursor, which has the channels, began. */
 export async function olderThan(

@@ -12,10 +12,9 @@ import type { Position } from '@trunkline/wire';
 import { Cursor } from '../cursor.ts';
 import { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { Leg } from './catch-up.ts';
+import { delivers, isAtHead, isTakenBy, wants } from './overlap-entry.ts';
+import type { AnyCursor, Entry } from './overlap-entry.ts';
 import { SelectionCursor } from './selection-cursor.ts';
-
-/** Any subscription of a session. */
-export type AnyCursor = Cursor | VolatileCursor | SelectionCursor;
 
 /** What the hub does for the cursors of a session. */
 export interface OverlapCalls {
@@ -29,23 +28,6 @@ export interface OverlapCalls {
   leaveOmitted(cursor: SelectionCursor): void;
   /** Those of the legs that come before the place where the cursor began. */
   olderThan(cursor: AnyCursor, legs: readonly Leg[]): Promise<readonly Leg[]>;
-}
-
-/** A subscription, or what others want of one that has ended. */
-interface Entry {
-  readonly filter: string;
-  readonly cursor: AnyCursor;
-  /** In the order in which they were subscribed to. */
-  readonly order: number;
-  /**
-   * `waiting`: a name that a pattern delivers as yet. `retired`: it was unsubscribed, and goes on
-   * for its heirs.
-   */
-  state: 'running' | 'waiting' | 'retired' | 'ended';
-  /** Those that take over what they want of it. What nobody wanted then it has not read since. */
-  heirs: readonly Entry[];
-  /** Channels that it reads again, though it was unsubscribed, and for whom. */
-  owed: Map<string, Entry> | undefined;
 }
 
 /** The cursors of one session, by name and pattern. */
@@ -308,35 +290,11 @@ function legsOf(cursor: AnyCursor): readonly Leg[] {
   if (cursor instanceof SelectionCursor) return cursor.catchUp?.left ?? [];
   if (cursor instanceof VolatileCursor) return [];
   const { channel, epoch, offset } = cursor;
-  const isAtHead = epoch === channel.epoch && offset === channel.head;
-  return isAtHead ? [] : [{ channel: channel.name, position: cursor.place }];
-}
-
-/** True when a pattern's channels go over to another one, or to a name that waits for it. */
-function isTakenBy(pattern: Entry, { filter, order, state }: Entry): boolean {
-  return isWildcard(filter) ? order > pattern.order : state === 'waiting';
-}
-
-/** True for a channel that is the entry's, unless one that comes before it delivers it. */
-function delivers(entry: Entry, channel: string): boolean {
-  return entry.state !== 'waiting' && wants(entry, channel);
-}
-
-/** True for a channel whose messages the entry is to have, whoever delivers them. */
-function wants({ state, filter, heirs, owed }: Entry, channel: string): boolean {
-  if (state === 'ended' || !matchesPattern(filter, channel)) return false;
-  if (state !== 'retired') return true;
-  const creditor = owed?.get(channel);
-  const isOwed = creditor !== undefined && wants(creditor, channel);
-  return isOwed || heirs.some((heir) => wants(heir, channel));
+  const hasAll = epoch === channel.epoch && offset === channel.head;
+  return hasAll ? [] : [{ channel: channel.name, position: cursor.place }];
 }
 
 function standAt(cursor: Cursor, { epoch, offset }: Position): void {
   cursor.epoch = epoch;
   cursor.offset = offset;
-}
-
-/** True for a cursor that was given everything, apart from what this turn still brings. */
-function isAtHead({ cursor, state }: Entry): boolean {
-  return state !== 'waiting' && cursor.state === 'live';
 }

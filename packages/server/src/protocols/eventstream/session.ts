@@ -7,7 +7,7 @@ import { CodedError, formatPosition, isWildcard } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
-import type { AnyCursor } from '../../hub/selection/overlaps.ts';
+import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Log } from '../../observe/log.ts';

@@ -1,0 +1,52 @@
+/**
+ * OverlapEntry: one subscription of a session among others, or what others want of one that has
+ * ended. Who delivers what is decided by these alone.
+ */
+import { isWildcard, matchesPattern } from '@trunkline/wire';
+import type { Cursor } from '../cursor.ts';
+import type { VolatileCursor } from '../volatile/volatile-channel.ts';
+import type { SelectionCursor } from './selection-cursor.ts';
+
+/** Any subscription of a session. */
+export type AnyCursor = Cursor | VolatileCursor | SelectionCursor;
+
+/** A subscription, or what others want of one that has ended. */
+export interface Entry {
+  readonly filter: string;
+  readonly cursor: AnyCursor;
+  /** In the order in which they were subscribed to. */
+  readonly order: number;
+  /**
+   * `waiting`: a name that a pattern delivers as yet. `retired`: it was unsubscribed, and goes on
+   * for its heirs.
+   */
+  state: 'running' | 'waiting' | 'retired' | 'ended';
+  /** Those that take over what they want of it. What nobody wanted then it has not read since. */
+  heirs: readonly Entry[];
+  /** Channels that it reads again, though it was unsubscribed, and for whom. */
+  owed: Map<string, Entry> | undefined;
+}
+
+/** True when a pattern's channels go over to another one, or to a name that waits for it. */
+export function isTakenBy(pattern: Entry, { filter, order, state }: Entry): boolean {
+  return isWildcard(filter) ? order > pattern.order : state === 'waiting';
+}
+
+/** True for a channel that is the entry's, unless one that comes before it delivers it. */
+export function delivers(entry: Entry, channel: string): boolean {
+  return entry.state !== 'waiting' && wants(entry, channel);
+}
+
+/** True for a channel whose messages the entry is to have, whoever delivers them. */
+export function wants({ state, filter, heirs, owed }: Entry, channel: string): boolean {
+  if (state === 'ended' || !matchesPattern(filter, channel)) return false;
+  if (state !== 'retired') return true;
+  const creditor = owed?.get(channel);
+  const isOwed = creditor !== undefined && wants(creditor, channel);
+  return isOwed || heirs.some((heir) => wants(heir, channel));
+}
+
+/** True for a cursor that was given everything, apart from what this turn still brings. */
+export function isAtHead({ cursor, state }: Entry): boolean {
+  return state !== 'waiting' && cursor.state === 'live';
+}
