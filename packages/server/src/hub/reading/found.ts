@@ -1,9 +1,9 @@
 /** The channels that patterns find: which may have something, and what is told about that. */
+import { matchesPattern, ORIGIN } from '@trunkline/wire';
 import type { Broker, ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import { judge } from '../recovery.ts';
 import { boundsAt, isLeft, startIn } from './sweep.ts';
 import type { Elsewhere, Entry, ReadState, RoundParts, RoundPlan } from './types.ts';
-import { ORIGIN, matchesPattern } from '@trunkline/wire';
 
 /** Streams whose bounds are read at once. */
 const READS_AT_ONCE_MAX = 16;

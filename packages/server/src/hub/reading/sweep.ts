@@ -6,9 +6,9 @@
  * has come to stand at that mark, those after them where it began. So every answer in between says
  * with one name, and one position, what to go on from. What comes later is for the next sweep.
  */
+import { isOrigin } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ChangedChannel, StreamBounds } from '../../broker/broker.ts';
-import { isOrigin } from '@trunkline/wire';
 import type { Start } from '../hub-types.ts';
 import { NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
 import type { PlaceMark, PlaceStart } from '../place-mark.ts';
