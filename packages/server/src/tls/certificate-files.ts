@@ -62,9 +62,8 @@ export class CertificateFiles implements Certificate {
     } catch (error) {
       throw new ConfigError([`tls: ${cert}, ${key}: ${describe(error)}`], error);
     }
-    if (this.#pair.validToMs <= clock.unixMs()) {
-      log.warn({ cert }, 'the certificate is not valid any more; clients will refuse it');
-    }
+    const fault = faultOfTime(this.#pair, clock.unixMs());
+    if (fault !== undefined) log.warn({ cert }, `the certificate ${fault}; clients will refuse it`);
     this.#schedule();
   }
 
@@ -100,9 +99,9 @@ export class CertificateFiles implements Certificate {
     const seen = this.#seen;
     if (seen !== undefined && seen.cert.equals(cert) && seen.key.equals(key)) return;
     const pair = readKeyPair(cert, key);
-    if (pair.validToMs <= this.#parts.clock.unixMs()) {
-      throw new KeyPairError('the new certificate is not valid any more');
-    }
+    // One that begins later is served as soon as a look finds that it has begun.
+    const fault = faultOfTime(pair, this.#parts.clock.unixMs());
+    if (fault !== undefined) throw new KeyPairError(`the new certificate ${fault}`);
     this.#seen = contents;
     this.#pair = pair;
     const { sha256, validToMs } = pair;
@@ -127,6 +126,12 @@ export class CertificateFiles implements Certificate {
     const [cert, key] = await Promise.all([read(this.#parts.cert), read(this.#parts.key)]);
     return { cert, key };
   }
+}
+
+/** Why clients would refuse it at this time. */
+function faultOfTime({ validFromMs, validToMs }: KeyPair, nowMs: number): string | undefined {
+  if (validToMs <= nowMs) return 'is not valid any more';
+  return validFromMs > nowMs ? 'is not valid yet' : undefined;
 }
 
 function describe(error: unknown): string {

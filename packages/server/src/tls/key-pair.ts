@@ -8,7 +8,8 @@ export interface KeyPair {
   readonly context: SecureContext;
   /** Of the certificate's DER, in lower-case hex. */
   readonly sha256: string;
-  /** The end of its validity, in milliseconds since 1970. */
+  /** When its validity begins and ends, in milliseconds since 1970. */
+  readonly validFromMs: number;
   readonly validToMs: number;
 }
 
@@ -43,6 +44,7 @@ export function readKeyPair(cert: string | Buffer, key: string | Buffer): KeyPai
       createSecureContext({ cert, key, secureOptions: SECURE_OPTIONS }),
     ),
     sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    validFromMs: certificate.validFromDate.getTime(),
     validToMs: certificate.validToDate.getTime(),
   };
 }

@@ -14,6 +14,7 @@ import { createSelfSigned } from '@trunkline/server/internal/tls/self-signed.ts'
 import type { SelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
 import { until } from '../http/set-up.ts';
 
+const HOUR_MS = 60 * 60 * 1000;
 const clock = new ManualClock();
 const make = (): SelfSigned => createSelfSigned(['localhost'], clock.unixMs());
 
@@ -152,6 +153,19 @@ describe('a certificate from files', () => {
     await old.open();
     old.close();
     expect(lines[1]).toMatchObject({ level: 'warn' });
+  });
+
+  test('is not replaced by one whose time comes later until it has come', async () => {
+    const [first, later] = [make(), createSelfSigned(['localhost'], clock.unixMs() + 2 * HOUR_MS)];
+    await write(first);
+    await certificate.open();
+    await write(later);
+    await look();
+    expect(certificate.sha256).toBe(first.sha256);
+    expect(lines[0]?.message).toContain('not valid yet');
+    clock.advance(HOUR_MS);
+    await look();
+    expect(certificate.sha256).toBe(later.sha256);
   });
 
   test('that can not be read at the start is a fault of the configuration', async () => {

@@ -11,6 +11,7 @@ describe('readKeyPair', () => {
   test('reads a pair that fits, with what stands behind the certificate', () => {
     const pair = readKeyPair(good.cert + other.cert, Buffer.from(good.key));
     expect(pair.sha256).toBe(good.sha256);
+    expect(pair.validFromMs).toBeLessThan(NOW);
     expect(pair.validToMs).toBeGreaterThan(NOW);
   });
 
