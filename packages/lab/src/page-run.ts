@@ -131,7 +131,8 @@ export class PageRun implements AsyncDisposable {
   async #serve(command: string): Promise<void> {
     const port = this.#server === undefined ? '0' : new URL(this.#url).port;
     await this.#server?.end('SIGTERM');
-    this.#server = new Companion(this.#spawn(`${command.trimEnd()} --port ${port}`, LIFE_MS_MAX));
+    const flags = command.startsWith('npm start\n') ? `-- --port ${port}` : `--port ${port}`;
+    this.#server = new Companion(this.#spawn(`${command.trimEnd()} ${flags}`, LIFE_MS_MAX));
     const [, url = ''] = await this.#server.reach('ready', /^ready (\S+)/);
     this.#url = url;
   }
