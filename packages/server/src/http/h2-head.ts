@@ -1,6 +1,7 @@
 /**
  * Heads of HTTP/2 requests, as ours (RFC 9113 §8.3). nghttp2 has checked what makes a head well
- * formed: which pseudo-header fields there are, and what names and values may hold. Pure.
+ * formed: which pseudo-header fields there are, that none is of HTTP/1.1's connection, and what
+ * names and values may hold. A field whose name or value may not be, it leaves out. Pure.
  */
 import { addField, createFields, HOST, type HeaderFields, splitTarget } from './head.ts';
 import { problemAnswer } from './problem.ts';
