@@ -104,10 +104,10 @@ export class Snapshots {
       const message = `a snapshot may have ${SNAPSHOT_BYTES_MAX} bytes, got ${payload.length}`;
       throw new CodedError('too_large', message, { stored: false });
     }
-    const { state, log, clock } = this.#parts;
+    const { state, clock } = this.#parts;
     for (let attempt = 0; attempt < ATTEMPT_COUNT_MAX; attempt += 1) {
       const record = await state.get(PREFIX + channel);
-      const stream = await log.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+      const stream = await this.#boundsOf(channel);
       const position = placeIn(stream, draft.position);
       const kept = record === undefined ? undefined : toSnapshot(record);
       checkPlace(channel, position, stream, kept);
@@ -116,6 +116,7 @@ export class Snapshots {
       const ifVersion = record?.version ?? 0;
       const version = await state.put(PREFIX + channel, encodeKept(snapshot), { ifVersion });
       if (version === undefined) continue;
+      await this.#requireLife(channel, position, version);
       this.#remember(channel, snapshot, version);
       return snapshot;
     }
@@ -133,6 +134,24 @@ export class Snapshots {
   /** Bytes kept in memory, roughly. */
   get keptSize(): number {
     return this.#size;
+  }
+
+  #boundsOf(channel: string): Promise<StreamBounds> {
+    return this.#parts.log.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+  }
+
+  /**
+   * A purge may have come between the look at the stream and the write, and have found nothing to
+   * remove yet [PURGE-1]: then what was written is taken back. A later one finds it.
+   *
+   * @throws {CodedError} `conflict`.
+   */
+  async #requireLife(channel: string, position: Position, version: number): Promise<void> {
+    const stream = await this.#boundsOf(channel);
+    if (stream.epoch === placeIn(stream, position).epoch) return;
+    await this.#parts.state.delete(PREFIX + channel, { ifVersion: version });
+    this.#remember(channel, undefined, 0);
+    checkPlace(channel, position, stream, undefined);
   }
 
   /** @param isLatest false when a write of this node came after this read began. */

@@ -56,6 +56,56 @@ describe('a snapshot', () => {
     expect(new TextDecoder().decode((await other.get('a'))?.payload)).toBe('3');
   });
 
+  test('[PURGE-1] is not left behind by a purge that comes while it is written', async () => {
+    const { snapshots, other, state, stream } = setUp();
+    state.onPut = () => {
+      state.onPut = undefined;
+      // The purge removes the stream, and finds no snapshot to remove.
+      stream.epoch = 'e2';
+      stream.top = 0;
+    };
+    await expect(snapshots.put('a', draft('e1:3', 'secret'))).rejects.toMatchObject({
+      code: 'conflict',
+      stored: false,
+      message: 'e1:3 is not of the present life of a, which is at e2:0',
+    });
+    expect(await snapshots.get('a')).toBeUndefined();
+    expect(await other.get('a')).toBeUndefined();
+    expect(state.count).toBe(0);
+  });
+
+  test('[SNAP-2] of the place before the first message stays when that comes meanwhile', async () => {
+    const { snapshots, state, stream } = setUp();
+    Object.assign(stream, { epoch: '0', oldest: 1, top: 0 });
+    state.onPut = () => {
+      Object.assign(stream, { epoch: 'e1', top: 1 });
+    };
+    const put = await snapshots.put('a', draft('0:0'));
+    expect(await snapshots.get('a')).toBe(put);
+    expect(isUseful(put, stream)).toBe(true);
+  });
+
+  test('[PURGE-1] that another node put after a purge stays', async () => {
+    const { snapshots, other, state, stream } = setUp();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { delete: remove } = state;
+    state.onPut = () => {
+      state.onPut = undefined;
+      stream.epoch = 'e2';
+    };
+    state.delete = async (...call) => {
+      await other.put('a', draft('e2:1', 'new'));
+      resolve();
+      return remove.apply(state, call);
+    };
+    await expect(snapshots.put('a', draft('e1:3', 'old'))).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    await promise;
+    const fresh = new TextDecoder().decode((await other.get('a'))?.payload);
+    expect([fresh, state.count]).toEqual(['new', 1]);
+  });
+
   test('[SNAP-2] is of the present life of the stream and not beyond it', async () => {
     const { snapshots, stream } = setUp();
     await expect(snapshots.put('a', draft('e2:1'))).rejects.toThrow(
