@@ -5,6 +5,7 @@
 import type { Message } from '@trunkline/wire';
 import type { Subscriber } from '../hub-types.ts';
 import { Slots } from './slots.ts';
+import type { SlotEntry } from './slots.ts';
 
 /**
  * A subscription to a volatile channel.
@@ -19,7 +20,7 @@ export class VolatileCursor {
   /** The session whose own messages are left out. */
   readonly mutedSession: string | undefined;
   state: 'waiting' | 'live' | 'behind' | 'ended' = 'waiting';
-  /** How far in the slots it had come when it fell behind. */
+  /** How far in the slots it has come while it is behind. */
   sequence = 0;
 
   constructor(subscriber: Subscriber, channel: VolatileChannel, mutedSession?: string) {
@@ -59,13 +60,16 @@ export class VolatileChannel {
     for (const message of messages) this.#slots?.put(this.name, message);
   }
 
-  /** What a cursor that was behind missed and is still of use; it is live from here on. */
-  catchUp(cursor: VolatileCursor): readonly Message[] {
-    const missed = this.#slots?.after(cursor.sequence) ?? [];
+  /** What a cursor that is behind missed and is still of use, in the order published. */
+  missedBy(cursor: VolatileCursor): readonly SlotEntry[] {
+    return this.#slots?.after(cursor.sequence) ?? [];
+  }
+
+  /** The cursor was given what it missed: it is live from here on. */
+  catchUp(cursor: VolatileCursor): void {
     this.remove(cursor);
     cursor.state = 'live';
     this.live.add(cursor);
-    return missed.map(({ message }) => message);
   }
 
   /** The cursor gets nothing more. */

@@ -10,10 +10,11 @@ import type { Broker } from '../../broker/broker.ts';
 import type { Clock } from '../../clock.ts';
 import type { SharedBatch } from '../../link/shared-batch.ts';
 import type { Turn } from '../../link/turn.ts';
+import type { Log } from '../../observe/log.ts';
 import { refusal } from '../channel-table.ts';
-import { VOLATILE_PART } from '../config.ts';
-import type { Subscriber } from '../hub-types.ts';
-import { MessageBatch } from '../message-batch.ts';
+import { BATCH_SIZE_MAX, VOLATILE_PART } from '../config.ts';
+import type { Encoding, Subscriber } from '../hub-types.ts';
+import { divide, MessageBatch } from '../message-batch.ts';
 import { VolatileChannel, VolatileCursor } from './volatile-channel.ts';
 
 /** What volatile channels are built from. */
@@ -21,6 +22,7 @@ export interface VolatileParts {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly turn: Turn;
+  readonly log: Log;
   /** Unsent bytes of a link above which cursors of a log fall behind; here it is a part of that. */
   readonly highWaterSize: number;
   /** True when someone follows the channel by a pattern. */
@@ -93,12 +95,27 @@ export class VolatileChannels {
     cursor.channel.live.add(cursor);
   }
 
-  /** The cursor's link has drained: it gets the newest of what it missed. */
+  /**
+   * The cursor's link has drained: it gets the newest of what it missed, as much as the link has room
+   * for, and the rest when that has drained.
+   */
   advance(cursor: VolatileCursor): void {
     if (cursor.state !== 'behind') return;
     const { channel } = cursor;
-    const missed = channel.catchUp(cursor);
-    if (missed.length > 0) this.#send(cursor, new MessageBatch(channel.name, '', missed));
+    const missed = channel.missedBy(cursor);
+    const messages = missed.map(({ message }) => message);
+    let given = 0;
+    for (const run of divide(messages, BATCH_SIZE_MAX)) {
+      if (this.#isFull(cursor)) {
+        cursor.subscriber.link.requestDrain();
+        return;
+      }
+      this.#send(cursor, new MessageBatch(channel.name, '', run));
+      if (isEnded(cursor)) return;
+      given += run.length;
+      cursor.sequence = missed[given - 1]?.sequence ?? cursor.sequence;
+    }
+    channel.catchUp(cursor);
   }
 
   /** Ends a subscription. Idempotent. */
@@ -133,19 +150,21 @@ export class VolatileChannels {
     this.#dirty = [];
     this.#passing.clear();
     for (const channel of dirty) {
-      const batch = new MessageBatch(channel.name, '', channel.pending);
+      const { pending } = channel;
       channel.pending = [];
-      this.#deliver(channel, batch);
-      this.#parts.gather(channel.name, batch);
+      for (const run of divide(pending, BATCH_SIZE_MAX)) {
+        const batch = new MessageBatch(channel.name, '', run);
+        this.#deliver(channel, batch);
+        this.#parts.gather(channel.name, batch);
+      }
     }
   };
 
   #deliver(channel: VolatileChannel, batch: MessageBatch): void {
     for (const cursor of channel.live) {
-      const { link } = cursor.subscriber;
-      if (link.pendingBytes > this.#parts.highWaterSize / VOLATILE_PART) {
+      if (this.#isFull(cursor)) {
         channel.fallBehind(cursor);
-        link.requestDrain();
+        cursor.subscriber.link.requestDrain();
       } else {
         this.#send(cursor, batch);
       }
@@ -155,18 +174,36 @@ export class VolatileChannels {
     this.skippedCount += channel.behind.size * batch.messages.length;
   }
 
-  #send({ subscriber, mutedSession }: VolatileCursor, batch: MessageBatch): void {
+  #isFull({ subscriber }: VolatileCursor): boolean {
+    return subscriber.link.pendingBytes > this.#parts.highWaterSize / VOLATILE_PART;
+  }
+
+  #send(cursor: VolatileCursor, batch: MessageBatch): void {
+    const { subscriber, channel, mutedSession } = cursor;
     const { link, encoding } = subscriber;
+    try {
+      const shared = this.#encode(batch, encoding, mutedSession);
+      if (shared === undefined) return;
+      link.sendShared(shared);
+      this.deliveredCount += batch.messages.length;
+    } catch (error) {
+      const fields = { channel: channel.name, encoding: encoding.name, error };
+      this.#parts.log.error(fields, 'messages could not be encoded');
+      this.end(cursor);
+      link.close({ code: 'internal' });
+    }
+  }
+
+  #encode(
+    batch: MessageBatch,
+    encoding: Encoding,
+    mutedSession: string | undefined,
+  ): SharedBatch | undefined {
     const { clock } = this.#parts;
     const now = clock.unixMs();
-    if (batch.expiresAt <= now && batch.runs(now).length === 0) return;
-    const shared: SharedBatch | undefined =
-      mutedSession === undefined
-        ? batch.encoded(encoding, clock)
-        : batch.encodedWithout(mutedSession, encoding, clock);
-    if (shared === undefined) return;
-    link.sendShared(shared);
-    this.deliveredCount += batch.messages.length;
+    if (batch.expiresAt <= now && batch.runs(now).length === 0) return undefined;
+    if (mutedSession === undefined) return batch.encoded(encoding, clock);
+    return batch.encodedWithout(mutedSession, encoding, clock);
   }
 
   async #open(channel: VolatileChannel): Promise<void> {
@@ -178,6 +215,10 @@ export class VolatileChannels {
       throw error;
     }
   }
+}
+
+function isEnded({ state }: VolatileCursor): boolean {
+  return state === 'ended';
 }
 
 function toMessage(draft: Draft, nowMs: number): Message {
