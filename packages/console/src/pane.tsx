@@ -6,11 +6,13 @@ import { formatCount } from './format.ts';
 import { useChanges, useNow } from './hooks.tsx';
 import type { HttpVersions } from './http-versions.ts';
 import type { EncodingName, LineState } from './lines/line.ts';
+import type { Standing } from './lines/standing.ts';
 import { placeText } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { Rows } from './rows.tsx';
 import { longText, shortText } from './traffic.ts';
 import { labelOf, TRANSPORTS } from './transports.ts';
+import type { Transport } from './transports.ts';
 import { Tries } from './tries.tsx';
 import { shorten } from './verdict.ts';
 
@@ -185,7 +187,10 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
             type="button"
             class="button-quiet"
             aria-label={other.label}
-            disabled={after === undefined}
+            disabled={!canMove(standing, other)}
+            title={
+              canMove(standing, other) ? undefined : 'Patterns at several marks: over SSE first'
+            }
             onClick={() => desk.move(name, other.name)}
           >
             {other.short}
@@ -194,6 +199,12 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
       </div>
     </div>
   );
+}
+
+/** A place that a transport can go on from. */
+function canMove(standing: Standing | undefined, { needsOnePlace }: Transport): boolean {
+  if (standing?.after === undefined) return false;
+  return standing.isOnePlace || !needsOnePlace;
 }
 
 function tone(reader: Reader): string {

@@ -23,6 +23,8 @@ export interface Transport {
   readonly encodings: readonly EncodingName[];
   /** Whether expired messages are told of, one by one, so that every hole is a loss [MSG-6]. */
   tellsExpired(filters: readonly string[]): boolean;
+  /** True where all patterns must begin at one mark [POLL-6]. */
+  readonly needsOnePlace: boolean;
   connect(options: LineOptions): Line;
 }
 
@@ -38,6 +40,7 @@ export const TRANSPORTS: readonly Transport[] = [
     path: '/v1/ws',
     encodings: BOTH,
     tellsExpired: () => true,
+    needsOnePlace: false,
     connect: websocket,
   },
   {
@@ -49,6 +52,7 @@ export const TRANSPORTS: readonly Transport[] = [
     encodings: ['json'],
     // A mark tells that everything up to it came, and not what expired on the way.
     tellsExpired: (filters) => !isMany(filters),
+    needsOnePlace: false,
     connect: sse,
   },
   {
@@ -59,6 +63,7 @@ export const TRANSPORTS: readonly Transport[] = [
     path: '/v1/poll',
     encodings: BOTH,
     tellsExpired: () => false,
+    needsOnePlace: true,
     connect: longPoll,
   },
   {
@@ -69,6 +74,7 @@ export const TRANSPORTS: readonly Transport[] = [
     path: '/v1/poll',
     encodings: BOTH,
     tellsExpired: () => false,
+    needsOnePlace: true,
     connect: shortPoll,
   },
 ];

@@ -1,4 +1,5 @@
 /** Verdicts in words for people. */
+import { formatPosition } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Verdict } from './lines/line.ts';
 
@@ -28,8 +29,8 @@ export function verdictSentence(
 ): Sentence {
   switch (verdict.kind) {
     case 'started': {
-      const { place } = verdict;
-      const after = place === undefined ? '' : `, after ${shorten(place)}`;
+      const { at } = verdict;
+      const after = at === undefined ? '' : `, after ${formatPosition(at)}`;
       return { tone: 'plain', text: `Reading from now on${after}` };
     }
     case 'gap':

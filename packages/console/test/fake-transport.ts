@@ -21,6 +21,7 @@ export function fakeTransport(name: TransportName): FakeTransport {
     path: '',
     encodings: ['json', 'binary'],
     attempts,
+    needsOnePlace: false,
     tellsExpired: () => name === 'websocket',
     connect: (options) =>
       createLine(

@@ -92,7 +92,7 @@ function messageText({ channel, position, event, payload, kind }: LineMessage): 
 function verdictText(verdict: Verdict): string {
   switch (verdict.kind) {
     case 'started':
-      return `started ${verdict.place ?? 'nowhere'}`;
+      return verdict.at === undefined ? 'started' : `started ${formatPosition(verdict.at)}`;
     case 'recovered': {
       const places = [...verdict.from].map(([, position]) => formatPosition(position));
       return ['recovered', ...places].join(' ');

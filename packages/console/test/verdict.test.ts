@@ -8,7 +8,7 @@ const of = (position: Position | undefined) => position && new Map([['a', positi
 
 describe('verdictSentence', () => {
   test('says where a reader started', () => {
-    expect(verdictSentence({ kind: 'started', place: 'k3f9:40' })).toEqual({
+    expect(verdictSentence({ kind: 'started', at: at(40) })).toEqual({
       tone: 'plain',
       text: 'Reading from now on, after k3f9:40',
     });
@@ -54,7 +54,7 @@ describe('verdictSentence', () => {
   test('shows of a mark no more than fits', () => {
     expect(shorten('k3f9:40')).toBe('k3f9:40');
     expect(shorten(`~${'x'.repeat(100)}`)).toHaveLength(25);
-    const { text } = verdictSentence({ kind: 'started', place: undefined });
+    const { text } = verdictSentence({ kind: 'started', at: undefined });
     expect(text).toBe('Reading from now on');
   });
 });

@@ -74,8 +74,8 @@ export interface Carrier {
 
 /** What became of the places that a line asked to go on from. */
 export type Verdict =
-  /** No place was asked for: what comes from now on. */
-  | { readonly kind: 'started'; readonly place: string | undefined }
+  /** No place was asked for: what comes from now on. `at` is that of a channel read alone. */
+  | { readonly kind: 'started'; readonly at: Position | undefined }
   /** Nothing was missed; what came meanwhile follows. `from` has the channels named. */
   | { readonly kind: 'recovered'; readonly from: ReadonlyMap<string, Position> }
   /** The stream can't prove that nothing was missed. */
@@ -351,12 +351,13 @@ class DialledLine implements Line {
 class Opening {
   readonly #asked: ReadonlyMap<string, string>;
   readonly #left: Set<string>;
+  readonly #isAlone: boolean;
   readonly #from = new Map<string, Position>();
   #gap: Gap | undefined;
-  #place: string | undefined;
 
   constructor(standing: Standing) {
     this.#left = new Set(standing.filters);
+    this.#isAlone = this.#left.size === 1;
     this.#asked = new Map(
       standing.filters.flatMap((filter) => {
         const place = standing.placeOf(filter);
@@ -383,12 +384,12 @@ class Opening {
   add({ filter, place }: Beginning, gap: Gap | undefined): Verdict | undefined {
     if (!this.#left.delete(filter)) return undefined;
     this.#gap ??= gap;
-    this.#place ??= place;
+    const at = parsePosition(place ?? '');
     const asked = parsePosition(this.#asked.get(filter) ?? '');
     if (asked !== undefined) this.#from.set(filter, asked);
     if (this.#left.size > 0) return undefined;
     if (this.#gap !== undefined) return { kind: 'gap', gap: this.#gap };
-    if (this.#asked.size === 0) return { kind: 'started', place: this.#place };
+    if (this.#asked.size === 0) return { kind: 'started', at: this.#isAlone ? at : undefined };
     return { kind: 'recovered', from: this.#from };
   }
 }

@@ -2,8 +2,16 @@
 import { BINARY_MEDIA_TYPE, decodeServerRecords, isWildcard } from '@trunkline/wire';
 import type { Gap, WireMessage } from '@trunkline/wire';
 import { isMany } from '../filters.ts';
-import type { Attempt, Beginning, Carrier, LineMessage } from './line.ts';
-import { beginningOf, entryOf, fromBinary, gapOf, parseJson, toLineMessage } from './read.ts';
+import type { Attempt, Beginning, Carrier, LineMessage, LineSnapshot } from './line.ts';
+import {
+  beginningOf,
+  entryOf,
+  fromBinary,
+  gapOf,
+  parseJson,
+  toLineMessage,
+  toSnapshot,
+} from './read.ts';
 import { refusalOf, UNREACHABLE } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -16,6 +24,8 @@ export interface Question {
   readonly waitSeconds: number;
   /** Sent as `If-None-Match`, so that an answer without news is a 304 without a body. */
   readonly etag?: string | undefined;
+  /** Asks for the snapshots of channels that are named, where a resume needs them [POLL-8]. */
+  readonly isFirst: boolean;
   /** The word under which presence lists this reader [PRES-11]. */
   readonly session?: string | undefined;
   readonly signal: AbortSignal;
@@ -25,6 +35,7 @@ export interface Question {
 export interface News {
   readonly kind: 'news';
   readonly messages: readonly LineMessage[];
+  readonly snapshots: readonly LineSnapshot[];
   /** For each filter where it stood before the messages, and what was lost. */
   readonly beginnings: readonly Beginning[];
   /** What was lost in channels that a pattern brought. */
@@ -71,12 +82,13 @@ export async function ask(attempt: Asking, question: Question): Promise<Answer> 
   }
 }
 
-function urlOf(attempt: Asking, { waitSeconds, session }: Question): URL {
+function urlOf(attempt: Asking, { waitSeconds, session, isFirst }: Question): URL {
   const url = new URL('/v1/poll', attempt.server);
   const { searchParams } = url;
   for (const filter of attempt.filters) searchParams.append('channel', filter);
   const after = attempt.after();
   if (after !== undefined) searchParams.set('after', after);
+  if (isFirst) searchParams.set('snapshot', '1');
   if (waitSeconds > 0) searchParams.set('wait', String(waitSeconds));
   if (attempt.takesPart) searchParams.set('presence', '1');
   if (attempt.takesPart && session !== undefined) searchParams.set('session', session);
@@ -107,10 +119,11 @@ async function read(filters: readonly string[], response: Response): Promise<Ans
   return {
     kind: 'news',
     messages,
+    snapshots: snapshotsIn(told),
     beginnings: filters.map((filter) =>
       beginningOf(filter, told, before(filter, messages, positions.get(filter), mark)),
     ),
-    losses: lossesIn(told, filters),
+    losses: lossesIn(told, filters, messages),
     positions,
     mark: isMany(filters) ? mark : undefined,
     more: entryOf(told, 'more') === true,
@@ -152,13 +165,24 @@ function before(
   return first === undefined ? position : `${first.epoch}:${String(first.offset - 1)}`;
 }
 
-function lossesIn(told: object, filters: readonly string[]): News['losses'] {
+function snapshotsIn(told: object): LineSnapshot[] {
+  const snapshots = entryOf(told, 'snapshots');
+  if (typeof snapshots !== 'object' || snapshots === null) return [];
+  return Object.entries(snapshots).map(([channel, one]) => toSnapshot(channel, one));
+}
+
+function lossesIn(
+  told: object,
+  filters: readonly string[],
+  messages: readonly LineMessage[],
+): News['losses'] {
   const gaps = entryOf(told, 'gaps');
   if (typeof gaps !== 'object' || gaps === null) return [];
   return Object.entries(gaps).flatMap(([channel, value]) => {
     const gap = gapOf(value);
     if (gap === undefined || filters.includes(channel)) return [];
-    return [{ channel, gap, position: textIn(entryOf(told, 'positions'), channel) ?? '' }];
+    const end = textIn(entryOf(told, 'positions'), channel);
+    return [{ channel, gap, position: before(channel, messages, end, undefined) ?? '' }];
   });
 }
 

@@ -49,7 +49,8 @@ class Polling {
     const askedAt = attempt.pace.now();
     const { signal } = this.#aborter;
     const etag = waitSeconds === 0 ? this.#etag : undefined;
-    const question = { waitSeconds, signal, etag, session: this.#session };
+    const isFirst = !this.#opened;
+    const question = { waitSeconds, signal, etag, isFirst, session: this.#session };
     const answer = await ask(attempt, question);
     if (signal.aborted) return;
     if (answer.kind === 'lost') {
@@ -86,6 +87,7 @@ class Polling {
     for (const { channel, gap, position } of news.losses) {
       attempt.gap(channel, gap, parsePosition(position));
     }
+    for (const snapshot of news.snapshots) attempt.tell({ kind: 'snapshot', snapshot });
     for (const message of news.messages) attempt.message(message);
     for (const [channel, position] of news.positions) attempt.reached(channel, position);
     if (news.mark !== undefined) attempt.marked(attempt.filters, news.mark);

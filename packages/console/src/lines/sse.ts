@@ -90,6 +90,7 @@ class Stream {
     const reader = body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
+      if (this.#aborter.signal.aborted) return;
       if (done) break;
       this.#expectMore();
       attempt.tell({ kind: 'bytes', count: value.length });

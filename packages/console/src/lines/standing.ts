@@ -47,6 +47,11 @@ export class Standing {
     return this.filters.length === 1 ? known[0]?.[1] : new URLSearchParams(known).toString();
   }
 
+  /** True when no pattern stands at another mark than the others. */
+  get isOnePlace(): boolean {
+    return new Set(this.#patterns.map((pattern) => this.#places.get(pattern))).size <= 1;
+  }
+
   /** The position of a channel that is followed by its name. */
   positionOf(name: string): Position | undefined {
     return parsePosition(this.#places.get(name) ?? '');

@@ -116,8 +116,8 @@ describe('a line', () => {
     last().lost('the connection broke');
     pace.advance(50);
     last().begun(beginning(undefined, { isVolatile: true }));
-    expect(told.slice(0, 3)).toEqual(['started nowhere', 'live', 'json volatile 1']);
-    expect(told.slice(-2)).toEqual(['started nowhere', 'live']);
+    expect(told.slice(0, 3)).toEqual(['started', 'live', 'json volatile 1']);
+    expect(told.slice(-2)).toEqual(['started', 'live']);
     expect(line.standing.after).toBeUndefined();
   });
 
@@ -272,7 +272,7 @@ describe('a line of several channels and patterns', () => {
     last().message(message(8));
     expect(line.status.state).toBe('connecting');
     last().begun(beginning('~m1', { filter: 'news/#' }));
-    expect(told).toEqual(['json k3f9:8 1', 'started k3f9:7', 'live']);
+    expect(told).toEqual(['json k3f9:8 1', 'started', 'live']);
     expect(line.standing.after).toBe('room%2F42=k3f9%3A8&news%2F%23=%7Em1');
   });
 

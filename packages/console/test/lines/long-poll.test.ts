@@ -11,7 +11,7 @@ test('a line over long polling asks at once where it stands, then waits at the s
   await server.asked(3);
   const wait = String(WAIT_SECONDS);
   expect(server.requests.map(({ query }) => query)).toEqual([
-    { channel: 'room/42' },
+    { channel: 'room/42', snapshot: '1' },
     { channel: 'room/42', after: 'k3f9:40', wait },
     { channel: 'room/42', after: 'k3f9:41', wait },
   ]);

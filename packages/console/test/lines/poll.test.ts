@@ -1,11 +1,17 @@
 import { BINARY_MEDIA_TYPE, encodePage, encodeRuns } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { ask } from '../../src/lines/poll.ts';
-import type { Asking } from '../../src/lines/poll.ts';
+import type { Asking, Question } from '../../src/lines/poll.ts';
 import { news, RECOVERED, startPollServer } from '../poll-server.ts';
 import type { PollAnswer } from '../poll-server.ts';
 
-async function askOnce(answer: PollAnswer, rest: Partial<Asking> = {}) {
+const TRIMMED = { reason: 'trimmed', from: 1, to: 3 };
+
+async function askOnce(
+  answer: PollAnswer,
+  rest: Partial<Asking> = {},
+  question: Partial<Question> = {},
+) {
   const server = await startPollServer([answer]);
   const attempt: Asking = {
     server: server.url,
@@ -17,7 +23,10 @@ async function askOnce(answer: PollAnswer, rest: Partial<Asking> = {}) {
     ...rest,
   };
   const { signal } = new AbortController();
-  const result = await ask(attempt, { waitSeconds: 25, etag: 'W/"e"', session: 's1', signal });
+  const result = await ask(attempt, {
+    ...{ waitSeconds: 25, etag: 'W/"e"', session: 's1' },
+    ...{ isFirst: false, signal, ...question },
+  });
   return { result, request: server.requests[0] };
 }
 
@@ -56,8 +65,12 @@ describe('ask', () => {
       news([41], 41, {
         ...RECOVERED,
         mark: '~m',
-        gaps: { 'news/a': { reason: 'trimmed', from: 1, to: 3 } },
-        positions: { 'room/42': 'k3f9:41', 'news/a': 'e:3' },
+        gaps: { 'news/a': TRIMMED, 'news/b': TRIMMED },
+        positions: { 'room/42': 'k3f9:41', 'news/a': 'e:3', 'news/b': 'e:5' },
+        messages: [
+          { channel: 'room/42', epoch: 'k3f9', offset: 41, time: 1, data: 1 },
+          { channel: 'news/b', epoch: 'e', offset: 4, time: 1, data: 1 },
+        ],
         session: 's2',
       }),
       { filters: ['room/42', 'news/#'] },
@@ -67,10 +80,24 @@ describe('ask', () => {
         { filter: 'room/42', place: 'k3f9:40' },
         { filter: 'news/#', place: '~m' },
       ],
-      losses: [{ channel: 'news/a', gap: { reason: 'trimmed', from: 1, to: 3 }, position: 'e:3' }],
+      // Of one that has messages, too, the place before them.
+      losses: [
+        { channel: 'news/a', gap: TRIMMED, position: 'e:3' },
+        { channel: 'news/b', gap: TRIMMED, position: 'e:3' },
+      ],
       positions: new Map([['room/42', 'k3f9:41']]),
       mark: '~m',
       session: 's2',
+    });
+  });
+
+  test('[POLL-8] asks for snapshots at first, and reads them', async () => {
+    const snapshots = { 'room/42': { position: 'k3f9:40', time: 5, data: { n: 1 } } };
+    const { result, request } = await askOnce(news([41], 41, { snapshots }), {}, { isFirst: true });
+    expect(request?.query).toMatchObject({ snapshot: '1' });
+    expect(result).toMatchObject({
+      snapshots: [{ channel: 'room/42', position: 'k3f9:40', payload: '{"n":1}' }],
+      beginnings: [{ place: 'k3f9:40' }],
     });
   });
 

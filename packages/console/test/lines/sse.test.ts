@@ -102,7 +102,7 @@ describe('a line over SSE', () => {
     stream.end();
     await recorder.until('reconnecting: the stream ended');
     expect(told.slice(0, 5)).toEqual([
-      'started k3f9:40',
+      'started',
       'live',
       'json k3f9:41 1',
       'json typed news/a e:7 "x"',

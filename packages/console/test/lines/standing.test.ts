@@ -92,6 +92,14 @@ describe('a standing', () => {
     expect(standing.take('b/x', at(8))).toBe(true);
   });
 
+  test('[POLL-6] knows whether its patterns stand at one mark', () => {
+    const standing = begun({ a: 'k3f9:1', 'b/#': '~m1', 'c/#': '~m1' });
+    expect(standing.isOnePlace).toBe(true);
+    standing.mark(['b/#'], '~m2');
+    expect(standing.isOnePlace).toBe(false);
+    expect(begun({ a: 'k3f9:1', b: 'k3f9:2' }).isOnePlace).toBe(true);
+  });
+
   test('forgets a place that is not good', () => {
     const standing = begun({ 'b/#': '~m1' });
     standing.begin('b/#', undefined);
