@@ -48,6 +48,8 @@ export class CatchUp {
   readonly #opening = new Map<string, Position | undefined>();
   /** Shared with others, so never changed. */
   #legs: readonly Leg[] = [];
+  /** True where the client was told that it begins there: news from before is not wanted. */
+  #legsAreTold = false;
   #next = 0;
   /** Places that stand before those of the legs. */
   #own: Map<string, Position> | undefined;
@@ -66,6 +68,7 @@ export class CatchUp {
   begin(base: PlaceMark, legs: readonly Leg[]): void {
     this.#base = base;
     this.#legs = legs;
+    this.#legsAreTold = true;
     this.isResolved = true;
   }
 
@@ -104,7 +107,12 @@ export class CatchUp {
   /** The channel is to be read again from further back. @returns false when there are too many. */
   goBack(channel: string, position: Position): boolean {
     this.reached(channel, position);
-    if (!this.#opening.has(channel)) return this.note(channel, position);
+    if (!this.#opening.has(channel)) {
+      if (this.reading.has(channel)) return true;
+      this.#own ??= new Map();
+      this.#own.set(channel, older(this.#own.get(channel), position));
+      return this.note(channel, position);
+    }
     this.#opening.set(channel, older(this.#opening.get(channel), position));
     return true;
   }
@@ -119,7 +127,8 @@ export class CatchUp {
       const noted = this.#noted.get(channel);
       const isWanted = noted !== undefined || this.#doubted?.has(channel) === true;
       if (!isWanted && own.epoch === stream?.epoch && own.offset >= stream.top) continue;
-      return this.#taken(channel, noted === undefined ? own : older(own, noted));
+      const isOwn = this.#legsAreTold || noted === undefined;
+      return this.#taken(channel, isOwn ? own : older(own, noted));
     }
     for (const [channel, position] of this.#own ?? []) {
       this.#own?.delete(channel);

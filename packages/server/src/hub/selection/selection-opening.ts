@@ -254,12 +254,12 @@ function judgeChannels(
     if (verdict.gap !== undefined) {
       found.push({ channel, gap: verdict.gap, position: verdict.position });
     }
+    const { position: begin } = verdict;
+    const isAtTop = begin.epoch === stream.epoch && begin.offset >= stream.top;
     // What it was told of since it was made comes after the verdict, or before and is not wanted.
     const hasNews = cursor.catchUp?.drop(channel) !== undefined;
-    const { position: begin } = verdict;
-    if (hasNews || begin.epoch !== stream.epoch || begin.offset < stream.top) {
-      legs.push({ channel, position: begin });
-    }
+    // The log may be ahead of what this node was told: what was said to be lost must not come.
+    if (hasNews || !isAtTop || verdict.gap !== undefined) legs.push({ channel, position: begin });
   }
   // Read in part before the mark was given, and not changed since.
   for (const [channel, position] of own) legs.push({ channel, position });

@@ -47,4 +47,23 @@ describe('openSelection', () => {
     });
     expect(losses.map(({ channel }) => channel)).toEqual(['room/1']);
   });
+
+  test('delivers nothing that it said is lost, though the log was ahead of this node [REC-4]', async () => {
+    const { hub, broker, clock, publish, listener } = setUp();
+    await hub.open();
+    await publish(2, 'room/1');
+    const reader = new PatternListener(hub, listener().link);
+    broker.holdSink();
+    await publish(3, 'room/1');
+    broker.trim('room/1', 4);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark: '~2' } as const }]]);
+    const { cursor, losses } = await hub.subscribeMany(reader, anyone, starts);
+    expect(losses.map(({ position }) => position)).toEqual([{ epoch: 'e1', offset: 5 }]);
+    hub.start(cursor);
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'room/1');
+    expect(reader.take()).toEqual(['e1:6']);
+    expect(reader.gaps).toEqual([]);
+  });
 });
