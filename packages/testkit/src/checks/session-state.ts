@@ -23,8 +23,8 @@ export interface Allowance {
   readonly subscription: string;
   /** Absent: from anywhere. */
   place: Whereabouts | undefined;
-  /** It must have it: the session certainly began later. */
-  owed: boolean;
+  /** Up to where it must have it: the session certainly began there, and that is later. */
+  owedTo: number | undefined;
 }
 
 /** One channel of one session. */

@@ -311,9 +311,7 @@ export class SessionCheck {
       const log = logs.get(channel);
       const { cursor, mutes } = view;
       if (session.delivererOf(channel) === undefined) continue;
-      for (const { owed, place, subscription } of view.allowances) {
-        if (owed) fail(2, `${subscription} asked for what is after ${wordsFor(place)} in vain`);
-      }
+      for (const allowance of view.allowances) this.#checkOwed(channel, view, allowance, fail);
       if (log === undefined || cursor === undefined || log.epoch === ORIGIN.epoch) continue;
       const { epoch, top } = log;
       if (!isSameLife(cursor, epoch)) {
@@ -326,6 +324,21 @@ export class SessionCheck {
         this.#skips.add({ channel, ...left, asExpired: false, fail: told });
       }
     }
+  }
+
+  /** What a subscription asked for and was not given again is its own, or over. */
+  #checkOwed(
+    channel: string,
+    { mutes }: View,
+    { owedTo, place, subscription }: Allowance,
+    fail: Fail,
+  ): void {
+    if (owedTo === undefined || place === undefined) return;
+    const asked = `${subscription} asked for what is after ${wordsFor(place)} in vain`;
+    const told: Fail = (promise, text) => fail(promise, `${text}: ${asked}`);
+    const { epoch, to } = place;
+    const skipped = { channel, epoch, from: to + 1, to: owedTo, mutes, sentMs: Infinity };
+    this.#skips.add({ ...skipped, asExpired: false, fail: told });
   }
 
   /** What a place that a client handed back stood for. */
@@ -373,13 +386,11 @@ function allow(
   // It may have been given what it asked for before it was answered.
   if (!isAsked || view.used.has(subscription)) return;
   const known = view.allowances.find((allowance) => allowance.subscription === subscription);
-  const isOwed = place !== undefined && view.begin !== undefined && isBefore(place, view.begin);
-  if (known !== undefined) {
-    known.place = place;
-    known.owed = isOwed;
-  } else {
-    view.allowances.push({ subscription, place, owed: isOwed });
-  }
+  const { begin } = view;
+  const isOwed = place !== undefined && begin !== undefined && isBefore(place, begin);
+  const owedTo = isOwed ? begin.from : undefined;
+  if (known !== undefined) Object.assign(known, { place, owedTo });
+  else view.allowances.push({ subscription, place, owedTo });
 }
 
 /**

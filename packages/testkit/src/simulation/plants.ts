@@ -10,7 +10,6 @@ import { Hub } from '@trunkline/server/internal/hub/hub.ts';
 import type { HubParts, Opened } from '@trunkline/server/internal/hub/hub.ts';
 import type { Cursor } from '@trunkline/server/internal/hub/cursor.ts';
 import type { Caller, Start, Subscriber } from '@trunkline/server/internal/hub/hub-types.ts';
-import type { AnyCursor } from '@trunkline/server/internal/hub/selection/overlaps.ts';
 import { SelectionCursor } from '@trunkline/server/internal/hub/selection/selection-cursor.ts';
 import { VolatileCursor } from '@trunkline/server/internal/hub/volatile/volatile-channel.ts';
 import type { Link } from '@trunkline/server/internal/link/link.ts';
@@ -50,6 +49,9 @@ export type Plant = (typeof PLANTS)[number];
 
 /** How far behind a clock is that makes a server deliver what is over. */
 const LATE_MS = 2_000;
+
+/** What a hub lets run. */
+type AnyCursor = Parameters<Hub['start']>[0];
 
 /** A hub, with the mistake if it is one that a hub makes. */
 export function createHub(parts: HubParts, plant: Plant | undefined, random: SeededRandom): Hub {
