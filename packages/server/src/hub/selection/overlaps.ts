@@ -7,7 +7,7 @@
  * Until then a name that a pattern delivers waits, and who was unsubscribed goes on with what the
  * others want of it: nothing is lost or told twice, however slow the link is.
  */
-import { isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
+import { isWildcard, overlaps } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { Cursor } from '../cursor.ts';
 import { VolatileCursor } from '../volatile/volatile-channel.ts';

@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { olderThan } from '../../../src/hub/selection/older-legs.ts';
+import { setUpSelections } from './selection-setup.ts';
+
+const leg = (channel: string, offset: number, epoch = 'e1') => ({
+  channel,
+  position: { epoch, offset },
+});
+
+describe('what is older than what a subscription began at', () => {
+  test('is what comes before its mark, channels that did not change since included', async () => {
+    const { broker, follow, publish } = await setUpSelections();
+    await publish(3, 'a');
+    await publish(1, 'b');
+    const reader = await follow({ '#': {} });
+    await publish(2, 'a');
+    const cursor = reader.opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    const legs = [leg('a', 2), leg('a', 3), leg('a', 4), leg('b', 0, 'e2'), leg('a', 1, 'e9')];
+    expect(await olderThan(broker, cursor, legs)).toEqual([leg('a', 2), leg('b', 0, 'e2')]);
+  });
+
+  test('is everything when nobody can tell any more: rather twice than not at all', async () => {
+    const { broker, follow } = await setUpSelections();
+    const cursor = (await follow({ '#': {} })).opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    broker.changedSince = () => Promise.resolve(undefined);
+    expect(await olderThan(broker, cursor, [leg('a', 2)])).toEqual([leg('a', 2)]);
+  });
+
+  test('is told of a name by its position alone', async () => {
+    const { broker, publish, subscribe } = await setUpSelections();
+    await publish(3);
+    const cursor = (await subscribe()).opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    expect(await olderThan(broker, cursor, [leg('news', 2), leg('news', 3)])).toEqual([
+      leg('news', 2),
+    ]);
+  });
+});
