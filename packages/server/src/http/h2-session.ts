@@ -7,11 +7,11 @@
  */
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { TokenBucket } from '../token-bucket.ts';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { BodyGate } from './body-gate.ts';
 import type { Connection, Occupant } from './connection.ts';
 import type { Http2Limits } from './h2-limits.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_REFUSED_STREAM } = constants;
 
@@ -134,7 +134,7 @@ export class Http2Session implements Occupant, Alarm {
       limits.controlFramesPerSecondMax,
       nowMs,
     );
-    if (this.#controlFrames.take(nowMs) || this.#session.destroyed) return;
+    if (this.#controlFrames.take(nowMs) === 0 || this.#session.destroyed) return;
     this.#host.onFlood(this.connection, 'PING and SETTINGS frames');
     this.#ending = true;
     this.#session.destroy(new Error('too many control frames'), NGHTTP2_ENHANCE_YOUR_CALM);

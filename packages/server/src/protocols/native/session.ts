@@ -12,6 +12,7 @@ import type { Caller, Encoding } from '../../hub/hub-types.ts';
 import { FIRST_SIZE_MAX } from '../../hub/presence/config.ts';
 import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
+import { TokenBucket } from '../../token-bucket.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
 import { publishedFrame, subscribedFrame, toSubscribeRequest } from './answers.ts';
 import { toErrorFrame } from './codec.ts';
@@ -20,7 +21,6 @@ import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from '
 import { toHistoryRequest } from './history.ts';
 import type { NativeOpening, NativeParts } from './protocol.ts';
 import { toPageFrame, toPageRequest } from './presence.ts';
-import { Rate } from './rate.ts';
 import { Subscriptions } from './subscriptions.ts';
 import type { Subscribing } from './subscriptions.ts';
 
@@ -41,7 +41,7 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   readonly #parts: NativeParts;
   readonly #codec: NativeCodec;
   readonly #onEnd: (session: NativeSession) => void;
-  readonly #rate: Rate;
+  readonly #rate: TokenBucket;
   #identity: Identity | undefined;
   #state: SessionState = 'greeting';
   /** While a hello is being judged: what came behind it waits for that. */
@@ -66,8 +66,8 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     this.#identity = opening.identity;
     this.#onEnd = onEnd;
     const { commandsPerSecondMax, subscriptionsMax } = parts.config;
-    const nowMs = parts.clock.monotonicMs();
-    this.#rate = new Rate(commandsPerSecondMax, COMMAND_BURST_SECONDS, nowMs);
+    const burst = commandsPerSecondMax * COMMAND_BURST_SECONDS;
+    this.#rate = new TokenBucket(burst, commandsPerSecondMax, parts.clock.monotonicMs());
     this.#subscriptions = new Subscriptions(parts.hub, this, subscriptionsMax);
   }
 

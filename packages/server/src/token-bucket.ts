@@ -5,7 +5,7 @@ export class TokenBucket {
   #left: number;
   #filledMs: number;
 
-  /** It is full at `nowMs`. */
+  /** It is full at `nowMs`. @param perSecond 0 means no limit. */
   constructor(burst: number, perSecond: number, nowMs: number) {
     this.#burst = burst;
     this.#perSecond = perSecond;
@@ -13,13 +13,14 @@ export class TokenBucket {
     this.#filledMs = nowMs;
   }
 
-  /** Takes one; false when none is left. */
-  take(nowMs: number): boolean {
+  /** Takes one; 0 when it was there, else the milliseconds until it will be. */
+  take(nowMs: number): number {
+    if (this.#perSecond === 0) return 0;
     const gained = ((nowMs - this.#filledMs) / 1000) * this.#perSecond;
-    this.#left = Math.min(this.#burst, this.#left + Math.max(0, gained));
+    this.#left = Math.min(this.#burst, this.#left + gained);
     this.#filledMs = nowMs;
-    if (this.#left < 1) return false;
+    if (this.#left < 1) return Math.ceil(((1 - this.#left) / this.#perSecond) * 1000);
     this.#left -= 1;
-    return true;
+    return 0;
   }
 }
