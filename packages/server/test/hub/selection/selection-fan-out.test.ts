@@ -21,12 +21,11 @@ describe('readers at the head', () => {
   });
 
   test('are not told a mark that covers what a channel has still to give', async () => {
-    const { clock, follow, hub } = await setUpSelections();
+    const { clock, follow, hub, listener } = await setUpSelections();
     const reader = await follow({ 'a/+': {} });
-    const named = { ...reader, encoding: reader.encoding, link: reader.link, onGap() {} };
     void hub.publish(anyone, 'a/1', { payload });
     // Gives what the channel has now, in the middle of the turn.
-    await hub.subscribe(named, anyone, 'a/1', {});
+    await hub.subscribe(listener(), anyone, 'a/1', {});
     void hub.publish(anyone, 'a/2', { payload });
     await clock.settle();
     expect(reader.take()).toEqual(['a/1:1', 'a/2:1', '~2']);
