@@ -22,7 +22,7 @@ import { KEPT_SIZE_MAX } from '../packages/server/src/hub/config.ts';
 import { MEMBERS_MAX, WATCHERS_MAX } from '../packages/server/src/hub/presence/config.ts';
 import { NOTED_COUNT_MAX } from '../packages/server/src/hub/selection/catch-up.ts';
 import { SNAPSHOT_BYTES_MAX } from '../packages/server/src/hub/snapshots.ts';
-import { SLOT_COUNT_MAX } from '../packages/server/src/hub/volatile/slots.ts';
+import { SLOT_COUNT_MAX, SLOTS_SIZE_MAX } from '../packages/server/src/hub/volatile/slots.ts';
 import { CONTROL_BYTES_MAX } from '../packages/server/src/transports/stream-link.ts';
 import {
   CHANNEL_BYTES_MAX,
@@ -73,7 +73,7 @@ const FIXED: readonly (readonly [what: string, limit: string, then: string])[] =
   ],
   [
     'slots that wait for a slow reader of volatile channels',
-    whole(SLOT_COUNT_MAX),
+    `${whole(SLOT_COUNT_MAX)}, and ${bytes(SLOTS_SIZE_MAX)}`,
     'the one left alone longest is dropped',
   ],
   [
