@@ -100,6 +100,7 @@ export class SelectionFanOut {
   start(cursor: SelectionCursor): void {
     if (cursor.state !== 'waiting') return;
     cursor.state = 'catching';
+    cursor.selection.skipSlots(cursor);
     this.#reading.goOn(cursor);
   }
 

@@ -85,6 +85,11 @@ export class Selection {
     this.away += 1;
   }
 
+  /** Of volatile channels the reader has what comes from now on, as one that it replaces had. */
+  skipSlots(cursor: SelectionCursor): void {
+    cursor.slotSequence = this.slots?.sequence ?? 0;
+  }
+
   /** Keeps what was given of volatile channels for those who are not live. */
   keepSlots(given: readonly MessageBatch[]): void {
     if (this.slots === undefined) return;
