@@ -14,6 +14,8 @@ export interface Following {
   leaving: boolean;
   /** True when its answer said that something is lost. */
   hasLost: boolean;
+  /** Where it began in each channel, by its answer. */
+  readonly places: Map<string, Whereabouts | undefined>;
   /** The newest mark that it was given. */
   mark?: string;
 }
@@ -56,7 +58,8 @@ export class SessionState {
 
   add(event: AskEvent): Following {
     const { subscription: name, reader, starts, muted } = event;
-    const following: Following = { name, reader, starts, muted, leaving: false, hasLost: false };
+    const state = { leaving: false, hasLost: false, places: new Map() };
+    const following: Following = { name, reader, starts, muted, ...state };
     this.subscriptions.set(name, following);
     return following;
   }

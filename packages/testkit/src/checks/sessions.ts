@@ -110,6 +110,7 @@ export class SessionCheck {
     checkVerdicts({ following, event, entryOf, failer, purgesOf: this.#parts.purgesOf, onSkip });
     for (const [channel, head] of event.heads) {
       const { place, mutes } = placeOf({ following, event, channel, head, entryOf });
+      following.places.set(channel, place);
       const deliverer = deliverers.get(channel);
       const view = session.views.get(channel);
       const own = following.muted ? [...mutes, session.name] : mutes;
@@ -141,10 +142,12 @@ export class SessionCheck {
     const following = session.subscriptions.get(event.subscription);
     if (following === undefined) return;
     following.mark = event.mark;
-    const isLost = session.opening === following && following.hasLost;
+    const isOpening = session.opening === following;
+    const isLost = isOpening && following.hasLost;
     for (const [channel, view] of session.views) {
       if (!doesMatch(following, channel)) continue;
-      const where = reachOf(view);
+      // The mark of an answer is where it begins, wherever the session stands.
+      const where = isOpening ? following.places.get(channel) : reachOf(view);
       // What an answer lost is told beside its mark, which does not go back to it.
       this.#mark(following, channel, isLost ? undefined : where, view);
     }
@@ -288,9 +291,10 @@ export class SessionCheck {
     );
     session.subscriptions.delete(following.name);
     for (const [channel, view] of session.views) {
-      view.allowances = view.allowances.filter(
-        ({ subscription }) => subscription !== following.name,
-      );
+      // What is under way for it may still come, and is not owed to anyone any more.
+      for (const allowance of view.allowances) {
+        if (allowance.subscription === following.name) allowance.owedTo = undefined;
+      }
       const next = session.delivererOf(channel);
       if (next === undefined) {
         session.views.delete(channel);

@@ -73,6 +73,7 @@ export class MovedChannels {
 
   #apply(operation: Operation, nowMs: number, run: number): Outcome {
     const moved = 'channel' in operation ? this.#moved.get(operation.channel) : undefined;
+    const hadStream = 'channel' in operation && this.#store.has(operation.channel);
     const [outcome] = this.#store.commit([operation], nowMs);
     if (outcome === undefined) throw new Error('expected an outcome of every operation');
     if (operation.kind === 'append' && outcome.kind === 'appended' && moved !== undefined) {
@@ -82,8 +83,10 @@ export class MovedChannels {
       return { kind: 'purged', sequence: moved.ended };
     } else if (operation.kind === 'leave' && operation.channel !== NO_CHANNEL) {
       if (moved?.run === run) return outcome;
-      this.#moved.set(operation.channel, { run, ended: this.#next() });
-      return { kind: 'left', sequence: this.#moved.get(operation.channel)?.ended ?? 0 };
+      const sequence = this.#next();
+      const hadLife = hadStream || (moved !== undefined && moved.run > 0);
+      this.#moved.set(operation.channel, { run, ended: hadLife ? sequence : (moved?.ended ?? 0) });
+      return { kind: 'left', sequence };
     }
     return outcome;
   }
