@@ -14,7 +14,6 @@ import { longText, shortText } from './traffic.ts';
 import { labelOf, TRANSPORTS } from './transports.ts';
 import type { Transport } from './transports.ts';
 import { Tries } from './tries.tsx';
-import { shorten } from './verdict.ts';
 
 /** What a dragged position carries: the name of its transport. */
 const DRAG_TYPE = 'application/x-trunkline-transport';
@@ -187,10 +186,8 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
             type="button"
             class="button-quiet"
             aria-label={other.label}
-            disabled={!canMove(standing, other)}
-            title={
-              canMove(standing, other) ? undefined : 'Patterns at several marks: over SSE first'
-            }
+            disabled={after === undefined || blockade(standing, other) !== undefined}
+            title={blockade(standing, other)}
             onClick={() => desk.move(name, other.name)}
           >
             {other.short}
@@ -201,10 +198,10 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
   );
 }
 
-/** A place that a transport can go on from. */
-function canMove(standing: Standing | undefined, { needsOnePlace }: Transport): boolean {
-  if (standing?.after === undefined) return false;
-  return standing.isOnePlace || !needsOnePlace;
+/** Why a transport can't go on from a place. */
+function blockade(standing: Standing | undefined, to: Transport): string | undefined {
+  if (standing === undefined || standing.isOnePlace || !to.needsOnePlace) return undefined;
+  return 'Its patterns are at several marks, a poll begins at one: move to SSE first';
 }
 
 function tone(reader: Reader): string {
@@ -214,7 +211,7 @@ function tone(reader: Reader): string {
 
 function restText({ status, standing }: Reader): string {
   if (status.state === 'cut' && standing?.after !== undefined) {
-    return `Holds its place, goes on after ${shorten(placeText(standing))}`;
+    return 'Holds its place and goes on from there';
   }
   return STATE_WORDS[status.state];
 }

@@ -49,6 +49,10 @@ function Found(props: { readonly result: Result<RetainedPage> | undefined; reado
   return (
     <div class="retained-list" tabIndex={0} role="group" aria-labelledby="retained-title">
       <table>
+        <colgroup>
+          <col class="retained-channel" />
+          <col />
+        </colgroup>
         <thead class="visually-hidden">
           <tr>
             <th scope="col">Channel</th>

@@ -41,12 +41,12 @@ export function countMessage(traffic: Traffic): Traffic {
   };
 }
 
-/** `HTTP/2, gzip, 96 B each`, as far as it is known. */
+/** `96 B each, HTTP/2, gzip`, as far as it is known. */
 export function shortText({ messages, messageBytes, carrier }: Traffic, version: string): string {
   // The one extension that browsers have (RFC 7692).
   const compression = carrier.compression?.replace('permessage-', '');
   const each = messages === 0 ? '' : `${formatSize(messageBytes / messages)} each`;
-  return [version, compression, each].filter(Boolean).join(', ');
+  return [each, version, compression].filter(Boolean).join(', ');
 }
 
 /** The same in full, with all that came. */

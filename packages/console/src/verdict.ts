@@ -12,9 +12,6 @@ export interface Sentence {
   readonly text: string;
 }
 
-/** Characters of a mark that are shown: more of them say nothing to people. */
-const PLACE_SHOWN_MAX = 24;
-
 /**
  * Says a verdict.
  *
@@ -65,11 +62,6 @@ export function gapText(gap: Gap): string {
     default:
       return `Gap: ${String(gap.reason)}`; // A later server may know more reasons.
   }
-}
-
-/** A place so that it fits into a line. */
-export function shorten(place: string): string {
-  return place.length > PLACE_SHOWN_MAX ? `${place.slice(0, PLACE_SHOWN_MAX)}…` : place;
 }
 
 function rangeText({ from, to }: Gap): string | undefined {

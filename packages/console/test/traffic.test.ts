@@ -12,7 +12,7 @@ describe('traffic', () => {
   test('weighs messages by the frames that brought them', () => {
     let traffic = countBytes(carry(EMPTY_TRAFFIC, { encoding: 'json', compression: '' }), 300);
     traffic = countMessage(countMessage(countBytes(traffic, 200)));
-    expect(shortText(traffic, 'HTTP/1.1')).toBe('HTTP/1.1, 100 B each');
+    expect(shortText(traffic, 'HTTP/1.1')).toBe('100 B each, HTTP/1.1');
     expect(longText(traffic, 'HTTP/1.1')).toBe(
       'HTTP/1.1, not compressed, 500 B received with 2 messages',
     );

@@ -1,6 +1,6 @@
 import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { gapText, shorten, verdictSentence } from '../src/verdict.ts';
+import { gapText, verdictSentence } from '../src/verdict.ts';
 
 const at = (offset: number, epoch = 'k3f9') => ({ epoch, offset });
 const recovered = { kind: 'recovered', from: new Map([['a', at(40)]]) } as const;
@@ -51,9 +51,7 @@ describe('verdictSentence', () => {
     );
   });
 
-  test('shows of a mark no more than fits', () => {
-    expect(shorten('k3f9:40')).toBe('k3f9:40');
-    expect(shorten(`~${'x'.repeat(100)}`)).toHaveLength(25);
+  test('names no place where there are several', () => {
     const { text } = verdictSentence({ kind: 'started', at: undefined });
     expect(text).toBe('Reading from now on');
   });

@@ -75,8 +75,8 @@ class Polling {
   #take(news: News): boolean {
     const attempt = this.#attempt;
     const askedFrom = attempt.after();
-    attempt.tell({ kind: 'bytes', count: news.size });
     attempt.tell({ kind: 'carrier', carrier: news.carrier });
+    attempt.tell({ kind: 'bytes', count: news.size });
     if (news.session !== undefined && news.session !== this.#session) {
       this.#session = news.session;
       attempt.tell({ kind: 'session', session: news.session });

@@ -23,8 +23,8 @@ const PONG_MS_MAX = 10_000;
 const PING_MS_MIN = 1_000;
 
 /**
- * A server that takes anonymous clients, or a token in the handshake, greets unasked. One that has
- * said nothing for this long waits for a hello, and answers it with what is missing.
+ * A server that takes anonymous clients greets unasked. One that has said nothing for this long
+ * waits for a hello, and answers it with what is missing.
  */
 const GREETING_MS_MAX = 2_000;
 
@@ -72,7 +72,6 @@ class Call {
     this.#framing = FRAMINGS[attempt.encoding];
     const url = new URL('/v1/ws', attempt.server);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    if (attempt.token !== undefined) url.searchParams.set('access_token', attempt.token);
     this.#socket = new WebSocket(url, this.#framing.subprotocol);
     this.#socket.binaryType = 'arraybuffer';
     this.#socket.onmessage = (event) => this.#onFrame(event.data);
@@ -108,9 +107,14 @@ class Call {
     const compression = this.#socket.extensions.split(';')[0] ?? '';
     const { encoding } = this.#attempt;
     this.#attempt.tell({ kind: 'carrier', carrier: { encoding, compression } });
-    this.#cancelHello = this.#in(GREETING_MS_MAX, () =>
-      this.#send({ type: 'hello', id: HELLO_ID }),
-    );
+    const { token } = this.#attempt;
+    // In a hello and not in the address, which proxies and logs may keep.
+    if (token !== undefined) this.#send({ type: 'hello', id: HELLO_ID, token });
+    else {
+      this.#cancelHello = this.#in(GREETING_MS_MAX, () =>
+        this.#send({ type: 'hello', id: HELLO_ID }),
+      );
+    }
   }
 
   #onFrame(data: unknown): void {
@@ -137,6 +141,8 @@ class Call {
     const attempt = this.#attempt;
     switch (frame.type) {
       case 'welcome':
+        // One that came unasked is for an anonymous client.
+        if (attempt.token !== undefined && frame.id !== HELLO_ID) return;
         this.#cancelHello();
         attempt.tell({ kind: 'session', session: frame.session });
         for (const filter of attempt.filters) this.#subscribe(filter);

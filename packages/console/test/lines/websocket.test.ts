@@ -63,9 +63,19 @@ describe('a line over WebSocket', () => {
     expect(told).toEqual(['recovered k3f9:40', 'live', 'json k3f9:41 41', 'json k3f9:42 42']);
   });
 
+  test('[WS-10] says who it is in a hello, and is not taken for somebody else before', () => {
+    const { last } = open({ token: () => 'a b' });
+    expect(last().url).toBe('ws://127.0.0.1:1/v1/ws');
+    last().onopen?.();
+    expect(last().sent).toEqual([{ type: 'hello', id: 0, token: 'a b' }]);
+    last().receive(welcome);
+    expect(last().sent).toHaveLength(1);
+    last().receive({ ...welcome, id: 0 });
+    expect(last().sent.slice(1)).toEqual([SUBSCRIBE]);
+  });
+
   test('hands its position over when it subscribes again', () => {
-    const { last, pace } = open({ token: () => 'a b' });
-    expect(last().url).toContain('access_token=a+b');
+    const { last, pace } = open();
     last().receive(welcome);
     last().receive(subscribed({}), message(41));
     last().end(1006);
