@@ -61,7 +61,7 @@ const FIXED: readonly (readonly [what: string, limit: string, then: string])[] =
   ['channels of a poll or event stream', whole(CHANNELS_PER_READ_MAX), '`bad_request`'],
   ['messages of one poll or page of history', whole(READ_LIMIT.max), '`bad_request`'],
   ['a snapshot', bytes(SNAPSHOT_BYTES_MAX), '`too_large`'],
-  ['a token', `${whole(TOKEN_LENGTH_MAX)} characters`, '`unauthenticated`'],
+  ['a token', `${whole(TOKEN_LENGTH_MAX)} characters`, '`bad_request`'],
   ['the name of a user', `${USER_LENGTH_MAX} characters`, '`unauthenticated`'],
   ['the claim `info`', bytes(INFO_BYTES_MAX), '`unauthenticated`'],
   ['members of a channel', whole(MEMBERS_MAX), '`rate_limited`'],
