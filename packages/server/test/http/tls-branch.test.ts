@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { HttpLimits } from '@trunkline/server/internal/http/limits.ts';
 import { readKeyPair } from '@trunkline/server/internal/tls/key-pair.ts';
 import { createSelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
+import { fuzzTls } from '../fuzz/tls.fuzz.ts';
 import { H2Client } from './h2-client.ts';
 import {
   HANDSHAKE,
@@ -245,4 +246,8 @@ describe('a port with TLS', () => {
     // Those that are open go on.
     expect((await before.call('/a').done()).status).toBe(200);
   });
+});
+
+test('broken handshakes and records end their connection, and trouble nobody', async () => {
+  await fuzzTls(1, 40);
 });
