@@ -1,3 +1,4 @@
+import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { KEPT_SIZE_MAX, LINGER_COUNT_MAX, LINGER_MS } from '../../src/hub/config.ts';
 import { after, anyone, range, setUp } from './hub-setup.ts';
@@ -177,5 +178,52 @@ describe('a hub that was closed', () => {
     });
     await expect(hub.read(anyone, start)).rejects.toMatchObject({ code: 'unavailable' });
     expect(broker.readRanges).toEqual([]);
+  });
+});
+
+describe('a channel that a pattern brought', () => {
+  const payload = new Uint8Array(1);
+
+  test('gives those who follow the pattern what was stored before it was opened by name', async () => {
+    const { broker, clock, hub, subscribe } = setUp();
+    await hub.open();
+    const given: string[] = [];
+    const encoding = {
+      ...{ name: 'given', text: true },
+      encode: (runs: readonly { messages: readonly { offset: number }[] }[]) => {
+        given.push(...runs.flatMap(({ messages }) => messages.map(({ offset }) => `${offset}`)));
+        return new Uint8Array(1);
+      },
+    };
+    const link = new MemoryLink({ clock });
+    const reader = { link, encoding, onGap() {}, onMark() {} };
+    const { cursor } = await hub.subscribeMany(reader, anyone, new Map([['#', {}]]));
+    hub.start(cursor);
+    broker.holdSink();
+    for (let count = 0; count < 3; count += 1) void hub.publish(anyone, 'news', { payload });
+    broker.tell(1);
+    const named = await subscribe();
+    broker.releaseSink();
+    await clock.settle();
+    expect(given.filter((offset) => offset !== '')).toEqual(['1', '2', '3']);
+    expect(named.take()).toEqual([]);
+  });
+
+  test('is looked at a few at a time when very many of them wait to be given away', async () => {
+    const { broker, clock, hub } = setUp();
+    await hub.open();
+    const link = new MemoryLink({ clock });
+    const encoding = { name: 'none', text: true, encode: () => new Uint8Array(1) };
+    const reader = { link, encoding, onGap() {}, onMark() {} };
+    const { cursor } = await hub.subscribeMany(reader, anyone, new Map([['#', {}]]));
+    hub.start(cursor);
+    // All in one turn, so that each of them still has something to give.
+    for (let index = 0; index < 3 * LINGER_COUNT_MAX; index += 1) {
+      void hub.publish(anyone, `c${index}`, { payload });
+    }
+    await clock.settle();
+    await clock.pass(2 * LINGER_MS);
+    hub.unsubscribe(cursor);
+    expect(broker.watched.size).toBe(0);
   });
 });

@@ -35,6 +35,7 @@ export class Overlaps {
   readonly #hub: OverlapCalls;
   readonly #entries = new Map<string, Entry>();
   #retired: Entry[] = [];
+  #patternCount = 0;
   #order = 0;
 
   constructor(hub: OverlapCalls) {
@@ -67,6 +68,7 @@ export class Overlaps {
    * further back than they began: they are to read it again when it is added.
    */
   async findOlder(filter: string, cursor: AnyCursor): Promise<readonly Leg[]> {
+    if (this.#isPlain && !isWildcard(filter)) return [];
     const legs = legsOf(cursor);
     const own = this.#entries.get(filter);
     if (own?.state === 'running' && !isWildcard(filter)) return [];
@@ -83,8 +85,9 @@ export class Overlaps {
   }
 
   /** To be called before the answer to what is added: what came before it leaves before it. */
-  settle(): void {
-    if (this.count > 0) this.#hub.settle();
+  settle(filter: string): void {
+    const isOverlapping = !this.#isPlain || (isWildcard(filter) && this.count > 0);
+    if (isOverlapping) this.#hub.settle();
   }
 
   /**
@@ -110,7 +113,8 @@ export class Overlaps {
     const entry = this.#entries.get(filter);
     if (entry === undefined) return;
     this.#entries.delete(filter);
-    const heirs = entry.state === 'running' ? this.#heirsOf(entry) : [];
+    const heirs = entry.state === 'running' && !this.#isPlain ? this.#heirsOf(entry) : [];
+    if (isWildcard(filter)) this.#patternCount -= 1;
     if (heirs.length === 0) {
       this.#end(entry);
     } else {
@@ -123,6 +127,7 @@ export class Overlaps {
 
   /** Channels go over from one cursor to another where both are at the head by now. */
   rearrange(): void {
+    if (this.#isPlain) return;
     const isWaiting = this.#retired.length > 0 || this.#hasWaiting;
     if (isWaiting) this.#hub.settle();
     for (const entry of this.#entries.values()) {
@@ -138,7 +143,13 @@ export class Overlaps {
   end(): void {
     for (const cursor of this.cursors) this.#hub.unsubscribe(cursor);
     this.#entries.clear();
+    this.#patternCount = 0;
     this.#retired = [];
+  }
+
+  /** True for nearly every session: without a pattern nothing can overlap. */
+  get #isPlain(): boolean {
+    return this.#patternCount === 0 && this.#retired.length === 0;
   }
 
   get #hasWaiting(): boolean {
@@ -154,7 +165,8 @@ export class Overlaps {
   /** A name is subscribed to again: it begins anew, but with all that patterns want of it. */
   #restart(before: Entry, cursor: AnyCursor): void {
     const { filter, order, cursor: old } = before;
-    if (old instanceof Cursor && cursor instanceof Cursor && this.#heirsOf(before).length > 0) {
+    const isWanted = !this.#isPlain && this.#heirsOf(before).length > 0;
+    if (isWanted && old instanceof Cursor && cursor instanceof Cursor) {
       this.#hub.settle();
       const { place } = old;
       if (place.epoch !== cursor.epoch || place.offset < cursor.offset) standAt(cursor, place);
@@ -168,7 +180,7 @@ export class Overlaps {
 
   #addName(entry: Entry, isOlder: boolean): void {
     const { filter, cursor } = entry;
-    const owner = this.#ownerOf(filter);
+    const owner = this.#isPlain ? undefined : this.#ownerOf(filter);
     this.#entries.set(filter, entry);
     if (owner === undefined) {
       this.#hub.start(cursor);
@@ -186,6 +198,7 @@ export class Overlaps {
     const { filter, cursor } = entry;
     if (this.count > 0) this.#hub.settle();
     this.#entries.set(filter, entry);
+    this.#patternCount += 1;
     this.#divide();
     for (const leg of again) {
       const owner = this.#ownerOf(leg.channel);

@@ -236,9 +236,12 @@ export class SelectionFanOut {
     const { link, encoding } = cursor.subscriber;
     try {
       const shared = batch.for(cursor);
+      // What others deliver for it moves its mark as well.
+      if (!cursor.isMarked || (shared === undefined && cursor.sharing !== undefined)) {
+        this.#unmarked.add(cursor);
+      }
       if (shared === undefined) return true;
       link.sendShared(shared);
-      if (!cursor.isMarked) this.#unmarked.add(cursor);
       this.#parts.fanOut.deliveredCount += batch.count;
       return true;
     } catch (error) {

@@ -105,7 +105,7 @@ export class Subscriptions {
         this.#hub.unsubscribe(cursor);
         throw error;
       }
-      cursors.settle();
+      cursors.settle(channel);
       answer({ ...told, ...members });
       for (const loss of losses) this.#session.onGap(loss.channel, loss.gap, loss.position);
       cursors.add(channel, cursor, again);

@@ -32,8 +32,16 @@ async function setUpStreams(highWaterSize = 1_000, rules: Partial<NamespaceRules
     await clock.settle();
     return link;
   };
+  const openMany = async (starts: Record<string, Start>): Promise<MemoryLink> => {
+    const link = new MemoryLink({ clock, turn, traits: { duplex: false, binary: false } });
+    const caller = { identity: anonymous, session: 's1' };
+    const request = { caller, starts: new Map(Object.entries(starts)) };
+    link.attach(protocol.open(link, { ...request, presence: false, snapshot: false }));
+    await clock.settle();
+    return link;
+  };
   const take = (link: MemoryLink): string => link.takeFrames().join('');
-  return { ...world, lines, open, take, wheel };
+  return { ...world, lines, open, openMany, take, wheel };
 }
 
 function openEvent(position: string, rest: string): string {
@@ -188,5 +196,56 @@ describe('the end of an event stream', () => {
     await clock.settle();
     expect(link.goodbye).toBeUndefined();
     expect(take(link)).toBe('');
+  });
+});
+
+describe('an event stream of several channels', () => {
+  test('has a mark as the id of the last message of a flush [SSE-9]', async () => {
+    const { openMany, publish, take } = await setUpStreams();
+    await publish(1, 'a');
+    const link = await openMany({ a: {}, 'b/+': {} });
+    const opened = take(link);
+    expect(opened).toContain('"positions":{"a":"e1:1"}');
+    expect(opened).toMatch(/^id: ~1/m);
+    await publish(2, 'b/1');
+    const events = take(link).trimEnd().split('\n\n');
+    expect(events).toHaveLength(2);
+    expect(events[0]).not.toContain('id:');
+    expect(events[1]).toMatch(/^id: ~3\ndata: \{.*"channel":"b\/1","offset":2/);
+  });
+
+  test('reads once what a name and a pattern match, from the place further back', async () => {
+    const { openMany, publish, take } = await setUpStreams();
+    await publish(4, 'a/1');
+    const link = await openMany({ 'a/1': after('e1:2'), 'a/+': { after: { kind: 'start' } } });
+    await publish(1, 'a/1');
+    const offsets = [...take(link).matchAll(/"offset":(\d+)/g)].map(([, offset]) => Number(offset));
+    expect(offsets).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('tells each loss after open and before any message, without an id [SSE-9]', async () => {
+    const { broker, openMany, publish, take } = await setUpStreams();
+    await publish(5, 'a');
+    broker.trim('a', 4);
+    await publish(1, 'b');
+    const link = await openMany({ '#': { after: { kind: 'mark', mark: '~1' }, partial: true } });
+    const [opened, gap, ...messages] = take(link).trimEnd().split('\n\n');
+    expect(opened).toContain('"recovered":{"#":false}');
+    expect(gap).toMatch(/^event: gap\ndata: \{"channel":"a","gap":\{"reason":"trimmed"/);
+    expect(messages.filter((event) => event.includes('data:'))).toHaveLength(3);
+  });
+
+  test('has an id alone where no message could tell the mark [SSE-10]', async () => {
+    const { broker, clock, openMany, publish, take } = await setUpStreams();
+    const link = await openMany({ 'a/+': {} });
+    await publish(2, 'a/1');
+    take(link);
+    broker.lose('a/1');
+    broker.doubt('a/1');
+    await publish(0, 'a/1');
+    await clock.settle();
+    const told = take(link);
+    expect(told).toContain('event: gap');
+    expect(told).toMatch(/\n\nid: ~2\n\n$/);
   });
 });
