@@ -3,6 +3,7 @@ export { ManualClock } from './manual-clock.ts';
 export type { ManualClockOptions } from './manual-clock.ts';
 export { seededRandom } from './random.ts';
 export type { SeededRandom } from './random.ts';
+export { MemoryConnection } from './memory-connection.ts';
 export { faulty, MemoryLink } from './memory-link.ts';
 export type { Faults, MemoryLinkOptions, MemoryPeer } from './memory-link.ts';
 export { checkHistory, formatViolation } from './history-checker.ts';

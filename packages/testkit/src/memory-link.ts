@@ -19,6 +19,7 @@ import type { Framing, SharedBatch } from '@trunkline/server/internal/link/share
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import type { Flushable } from '@trunkline/server/internal/link/turn.ts';
 import { CONTROL_BYTES_MAX } from '@trunkline/server/internal/transports/stream-link.ts';
+import type { MemoryConnection } from './memory-connection.ts';
 import { Pipe } from './pipe.ts';
 
 /** How long a closed link waits for a peer that does not take the rest. */
@@ -61,6 +62,8 @@ export interface MemoryLinkOptions {
   readonly allowance?: number;
   /** Absent: what reaches the peer is recorded in `frames`. */
   readonly peer?: MemoryPeer;
+  /** What carries it, and others beside it; absent: it has a connection of its own. */
+  readonly connection?: MemoryConnection;
 }
 
 /** A frame that waits for the network. */
@@ -84,6 +87,7 @@ export class MemoryLink implements Link, Flushable {
   readonly #clock: Clock;
   readonly #turn: Turn;
   readonly #peer: MemoryPeer | undefined;
+  readonly #connection: MemoryConnection | undefined;
   readonly #toPeer: Pipe<Travelling>;
   readonly #fromPeer: Pipe<Travelling>;
   #handler: LinkHandler | undefined;
@@ -115,6 +119,8 @@ export class MemoryLink implements Link, Flushable {
     this.#clock = clock;
     this.#turn = options.turn ?? new Turn(clock);
     this.#peer = options.peer;
+    this.#connection = options.connection;
+    this.#connection?.add(this);
     this.#allowance = options.allowance ?? Number.POSITIVE_INFINITY;
     this.#toPeer = new Pipe(clock, (item) => this.#reachPeer(item));
     this.#fromPeer = new Pipe(clock, (item) => this.#reachServer(item));
@@ -262,7 +268,8 @@ export class MemoryLink implements Link, Flushable {
   #take(): void {
     if (this.#faults.freeze === true || this.#isGone) return;
     for (let first = this.#written[0]; first !== undefined; first = this.#written[0]) {
-      const bytes = Math.min(first.size - this.#takenBytes, this.#allowance);
+      const wanted = Math.min(first.size - this.#takenBytes, this.#allowance);
+      const bytes = this.#connection?.take(wanted) ?? wanted;
       this.#takenBytes += bytes;
       this.#allowance -= bytes;
       this.#pendingBytes -= bytes;
@@ -342,6 +349,7 @@ export class MemoryLink implements Link, Flushable {
 
   #end(): void {
     this.#isGone = true;
+    this.#connection?.remove(this);
     this.#linger?.cancel();
     this.#fromPeer.clear();
     this.#queued = [];

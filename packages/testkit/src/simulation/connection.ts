@@ -1,5 +1,6 @@
 /** Connection: one way in which a device is connected to the server. */
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
+import type { MemoryConnection } from '../memory-connection.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Follower } from './follower.ts';
@@ -35,6 +36,8 @@ export interface Connection {
   readonly isOpen: boolean;
   /** The links below it, for the network's faults. */
   readonly links: readonly MemoryLink[];
+  /** What several of them share; absent where each has a connection of its own. */
+  readonly shared?: MemoryConnection | undefined;
   /** Sends a publish; absent where the transport only listens. */
   publish?(publication: Publication): void;
   /** Begins anew in one channel without a new connection; absent where there is no way to. */

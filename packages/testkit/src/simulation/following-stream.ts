@@ -4,6 +4,7 @@ import type { Gap } from '@trunkline/wire';
 import type { Start } from '@trunkline/server/internal/hub/hub-types.ts';
 import type { Frame } from '@trunkline/server/internal/link/link.ts';
 import type { AskedStart, FollowVerdict } from '../follow-history.ts';
+import { MemoryConnection } from '../memory-connection.ts';
 import type { MemoryLink, MemoryPeer } from '../memory-link.ts';
 import type { Connection, FollowingParts } from './connection.ts';
 import { EventParser } from './event-parser.ts';
@@ -18,11 +19,14 @@ import { positionOf } from './session-connection.ts';
 export class FollowingStreams implements Connection {
   readonly transport = 'sse';
   readonly #streams: readonly FollowingStream[];
+  /** Half of the devices speak HTTP/2. */
+  readonly shared: MemoryConnection | undefined;
   #isOpen = true;
 
   constructor(parts: FollowingParts) {
+    this.shared = parts.random.chance(0.5) ? new MemoryConnection() : undefined;
     this.#streams = parts.followers.map((follower) => {
-      return new FollowingStream(parts, follower, () => this.end(true));
+      return new FollowingStream(parts, follower, this.shared, () => this.end(true));
     });
   }
 
@@ -38,6 +42,7 @@ export class FollowingStreams implements Connection {
   end(politely: boolean): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    if (!politely) this.shared?.drop();
     for (const stream of this.#streams) stream.end(politely);
   }
 }
@@ -56,7 +61,12 @@ class FollowingStream implements MemoryPeer {
   #isFollowing = false;
   #isOpen = true;
 
-  constructor(parts: FollowingParts, follower: Follower, onEnd: () => void) {
+  constructor(
+    parts: FollowingParts,
+    follower: Follower,
+    shared: MemoryConnection | undefined,
+    onEnd: () => void,
+  ) {
     const { server, random, identity, channels } = parts;
     this.#room = server.volatileRoom;
     this.#follower = follower;
@@ -79,7 +89,7 @@ class FollowingStream implements MemoryPeer {
       });
     }
     this.#asked = this.#record.ask(follower, asked, false);
-    this.link = server.openStream(this, identity, starts);
+    this.link = server.openStream(this, identity, starts, shared);
   }
 
   end(politely: boolean): void {

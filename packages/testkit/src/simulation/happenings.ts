@@ -1,4 +1,5 @@
 /** Happenings: what can happen in a world, and how often relative to the others. */
+import type { MemoryConnection } from '../memory-connection.ts';
 import { faulty } from '../memory-link.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
@@ -34,6 +35,13 @@ const HAPPENINGS: readonly Happening[] = [
   [6, (world) => changeLink(world, (link) => link.hold())],
   [12, (world) => changeLink(world, (link, random) => link.allow(random.integer(2_000)))],
   [6, (world) => changeLink(world, (link) => link.release())],
+  [3, (world) => changeShared(world, (connection) => connection.hold())],
+  [
+    6,
+    (world) => changeShared(world, (connection, random) => connection.allow(random.integer(2_000))),
+  ],
+  [4, (world) => changeShared(world, (connection) => connection.release())],
+  [1, (world) => changeShared(world, (connection) => connection.drop())],
   [4, changeDisk],
   [2, jumpInTime],
   [3, (world) => world.random.pick(world.devices).connection?.resubscribe?.()],
@@ -110,6 +118,15 @@ function disconnectOne(world: World, politely: boolean): void {
 function changeLink(world: World, change: (link: MemoryLink, random: SeededRandom) => void): void {
   const links = world.links();
   if (links.length > 0) change(world.random.pick(links), world.random);
+}
+
+/** Something happens to a connection that carries several links. */
+function changeShared(
+  { devices, random }: World,
+  change: (connection: MemoryConnection, random: SeededRandom) => void,
+): void {
+  const shared = devices.flatMap(({ connection }) => connection?.shared ?? []);
+  if (shared.length > 0) change(random.pick(shared), random);
 }
 
 function jumpInTime({ clock, random, recorder }: World): void {

@@ -73,23 +73,27 @@ export class SwappingLink extends PassingLink {
   }
 }
 
-/** Tells marks that are ahead of what was given. */
+/** The place of a mark in the order of everything, and where channels stand elsewhere. */
+const MARK = /(~e\.\w+\.\d+\.)(\d+)(\.\d+)(~[\w-]+)?/g;
+
+/** Tells who is behind the newest mark that anybody was told. */
 export class EarlyMarkLink extends PassingLink {
+  static readonly #newest = new WeakMap<SeededRandom, number>();
+
   override sendShared(batch: SharedBatch): void {
-    if (!batch.text || this.random.chance(0.5)) {
+    if (!batch.text) {
       this.link.sendShared(batch);
       return;
     }
     const text = Buffer.from(batch.payload).toString();
-    const early = text.replace(MARK, (_, head: string, sequence: string) => {
-      return `${head}${Number(sequence) + 1}`;
+    const early = text.replace(MARK, (_, head: string, sequence: string, memory: string) => {
+      const newest = Math.max(Number(sequence), EarlyMarkLink.#newest.get(this.random) ?? 0);
+      EarlyMarkLink.#newest.set(this.random, newest);
+      return `${head}${newest}${memory}`;
     });
     this.link.sendShared(new SharedBatch(Buffer.from(early), true));
   }
 }
-
-/** The place of a mark in the order of everything. */
-const MARK = /(~e\.\w+\.\d+\.)(\d+)/g;
 
 /** Does not tell who has gone. */
 export class SilentLeaveLink extends PassingLink {

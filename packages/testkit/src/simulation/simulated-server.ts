@@ -25,6 +25,7 @@ import { NativeProtocol } from '@trunkline/server/internal/protocols/native/prot
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
 import type { Position } from '@trunkline/wire';
 import type { ManualClock } from '../manual-clock.ts';
+import type { MemoryConnection } from '../memory-connection.ts';
 import { faulty, MemoryLink } from '../memory-link.ts';
 import type { MemoryPeer } from '../memory-link.ts';
 import type { SeededRandom } from '../random.ts';
@@ -76,6 +77,7 @@ export class SimulatedServer {
   readonly #native: NativeProtocol;
   readonly #eventStream: EventStreamProtocol;
   readonly #links = new Set<MemoryLink>();
+  readonly #connections = new Set<MemoryConnection>();
 
   constructor(parts: SimulatedServerParts) {
     const { random, disk, faults, setup, plant } = parts;
@@ -114,14 +116,27 @@ export class SimulatedServer {
 
   /** A client's WebSocket, as the handshake made it. */
   openSession(peer: MemoryPeer, identity: Identity, codec?: NativeCodec): MemoryLink {
-    return this.#serve(peer, true, (link) => this.#native.open(link, identity, codec));
+    return this.#serve({ peer, duplex: true }, (link) => this.#native.open(link, identity, codec));
   }
 
-  /** A client's event stream, as its request asked for it. */
-  openStream(peer: MemoryPeer, identity: Identity, starts: ReadonlyMap<string, Start>): MemoryLink {
+  /**
+   * A client's event stream, as its request asked for it.
+   *
+   * @param connection carries other streams of the client as well, as HTTP/2 does.
+   */
+  openStream(
+    peer: MemoryPeer,
+    identity: Identity,
+    starts: ReadonlyMap<string, Start>,
+    connection?: MemoryConnection,
+  ): MemoryLink {
     const caller = { identity, session: this.#parts.random.word(8) };
     const request = { caller, starts, presence: false, snapshot: false };
-    return this.#serve(peer, false, (link) => this.#eventStream.open(link, request));
+    const shared = connection === undefined ? {} : { connection };
+    if (connection !== undefined) this.#connections.add(connection);
+    return this.#serve({ peer, duplex: false, ...shared }, (link) =>
+      this.#eventStream.open(link, request),
+    );
   }
 
   /** A client's publish by HTTP. */
@@ -170,6 +185,7 @@ export class SimulatedServer {
 
   /** The network is well again, for those too whose client is gone and who never learned it. */
   heal(): void {
+    for (const connection of this.#connections) connection.release();
     for (const link of this.#links) {
       faulty(link, {});
       link.release();
@@ -182,10 +198,20 @@ export class SimulatedServer {
     for (const link of this.#links) link.drop();
   }
 
-  #serve(peer: MemoryPeer, duplex: boolean, open: (link: Link) => LinkHandler): MemoryLink {
+  #serve(
+    {
+      duplex,
+      ...client
+    }: {
+      readonly peer: MemoryPeer;
+      readonly duplex: boolean;
+      readonly connection?: MemoryConnection;
+    },
+    open: (link: Link) => LinkHandler,
+  ): MemoryLink {
     const { clock, random, plant } = this.#parts;
     const traits = { duplex, binary: duplex };
-    const link = new MemoryLink({ clock, turn: this.#turn, peer, traits });
+    const link = new MemoryLink({ clock, turn: this.#turn, traits, ...client });
     this.#links.add(link);
     const handler = open(createLink(link, plant, random));
     link.attach({

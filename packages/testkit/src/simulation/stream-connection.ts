@@ -3,6 +3,7 @@ import { isObject } from './json.ts';
 import { parseAfter } from '@trunkline/wire';
 import type { Gap } from '@trunkline/wire';
 import type { Frame } from '@trunkline/server/internal/link/link.ts';
+import { MemoryConnection } from '../memory-connection.ts';
 import type { MemoryLink, MemoryPeer } from '../memory-link.ts';
 import { placeOf } from './connection.ts';
 import type { Connection, ConnectionParts } from './connection.ts';
@@ -16,11 +17,14 @@ import { positionOf } from './session-connection.ts';
 export class StreamConnection implements Connection {
   readonly transport = 'sse';
   readonly #streams: readonly EventStream[];
+  /** Half of the devices speak HTTP/2. */
+  readonly shared: MemoryConnection | undefined;
   #isOpen = true;
 
   constructor(parts: ConnectionParts) {
+    this.shared = parts.random.chance(0.5) ? new MemoryConnection() : undefined;
     this.#streams = parts.readers.map((reader) => {
-      return new EventStream(parts, reader, () => this.end(true));
+      return new EventStream(parts, reader, this.shared, () => this.end(true));
     });
   }
 
@@ -36,6 +40,7 @@ export class StreamConnection implements Connection {
   end(politely: boolean): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    if (!politely) this.shared?.drop();
     for (const stream of this.#streams) stream.end(politely);
   }
 }
@@ -49,7 +54,12 @@ class EventStream implements MemoryPeer {
   #subscription: ReaderSubscription | undefined;
   #isOpen = true;
 
-  constructor(parts: ConnectionParts, reader: Reader, onEnd: () => void) {
+  constructor(
+    parts: ConnectionParts,
+    reader: Reader,
+    shared: MemoryConnection | undefined,
+    onEnd: () => void,
+  ) {
     this.#reader = reader;
     this.#onEnd = onEnd;
     const { after, last, partial } = placeOf(reader, parts.random);
@@ -60,7 +70,7 @@ class EventStream implements MemoryPeer {
       ...(partial === undefined ? {} : { partial }),
     };
     const starts = new Map([[reader.channel, start]]);
-    this.link = parts.server.openStream(this, parts.identity, starts);
+    this.link = parts.server.openStream(this, parts.identity, starts, shared);
   }
 
   end(politely: boolean): void {
