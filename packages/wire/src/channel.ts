@@ -6,6 +6,12 @@
 /** UTF-8 bytes a channel name or pattern may have. */
 export const CHANNEL_BYTES_MAX = 255;
 
+const SLASH = 0x2f;
+const PLUS = 0x2b;
+const HASH = 0x23;
+const AT = 0x40;
+const DOLLAR = 0x24;
+
 // C0, DEL and C1 controls; a lone surrogate has no UTF-8 form.
 // oxlint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u;
@@ -44,17 +50,45 @@ export function patternFault(pattern: string): string | undefined {
  * begins with `@` or `$`: private and reserved channels are named, not found.
  */
 export function matchesPattern(pattern: string, name: string): boolean {
-  const wanted = pattern.split('/');
-  const segments = name.split('/');
-  const guarded = name.startsWith('@') || name.startsWith('$');
-  if (guarded && (wanted[0] === '+' || wanted[0] === '#')) return false;
-  for (const [index, segment] of wanted.entries()) {
-    if (segment === '#') return true;
-    if (index >= segments.length) return false;
-    if (segment !== '+' && segment !== segments[index]) return false;
+  if (isGuarded(name) && isWildcardAt(pattern, 0)) return false;
+  // Compared where they stand: this is asked of every message by whoever may or may not read it.
+  let at = 0;
+  for (let wanted = 0; ; wanted += 1, at += 1) {
+    // A `#` takes the rest, also when there is none: that is the parent.
+    if (pattern.charCodeAt(wanted) === HASH) return true;
+    if (at > name.length) return false;
+    if (pattern.charCodeAt(wanted) === PLUS) {
+      wanted += 1;
+      at = endOfSegment(name, at);
+    } else {
+      const end = endOfSegment(pattern, wanted);
+      for (; wanted < end; wanted += 1, at += 1) {
+        if (pattern.charCodeAt(wanted) !== name.charCodeAt(at)) return false;
+      }
+      if (at < name.length && name.charCodeAt(at) !== SLASH) return false;
+    }
+    if (wanted === pattern.length) return at === name.length;
   }
-  // A `#` has returned above, also for the parent; without one the lengths must agree.
-  return wanted.length === segments.length;
+}
+
+/** True for names that no leading wildcard matches. */
+export function isGuarded(text: string): boolean {
+  const first = text.charCodeAt(0);
+  return first === AT || first === DOLLAR;
+}
+
+/** True when the segment that begins here is a wildcard, in a valid pattern. */
+export function isWildcardAt(pattern: string, start: number): boolean {
+  const first = pattern.charCodeAt(start);
+  return first === PLUS || first === HASH;
+}
+
+/** Where the segment ends that begins here: at a slash or at the end of the text. */
+export function endOfSegment(text: string, start: number): number {
+  let end = start;
+  // Segments are short: a search that is called costs more than it finds.
+  while (end < text.length && text.charCodeAt(end) !== SLASH) end += 1;
+  return end;
 }
 
 /**

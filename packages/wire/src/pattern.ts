@@ -5,7 +5,9 @@
  * odd and follow from what a channel is: the empty text is none, so that `/#` has no parent to
  * match, and a name has at most `CHANNEL_BYTES_MAX` bytes.
  */
-import { CHANNEL_BYTES_MAX } from './channel.ts';
+import { CHANNEL_BYTES_MAX, endOfSegment, isGuarded, isWildcardAt } from './channel.ts';
+
+const HASH = 0x23;
 
 /** True when every channel that `inner` matches is matched by `outer` too. */
 export function containsPattern(outer: string, inner: string): boolean {
@@ -26,9 +28,32 @@ export function containsPattern(outer: string, inner: string): boolean {
   }
 }
 
-/** True when some channel is matched by both. */
+/**
+ * True when some channel is matched by both. A session asks this of each two of its patterns, so
+ * nothing is made for it.
+ */
 export function overlaps(a: string, b: string): boolean {
-  return commonPattern(a, b) !== undefined;
+  if ((isGuarded(a) && isWildcardAt(b, 0)) || (isGuarded(b) && isWildcardAt(a, 0))) return false;
+  if ((a === '+' && b === '/#') || (a === '/#' && b === '+')) return false; // The empty text.
+  /** Bytes of the shortest channel that both match, a slash behind each segment included. */
+  let size = 0;
+  for (let atA = 0, atB = 0; ; ) {
+    // From here on one of them takes whatever the other one wants, were it nothing more.
+    if (isRest(a, atA)) return size + restSize(b, atB) <= CHANNEL_BYTES_MAX + 1;
+    if (isRest(b, atB)) return size + restSize(a, atA) <= CHANNEL_BYTES_MAX + 1;
+    if (atA > a.length || atB > b.length) {
+      return atA > a.length && atB > b.length && size <= CHANNEL_BYTES_MAX + 1;
+    }
+    const endA = endOfSegment(a, atA);
+    const endB = endOfSegment(b, atB);
+    if (isWildcardAt(a, atA)) size += sizeOf(b, atB, endB);
+    else if (isWildcardAt(b, atB) || isSame(a, b, { atA, endA, atB, endB })) {
+      size += sizeOf(a, atA, endA);
+    } else return false;
+    size += 1;
+    atA = endA + 1;
+    atB = endB + 1;
+  }
 }
 
 /**
@@ -57,6 +82,52 @@ export function commonPattern(a: string, b: string): string | undefined {
 function isGuardedFrom(wildcard: string | undefined, segment: string | undefined): boolean {
   if (wildcard !== '+' && wildcard !== '#') return false;
   return segment?.startsWith('@') === true || segment?.startsWith('$') === true;
+}
+
+/** True when the segment that begins here is the end of a pattern that takes the rest. */
+function isRest(pattern: string, start: number): boolean {
+  return pattern.charCodeAt(start) === HASH;
+}
+
+/** Two segments, each with its text around it. */
+interface Pair {
+  readonly atA: number;
+  readonly endA: number;
+  readonly atB: number;
+  readonly endB: number;
+}
+
+function isSame(a: string, b: string, { atA, endA, atB, endB }: Pair): boolean {
+  if (endA - atA !== endB - atB) return false;
+  for (let index = 0; atA + index < endA; index += 1) {
+    if (a.charCodeAt(atA + index) !== b.charCodeAt(atB + index)) return false;
+  }
+  return true;
+}
+
+/** As `sizeOf` of all segments from `start` on, a slash behind each included; `#` needs none. */
+function restSize(pattern: string, start: number): number {
+  let size = 0;
+  for (let at = start; at <= pattern.length; ) {
+    if (isRest(pattern, at)) break;
+    const end = endOfSegment(pattern, at);
+    size += sizeOf(pattern, at, end) + 1;
+    at = end + 1;
+  }
+  return size;
+}
+
+/** UTF-8 bytes of the shortest segment that this one matches. */
+function sizeOf(pattern: string, start: number, end: number): number {
+  if (isWildcardAt(pattern, start)) return 0;
+  let size = end - start;
+  for (let at = start; at < end; at += 1) {
+    const code = pattern.charCodeAt(at);
+    // Each half of a pair of surrogates has two of its four bytes.
+    if (code >= 0x800 && !(code >= 0xd800 && code <= 0xdfff)) size += 2;
+    else if (code >= 0x80) size += 1;
+  }
+  return size;
 }
 
 /** True for `+/#` at `index`: any one segment and any rest. */

@@ -1,3 +1,4 @@
+import { Seeded } from './support/seeded.ts';
 import { describe, expect, test } from 'vitest';
 import { channelNameFault, matchesPattern, patternFault } from '../src/channel.ts';
 import { commonPattern, containsPattern, overlaps } from '../src/pattern.ts';
@@ -104,6 +105,26 @@ describe('[AUTH-7] the algebra of patterns', () => {
     // The same in bytes: each of these letters has two.
     expect(overlaps(left, `+/${'ä'.repeat(63)}`)).toBe(true);
     expect(overlaps(left, `+/${'ä'.repeat(64)}`)).toBe(false);
+  });
+
+  test('says that two overlap where and only where they have something in common', () => {
+    const random = new Seeded(11);
+    const segments = ['', '+', '+', 'a', 'b', 'é', '€', '😀', '@', 'x'.repeat(40), '€'.repeat(30)];
+    const pick = (): string => {
+      const count = 1 + random.below(random.below(8) === 0 ? 120 : 5);
+      const taken = Array.from({ length: count }, () => random.pick(segments));
+      if (random.below(3) === 0) taken.push('#');
+      return taken.join('/');
+    };
+    let shared = 0;
+    for (let round = 0; round < 20_000; round += 1) {
+      const [a, b] = [pick(), pick()];
+      if (a === '' || b === '') continue;
+      const isShared = commonPattern(a, b) !== undefined;
+      if (isShared) shared += 1;
+      expect([a, b, overlaps(a, b)]).toEqual([a, b, isShared]);
+    }
+    expect(shared).toBeGreaterThan(1_000);
   });
 
   test('takes patterns of as many segments as their length allows', () => {
