@@ -96,10 +96,13 @@ function usePages(desk: Desk, channel: string) {
   const [page, setPage] = useState<HistoryPage>();
   const [fault, setFault] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const chosen = useRef(channel);
+  chosen.current = channel;
 
   async function load(before: Position | undefined): Promise<void> {
     setBusy(true);
     const result = await history(channel, before, PAGE_SIZE, desk.token);
+    if (chosen.current !== channel) return; // The answer is for a channel left meanwhile.
     setBusy(false);
     if (!result.ok) {
       setFault(result.reason);

@@ -9,10 +9,13 @@ import { toLineMessage } from './lines/read.ts';
 /** Channels that are listed. */
 const SHOWN_MAX = 50;
 
+/** From one reading to the next. */
+const REFRESH_MS = 10_000;
+
 /** Characters of a payload; history shows all of it. */
 const PAYLOAD_SHOWN_MAX = 120;
 
-/** The panel; read anew when something was retained here, and when asked to. */
+/** The panel; read anew when something was retained here, when asked to, and now and then. */
 export function Retained({ desk }: { readonly desk: Desk }) {
   const [result, setResult] = useState<Result<RetainedPage>>();
 
@@ -21,8 +24,13 @@ export function Retained({ desk }: { readonly desk: Desk }) {
       setResult(await retained('#', SHOWN_MAX, desk.token));
     }
     void load(); // Never rejects, as `retained` does not.
+    // Others retain messages, too, and nothing tells of that.
+    const timer = setInterval(() => {
+      if (!document.hidden) void load();
+    }, REFRESH_MS);
     const stops = [desk.retained, desk.changes].map((source) => source.listen(() => void load()));
     return () => {
+      clearInterval(timer);
       for (const stop of stops) stop();
     };
   }, [desk]);
