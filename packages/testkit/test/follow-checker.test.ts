@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest';
+import { checkHistory, formatViolation } from '../src/history-checker.ts';
+import type { BrokenPromise, History, HistoryEvent } from '../src/history.ts';
+import { acknowledged, at, log, publish } from './histories.ts';
+
+const SESSION = { step: 0, session: 'w1' } as const;
+
+/** A session asks for channels and patterns, and is answered. */
+function follows(
+  subscription: string,
+  starts: Record<string, { after?: string; last?: number }>,
+  more: {
+    session?: string;
+    muted?: boolean;
+    recovered?: boolean;
+    position?: string;
+    top?: number;
+  } = {},
+): HistoryEvent[] {
+  const { session = 'w1', muted = false, recovered, position, top = 0 } = more;
+  const stream = { epoch: top === 0 ? '0' : 'e', oldest: 1, top };
+  const head = { asked: stream, answered: stream, comparable: true };
+  const verdict = {
+    ...(recovered === undefined ? {} : { recovered }),
+    ...(position === undefined ? {} : { position: at(position) }),
+  };
+  const filters = Object.keys(starts);
+  return [
+    {
+      ...{ kind: 'ask', step: 0, session, subscription, reader: 'f1', user: 'ann', muted },
+      starts: new Map(Object.entries(starts)),
+    },
+    {
+      ...{ kind: 'following', step: 0, session, subscription, transport: 'websocket' },
+      verdicts: new Map(filters.map((filter) => [filter, verdict])),
+      heads: new Map([['news', head]]),
+    },
+  ];
+}
+
+function given(position: string, more: { session?: string; isOwn?: boolean } = {}): HistoryEvent {
+  const { session = 'w1', isOwn = false } = more;
+  const { epoch, offset } = at(position);
+  const times = { sentMs: 100, storedMs: 50 };
+  const message = { channel: 'news', epoch, offset, payload: `m${offset}` };
+  return { kind: 'given', step: 0, session, ...message, isOwn, ...times };
+}
+
+function marked(subscription: string, mark: string): HistoryEvent {
+  return { ...SESSION, kind: 'marked', subscription, mark };
+}
+
+function lapsed(from: number, to: number, sentMs = 100): HistoryEvent {
+  return { ...SESSION, kind: 'lapsed', channel: 'news', epoch: 'e', from, to, sentMs };
+}
+
+function passing(payload: string): HistoryEvent {
+  return { ...SESSION, kind: 'passing', channel: 'now', payload };
+}
+
+const ended: HistoryEvent = { ...SESSION, kind: 'ended' };
+const published = ['m1', 'm2', 'm3'].flatMap((payload, index) => [
+  publish(payload),
+  acknowledged(payload, `e:${index + 1}`),
+]);
+const whole = { logs: log('e:1', ['m1', 'm2', 'm3']) };
+
+function brokenBy(
+  events: readonly HistoryEvent[],
+  more: Partial<History> = {},
+): [BrokenPromise, string][] {
+  return checkHistory({ events, keyWindowMs: 1000, ...more }).map((violation) => [
+    violation.promise,
+    formatViolation(violation),
+  ]);
+}
+
+describe('checkHistory, of those who follow patterns, finds nothing wrong with', () => {
+  const clean: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
+    'a channel born meanwhile': [
+      [...follows('s1', { '#': {} }), ...published, given('e:1'), given('e:2'), given('e:3')],
+      whole,
+    ],
+    'a resume by a mark': [
+      [
+        ...follows('s1', { '#': {} }),
+        ...published,
+        ...[given('e:1'), marked('s1', '~m'), given('e:2'), ended],
+        ...follows('s2', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+        ...[given('e:2', { session: 'w2' }), given('e:3', { session: 'w2' })],
+      ],
+      whole,
+    ],
+    'what one that overlaps asked for from further back': [
+      [
+        ...published,
+        ...follows('s1', { '#': {} }, { top: 3 }),
+        ...follows('s2', { news: { after: 'e:1' } }, { recovered: true, position: 'e:1', top: 3 }),
+        ...[given('e:2'), given('e:3')],
+      ],
+      whole,
+    ],
+    'own messages that are left out': [
+      [
+        ...follows('s1', { '#': {} }, { muted: true }),
+        ...[publish('m1'), publish('m2', { connection: 'w1' }), publish('m3')],
+        ...[given('e:1'), acknowledged('m2', 'e:2'), given('e:3')],
+      ],
+      whole,
+    ],
+    'messages that are over': [
+      [
+        ...follows('s1', { '#': {} }),
+        ...[publish('m1'), publish('m2', { ttl: 10, unixMs: 50 }), publish('m3')],
+        ...[acknowledged('m2', 'e:2'), given('e:1'), lapsed(2, 2), given('e:3')],
+      ],
+      whole,
+    ],
+  };
+  test.each(Object.entries(clean))('%s', (_, [events, more]) => {
+    expect(brokenBy(events, more)).toEqual([]);
+  });
+});
+
+describe('checkHistory, of those who follow patterns, tells of', () => {
+  const broken: Record<
+    string,
+    [BrokenPromise, string, readonly HistoryEvent[], Partial<History>?]
+  > = {
+    'a message that never came': [
+      2,
+      'm2',
+      [...follows('s1', { '#': {} }), ...published, given('e:1'), given('e:3')],
+    ],
+    'the end of a channel that never came': [
+      2,
+      'at the end',
+      [...follows('s1', { '#': {} }), ...published, given('e:1'), given('e:2')],
+      whole,
+    ],
+    'what two that overlap deliver both': [
+      3,
+      'e:1 again',
+      [...follows('s1', { '+': {} }), ...follows('s2', { '#': {} }), given('e:1'), given('e:1')],
+    ],
+    'a mark that is too new': [
+      2,
+      'm2',
+      [
+        ...follows('s1', { '#': {} }),
+        ...published,
+        ...[given('e:1'), marked('s1', '~m'), ended],
+        ...follows('s2', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+        given('e:3', { session: 'w2' }),
+      ],
+    ],
+    'a mark that is too old': [
+      3,
+      'e:1 again',
+      [
+        ...follows('s1', { '#': {} }),
+        ...[given('e:1'), marked('s1', '~m'), ended],
+        ...follows('s2', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 1 }),
+        given('e:1', { session: 'w2' }),
+      ],
+    ],
+    'a message after its time': [
+      'expired',
+      'after it was over',
+      [publish('m1', { ttl: 10, unixMs: 0 }), ...follows('s1', { '#': {} }), given('e:1')],
+    ],
+    'a message that was left out before its time': [
+      'expired',
+      'before it was over',
+      [
+        ...follows('s1', { '#': {} }),
+        ...[publish('m1', { ttl: 100, unixMs: 50 }), acknowledged('m1', 'e:1'), lapsed(1, 1)],
+      ],
+    ],
+    'its own message to who does not want it': [
+      'unasked',
+      'its own',
+      [...follows('s1', { '#': {} }, { muted: true }), given('e:1', { isOwn: true })],
+    ],
+    'a channel that nobody asked for': [
+      'unasked',
+      'follows no such channel',
+      [...follows('s1', { 'room/+': {} }), given('e:1')],
+    ],
+    'a volatile message that came twice': [
+      3,
+      'p1 again',
+      [
+        publish('p1', { channel: 'now' }),
+        ...follows('s1', { now: {} }),
+        passing('p1'),
+        passing('p1'),
+      ],
+    ],
+    'a volatile message that a fast reader never got': [
+      'volatile',
+      'never was slow',
+      [
+        ...follows('s1', { now: {} }),
+        publish('p1', { channel: 'now' }),
+        { kind: 'passed', step: 0, attempt: 'p1' },
+      ],
+      { logs: new Map() },
+    ],
+    'the newest of a slot that a slow reader never got': [
+      'volatile',
+      'the newest of its slot',
+      [
+        ...follows('s1', { now: {} }),
+        { ...SESSION, kind: 'slow' },
+        publish('p1', { channel: 'now', slot: 'a' }),
+        { kind: 'passed', step: 0, attempt: 'p1' },
+      ],
+      { logs: new Map() },
+    ],
+    'one who went twice': [
+      'presence',
+      'ann went twice',
+      [
+        ...follows('s1', { now: {} }),
+        { ...SESSION, kind: 'watching', channel: 'now', users: [] },
+        { ...SESSION, kind: 'went', channel: 'now', user: 'ann' },
+      ],
+    ],
+    'a list of members that is wrong': [
+      'presence',
+      'there are ann, it was told ann,bob',
+      [
+        ...follows('s1', { now: {} }),
+        { ...SESSION, kind: 'watching', channel: 'now', users: ['ann', 'bob'] },
+      ],
+      { logs: new Map(), listed: ['now'] },
+    ],
+  };
+  test.each(Object.entries(broken))('%s', (_, [promise, text, events, more]) => {
+    const found = brokenBy(events, more);
+    expect(found.map(([kind]) => kind)).toEqual([promise]);
+    expect(found[0]?.[1]).toContain(text);
+  });
+});
