@@ -7,7 +7,7 @@ import { isBodiless } from './answer.ts';
 import { BodyReader, bodyTooLarge } from './body.ts';
 import type { BodyGate } from './body-gate.ts';
 import type { ConnectionHost } from './connection.ts';
-import { answerFields, endRequest, EXCHANGE } from './h2-stream.ts';
+import { answerFields, endRequest, EXCHANGE, resetStream } from './h2-stream.ts';
 import type { OwnedStream } from './h2-stream.ts';
 import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 
@@ -146,8 +146,8 @@ export class Http2Exchange implements HttpRequest, Alarm {
       const seconds = this.#host.limits.bodyMs / 1000;
       this.#giveUpBody('timeout', `the body must come within ${seconds} s`);
     } else {
-      // The peer does not take its answer; the other streams of the session go on.
-      this.#stream.close(NGHTTP2_CANCEL);
+      // The peer does not take its answer.
+      resetStream(this.#stream, NGHTTP2_CANCEL);
     }
   }
 

@@ -12,6 +12,7 @@ import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { BodyGate } from './body-gate.ts';
 import type { Connection, Occupant } from './connection.ts';
 import type { Http2Limits } from './h2-limits.ts';
+import { resetStream } from './h2-stream.ts';
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_REFUSED_STREAM } = constants;
 
@@ -109,7 +110,7 @@ export class Http2Session implements Occupant, Alarm {
     else this.connection.host.wheel.cancel(this);
     if (!this.#host.streamBegan(this.connection)) {
       // RFC 9113 §8.7: nothing of it was done, so the client may try it again elsewhere.
-      stream.close(NGHTTP2_REFUSED_STREAM);
+      resetStream(stream, NGHTTP2_REFUSED_STREAM);
       return;
     }
     this.#host.serve(stream, rawHeaders, this);

@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { isBodiless } from './answer.ts';
 import type { ConnectionHost } from './connection.ts';
-import { answerFields, endRequest, headFields } from './h2-stream.ts';
+import { answerFields, endRequest, headFields, resetStream } from './h2-stream.ts';
 import type { HeaderFields } from './head.ts';
 import type { HttpAnswer, RequestHead, StreamRequest } from './request.ts';
 import { closedStream } from './stream-request.ts';
@@ -71,9 +71,9 @@ export class Http2StreamRequest implements StreamRequest, Alarm {
     if (body.length > 0) this.#sayWhy(stream, body);
   }
 
-  /** For the wheel: the peer does not take it; the other streams of the session go on. */
+  /** For the wheel: the peer did not take it in time. */
   onAlarm(): void {
-    this.#refused?.close(NGHTTP2_CANCEL);
+    if (this.#refused !== undefined) resetStream(this.#refused, NGHTTP2_CANCEL);
   }
 
   #sayWhy(stream: ServerHttp2Stream, body: string | Uint8Array): void {

@@ -56,6 +56,15 @@ export function endRequest(stream: ServerHttp2Stream, defer: (task: () => void) 
   if (stream.endAfterHeaders || stream.readableEnded) return;
   stream.resume();
   defer(() => {
-    if (!stream.closed && !stream.destroyed) stream.close(NGHTTP2_NO_ERROR);
+    if (!stream.closed && !stream.destroyed) resetStream(stream, NGHTTP2_NO_ERROR);
   });
+}
+
+/**
+ * Resets a stream; the others of the session go on. It is closed at once: where the connection
+ * takes nothing the reset would wait for ever, and so would a session that waits for its last stream.
+ */
+export function resetStream(stream: ServerHttp2Stream, code: number): void {
+  stream.close(code);
+  stream.destroy();
 }

@@ -2,6 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { H2Client } from './h2-client.ts';
 import { settle, startListener, until } from './set-up.ts';
 
+const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+/** An empty SETTINGS frame. */
+const SETTINGS = '\0\0\0\x04\0\0\0\0\0';
+
+/** The HEADERS frame of a GET. */
+function requestFrame(stream: number, path: string): string {
+  const size = String.fromCharCode(path.length);
+  const block = `\x82\x86\x01\x01a\x04${size}${path}`;
+  const length = String.fromCharCode(block.length);
+  return `\0\0${length}\x01\x05\0\0\0${String.fromCharCode(stream)}${block}`;
+}
+
 const connect = (port: number) => H2Client.connect(`http://127.0.0.1:${port}`);
 
 describe('a session', () => {
@@ -50,7 +62,7 @@ describe('a session', () => {
   test('that its peer does not end is cut', async () => {
     await using server = await startListener();
     const client = await server.connect();
-    await client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    await client.send(PREFACE + SETTINGS);
     server.clock.advance(76_000);
     await until(() => client.ended, 'the end of the server');
     expect(client.closed).toBe(false);
@@ -80,9 +92,9 @@ describe('a session', () => {
   ])('whose peer breaks the rules behind its GOAWAY %s is cut', async (_what, cuts) => {
     await using server = await startListener();
     const client = await server.connect();
-    await client.send('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0');
+    await client.send(PREFACE + SETTINGS);
     const frames = [
-      '\0\0\x0e\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x07/v1/sse',
+      requestFrame(1, '/v1/sse'),
       '\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0',
       // DATA of a stream that never was.
       '\0\0\0\0\0\0\0\0\x05',
@@ -137,6 +149,28 @@ describe('a session', () => {
     await settle();
     expect((await second.call('/a').done()).status).toBe(200);
   });
+});
+
+test.each(['/a', '/v1/sse'])('a session that reads no answer to %s is cut', async (path) => {
+  const body = Buffer.alloc(1_000_000);
+  await using server = await startListener({
+    onRequest: async () => ({ status: 200, body }),
+    onEventStream: (request) => request.refuse({ status: 404, body }),
+  });
+  const client = await server.connect();
+  client.socket.pause();
+  // Windows that are never full: it is the connection that takes nothing.
+  const windows = '\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\0\0\x04\x08\0\0\0\0\0\x7f\0\0\0';
+  const requests = Array.from({ length: 30 }, (_, index) => requestFrame(2 * index + 1, path));
+  await client.send(PREFACE + windows + requests.join(''));
+  await until(() => server.listener.http2.streamCount === 30, 'the streams');
+  await settle();
+  server.clock.advance(121_000);
+  await until(() => server.listener.http2.streamCount === 0, 'no stream');
+  server.clock.advance(76_000);
+  await settle();
+  server.clock.advance(6_000);
+  await until(() => server.listener.connectionCount === 0, 'no connection');
 });
 
 test('[H2-6] an address has so many streams, however many its sessions', async () => {
