@@ -156,8 +156,10 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       this.heal(channel);
       return;
     }
+    const isNew = message.offset > channel.told;
     channel.told = Math.max(channel.told, message.offset);
     if (found === 'queued') this.#markDirty(channel);
+    else if (isNew && message.offset <= channel.unshared) this.#events.doubt(name);
   }
 
   onGap(name: string): void {
@@ -290,10 +292,10 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       if (this.#closed) throw unavailable('the server is closing');
       await broker.watch(channel.name);
       const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
-      const given = this.#events.covers(channel.name)
-        ? await this.#givenUpTo(channel, bounds)
-        : bounds.top;
+      const isCovered = this.#events.covers(channel.name);
+      const given = isCovered ? await this.#givenUpTo(channel, bounds) : bounds.top;
       channel.reset(bounds.epoch, given);
+      channel.unshared = isCovered ? 0 : given;
       if (given < bounds.top) channel.stale = true;
     } catch (error) {
       const { first } = channel;

@@ -88,6 +88,11 @@ export class Channel implements Alarm {
    * before it. What was read from the log may be ahead of that.
    */
   told = 0;
+  /**
+   * Up to here it was read when nobody followed it by a pattern. What of it the broker tells later,
+   * as a log may be ahead of that, is news to those who do by then.
+   */
+  unshared = 0;
   /** What this turn brought, not yet given to anyone. */
   pending: Message[] = [];
   readonly live: Cursor[] = [];

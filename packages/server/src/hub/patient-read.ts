@@ -88,6 +88,8 @@ async function follow(
 ): Promise<Round> {
   let state = begin;
   for (;;) {
+    // What is not after the mark that is taken now must not be heard of later.
+    parts.table.flushDirty();
     follower.hear();
     const round = await readRound(parts, state);
     if (patience.isOver || hasNews(round) || !follower.passing.isEmpty) return round;

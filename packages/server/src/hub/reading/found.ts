@@ -1,5 +1,6 @@
 /** The channels that patterns find: which may have something, and what is told about that. */
 import { matchesPattern, ORIGIN } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
 import type { Broker, ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import { judge } from '../recovery.ts';
 import { boundsAt, isLeft, startIn } from './sweep.ts';
@@ -56,19 +57,24 @@ export function judgeFound(
   const { partial } = patternStart;
   return found.flatMap(({ channel: name, position, stream }) => {
     const bounds = boundsAt(stream, since.get(name));
-    if (bounds === undefined) return [];
-    const { epoch, top } = bounds;
     const own = sweep.behind.get(name);
-    if (own?.epoch === epoch && own.offset > top && own.offset <= stream.top) {
-      elsewhere.set(name, own);
+    if (bounds === undefined || isBeyond(own, bounds, stream)) {
+      if (own !== undefined) elsewhere.set(name, own);
       return [];
     }
+    const { epoch, top } = bounds;
     const start = startIn(sweep, name, position);
     const asked = partial === undefined ? start : { ...start, partial };
     const verdict = judge(asked, bounds, rulesOf(name).resumeCountMax);
     const isEmpty = verdict.gap === undefined && verdict.position.offset >= top;
     return isEmpty ? [] : [{ name, verdict, epoch, top, isSwept: true }];
   });
+}
+
+/** True for a place that is of the stream and behind the mark: a stream had read ahead of it. */
+function isBeyond(own: Position | undefined, atMark: StreamBounds, now: StreamBounds): boolean {
+  if (own === undefined || own.epoch !== now.epoch || own.offset > now.top) return false;
+  return own.epoch !== atMark.epoch || own.offset > atMark.top;
 }
 
 /** True when one of the patterns matches. */

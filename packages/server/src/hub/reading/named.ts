@@ -44,15 +44,17 @@ export async function resolveNames(
   return Promise.all(names.map(resolve));
 }
 
-/** True for a name that may have something from after the mark. */
+/** True for a name that may have, or stand at, something from after the mark. */
 export function isDoubtful(
   { bounds, verdict, isDone }: ResolvedName,
   told: Position | undefined,
   isLate: boolean,
 ): boolean {
-  if (isDone) return true;
+  if (isDone || isLate) return true;
   const isNew = told === undefined || told.epoch !== bounds.epoch || told.offset < bounds.top;
-  return isLate || (isNew && verdict.position.offset < bounds.top);
+  // What the client has is not after a mark that was taken since.
+  const hasAll = verdict.recovered === true && verdict.position.offset === bounds.top;
+  return isNew && !hasAll;
 }
 
 /**

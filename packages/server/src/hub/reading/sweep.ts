@@ -6,7 +6,7 @@
  * has come to stand at that mark, those after them where it began. So every answer in between says
  * with one name, and one position, what to go on from. What comes later is for the next sweep.
  */
-import { isOrigin } from '@trunkline/wire';
+import { isOrigin, ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import type { Start } from '../hub-types.ts';
@@ -69,9 +69,12 @@ export function startIn({ from, behind }: Sweep, channel: string, position: Posi
   return from.kind === 'start' ? { after: from } : { last: from.count };
 }
 
+/** The bounds of a channel that has no stream. */
+const NO_STREAM: StreamBounds = { epoch: ORIGIN.epoch, oldest: 1, top: 0 };
+
 /**
- * A stream as it was at the mark up to which is read; `undefined` where nothing of it is to be
- * read, because it was born later, or began anew since: then the next sweep tells what was lost.
+ * A stream as it was at the mark up to which is read; `undefined` where it began anew since: the
+ * next sweep tells what was lost.
  *
  * @param stream after the mark.
  * @param since what changed since the mark, asked for after `stream` was.
@@ -83,9 +86,8 @@ export function boundsAt(
   if (since === undefined) return stream;
   const { position } = since;
   const { epoch } = stream;
-  if (isOrigin(position) || position.epoch !== epoch || since.stream.epoch !== epoch) {
-    return undefined;
-  }
+  if (isOrigin(position)) return NO_STREAM;
+  if (position.epoch !== epoch || since.stream.epoch !== epoch) return undefined;
   const oldest = Math.max(stream.oldest, since.stream.oldest);
   return { epoch, oldest: Math.min(oldest, position.offset + 1), top: position.offset };
 }

@@ -5,19 +5,21 @@
 import { seededRandom } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { Model } from './model.ts';
+import type { ModelOptions } from './model.ts';
 
-const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1);
+const SEEDS = Array.from({ length: 60 }, (_, index) => index + 1);
 
-describe('whoever goes on by marks over polls and streams', () => {
-  test.each(SEEDS)('has each message once and in order: seed %i', async (seed) => {
-    const model = await Model.begin(seededRandom(seed));
-    for (let step = 0; step < 30; step += 1) await model.step();
-    await model.catchUp();
-    expect(model.faults).toEqual([]);
-  });
+const KINDS: readonly (readonly [string, ModelOptions])[] = [
+  ['has each message once and in order', {}],
+  ['also where the log is ahead of what the node was told', { lags: true }],
+  ['is told of everything that retention took', { trims: true }],
+  ['is told of it also where the log is ahead', { trims: true, lags: true }],
+  ['is told when a channel began anew', { purges: true, trims: true }],
+];
 
-  test.each(SEEDS)('is told of everything that retention took: seed %i', async (seed) => {
-    const model = await Model.begin(seededRandom(seed), { trims: true });
+describe.each(KINDS)('whoever goes on by marks over polls and streams %s', (_, options) => {
+  test.each(SEEDS)('seed %i', async (seed) => {
+    const model = await Model.begin(seededRandom(seed), options);
     for (let step = 0; step < 30; step += 1) await model.step();
     await model.catchUp();
     expect(model.faults).toEqual([]);

@@ -1,8 +1,8 @@
 /** A client that goes on by marks over polls and streams, and a ledger of what it must be told. */
 import { MemoryLink } from '@trunkline/testkit';
 import type { SeededRandom } from '@trunkline/testkit';
+import { formatPosition, isOrigin, ORIGIN } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
-import type { NamespaceRules } from '../../../src/config/namespace-rules.ts';
 import type { Encoding, ReadResult, Start } from '../../../src/hub/hub-types.ts';
 import type { SelectionCursor } from '../../../src/hub/selection/selection-cursor.ts';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
@@ -21,7 +21,11 @@ const FILTERS = [
 
 /** One frame of a stream, so that a test reads what it carried. */
 interface Frame {
-  readonly runs: readonly { readonly channel: string; readonly offsets: readonly number[] }[];
+  readonly runs: readonly {
+    readonly channel: string;
+    readonly epoch: string;
+    readonly offsets: readonly number[];
+  }[];
   readonly mark?: string;
 }
 
@@ -29,8 +33,8 @@ const frames: Encoding = {
   name: 'frames',
   text: true,
   encode(runs, mark) {
-    const told = runs.map(({ channel, messages }) => ({
-      channel,
+    const told = runs.map(({ channel, epoch, messages }) => ({
+      ...{ channel, epoch },
       offsets: messages.map(({ offset }) => offset),
     }));
     return Buffer.from(JSON.stringify({ runs: told, ...(mark === undefined ? {} : { mark }) }));
@@ -41,7 +45,10 @@ const frames: Encoding = {
 export interface ModelOptions {
   /** Retention takes messages now and then. */
   readonly trims?: boolean;
-  readonly rules?: Partial<NamespaceRules>;
+  /** Channels are purged now and then. */
+  readonly purges?: boolean;
+  /** Messages are in the log before this node is told of them; for polls alone. */
+  readonly lags?: boolean;
 }
 
 /** One run. */
@@ -51,19 +58,16 @@ export class Model {
   readonly #random: SeededRandom;
   readonly #options: ModelOptions;
   readonly #filters: readonly string[];
-  /** The newest offset of each channel, and the last that the client was given. */
-  readonly #published = new Map<string, number>();
-  readonly #received = new Map<string, number>();
-  readonly #trimmed = new Map<string, number>();
-  /** Losses that were told. */
-  readonly #gaps = new Map<string, Gap[]>();
+  readonly #channels = new Set<string>();
+  /** Where the client stands: the last it was given, or where it was told that it goes on. */
+  readonly #received = new Map<string, Position>();
   #mark: string | undefined;
   #busy = false;
 
   private constructor(random: SeededRandom, options: ModelOptions) {
     this.#random = random;
     this.#options = options;
-    this.#setup = setUp(options.rules, 2_000);
+    this.#setup = setUp({}, 2_000);
     this.#filters = random.pick(FILTERS);
   }
 
@@ -72,7 +76,7 @@ export class Model {
     await model.#setup.hub.open();
     model.#beRestless();
     // What was gone before a start is no loss: with losses all begin at a mark.
-    if (options.trims === true) model.#mark = '~0';
+    if (options.trims === true || options.purges === true) model.#mark = '~0';
     return model;
   }
 
@@ -81,23 +85,29 @@ export class Model {
     const random = this.#random;
     this.#publish(random.integer(20));
     if (random.chance(0.3)) await this.#setup.clock.settle();
-    if (this.#options.trims === true && random.chance(0.3)) await this.#trim();
+    if (random.chance(0.3)) await this.#lose();
+    if (this.#options.lags === true && random.chance(0.3)) this.#setup.broker.holdSink();
     this.#busy = random.chance(0.7);
     const kind = random.integer(4);
-    if (kind === 0) await this.#stream();
+    if (kind === 0 && this.#options.lags !== true) await this.#stream();
     else if (kind === 1) await this.#longPoll();
     else await this.#poll();
     this.#busy = false;
+    if (random.chance(0.5)) this.#setup.broker.releaseSink();
   }
 
   /** Polls until there is nothing more, and compares. */
   async catchUp(): Promise<void> {
-    this.#busy = false;
+    this.#setup.broker.releaseSink();
+    await this.#setup.clock.settle();
     await this.#pollAll();
-    for (const [channel, top] of this.#published) {
-      const got = this.#received.get(channel) ?? 0;
-      if (this.#follows(channel) && !this.#isTold(channel, got + 1, top)) {
-        this.faults.push(`${channel} ends at ${got} instead of ${top}`);
+    const range = { after: 0, countMax: 0, sizeMax: 0 };
+    for (const channel of this.#channels) {
+      const { epoch, top } = await this.#setup.broker.read(channel, range);
+      const end = formatPosition({ epoch, offset: top });
+      const place = formatPosition(this.#received.get(channel) ?? ORIGIN);
+      if (this.#follows(channel) && place !== end) {
+        this.faults.push(`${channel} ends at ${place} instead of ${end}`);
       }
     }
   }
@@ -116,9 +126,9 @@ export class Model {
     const result = await hub.read(anyone, { channels: this.#starts(), waitMs, countMax });
     const count = result.channels.reduce((sum, { messages }) => sum + messages.length, 0);
     if (count > countMax) this.faults.push(`${count} messages where ${countMax} fit`);
-    for (const { channel, messages, gap } of result.channels) {
-      if (gap !== undefined) this.#lose(channel, gap);
-      for (const { offset } of messages) this.#receive(channel, offset);
+    for (const { channel, messages, gap, position, end } of result.channels) {
+      if (gap !== undefined) this.#isLost(channel, gap, position);
+      for (const { offset } of messages) this.#receive(channel, { epoch: end.epoch, offset });
     }
     if (result.mark === undefined) this.faults.push('an answer without a mark');
     this.#mark = result.mark ?? this.#mark;
@@ -154,8 +164,8 @@ export class Model {
       for (const text of link.takeFrames()) {
         if (typeof text !== 'string') continue;
         const { runs, mark } = JSON.parse(text) as Frame;
-        for (const { channel, offsets } of runs) {
-          for (const offset of offsets) held.push(() => this.#receive(channel, offset));
+        for (const { channel, epoch, offsets } of runs) {
+          for (const offset of offsets) held.push(() => this.#receive(channel, { epoch, offset }));
         }
         if (mark !== undefined) commit(mark);
       }
@@ -163,9 +173,9 @@ export class Model {
     const subscriber: SelectionSubscriber = {
       link,
       encoding: frames,
-      onGap: (channel: string, gap: Gap, _position: Position) => {
+      onGap: (channel: string, gap: Gap, position: Position) => {
         takeFrames();
-        held.push(() => this.#lose(channel, gap));
+        held.push(() => this.#isLost(channel, gap, position));
       },
       onMark: (_filters, mark) => {
         takeFrames();
@@ -180,9 +190,13 @@ export class Model {
     const opened = await hub.subscribeMany(subscriber, anyone, this.#starts());
     const { cursor } = opened;
     reader.cursor = cursor;
-    for (const { channel, gap } of opened.losses) held.push(() => this.#lose(channel, gap));
-    for (const [name, { gap }] of opened.verdicts) {
-      if (gap !== undefined) held.push(() => this.#lose(name, gap));
+    for (const { channel, gap, position } of opened.losses) {
+      held.push(() => this.#isLost(channel, gap, position));
+    }
+    for (const [name, { gap, position }] of opened.verdicts) {
+      if (gap !== undefined && position !== undefined) {
+        held.push(() => this.#isLost(name, gap, position));
+      }
     }
     if (opened.mark !== undefined && held.length === 0) commit(opened.mark);
     hub.start(cursor);
@@ -208,20 +222,25 @@ export class Model {
     for (let done = 0; done < count; done += 1) {
       const kind = this.#random.pick(['room', 'room', 'room', 'hall', 'lobby', 'else']);
       const channel = kind === 'lobby' ? kind : `${kind}/${this.#random.integer(25)}`;
-      this.#published.set(channel, (this.#published.get(channel) ?? 0) + 1);
+      this.#channels.add(channel);
       const payload = new Uint8Array(1 + this.#random.integer(200)).fill(0x31);
       void hub.publish(anyone, channel, { payload });
     }
   }
 
-  async #trim(): Promise<void> {
-    await this.#setup.clock.settle();
-    const channel = this.#random.pick([...this.#published.keys(), 'lobby']);
-    const top = this.#published.get(channel) ?? 0;
-    const oldest = this.#trimmed.get(channel) ?? 1;
-    const next = oldest + this.#random.integer(top + 2 - oldest);
-    this.#trimmed.set(channel, next);
-    if (top > 0) this.#setup.broker.trim(channel, next);
+  /** Retention takes some of a channel, or an application all of it. */
+  async #lose(): Promise<void> {
+    const { broker, clock } = this.#setup;
+    const { trims, purges } = this.#options;
+    await clock.settle();
+    const channel = this.#random.pick([...this.#channels, 'lobby']);
+    const { oldest, top } = await broker.read(channel, { after: 0, countMax: 0, sizeMax: 0 });
+    if (purges === true && this.#random.chance(0.5)) {
+      broker.releaseSink();
+      await broker.purge(channel);
+    } else if (trims === true && top > 0) {
+      broker.trim(channel, oldest + this.#random.integer(top + 2 - oldest));
+    }
   }
 
   /** Something is published while the broker is asked, too. */
@@ -229,7 +248,9 @@ export class Model {
     const { broker } = this.#setup;
     const changedSince = broker.changedSince.bind(broker);
     const disturb = (): void => {
-      if (this.#busy && this.#random.chance(0.3)) this.#publish(1 + this.#random.integer(2));
+      if (!this.#busy) return;
+      if (this.#random.chance(0.3)) this.#publish(1 + this.#random.integer(2));
+      if (this.#random.chance(0.3)) broker.tell(this.#random.integer(4));
     };
     broker.onMark = disturb;
     broker.changedSince = async (mark, filter) => {
@@ -248,29 +269,25 @@ export class Model {
     );
   }
 
-  #receive(channel: string, offset: number): void {
-    const last = this.#received.get(channel) ?? 0;
-    this.#received.set(channel, Math.max(last, offset));
+  #receive(channel: string, { epoch, offset }: Position): void {
+    const last = this.#received.get(channel) ?? ORIGIN;
+    this.#received.set(channel, { epoch, offset });
+    const isNext = (isOrigin(last) || last.epoch === epoch) && offset === last.offset + 1;
     if (!this.#follows(channel)) this.faults.push(`${channel} was never asked for`);
-    else if (offset <= last) this.faults.push(`${channel}:${offset} came again`);
-    else if (!this.#isTold(channel, last + 1, offset - 1)) {
-      this.faults.push(`${channel}:${offset} came after ${last}`);
+    else if (!isNext) {
+      this.faults.push(`${channel} ${epoch}:${offset} came after ${formatPosition(last)}`);
     }
   }
 
-  #lose(channel: string, gap: Gap): void {
-    this.#gaps.set(channel, [...(this.#gaps.get(channel) ?? []), gap]);
-  }
-
-  /** True when every offset of a range was told as lost. */
-  #isTold(channel: string, from: number, to: number): boolean {
-    const gaps = this.#gaps.get(channel) ?? [];
-    for (let offset = from; offset <= to; offset += 1) {
-      const isLost = gaps.some(
-        (gap) => gap.from !== undefined && gap.from <= offset && offset <= (gap.to ?? 0),
-      );
-      if (!isLost) return false;
+  /** A loss was told. It begins right behind where the client stands, and it goes on behind it. */
+  #isLost(channel: string, { reason, from, to }: Gap, position: Position): void {
+    const last = this.#received.get(channel) ?? ORIGIN;
+    this.#received.set(channel, position);
+    // A stream tells a loss for the name and for the pattern that matches it.
+    const isKnown = formatPosition(last) === formatPosition(position);
+    if (reason === 'epoch' || isKnown) return;
+    if (from !== last.offset + 1 || to !== position.offset) {
+      this.faults.push(`${channel} lost ${from} to ${to} after ${formatPosition(last)}`);
     }
-    return true;
   }
 }

@@ -88,7 +88,7 @@ describe('the bounds of a stream at a mark', () => {
     ['nothing came since', undefined, stream],
     ['some came since', since(at(7)), { ...stream, top: 7 }],
     ['retention has taken all of before', since(at(1)), { ...stream, oldest: 2, top: 1 }],
-    ['it was born since', since({ epoch: '0', offset: 0 }), undefined],
+    ['it was born since', since({ epoch: '0', offset: 0 }), { epoch: '0', oldest: 1, top: 0 }],
     ['it began anew since', since(at(7, 'e0')), undefined],
     ['it is purged by now', since(at(7), { epoch: 'e2', oldest: 1, top: 1 }), undefined],
   ])('where %s', (_, change, expected) => {
