@@ -7,8 +7,6 @@ export interface MarkEntry {
   readonly where: Whereabouts | undefined;
   /** Sessions whose own messages it may not have been given. */
   readonly mutes: readonly string[];
-  /** How often the channel had been purged. */
-  readonly purges: number;
 }
 
 /** Marks by reader and by the channel or pattern that they were given for. */

@@ -39,6 +39,9 @@ export class PresenceCheck {
         const channel = this.#asked.get(event.subscription);
         // An event stream is listed only if it says so, and those of a run do not.
         if (channel === undefined || event.transport !== 'websocket') return;
+        for (const [other, name] of attendant?.channels ?? []) {
+          if (name === channel) attendant?.channels.delete(other);
+        }
         attendant?.channels.set(event.subscription, channel);
         // Whoever subscribes again watches only if it says so again.
         attendant?.lists.delete(channel);

@@ -134,7 +134,8 @@ export class SessionCheck {
   #jumpWith(view: View, place: Whereabouts | undefined): void {
     const { cursor } = view;
     if (cursor === undefined || place === undefined) return;
-    if (cursor.epoch !== place.epoch) view.cursor = view.begin = place;
+    if (cursor.epoch === ORIGIN.epoch) view.cursor = { ...place, from: 0 };
+    else if (cursor.epoch !== place.epoch) view.cursor = view.begin = place;
     else if (cursor.to < place.to) view.cursor = { ...cursor, to: place.to };
   }
 
@@ -156,7 +157,7 @@ export class SessionCheck {
   #mark(following: Following, channel: string, where: Whereabouts | undefined, view: View): void {
     const { reader, mark, starts } = following;
     if (mark === undefined) return;
-    const entry: MarkEntry = { where, mutes: view.mutes, purges: this.#parts.purgesOf(channel) };
+    const entry: MarkEntry = { where, mutes: view.mutes };
     for (const filter of starts.keys()) {
       if (isFor(filter, channel)) this.#marks.put(reader, filter, mark, channel, entry);
     }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { formatViolation } from '../../src/history-checker.ts';
 import type { FollowingSummary } from '../../src/follow-summary.ts';
 import { runSimulation } from '../../src/simulation.ts';
 
@@ -20,6 +21,13 @@ async function totalsOf(from: number, count: number): Promise<FollowingSummary> 
 }
 
 describe('runSimulation of those who follow several channels', () => {
+  test.each([1, 11, 21])('keeps all promises in ten seeds from %i', async (from) => {
+    for (let seed = from; seed < from + 10; seed += 1) {
+      const { violations } = await runSimulation({ seed, steps: STEPS });
+      expect(violations.map(formatViolation), `seed ${seed}`).toEqual([]);
+    }
+  });
+
   test('makes enough happen to mean something [WILD-1] [WILD-3] [WILD-4] [WILD-5]', async () => {
     const totals = await totalsOf(1, 10);
     expect(totals.patterns).toBeGreaterThan(100);
