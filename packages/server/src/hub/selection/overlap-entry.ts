@@ -2,7 +2,7 @@
  * OverlapEntry: one subscription of a session among others, or what others want of one that has
  * ended. Who delivers what is decided by these alone.
  */
-import { isWildcard, matchesPattern } from '@trunkline/wire';
+import { isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
 import type { Cursor } from '../cursor.ts';
 import type { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { SelectionCursor } from './selection-cursor.ts';
@@ -23,8 +23,27 @@ export interface Entry {
   state: 'running' | 'waiting' | 'retired' | 'ended';
   /** Those that take over what they want of it. What nobody wanted then it has not read since. */
   heirs: readonly Entry[];
+  /** Others that match a channel which it matches too; of two names neither knows the other. */
+  overlapping: Set<Entry> | undefined;
   /** Channels that it reads again, though it was unsubscribed, and for whom. */
   owed: Map<string, Entry> | undefined;
+}
+
+/** Finds out once what an entry has in common with others: it is asked again and again. */
+export function relate(entry: Entry, others: Iterable<Entry>): void {
+  const isPattern = isWildcard(entry.filter);
+  for (const other of others) {
+    if (other.state === 'ended' || !(isPattern || isWildcard(other.filter))) continue;
+    if (!overlaps(entry.filter, other.filter)) continue;
+    (entry.overlapping ??= new Set()).add(other);
+    (other.overlapping ??= new Set()).add(entry);
+  }
+}
+
+/** The entry has ended: nobody knows it any more. */
+export function part(entry: Entry): void {
+  for (const other of entry.overlapping ?? []) other.overlapping?.delete(entry);
+  entry.overlapping = undefined;
 }
 
 /** True when a pattern's channels go over to another one, or to a name that waits for it. */

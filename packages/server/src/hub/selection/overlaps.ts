@@ -7,12 +7,12 @@
  * Until then a name that a pattern delivers waits, and who was unsubscribed goes on with what the
  * others want of it: nothing is lost or told twice, however slow the link is.
  */
-import { isWildcard, overlaps } from '@trunkline/wire';
+import { isWildcard } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { Cursor } from '../cursor.ts';
 import { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { Leg } from './catch-up.ts';
-import { delivers, isAtHead, isTakenBy, wants } from './overlap-entry.ts';
+import { delivers, isAtHead, isTakenBy, part, relate, wants } from './overlap-entry.ts';
 import type { AnyCursor, Entry } from './overlap-entry.ts';
 import { SelectionCursor } from './selection-cursor.ts';
 
@@ -100,9 +100,7 @@ export class Overlaps {
     if (before?.state === 'running' && !isWildcard(filter)) this.#restart(before, cursor);
     else {
       if (before !== undefined) this.remove(filter);
-      const order = (this.#order += 1);
-      const state = 'running';
-      const entry: Entry = { filter, cursor, order, state, heirs: [], owed: undefined };
+      const entry = this.#make(filter, cursor, (this.#order += 1));
       if (isWildcard(filter)) this.#addPattern(entry, again);
       else this.#addName(entry, again.length > 0);
     }
@@ -157,8 +155,22 @@ export class Overlaps {
     return false;
   }
 
+  #make(filter: string, cursor: AnyCursor, order: number): Entry {
+    const state = 'running';
+    const entry: Entry = {
+      ...{ filter, cursor, order, state, heirs: [] },
+      ...{ overlapping: undefined, owed: undefined },
+    };
+    if (!this.#isPlain || isWildcard(filter)) {
+      relate(entry, this.#retired);
+      relate(entry, this.#entries.values());
+    }
+    return entry;
+  }
+
   #end(entry: Entry): void {
     entry.state = 'ended';
+    part(entry);
     this.#hub.unsubscribe(entry.cursor);
   }
 
@@ -172,8 +184,7 @@ export class Overlaps {
       if (place.epoch !== cursor.epoch || place.offset < cursor.offset) standAt(cursor, place);
     }
     this.#end(before);
-    const state = 'running';
-    this.#entries.set(filter, { filter, cursor, order, state, heirs: [], owed: undefined });
+    this.#entries.set(filter, this.#make(filter, cursor, order));
     this.#divide();
     this.#hub.start(cursor);
   }
@@ -249,7 +260,7 @@ export class Overlaps {
   #heirsOf(entry: Entry): Entry[] {
     const isName = !isWildcard(entry.filter);
     return [...this.#retired, ...this.#entries.values()].filter((other) => {
-      if (other === entry || !overlaps(other.filter, entry.filter)) return false;
+      if (entry.overlapping?.has(other) !== true) return false;
       return isName
         ? isWildcard(other.filter) && wants(other, entry.filter)
         : isTakenBy(entry, other);
@@ -278,7 +289,7 @@ export class Overlaps {
   }
 
   #share(entry: Entry, cursor: SelectionCursor, all: readonly Entry[]): void {
-    const others = all.filter((other) => other !== entry && overlaps(other.filter, entry.filter));
+    const others = all.filter((other) => entry.overlapping?.has(other) === true);
     if (others.length === 0 && entry.state !== 'retired') {
       cursor.sharing = undefined;
       return;
