@@ -99,6 +99,11 @@ const FIXED: readonly (readonly [what: string, limit: string, then: string])[] =
     'reset with `REFUSED_STREAM`',
   ],
   [
+    'answers that an HTTP/2 session has not taken',
+    bytes(DEFAULT_HTTP2_LIMITS.answersSizeMax),
+    'reset with `ENHANCE_YOUR_CALM`',
+  ],
+  [
     'streams that an HTTP/2 peer resets',
     `${DEFAULT_HTTP2_LIMITS.resetsBurst}, then ${DEFAULT_HTTP2_LIMITS.resetsPerSecondMax} a second`,
     'the session ends',

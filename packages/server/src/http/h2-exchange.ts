@@ -5,13 +5,13 @@ import { CodedError, type CodeName } from '@trunkline/wire';
 import type { Alarm, AlarmMarks } from '../wheel.ts';
 import { isBodiless } from './answer.ts';
 import { BodyReader, bodyTooLarge } from './body.ts';
-import type { BodyGate } from './body-gate.ts';
 import type { ConnectionHost } from './connection.ts';
+import type { Http2Session } from './h2-session.ts';
 import { answerFields, endRequest, EXCHANGE, resetStream } from './h2-stream.ts';
 import type { OwnedStream } from './h2-stream.ts';
 import type { HttpAnswer, HttpRequest, RequestHead } from './request.ts';
 
-const { NGHTTP2_CANCEL } = constants;
+const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM } = constants;
 
 const EMPTY = new Uint8Array(0);
 
@@ -43,15 +43,17 @@ export class Http2Exchange implements HttpRequest, Alarm {
   readonly version = '2';
   readonly #stream: ServerHttp2Stream;
   readonly #host: ConnectionHost;
-  readonly #gate: BodyGate;
+  readonly #session: Http2Session;
   #state: State = 'waiting';
   /** Set while a body is read, or waits for its turn. */
   #failBody: ((error: Error) => void) | undefined;
   #bodyTaken = false;
+  /** Bytes of the answer that the peer has not taken. */
+  #answerSize = 0;
   #abortTasks: (() => void)[] | undefined;
 
-  /** @param gate of the session; bodies beyond the window of a stream pass through it. */
-  constructor(head: RequestHead, stream: ServerHttp2Stream, host: ConnectionHost, gate: BodyGate) {
+  /** @param session whose other streams it shares memory with. */
+  constructor(head: RequestHead, stream: ServerHttp2Stream, session: Http2Session) {
     this.method = head.method;
     this.path = head.path;
     this.search = head.search;
@@ -59,8 +61,8 @@ export class Http2Exchange implements HttpRequest, Alarm {
     this.remoteAddress = head.remoteAddress;
     this.secure = head.secure;
     this.#stream = stream;
-    this.#host = host;
-    this.#gate = gate;
+    this.#host = session.connection.host;
+    this.#session = session;
     const owned: OwnedStream = stream;
     owned[EXCHANGE] = this;
     stream.on('finish', onFinish);
@@ -94,17 +96,18 @@ export class Http2Exchange implements HttpRequest, Alarm {
   }
 
   #readInTurn(sizeMax: number, done: BodyDone): void {
+    const gate = this.#session.bodyGate;
     const begin = (): void => {
       this.#read(sizeMax, (error, body) => {
-        this.#gate.leave();
+        gate.leave();
         done(error, body);
       });
     };
     this.#failBody = (error) => {
-      this.#gate.forget(begin);
+      gate.forget(begin);
       done(error, EMPTY);
     };
-    this.#gate.enter(begin);
+    gate.enter(begin);
   }
 
   #read(sizeMax: number, done: BodyDone): void {
@@ -132,13 +135,20 @@ export class Http2Exchange implements HttpRequest, Alarm {
     if (stream.closed || stream.destroyed) return;
     const fields = answerFields(answer, this.#host.date.text());
     const body = isBodiless(answer.status) ? '' : (answer.body ?? '');
-    const isEmpty = body.length === 0 || this.method === 'HEAD';
-    stream.respond(fields, { endStream: isEmpty });
+    const size = this.method === 'HEAD' ? 0 : Buffer.byteLength(body);
+    if (!this.#session.hasRoomFor(size)) {
+      // Saying why would be one more answer.
+      resetStream(stream, NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
+    stream.respond(fields, { endStream: size === 0 });
     this.#state = 'answered';
+    this.#answerSize = size;
+    this.#session.answerBegan(size);
     this.#abortTasks = undefined;
     this.#giveUpBody('bad_request', 'the request was answered before its body');
     this.#host.wheel.arm(this, this.#host.limits.answerMs);
-    if (!isEmpty) stream.end(body);
+    if (size > 0) stream.end(body);
   }
 
   onAlarm(): void {
@@ -155,19 +165,24 @@ export class Http2Exchange implements HttpRequest, Alarm {
     this.#failBody?.(new CodedError(code, message));
   }
 
+  #over(): void {
+    this.#state = 'over';
+    this.#host.wheel.cancel(this);
+    this.#session.answerEnded(this.#answerSize);
+    this.#answerSize = 0;
+  }
+
   /** For the shared listeners: all of the answer was handed to the network. */
   finished(): void {
     if (this.#state !== 'answered') return;
-    this.#state = 'over';
-    this.#host.wheel.cancel(this);
+    this.#over();
     endRequest(this.#stream, (task) => this.#host.defer(task));
   }
 
   /** For the shared listeners: the stream is gone. */
   closed(): void {
     const waited = this.#state === 'waiting';
-    this.#state = 'over';
-    this.#host.wheel.cancel(this);
+    this.#over();
     this.#giveUpBody('bad_request', 'the peer is gone');
     const tasks = this.#abortTasks;
     this.#abortTasks = undefined;

@@ -28,6 +28,11 @@ export interface Http2Limits {
    * wait for their turn within their windows.
    */
   readonly largeBodiesMax: number;
+  /**
+   * Bytes of a session's answers that its peer has not taken. An answer that would come to more is
+   * not sent: its stream is reset with ENHANCE_YOUR_CALM.
+   */
+  readonly answersSizeMax: number;
   /** Bytes of the largest frame that a peer may send; RFC 9113 §6.5.2 allows no less. */
   readonly frameSizeMax: number;
   /** Bytes of the table that decompresses header fields, for each session. */
@@ -64,6 +69,7 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
   streamWindowSize: 64 * 1024 - 1,
   sessionWindowSize: 1024 * 1024,
   largeBodiesMax: 16,
+  answersSizeMax: 32 * 1024 * 1024,
   frameSizeMax: 16 * 1024,
   headerTableSize: 4096,
   sessionMemoryMaxMb: 16,

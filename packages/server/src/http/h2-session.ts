@@ -49,6 +49,7 @@ export class Http2Session implements Occupant, Alarm {
   readonly #host: SessionHost;
   #gate: BodyGate | undefined;
   #streams = 0;
+  #answersSize = 0;
   #controlFrames: TokenBucket | undefined;
   #ending = false;
 
@@ -77,6 +78,21 @@ export class Http2Session implements Occupant, Alarm {
   get bodyGate(): BodyGate {
     this.#gate ??= new BodyGate(this.#host.limits.largeBodiesMax);
     return this.#gate;
+  }
+
+  /** True when an answer of so many bytes may wait for the peer beside those that do. */
+  hasRoomFor(answerSize: number): boolean {
+    return this.#answersSize + answerSize <= this.#host.limits.answersSizeMax;
+  }
+
+  /** An answer of so many bytes waits for the peer. */
+  answerBegan(size: number): void {
+    this.#answersSize += size;
+  }
+
+  /** The peer has taken it, or its stream is gone. */
+  answerEnded(size: number): void {
+    this.#answersSize -= size;
   }
 
   /** True when no stream is open. */

@@ -112,7 +112,7 @@ export class Http2 implements Branch, SessionHost {
       this.#stream(stream, head, connection, asksForWebSocket, refusal);
       return;
     }
-    const exchange = new Http2Exchange(head, stream, connection.host, session.bodyGate);
+    const exchange = new Http2Exchange(head, stream, session);
     const wrong = refusal ?? expectationOf(head);
     if (wrong !== undefined) exchange.answer(wrong);
     else void this.#answer(exchange); // Never rejects.

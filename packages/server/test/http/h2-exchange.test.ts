@@ -193,6 +193,29 @@ describe('an answer', () => {
     expect(stuck.text.length).toBeLessThan(body.length);
   });
 
+  test('[H2-6] is not sent while others of its session fill the room there is for them', async () => {
+    await using server = await startListener(
+      { onRequest: async () => ({ status: 200, body: Buffer.alloc(100_000) }) },
+      {},
+      { http2Limits: { answersSizeMax: 250_000 } },
+    );
+    const url = `http://127.0.0.1:${server.port}`;
+    await using client = await H2Client.connect(url, { settings: { initialWindowSize: 0 } });
+    const [first, second] = [
+      await client.call('/a').answered(),
+      await client.call('/b').answered(),
+    ];
+    expect((await client.call('/c').done()).stream.rstCode).toBe(11);
+    expect((await client.call('/d', { ':method': 'HEAD' }).done()).status).toBe(200);
+    await using other = await H2Client.connect(url);
+    expect((await other.call('/e').done()).text).toHaveLength(100_000);
+    first.stream.close(8);
+    await first.done();
+    await settle();
+    expect((await client.call('/f').answered()).status).toBe(200);
+    expect(second.closed).toBe(false);
+  });
+
   test('to who went away is dropped, and whoever waits is told', async () => {
     const aborted: string[] = [];
     const release: (() => void)[] = [];
