@@ -4,7 +4,7 @@
  * It watches a channel before it reads where the stream stands, so no message can fall between the
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
-import { CodedError, isOrigin } from '@trunkline/wire';
+import { CodedError, isOrigin, matchesPattern } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
 import type { Broker, BrokerSink, StreamBounds } from '../broker/broker.ts';
@@ -136,10 +136,16 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     this.#limitLingering();
   }
 
-  /** Channels that only patterns brought here, and that none covers any more, are not followed. */
-  dropUncovered(): void {
+  /**
+   * Channels that only patterns brought here, and that none covers any more, are not followed.
+   *
+   * @param filters those that have ended: what they do not match is covered as it was.
+   */
+  dropUncovered(filters: readonly string[]): void {
     for (const channel of [...this.#adopted]) {
-      if (channel.users === 0 && !this.#events.covers(channel.name)) this.#give(channel);
+      const { name, users } = channel;
+      if (users > 0 || !filters.some((filter) => matchesPattern(filter, name))) continue;
+      if (!this.#events.covers(name)) this.#give(channel);
     }
   }
 

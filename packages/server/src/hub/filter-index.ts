@@ -95,6 +95,35 @@ export class FilterIndex<T> {
     return into;
   }
 
+  /** True when some filter matches the channel: the search ends at the first. */
+  matchesAny(name: string): boolean {
+    const { rest, plus, named } = this.#root;
+    const first = name.charCodeAt(0);
+    if (first !== AT && first !== DOLLAR) {
+      if (rest !== undefined) return true;
+      if (plus !== undefined && this.#finds(plus, name, 0)) return true;
+    }
+    return named !== undefined && this.#findsNamed(named, name, 0);
+  }
+
+  /** As `#visit`. */
+  #finds(node: PathNode<T>, name: string, at: number): boolean {
+    const end = node.follow(name, at);
+    if (end < 0) return false;
+    const { rest, own, plus, named } = node;
+    if (rest !== undefined) return true;
+    if (end === name.length) return own !== undefined;
+    if (plus !== undefined && this.#finds(plus, name, end + 1)) return true;
+    return named !== undefined && this.#findsNamed(named, name, end + 1);
+  }
+
+  /** As `#visitNamed`. */
+  #findsNamed(named: Named<T>, name: string, at: number): boolean {
+    if (named instanceof PathNode) return this.#finds(named, name, at);
+    const child = named.get(name.slice(at, endOfSegment(name, at)));
+    return child !== undefined && this.#finds(child, name, at);
+  }
+
   /** Visits a node whose run is compared with the name from `at` on. */
   #visit(node: PathNode<T>, name: string, at: number, into: T[]): void {
     const end = node.follow(name, at);

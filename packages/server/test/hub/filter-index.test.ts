@@ -80,6 +80,7 @@ function disagreement(index: FilterIndex<number>, seed: number): string | undefi
     for (const name of [randomName(random), randomName(random), filter.replaceAll(/[+#]/g, 'a')]) {
       if (name === '') continue;
       const found = sorted(index.match(name)).join();
+      if (index.matchesAny(name) !== (found !== '')) return `${at}: matchesAny of ${name}`;
       const expected = sorted(model.match(name)).join();
       if (found !== expected) return `${at}: ${name} finds ${found}, not ${expected}`;
     }

@@ -49,7 +49,7 @@ export class SelectionTable {
 
   /** True when a selection matches the channel, so that its messages must not be missed. */
   covers(name: string): boolean {
-    return this.#index.size > 0 && this.#index.match(name).length > 0;
+    return this.#index.matchesAny(name);
   }
 
   /** The selections that a channel belongs to, remembered with it. */
@@ -103,7 +103,7 @@ export class SelectionTable {
       if (isWildcard(filter)) this.#unwatch(filter);
       else this.#names.release(filter);
     }
-    this.#table.dropUncovered();
+    this.#table.dropUncovered(selection.filters);
   }
 
   /**
@@ -164,7 +164,7 @@ export class SelectionTable {
     } catch (error) {
       for (const undo of done) undo();
       this.#selections.delete(selection.key);
-      this.#table.dropUncovered();
+      this.#table.dropUncovered(selection.filters);
       throw error;
     }
     selection.opening = undefined;
