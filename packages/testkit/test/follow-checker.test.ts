@@ -122,11 +122,9 @@ describe('checkHistory, of those who follow patterns, finds nothing wrong with',
   });
 });
 
-describe('checkHistory, of those who follow patterns, tells of', () => {
-  const broken: Record<
-    string,
-    [BrokenPromise, string, readonly HistoryEvent[], Partial<History>?]
-  > = {
+/** Histories in which one promise is broken, and what is told of it. */
+const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Partial<History>?]> =
+  {
     'a message that never came': [
       2,
       'm2',
@@ -237,7 +235,9 @@ describe('checkHistory, of those who follow patterns, tells of', () => {
       { logs: new Map(), listed: ['now'] },
     ],
   };
-  test.each(Object.entries(broken))('%s', (_, [promise, text, events, more]) => {
+
+describe('checkHistory, of those who follow patterns, tells of', () => {
+  test.each(Object.entries(BROKEN))('%s', (_, [promise, text, events, more]) => {
     const found = brokenBy(events, more);
     expect(found.map(([kind]) => kind)).toEqual([promise]);
     expect(found[0]?.[1]).toContain(text);

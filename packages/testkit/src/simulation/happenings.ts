@@ -83,13 +83,13 @@ export function publishVolatile({ server, random, followingDevices }: World): vo
 }
 
 /** An application removes all that is kept of a channel. */
-function purgeOne({ server, random, recorder, followingDevices }: World): void {
+function purgeOne(world: World): void {
+  const { server, random, followingDevices } = world;
   if (server === undefined || followingDevices.length === 0) return;
   const channel = random.pick(FOLLOWED_CHANNELS);
-  const note = (): void => recorder.record({ kind: 'purged', channel });
-  note();
+  const purge = world.beginPurge(channel);
   // What failed may have happened all the same.
-  server.purge(channel).then(note, note);
+  server.purge(channel).then(purge.end, purge.end);
 }
 
 function retrySome(world: World): void {

@@ -61,6 +61,8 @@ export class World {
   #fleeting = new Set<string>();
   readonly #disk: SimulatedDisk;
   readonly #plant: Plant | undefined;
+  /** Purges whose end nobody knows yet. */
+  readonly #purges = new Set<{ end(): void }>();
   #server: SimulatedServer | undefined;
   /** The last process, dead or alive: its store still knows what the disk holds. */
   #latest: SimulatedServer;
@@ -168,6 +170,18 @@ export class World {
     return this.devices.slice(READING_DEVICES);
   }
 
+  /** A channel is about to be purged: it happens until `end` is called, or the server dies. */
+  beginPurge(channel: string): { end(): void } {
+    const purge = {
+      end: () => {
+        if (this.#purges.delete(purge)) this.recorder.record({ kind: 'purged', channel });
+      },
+    };
+    this.#purges.add(purge);
+    this.recorder.record({ kind: 'purged', channel });
+    return purge;
+  }
+
   /** Channels in which something may have been said by now: some are born late. */
   get bornChannels(): readonly string[] {
     if (this.followingDevices.length === 0) return READ_CHANNELS;
@@ -183,6 +197,7 @@ export class World {
   #end(): void {
     this.#server = undefined;
     for (const device of this.devices) device.loseServer();
+    for (const purge of this.#purges) purge.end();
     for (const channel of this.#fleeting) this.recorder.record({ kind: 'purged', channel });
   }
 
