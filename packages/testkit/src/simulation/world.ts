@@ -6,6 +6,7 @@ import { EMBEDDED_DEFAULTS } from '@trunkline/server/internal/backplanes/embedde
 import type { NamespaceRules } from '@trunkline/server/internal/config/namespace-rules.ts';
 import type { StreamLog } from '../history.ts';
 import { ManualClock } from '../manual-clock.ts';
+import { faulty } from '../memory-link.ts';
 import type { MemoryLink } from '../memory-link.ts';
 import { seededRandom } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
@@ -136,6 +137,10 @@ export class World {
     const server = this.#server;
     if (server === undefined) return;
     server.heal();
+    for (const link of this.links()) {
+      faulty(link, {});
+      link.release();
+    }
     for (let second = 0; second < REST_SECONDS; second += 1) {
       for (const device of this.devices) {
         device.connect(server);
