@@ -46,15 +46,18 @@ export async function resolveNames(
 
 /** True for a name that may have, or stand at, something from after the mark. */
 export function isDoubtful(
-  { bounds, verdict, isDone }: ResolvedName,
+  { bounds, isDone }: ResolvedName,
   told: Position | undefined,
   isLate: boolean,
 ): boolean {
   if (isDone || isLate) return true;
-  const isNew = told === undefined || told.epoch !== bounds.epoch || told.offset < bounds.top;
-  // What the client has is not after a mark that was taken since.
-  const hasAll = verdict.recovered === true && verdict.position.offset === bounds.top;
-  return isNew && !hasAll;
+  return told === undefined || told.epoch !== bounds.epoch || told.offset < bounds.top;
+}
+
+/** What is before a mark was told: nobody needs to ask that again. */
+export function setTold({ reading, bounds }: ResolvedName): void {
+  const { channel } = reading;
+  if (channel.epoch === bounds.epoch) channel.told = Math.max(channel.told, bounds.top);
 }
 
 /**

@@ -12,7 +12,7 @@ import type { ChannelRead, Start } from '../hub-types.ts';
 import { readEntries } from './entries.ts';
 import { judgeFound, listFound, matchesAny } from './found.ts';
 import { changedSinceStart } from './mark-starts.ts';
-import { isDoubtful, judgeNames, resolveNames } from './named.ts';
+import { isDoubtful, judgeNames, resolveNames, setTold } from './named.ts';
 import { placeAfter, sweepOf } from './sweep.ts';
 import type { ReadState, Round, RoundParts, RoundPlan, Told } from './types.ts';
 
@@ -40,6 +40,7 @@ export async function readRound(parts: RoundParts, state: ReadState): Promise<Ro
     return readRound(parts, lose(state));
   }
   const since = new Map(changes.map((change) => [change.channel, change]));
+  for (const name of doubtful) if (!since.has(name.reading.channel.name)) setTold(name);
   const elsewhere = new Map<string, Position>();
   const named = await judgeNames(parts, state, resolved, since);
   const swept = [

@@ -116,6 +116,7 @@ export class Model {
     for (let polls = 0; polls < POLLS_MAX; polls += 1) {
       const { more } = await this.#poll();
       if (!more) return;
+      this.#setup.broker.tell(1);
     }
     throw new Error('polls go on without end');
   }
