@@ -6,7 +6,7 @@ import { CodedError, isWildcard } from '@trunkline/wire';
 import type { Action, Identity } from '../auth/identity.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
-import { refusal } from './channel-table.ts';
+import { refusal } from './refusals.ts';
 import type { BesideLogCalls, Caller } from './hub-types.ts';
 import { Retained } from './retained.ts';
 import type { RetainedPage } from './retained.ts';

@@ -4,9 +4,8 @@
  * It watches a channel before it reads where the stream stands, so no message can fall between the
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
-import { CodedError, isOrigin, matchesPattern } from '@trunkline/wire';
+import { isOrigin, matchesPattern } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
-import { BrokerError } from '../broker/broker.ts';
 import type { Broker, BrokerSink, StreamBounds } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Turn } from '../link/turn.ts';
@@ -14,16 +13,10 @@ import type { Log } from '../observe/log.ts';
 import type { Random } from '../random.ts';
 import type { Wheel } from '../wheel.ts';
 import { Channel } from './channel.ts';
-import {
-  BATCH_SIZE_MAX,
-  KEPT_SIZE_MAX,
-  LINGER_COUNT_MAX,
-  LINGER_MS,
-  READ_COUNT_MAX,
-  RETRY_MS,
-  RETRY_MS_MAX,
-} from './config.ts';
+import { KEPT_SIZE_MAX, LINGER_COUNT_MAX, LINGER_MS } from './config.ts';
 import type { HubConfig } from './config.ts';
+import { Healing } from './healing.ts';
+import { refusal, unavailable } from './refusals.ts';
 
 /** Channels that are looked at to find one that may go; over the count that go later. */
 const LINGER_LOOKS_MAX = 8;
@@ -62,8 +55,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   readonly #lingering = new Set<Channel>();
   /** Those that only a pattern brought here. */
   readonly #adopted = new Set<Channel>();
-  /** Channels that are being read just now: live cursors are not where the broker is. */
-  readonly #unsettled = new Set<Channel>();
+  readonly #healing: Healing;
   readonly #kept = { size: 0 };
   #dirty: Channel[] = [];
   #closed = false;
@@ -71,6 +63,12 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   constructor(parts: TableParts, events: TableEvents) {
     this.#parts = parts;
     this.#events = events;
+    this.#healing = new Healing(parts, {
+      flush: (channel) => events.flush(channel),
+      queue: (channel) => this.#markDirty(channel),
+      covers: (name) => events.covers(name),
+      interrupt: (channel) => events.interrupt(channel),
+    });
   }
 
   /** All channels that are open on this node. */
@@ -80,7 +78,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
 
   /** Channels that are being opened or read: live cursors may not have what the sink was given. */
   get unsettled(): ReadonlySet<Channel> {
-    return this.#unsettled;
+    return this.#healing.unsettled;
   }
 
   /** Bytes that all channels keep for readers, roughly. */
@@ -178,35 +176,24 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     if (channel?.knownPlace === undefined) this.#events.doubt(name);
   }
 
+  /** Reads the log from the channel's newest message until it is whole again. Never fails. */
+  heal(channel: Channel): void {
+    this.#healing.heal(channel);
+  }
+
   /**
    * Brings the head up to what the sink was given: pending messages are flushed, and a read of the
    * log that is under way is waited for.
    *
    * @throws {CodedError} `unavailable` when the log can't be read now.
    */
-  async settle(channel: Channel): Promise<void> {
-    while (channel.healing && !channel.isClosed) {
-      if (channel.away) throw unavailable('the log can not be read now');
-      await new Promise<void>((resolve) => {
-        channel.whenWhole ??= [];
-        channel.whenWhole.push(resolve);
-      });
-    }
-    this.flush(channel);
+  settle(channel: Channel): Promise<void> {
+    return this.#healing.settle(channel);
   }
 
   /** Gives what this turn brought to everyone now, so that the head is where the sink is. */
   flush(channel: Channel): void {
     this.#events.flush(channel);
-  }
-
-  /** Reads the log from the channel's newest message until it is whole again. Never fails. */
-  heal(channel: Channel): void {
-    channel.stale = true;
-    if (channel.healing || channel.isClosed) return;
-    channel.healing = true;
-    this.#unsettled.add(channel);
-    void this.#healUntilWhole(channel); // It ends only when nothing is missing.
   }
 
   /** To be called when a channel keeps more: bounds the memory of all of them together. */
@@ -230,7 +217,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     this.#channels.clear();
     this.#lingering.clear();
     this.#adopted.clear();
-    this.#unsettled.clear();
+    this.#healing.unsettled.clear();
   }
 
   #create(name: string): Channel {
@@ -270,7 +257,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     channel.adopted = false;
     this.#adopted.delete(channel);
     this.flush(channel);
-    this.#unsettled.add(channel);
+    this.#healing.unsettled.add(channel);
     try {
       await this.#parts.broker.watch(channel.name);
     } catch (error) {
@@ -293,7 +280,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
 
   async #open(channel: Channel): Promise<void> {
     const { broker, wheel } = this.#parts;
-    this.#unsettled.add(channel);
+    this.#healing.unsettled.add(channel);
     try {
       if (this.#closed) throw unavailable('the server is closing');
       await broker.watch(channel.name);
@@ -311,7 +298,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     }
     channel.opening = undefined;
     channel.first = undefined;
-    this.#unsettled.delete(channel);
+    this.#healing.unsettled.delete(channel);
     if (channel.isClosed) return;
     wheel.arm(channel, this.#verifyDelayMs());
     if (channel.stale) this.heal(channel);
@@ -331,61 +318,6 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     const { position } = change;
     const then = position.epoch === epoch || isOrigin(position) ? position.offset : top;
     return Math.min(top, told, then);
-  }
-
-  async #healUntilWhole(channel: Channel): Promise<void> {
-    let retryMs = RETRY_MS;
-    while (channel.stale && !channel.isClosed) {
-      channel.stale = false;
-      try {
-        // What was found is given to everyone before more is read, so that it does not pile up.
-        while (await this.#healOnce(channel)) await this.#endOfTurn();
-        channel.away = false;
-        retryMs = RETRY_MS;
-      } catch (error) {
-        // The broker is away: subscribers stay, and the log is read when it is back.
-        if (!channel.away) {
-          this.#parts.log.warn({ channel: channel.name, error }, 'the log of a channel is away');
-        }
-        channel.stale = true;
-        channel.away = true;
-        this.#tellWaiting(channel);
-        await this.#pause(retryMs);
-        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
-      }
-    }
-    channel.healing = false;
-    this.#unsettled.delete(channel);
-    this.#tellWaiting(channel);
-    // The head may stand elsewhere without a message that could tell.
-    channel.wakeWaiters();
-  }
-
-  /** Reads once after the newest known message; true when there is more. */
-  async #healOnce(channel: Channel): Promise<boolean> {
-    const after = channel.newest;
-    const range = { after, countMax: READ_COUNT_MAX, sizeMax: BATCH_SIZE_MAX };
-    const slice = await this.#parts.broker.read(channel.name, range);
-    if (channel.isClosed) return false;
-    const goesOn = slice.epoch === channel.epoch || (channel.epoch === '0' && after === 0);
-    if (!goesOn || slice.top < after || slice.oldest > after + 1) {
-      // Each cursor reads on from where it is, and is told what it lost.
-      this.#events.flush(channel);
-      this.#events.interrupt(channel);
-      channel.reset(slice.epoch, slice.top);
-      return false;
-    }
-    channel.epoch = slice.epoch;
-    for (const message of slice.messages) {
-      if (channel.accept(slice.epoch, message) === 'queued') this.#markDirty(channel);
-    }
-    return channel.newest < slice.top && slice.messages.length > 0;
-  }
-
-  #tellWaiting(channel: Channel): void {
-    const waiting = channel.whenWhole;
-    channel.whenWhole = undefined;
-    for (const resolve of waiting ?? []) resolve();
   }
 
   #markDirty(channel: Channel): void {
@@ -412,20 +344,8 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     }
     channel.forgetRecent();
     this.#parts.wheel.arm(channel, this.#verifyDelayMs());
-    void this.#verify(channel); // Its failure is looked at again at the next alarm.
+    void this.#healing.verify(channel); // Its failure is looked at again at the next alarm.
   };
-
-  async #verify(channel: Channel): Promise<void> {
-    const { epoch, newest } = channel;
-    try {
-      const range = { after: 0, countMax: 0, sizeMax: 0 };
-      const bounds = await this.#parts.broker.read(channel.name, range);
-      const unchanged = channel.epoch === epoch && channel.newest === newest;
-      if (unchanged && (bounds.epoch !== epoch || bounds.top !== newest)) this.heal(channel);
-    } catch {
-      // A broker that is away says so by itself, to those who want something of it.
-    }
-  }
 
   /** Gives a channel back that no one uses. */
   #give(channel: Channel): void {
@@ -437,7 +357,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     channel.close();
     this.#lingering.delete(channel);
     this.#adopted.delete(channel);
-    this.#unsettled.delete(channel);
+    this.#healing.unsettled.delete(channel);
     if (this.#channels.get(channel.name) !== channel) return;
     this.#channels.delete(channel.name);
     this.#parts.broker.unwatch(channel.name);
@@ -468,34 +388,4 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   #verifyDelayMs(): number {
     return this.#parts.config.checkIntervalMs * (0.75 + this.#parts.random.fraction() / 2);
   }
-
-  #endOfTurn(): Promise<void> {
-    return new Promise((resolve) => this.#parts.turn.prepare(resolve));
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    const jittered = delayMs * (0.5 + this.#parts.random.fraction());
-    return new Promise((resolve) => this.#parts.clock.after(jittered, resolve));
-  }
-}
-
-/** What can be tried again soon. */
-export function unavailable(message: string): CodedError {
-  return new CodedError('unavailable', message, { retryAfter: 1000 });
-}
-
-/** A broker's failure as clients are told it. */
-export function refusal(error: unknown): CodedError {
-  if (error instanceof CodedError) return error;
-  if (!(error instanceof BrokerError)) {
-    return new CodedError('internal', 'internal error', { cause: error });
-  }
-  if (error.kind === 'conflict') {
-    return new CodedError('conflict', error.message, { stored: false, cause: error });
-  }
-  return new CodedError('unavailable', error.message, {
-    stored: error.stored,
-    retryAfter: 1000,
-    cause: error,
-  });
 }

@@ -6,7 +6,7 @@ import { isOrigin } from '@trunkline/wire';
 import type { Broker, ReadRange, StreamSlice } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Channel } from './channel.ts';
-import { unavailable } from './channel-table.ts';
+import { unavailable } from './refusals.ts';
 import type { ChannelTable } from './channel-table.ts';
 import {
   BATCH_SIZE_MAX,

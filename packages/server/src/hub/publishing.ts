@@ -12,7 +12,7 @@ import type { Clock } from '../clock.ts';
 import type { NamespaceRules } from '../config/namespace-rules.ts';
 import { LatencyCounts } from '../observe/latency.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../wheel.ts';
-import { refusal } from './channel-table.ts';
+import { refusal } from './refusals.ts';
 import { PUBLISH_MS } from './config.ts';
 import type { HubConfig } from './config.ts';
 import type { Caller, PublishRequest } from './hub-types.ts';

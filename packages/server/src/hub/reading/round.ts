@@ -6,7 +6,7 @@
  * left for the next read. So going on by the mark or by positions gives the same, each message once.
  */
 import type { Gap, Position } from '@trunkline/wire';
-import { unavailable } from '../channel-table.ts';
+import { unavailable } from '../refusals.ts';
 import type { Channel } from '../channel.ts';
 import type { ChannelRead, Start } from '../hub-types.ts';
 import { readEntries } from './entries.ts';

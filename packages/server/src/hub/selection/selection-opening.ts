@@ -9,7 +9,7 @@ import type { Gap, Position } from '@trunkline/wire';
 import type { Broker } from '../../broker/broker.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
 import type { ChannelTable } from '../channel-table.ts';
-import { unavailable } from '../channel-table.ts';
+import { unavailable } from '../refusals.ts';
 import type { Start, Verdict } from '../hub-types.ts';
 import type { LogReader } from '../log-reader.ts';
 import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';

@@ -9,7 +9,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { isWildcard } from '@trunkline/wire';
 import type { Channel } from '../channel.ts';
 import type { ChannelTable } from '../channel-table.ts';
-import { refusal, unavailable } from '../channel-table.ts';
+import { refusal, unavailable } from '../refusals.ts';
 import { SETTLE_COUNT_MAX } from '../config.ts';
 import { FilterIndex } from '../filter-index.ts';
 import { NOWHERE_ELSE } from '../place-mark.ts';

@@ -11,7 +11,7 @@ import type { Clock } from '../../clock.ts';
 import type { SharedBatch } from '../../link/shared-batch.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
-import { refusal } from '../channel-table.ts';
+import { refusal } from '../refusals.ts';
 import { BATCH_SIZE_MAX, VOLATILE_PART } from '../config.ts';
 import type { Encoding, Subscriber } from '../hub-types.ts';
 import { divide, MessageBatch } from '../message-batch.ts';

@@ -52,6 +52,26 @@ describe('readers at the head', () => {
     expect(reader.takeMessages()).toEqual(['a/1:2', 'a/1:3']);
   });
 
+  test('get nothing twice that a channel was read for before the broker told of it', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    const reader = await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:1']);
+    broker.holdSink();
+    await publish(1, 'a/1');
+    broker.doubt('a/1');
+    await clock.settle();
+    const [message, mark = ''] = reader.take();
+    expect(message).toBe('a/1:2');
+    const again = await follow({ 'a/+': { after: parseAfter(mark) } });
+    expect(again.takeMessages()).toEqual([]);
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:3']);
+    expect(again.take()).toEqual(['a/1:3', '~3']);
+  });
+
   test('leave one out whose messages can not be encoded, and only that one', async () => {
     const { follow, publish } = await setUpSelections();
     const [bad, good] = [await follow({ '#': {} }), await follow({ '#': {} })];
