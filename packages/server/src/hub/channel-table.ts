@@ -191,6 +191,11 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     return this.#healing.settle(channel);
   }
 
+  /** Finds out how much of a channel the sink was told. Never fails. */
+  findTold(channel: Channel): Promise<void> {
+    return this.#healing.findTold(channel);
+  }
+
   /** Gives what this turn brought to everyone now, so that the head is where the sink is. */
   flush(channel: Channel): void {
     this.#events.flush(channel);
@@ -288,7 +293,8 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       const isCovered = this.#events.covers(channel.name);
       const given = isCovered ? await this.#givenUpTo(channel, bounds) : bounds.top;
       channel.reset(bounds.epoch, given);
-      channel.unshared = isCovered ? 0 : given;
+      if (isCovered) channel.told = given;
+      else channel.unshared = given;
       if (given < bounds.top) channel.stale = true;
     } catch (error) {
       const { first } = channel;

@@ -119,22 +119,29 @@ export class Healing {
    * has come as far, a mark says apart where the channel stands. Never fails.
    */
   async #settleHealed(channel: Channel): Promise<void> {
-    const { broker } = this.#parts;
     while (!channel.isClosed && !channel.healing && this.#events.covers(channel.name)) {
-      const { epoch, newest } = channel;
-      const place = broker.place();
-      try {
-        if (place !== undefined) {
-          const [change] = (await broker.changedSince(place, [channel.name])) ?? [];
-          const isThere = change?.position.epoch === epoch && change.position.offset >= newest;
-          if (change === undefined || change.stream.epoch !== epoch || isThere) break;
-        }
-      } catch {
-        // Whoever reads the log meanwhile says that it is away.
-      }
+      if (channel.told < channel.newest) await this.findTold(channel);
+      if (channel.told >= channel.newest) break;
       await this.#pause(RETRY_MS);
     }
     if (!channel.healing) this.unsettled.delete(channel);
+  }
+
+  /** Finds out how much of a channel the sink was told. Never fails: what is not known stays so. */
+  async findTold(channel: Channel): Promise<void> {
+    const { broker } = this.#parts;
+    const { epoch, newest } = channel;
+    const place = broker.place();
+    if (place === undefined) return;
+    try {
+      const [change] = (await broker.changedSince(place, [channel.name])) ?? [];
+      if (channel.epoch !== epoch) return;
+      const then = change?.position ?? { epoch, offset: newest };
+      const offset = then.epoch === epoch ? Math.min(then.offset, newest) : 0;
+      channel.told = Math.max(channel.told, offset);
+    } catch {
+      // Whoever reads the log meanwhile says that it is away.
+    }
   }
 
   /** Reads once after the newest known message; true when there is more. */

@@ -9,6 +9,7 @@
 import { isOrigin } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { StreamBounds } from '../../broker/broker.ts';
+import type { Channel } from '../channel.ts';
 import type { Cursor, LegOwner } from '../cursor.ts';
 import { formatPlaceMark, NOWHERE_ELSE } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
@@ -56,6 +57,10 @@ export class CatchUp {
   readonly #noted = new Map<string, Position>();
   /** Channels that may have news of which nothing is known but that they come after a place. */
   #doubted: Map<string, PlaceMark> | undefined;
+  /** True while it is found out how much of those the broker has told. */
+  awaitsTold = false;
+  /** Channels that were read further than the broker had told, and how far. */
+  readonly #ahead = new Map<Channel, Position>();
   /** Places beyond `base`; absent when they are too many to be told. */
   #ends: Map<string, Position> | undefined;
   #endsAreTold = true;
@@ -128,7 +133,10 @@ export class CatchUp {
       const isWanted = noted !== undefined || this.#doubted?.has(channel) === true;
       if (!isWanted && own.epoch === stream?.epoch && own.offset >= stream.top) continue;
       const isOwn = this.#legsAreTold || noted === undefined;
-      return this.#taken(channel, isOwn ? own : older(own, noted));
+      const taken = this.#taken(channel, isOwn ? own : older(own, noted));
+      // Only a place that was looked up, and is not told yet, may be one that nobody knows exactly.
+      const isLookedUp = !this.#legsAreTold && own === leg.position && stream !== undefined;
+      return isLookedUp ? { ...taken, stream } : taken;
     }
     for (const [channel, position] of this.#own ?? []) {
       this.#own?.delete(channel);
@@ -204,6 +212,20 @@ export class CatchUp {
     if (this.#ends.size + this.#base.behind.size <= ENDS_COUNT_MAX) return;
     this.#ends = undefined;
     this.#endsAreTold = false;
+  }
+
+  /** The channel was read up to here, which the broker may not have told yet. */
+  wentAhead(channel: Channel, position: Position): void {
+    this.#ahead.set(channel, position);
+  }
+
+  /** Channels of which the broker has still to tell what was read: no mark of its covers that. */
+  get ahead(): readonly Channel[] {
+    for (const [channel, { epoch, offset }] of this.#ahead) {
+      const isTold = channel.isClosed || channel.epoch !== epoch || channel.told >= offset;
+      if (isTold) this.#ahead.delete(channel);
+    }
+    return [...this.#ahead.keys()];
   }
 
   /** What to go on from after what was read so far, where that can be said in one mark. */

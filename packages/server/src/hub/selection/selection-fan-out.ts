@@ -300,6 +300,24 @@ export class SelectionFanOut {
     this.#undecided.add(cursor);
   }
 
+  /**
+   * A log may be ahead of what the broker has told. Who read so far stands beyond the mark that live
+   * readers share, and joins them once it has been told.
+   */
+  async #awaitTold(
+    cursor: SelectionCursor,
+    catchUp: CatchUp,
+    ahead: readonly Channel[],
+  ): Promise<void> {
+    if (catchUp.awaitsTold) return;
+    catchUp.awaitsTold = true;
+    await Promise.all(ahead.map((channel) => this.#parts.table.findTold(channel)));
+    catchUp.awaitsTold = false;
+    if (cursor.catchUp !== catchUp) return;
+    if (catchUp.ahead.length > 0) this.#tryAgain(cursor);
+    else this.#reading.goOn(cursor);
+  }
+
   readonly #goOnUndecided = (): void => {
     const cursors = this.#undecided;
     this.#undecided = new Set();
@@ -312,6 +330,11 @@ export class SelectionFanOut {
     if (!catchUp.isDone || cursor.catchUp !== catchUp) return true;
     if (this.#parts.broker.place() === undefined) {
       this.#tryAgain(cursor);
+      return false;
+    }
+    const { ahead } = catchUp;
+    if (ahead.length > 0) {
+      void this.#awaitTold(cursor, catchUp, ahead); // It never fails.
       return false;
     }
     selection.catching.delete(cursor);

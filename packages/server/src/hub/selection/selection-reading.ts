@@ -17,6 +17,7 @@ import type { LegOwner } from '../cursor.ts';
 import type { FanOut } from '../fan-out.ts';
 import { formatPlaceMark } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
+import { lossOf } from '../recovery.ts';
 import { CatchUp } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
 import type { Selection } from './selection.ts';
@@ -168,7 +169,9 @@ export class SelectionReading {
       }
       const noted = catchUp.letGo(channel);
       if (noted !== undefined) this.note(cursor, channel, noted);
-      const then = place.behind.get(channel) ?? changed[0]?.position;
+      const own = place.behind.get(channel);
+      const [change] = own === undefined ? changed : [];
+      const then = change === undefined ? own : this.#startOf(cursor, catchUp, change);
       if (then !== undefined) this.note(cursor, channel, then);
       this.goOn(cursor);
     } catch (error) {
@@ -191,8 +194,10 @@ export class SelectionReading {
     });
   }
 
-  #beginLeg(cursor: SelectionCursor, catchUp: CatchUp, { channel: name, position }: Leg): void {
+  #beginLeg(cursor: SelectionCursor, catchUp: CatchUp, leg: Leg): void {
+    const { channel: name } = leg;
     if (cursor.omits(name)) return;
+    const position = this.#startOf(cursor, catchUp, leg);
     const channel = this.#parts.table.acquireOpen(name);
     if (channel !== undefined) {
       this.#readLeg(cursor, catchUp, channel, position);
@@ -200,6 +205,20 @@ export class SelectionReading {
     }
     catchUp.hold(name, position);
     void this.#openLeg(cursor, catchUp, name); // Its failures are tried again.
+  }
+
+  /**
+   * Where a leg begins. Where a mark stood in a channel is not known any more once retention has
+   * removed what came after it, though memory may still have that: the loss is told, or what the
+   * reader has might be given again.
+   */
+  #startOf(cursor: SelectionCursor, catchUp: CatchUp, { channel, position, stream }: Leg): Position {
+    const loss = stream?.epoch === position.epoch ? lossOf(position, stream) : undefined;
+    if (loss?.gap.reason !== 'trimmed') return position;
+    cursor.subscriber.onGap(channel, loss.gap, loss.position);
+    catchUp.reached(channel, loss.position);
+    catchUp.unmarked = true;
+    return loss.position;
   }
 
   async #openLeg(cursor: SelectionCursor, catchUp: CatchUp, name: string): Promise<void> {
@@ -237,7 +256,11 @@ export class SelectionReading {
     catchUp.owner ??= {
       markAfter: ({ channel }, { epoch, last }) => {
         const isAtEnd = (): boolean =>
-          catchUp.isLast(channel.name) && epoch === channel.epoch && last === channel.head;
+          catchUp.isLast(channel.name) &&
+          catchUp.ahead.length === 0 &&
+          epoch === channel.epoch &&
+          last === channel.head &&
+          last <= channel.told;
         // Settling may give what other legs have: no mark may say yet that this batch was given.
         if (isAtEnd()) this.#events.settle(selection);
         catchUp.reached(channel.name, { epoch, offset: last });
@@ -252,7 +275,9 @@ export class SelectionReading {
         catchUp.unmarked = true;
       },
       onHead: (leg) => {
-        catchUp.reading.delete(leg.channel.name);
+        const { channel } = leg;
+        catchUp.reading.delete(channel.name);
+        if (channel.told < leg.offset) catchUp.wentAhead(channel, leg.place);
         this.#parts.fanOut.end(leg);
         this.goOn(cursor);
       },
