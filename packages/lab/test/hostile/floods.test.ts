@@ -1,7 +1,9 @@
 /** Floods: more of everything than one client should ask for, bounded so that it fits a test. */
 import { Agent } from 'node:http';
+import { constants, deflateRawSync } from 'node:zlib';
 import { seededRandom } from '@trunkline/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DeflatingPeer } from '../../src/deflating-peer.ts';
 import { UncaughtErrors } from '../../src/faults.ts';
 import { expectHealthy, expectStored } from './expectations.ts';
 import { ask } from '../../src/http.ts';
@@ -12,7 +14,8 @@ import type { PollAnswer } from '../../src/readers/poll.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
 import { API_KEY, JWT_SECRET, tokenOf } from '../../src/tokens.ts';
-import { handshake, WebSocketPeer } from '../../src/web-socket.ts';
+import { handshake, OPCODE, WebSocketPeer } from '../../src/web-socket.ts';
+import { Bystander, expectServed } from './bystander.ts';
 
 const MB = 1024 * 1024;
 
@@ -122,6 +125,62 @@ describe('commands', () => {
         ['error', 872],
       ]),
     );
+  });
+
+  describe('[CMD-5] that are none', () => {
+    let limited: LabServer;
+    let bystander: Bystander;
+
+    beforeEach(async () => {
+      limited = await startServer({
+        auth: { jwtSecret: JWT_SECRET, apiKeys: [API_KEY] },
+        link: { commandsPerSecondMax: 20 },
+        compression: { webSocket: 'shared' },
+      });
+      // The rate of commands does not hold applications.
+      const headers = { Authorization: `Bearer ${API_KEY}` };
+      bystander = await Bystander.open(limited, 'aside', { headers });
+    });
+
+    afterEach(async () => {
+      bystander[Symbol.dispose]();
+      expect(limited.faults).toEqual([]);
+      await limited[Symbol.asyncDispose]();
+    });
+
+    test('10,000 blank frames are refused like as many commands', async () => {
+      const path = `/v1/ws?access_token=${tokenOf('ann')}`;
+      using peer = await WebSocketPeer.open(limited.port, { path });
+      await peer.nextOf('welcome');
+      let refused = 0;
+      const flood = async (): Promise<void> => {
+        for (let id = 0; id < 10_000; id += 500) {
+          for (let sent = 0; sent < 500; sent += 1) peer.sendText('\n'.repeat(sent % 3));
+          peer.send({ type: 'unsubscribe', id, channel: 'x' });
+          for (let answer = await peer.next(); answer['id'] !== id; answer = await peer.next()) {
+            expect(answer).toMatchObject({ type: 'error', code: 'rate_limited' });
+            refused += 1;
+          }
+        }
+      };
+      const { wholeMs } = await bystander.during(flood());
+      // A burst of two seconds, and what was earned meanwhile.
+      expect(refused).toBeGreaterThan(10_000 - 20 * (3 + wholeMs / 1_000));
+    });
+
+    test('frames that inflate to a megabyte of blank lines as well, and nobody waits', async () => {
+      using peer = await DeflatingPeer.open(limited.port);
+      await peer.send({ type: 'hello', token: tokenOf('ann') });
+      await peer.nextOf('welcome');
+      const blank = deflateRawSync(Buffer.alloc(MB, '\n'), {
+        finishFlush: constants.Z_SYNC_FLUSH,
+      }).subarray(0, -4);
+      const flood = async (): Promise<void> => {
+        for (let sent = 0; sent < 100; sent += 1) peer.sendFrame(OPCODE.text, blank);
+        for (let refused = 0; refused < 50; refused += 1) await peer.nextOf('error');
+      };
+      expectServed(await bystander.during(flood()));
+    });
   });
 
   test('many pages of history at once are answered one by one', async () => {
