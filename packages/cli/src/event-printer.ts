@@ -41,10 +41,10 @@ export class EventPrinter {
 
 /** One object on one line, with its position; the payload is embedded as published. */
 function toJson(event: SubscriptionEvent): string {
-  if (event.kind !== 'message') return JSON.stringify(event);
+  if (event.kind !== 'message' && event.kind !== 'snapshot') return JSON.stringify(event);
   const { source, data, bytes, ...rest } = event;
-  const { epoch, offset } = event;
-  const fields = epoch === undefined ? rest : { ...rest, position: `${epoch}:${offset}` };
+  const isLogged = event.kind === 'message' && event.epoch !== undefined;
+  const fields = isLogged ? { ...rest, position: `${event.epoch}:${event.offset}` } : rest;
   const text = JSON.stringify(
     bytes === undefined ? fields : { ...fields, bytes: encodeBase64(bytes) },
   );

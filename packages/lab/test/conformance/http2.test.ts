@@ -107,6 +107,15 @@ describe('over HTTP/2', () => {
     expect(await socket.nextOf('message')).toMatchObject({ data: 'hello' });
   });
 
+  test('[H2-4] proves that it read a key which the client sends all the same', async () => {
+    using peer = await Http2Peer.open(server.url);
+    const key = { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
+    const socket = await peer.webSocket('/v1/ws', key);
+    const accept = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+    expect(socket.headers).toMatchObject({ ':status': 200, 'sec-websocket-accept': accept });
+    expect(await socket.nextOf('welcome')).toMatchObject({ type: 'welcome' });
+  });
+
   test('[H2-4] [HTTP-23] echoes what two WebSockets of one session send', async () => {
     using peer = await Http2Peer.open(server.url);
     const [one, two] = [await peer.webSocket('/v1/echo'), await peer.webSocket('/v1/echo')];

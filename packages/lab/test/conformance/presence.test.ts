@@ -50,7 +50,7 @@ async function listed(channel: string): Promise<Fields> {
   const headers = { authorization: `Bearer ${tokenOf('looker')}` };
   const answer = await server.get(`/v1/presence?channel=${encodeURIComponent(channel)}`, headers);
   expect(answer.status).toBe(200);
-  return answer.json<Fields>();
+  return answer.json();
 }
 
 describe('presence over WebSocket', () => {
@@ -63,7 +63,7 @@ describe('presence over WebSocket', () => {
       channel: 'room/1',
       presence: true,
     });
-    expect(usersOf(answer).toSorted()).toEqual(['ada', 'watcher']);
+    expect(new Set(usersOf(answer))).toEqual(new Set(['ada', 'watcher']));
     expect(answer).toMatchObject({ count: 2 });
     expect((answer['members'] as Fields[])[0]).toMatchObject({ info: { name: 'Ada' } });
     using bob = await join('bob', 'room/1');
@@ -89,11 +89,11 @@ describe('presence over WebSocket', () => {
     expect(await watcher.nextOf('join')).toMatchObject({ member: { user: 'ada' } });
     expect(await watcher.nextOf('join')).toMatchObject({ member: { user: 'bob' } });
     ada[Symbol.dispose]();
-    await clock.skip(GRACE_MS / 2);
+    clock.skip(GRACE_MS / 2);
     using back = await join('ada', 'room/2');
-    await clock.skip(GRACE_MS * 2);
+    clock.skip(GRACE_MS * 2);
     await bob.call({ type: 'unsubscribe', id: 2, channel: 'room/2' });
-    await clock.skip(GRACE_MS + 1_000);
+    clock.skip(GRACE_MS + 1_000);
     expect(await watcher.nextOf('leave')).toMatchObject({ member: { user: 'bob' } });
     expect(await listed('room/2')).toMatchObject({ count: 2 });
     void back;
@@ -141,9 +141,9 @@ describe('presence over an event stream', () => {
       members: [{ user: 'eve', session: opened['session'] }],
     });
     using ada = await join('ada', 'room/5');
-    const events = [await stream.next(), await stream.next()];
-    const joins = events.filter(({ type }) => type === 'join').map(({ data }) => data);
-    expect(joins.join()).toContain('"ada"');
+    // The first list has the reader itself, so that its own joining is no news.
+    expect(first).toMatchObject({ count: 1, members: [{ user: 'eve' }] });
+    expect(await stream.expect('join')).toMatchObject({ data: { member: { user: 'ada' } } });
     void ada;
   });
 

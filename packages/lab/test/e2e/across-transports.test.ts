@@ -83,7 +83,7 @@ test.each([
   ['HTTPS and HTTP/2', ['--tls-dev']],
 ])(
   'over %s a reader goes from WebSocket to SSE to polling, and misses nothing',
-  async (_, flags) => {
+  async (_versions, flags) => {
     await using server = await NodeProcess.start(...flags);
     await using browser = await Chromium.launch({ trustAll: true });
     const page = await browser.open(server.url);

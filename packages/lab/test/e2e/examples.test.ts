@@ -21,7 +21,7 @@ test.each([
   ['HTTPS and HTTP/2', ['--tls-dev']],
 ])(
   'over %s four transports with bare browser calls go on where they were',
-  async (_, flags) => {
+  async (_versions, flags) => {
     await using server = await NodeProcess.start(...flags);
     await using browser = await Chromium.launch({ trustAll: true });
     const errors: string[] = [];

@@ -66,6 +66,10 @@ function positionOf(query: Query): Position {
 function contentTypeOf(given: string | undefined): string | undefined {
   if (given === undefined || given === '' || isJsonContentType(given)) return undefined;
   const fault = contentTypeFault(given);
+  // What `curl -d` says of everything, and nobody means.
+  if (given.startsWith('application/x-www-form-urlencoded')) {
+    throw bad(`Content-Type must say what the snapshot is, got ${show(given)}`);
+  }
   if (fault === undefined) return given;
   throw bad(`Content-Type ${fault}, got ${show(given)}`);
 }

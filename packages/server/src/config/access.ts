@@ -43,13 +43,16 @@ export function resolveAccess(config: ServerConfig): Access {
       ]);
     }
   }
-  const anonymous = development || (auth.insecure && !authenticates);
+  const open = development || (auth.insecure && !authenticates);
+  // Where a namespace lets clients without a token do something they have to be let in.
+  const rules = Object.values(config.namespaces);
+  const isAllowed = rules.some(({ allow }) => (allow?.anonymous ?? []).length > 0);
   return {
     development,
-    anonymous,
+    anonymous: open || isAllowed,
     authenticates,
-    defaults: anonymous ? OPEN_NAMESPACE : DEFAULT_NAMESPACE,
-    relaxed: relaxations(development, anonymous),
+    defaults: open ? OPEN_NAMESPACE : DEFAULT_NAMESPACE,
+    relaxed: relaxations(development, open),
   };
 }
 

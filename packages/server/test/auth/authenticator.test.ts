@@ -181,6 +181,6 @@ test('an authenticator counts what it refused', async () => {
   const { authenticator } = setUp();
   await authenticator.fromToken('no token');
   authenticator.fromTicket('r1.x.y');
-  authenticator.fromRequest(headOf());
+  void authenticator.fromRequest(headOf());
   expect([...authenticator.refusedCounts]).toEqual([['unauthenticated', 2]]);
 });

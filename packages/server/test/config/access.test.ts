@@ -19,6 +19,11 @@ describe('access', () => {
     ],
     ['public with auth', { host: '0.0.0.0', auth: jwt }, { development: false, anonymous: false }],
     [
+      'public with auth and a public channel',
+      { auth: jwt, namespaces: { 'scores/#': { allow: { anonymous: ['subscribe'] } } } },
+      { development: false, anonymous: true },
+    ],
+    [
       'public without auth, insecure',
       { host: '0.0.0.0', auth: { insecure: true } },
       { development: false, anonymous: true },
@@ -30,6 +35,13 @@ describe('access', () => {
     ],
   ])('%s', (_, input, expected) => {
     expect(access(input)).toMatchObject(expected);
+  });
+
+  test('opens nothing but what a namespace says to clients without a token', () => {
+    const namespaces = { 'scores/#': { allow: { anonymous: ['subscribe' as const] } } };
+    const { defaults, relaxed } = access({ auth: jwt, namespaces });
+    expect(defaults.allow.anonymous).toEqual([]);
+    expect(relaxed).toEqual([]);
   });
 
   test('says what is relaxed, and nothing when nothing is', () => {

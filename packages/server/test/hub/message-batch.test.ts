@@ -10,8 +10,8 @@ function countingEncoding(name: string): Encoding & { count: number } {
     count: 0,
     encode(runs) {
       this.count += 1;
-      const written = runs.map(({ channel, epoch, messages }) => {
-        return `${channel} ${epoch} ${messages.map(({ offset }) => offset).join()}`;
+      const written = runs.map((run) => {
+        return `${run.channel} ${run.epoch} ${run.messages.map(({ offset }) => offset).join()}`;
       });
       return Buffer.from(written.join('; '));
     },

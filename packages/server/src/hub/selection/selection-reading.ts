@@ -212,7 +212,11 @@ export class SelectionReading {
    * removed what came after it, though memory may still have that: the loss is told, or what the
    * reader has might be given again.
    */
-  #startOf(cursor: SelectionCursor, catchUp: CatchUp, { channel, position, stream }: Leg): Position {
+  #startOf(
+    cursor: SelectionCursor,
+    catchUp: CatchUp,
+    { channel, position, stream }: Leg,
+  ): Position {
     const loss = stream?.epoch === position.epoch ? lossOf(position, stream) : undefined;
     if (loss?.gap.reason !== 'trimmed') return position;
     cursor.subscriber.onGap(channel, loss.gap, loss.position);

@@ -83,9 +83,9 @@ export function openEvent(opening: {
 }): string {
   const { session, id, verdicts, retryMs } = opening;
   const of = (value: (verdict: FilterVerdict) => unknown): object =>
-    Object.fromEntries(
+    Object.fromEntries<unknown>(
       verdicts
-        .map(([filter, verdict]) => [filter, value(verdict)])
+        .map(([filter, verdict]) => [filter, value(verdict)] as const)
         .filter(([, told]) => told !== undefined),
     );
   const volatile = verdicts.filter(([, verdict]) => verdict.volatile).map(([filter]) => filter);

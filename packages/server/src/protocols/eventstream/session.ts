@@ -168,10 +168,10 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     this.#attendance = new Attendance(hub, this);
     for (const channel of starts.keys()) {
       if (isWildcard(channel)) continue;
-      const mayWatch = hub.permits(caller.identity, 'presence', channel);
-      const page = mayWatch ? this.#attendance.watch(channel) : undefined;
+      // Listed first: the list that the reader is given has the reader itself.
       if (hub.isListed(channel)) this.#attendance.enter(channel);
-      if (page === undefined) continue;
+      if (!hub.permits(caller.identity, 'presence', channel)) continue;
+      const page = this.#attendance.watch(channel);
       this.link.send(presenceEvent(channel, { kind: 'snapshot', page }));
     }
   }

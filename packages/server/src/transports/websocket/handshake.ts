@@ -77,7 +77,11 @@ function readExtended(headers: RequestHead['headers']): Handshake {
     return invalid(400, message, { 'sec-websocket-version': VERSION });
   }
   const subprotocols = parseSubprotocols(headers['sec-websocket-protocol']);
-  return subprotocols === undefined ? BAD_SUBPROTOCOLS : { kind: 'valid', subprotocols };
+  if (subprotocols === undefined) return BAD_SUBPROTOCOLS;
+  // RFC 8441 has no use for a key, but there are clients that send one and want its proof.
+  const key = headers['sec-websocket-key'];
+  const proof = key !== undefined && KEY.test(key) ? { accept: acceptKey(key) } : {};
+  return { kind: 'valid', ...proof, subprotocols };
 }
 
 /**

@@ -203,9 +203,12 @@ class Transport implements WebSocketTransport {
     headers: Readonly<Record<string, string>>,
     compression?: LinkCompression,
   ): WebSocketLink {
-    const upgrade =
-      accept === undefined ? undefined : { ...UPGRADE, 'sec-websocket-accept': accept };
-    const stream = request.accept(upgrade === undefined ? 200 : 101, { ...upgrade, ...headers });
+    const isUpgrade = request.version === '1.1';
+    const stream = request.accept(isUpgrade ? 101 : 200, {
+      ...(isUpgrade ? UPGRADE : {}),
+      ...(accept === undefined ? {} : { 'sec-websocket-accept': accept }),
+      ...headers,
+    });
     const parts = compression === undefined ? this.#parts : this.#partsFor(compression);
     const link = new WebSocketLink(stream, request.remoteAddress, parts);
     this.#links.add(link, request.version);

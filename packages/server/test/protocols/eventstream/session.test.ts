@@ -54,10 +54,11 @@ function openEvent(position: string, rest: string): string {
 describe('an event stream that asks to be listed', () => {
   const user: Identity = { kind: 'user', user: 'ada', grants: new Map() };
 
-  test('is told who is there, and who comes [PRES-10]', async () => {
+  test('is told who is there, itself included [PRES-10]', async () => {
     const { hub, open, take } = await setUpStreams();
     const link = await open({}, anonymous, true);
-    expect(take(link)).toContain('event: presence\ndata: {"channel":"news","members":[],');
+    // The list has the reader itself.
+    expect(take(link)).toContain('event: presence\ndata: {"channel":"news","members":[{"session":');
     expect(hub.presence.count('news')).toBe(1);
   });
 

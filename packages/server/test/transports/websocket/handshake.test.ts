@@ -128,9 +128,13 @@ describe('an extended CONNECT', () => {
 
   test('[H2-4] needs no key, and gets no proof', () => {
     expect(readHandshake(CONNECT)).toEqual({ kind: 'valid', subprotocols: [] });
-    const head = withHeaders({ 'sec-websocket-protocol': 'a, b' });
-    expect(readHandshake(head)).toEqual({ kind: 'valid', subprotocols: ['a', 'b'] });
+    const offering = withHeaders({ 'sec-websocket-protocol': 'a, b' });
+    expect(readHandshake(offering)).toEqual({ kind: 'valid', subprotocols: ['a', 'b'] });
     expect(readHandshake({ ...CONNECT, version: '3' }).kind).toBe('valid');
+    // RFC 6455 §1.3; a key that is none is nothing to prove.
+    const keyed = withHeaders({ 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' });
+    expect(readHandshake(keyed)).toMatchObject({ accept: 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=' });
+    expect(readHandshake(withHeaders({ 'sec-websocket-key': 'x' }))).not.toHaveProperty('accept');
   });
 
   test.each([
