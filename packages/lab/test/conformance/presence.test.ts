@@ -99,13 +99,46 @@ describe('presence over WebSocket', () => {
     void back;
   });
 
+  test('[PRES-6] [PRES-7] tells the first change at once, and many as one list', async () => {
+    using watcher = await open('watcher');
+    await watcher.call({ type: 'subscribe', id: 1, channel: 'room/70', presence: true });
+    using first = await join('user-0', 'room/70');
+    expect(await watcher.next()).toMatchObject({ type: 'join', member: { user: 'user-0' } });
+    const crowd = Array.from({ length: 80 }, (_, index) => join(`user-${index + 1}`, 'room/70'));
+    const peers = await Promise.all(crowd);
+    const known = new Set(['watcher', 'user-0']);
+    let lists = 0;
+    while (known.size < 82) {
+      const { type, member, members, id } = await watcher.next();
+      if (type === 'join') known.add(String((member as Fields)['user']));
+      if (type !== 'presence') continue;
+      lists += 1;
+      expect(id).toBeUndefined();
+      known.clear();
+      for (const { user } of members as Fields[]) known.add(String(user));
+    }
+    expect(lists).toBeGreaterThan(0);
+    for (const peer of peers) peer[Symbol.dispose]();
+    void first;
+  });
+
+  test('[AUTH-8] shows the claim info, of at most 1,024 bytes', async () => {
+    const info = 'x'.repeat(1_022);
+    using ada = await join('ada', 'room/80', { info });
+    expect(await listed('room/80')).toMatchObject({ members: [{ user: 'ada', info }] });
+    const path = `/v1/ws?access_token=${tokenOf('bob', { info: `${info}x` })}`;
+    const refused = await WebSocketPeer.refused(server.port, { path });
+    expect(refused).toMatchObject({ status: 401, problem: { code: 'unauthenticated' } });
+    void ada;
+  });
+
   test('[PRES-2] lists nobody where the namespace does not', async () => {
     using ada = await open('ada');
     const answer = await ada.call({ type: 'subscribe', id: 1, channel: 'other', presence: true });
     expect(answer).toMatchObject({ type: 'subscribed', members: [], count: 0 });
   });
 
-  test('[AUTH-4] needs the permission, and the subscription stays as it was', async () => {
+  test('[PRES-9] [AUTH-4] needs the permission, and the subscription stays as it was', async () => {
     const channels = { 'room/#': ['subscribe'] };
     using ada = await open('ada', { channels });
     const answer = await ada.call({ type: 'subscribe', id: 1, channel: 'room/3', presence: true });

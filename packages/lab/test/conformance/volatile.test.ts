@@ -105,7 +105,7 @@ describe.each(['trunkline.v1.json', 'trunkline.v1.bin'])('a volatile channel, %s
 });
 
 describe('a message with a ttl', () => {
-  test('[MSG-6] is not delivered after its time, and its offset is told', async () => {
+  test('[MSG-6] [SSE-10] is not delivered after its time, and its offset is told', async () => {
     const first = await server.publish('t1', 'stays');
     await post({ channel: 't1', data: 'goes', ttl: 1_000 });
     await server.publish('t1', 'stays too');
@@ -122,6 +122,7 @@ describe('a message with a ttl', () => {
     using stream = await EventStreamPeer.open(`${server.url}/v1/sse?channel=t1&after=${after}`);
     await stream.expect('open');
     const next = await stream.next();
+    expect(stream.text).toContain(`\nid: ${after.replace(/1$/, '2')}\n\n`);
     expect([next.data, next.id]).toEqual(['"stays too"', after.replace(/1$/, '3')]);
     const poll = await server.get(`/v1/poll?channel=t1&after=${after}`);
     expect(poll.json<{ messages: Fields[] }>().messages).toMatchObject([{ data: 'stays too' }]);
