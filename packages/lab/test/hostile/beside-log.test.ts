@@ -333,7 +333,10 @@ describe('bodies of a megabyte', () => {
     const before = usedBytes();
     for (const peer of peers) {
       peer.raw.freeze();
-      peer.send({ type: 'subscribe', id: 1, channel: 'large', snapshot: true });
+      // More often than what the network takes.
+      for (let id = 1; id <= 6; id += 1) {
+        peer.send({ type: 'subscribe', id, channel: 'large', snapshot: true });
+      }
     }
     for (let look = 0; look < 50; look += 1) await server.get('/healthz');
     await server.publish('large', 2);
@@ -345,7 +348,8 @@ describe('bodies of a megabyte', () => {
         expect((await peer.nextOf('subscribed'))['position']).toMatch(/:0$/);
         expect((await peer.nextOf('snapshot'))['data']).toHaveLength(SNAPSHOT_BYTES_MAX - 2);
         expect(await peer.nextOf('message')).toMatchObject({ offset: 1 });
-        expect(await peer.nextOf('message')).toMatchObject({ offset: 2 });
+        // Each of the others begins anew.
+        for (let offset: unknown; offset !== 2; ) ({ offset } = await peer.nextOf('message'));
       }
       peer[Symbol.dispose]();
     }
