@@ -35,7 +35,7 @@ describe('HTTP', () => {
   test.each([
     ['no HTTP', 'hello\r\n\r\n'],
     ['bytes of TLS', Buffer.from('16030100c8010000c403034f8e1a7b', 'hex')],
-    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['half the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nXM\r\n\r\n'],
     ['zeros', Buffer.alloc(4096)],
     ['no Host', 'GET /healthz HTTP/1.1\r\n\r\n'],
     ['two Hosts', `GET /healthz HTTP/1.1\r\n${HOST}Host: evil\r\n\r\n`],
