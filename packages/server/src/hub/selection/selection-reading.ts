@@ -18,7 +18,7 @@ import type { FanOut } from '../fan-out.ts';
 import { formatPlaceMark } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
 import { lossOf } from '../recovery.ts';
-import { CatchUp } from './catch-up.ts';
+import { CatchUp, older } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
 import type { Selection } from './selection.ts';
 import type { SelectionCursor } from './selection-cursor.ts';
@@ -168,11 +168,15 @@ export class SelectionReading {
         return;
       }
       const noted = catchUp.letGo(channel);
-      if (noted !== undefined) this.note(cursor, channel, noted);
       const own = place.behind.get(channel);
       const [change] = own === undefined ? changed : [];
-      const then = change === undefined ? own : this.#startOf(cursor, catchUp, change);
-      if (then !== undefined) this.note(cursor, channel, then);
+      const then = own ?? change?.position;
+      const position = then === undefined ? noted : older(noted, then);
+      if (position !== undefined && !cursor.omits(channel)) {
+        // What is lost was lost for the news of meanwhile as well.
+        const leg = change === undefined ? { channel, position } : { ...change, position };
+        this.note(cursor, channel, this.#startOf(cursor, catchUp, leg));
+      }
       this.goOn(cursor);
     } catch (error) {
       this.#retry(cursor, catchUp, error, () => this.#look(cursor, catchUp, channel, place));

@@ -182,6 +182,41 @@ describe('a channel in doubt', () => {
     expect(reader.opened?.cursor.state).toBe('live');
   });
 
+  test('that retention took from is told to be lost, and what is lost does not come', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections(10);
+    const reader = await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    await clock.pass(60_000); // The channel is closed by now.
+    reader.link.hold();
+    await publish(2, 'a/2');
+    await publish(1, 'a/2');
+    broker.placeUnknown = true;
+    reader.link.release();
+    await clock.settle();
+    expect(reader.opened?.cursor.state).toBe('catching');
+    reader.link.hold();
+    await publish(3, 'a/2');
+    broker.silent = true;
+    await publish(1, 'a/1');
+    broker.silent = false;
+    broker.doubt('a/1');
+    await publish(1, 'a/1'); // Memory still has it when the log has not.
+    broker.trim('a/1', 4);
+    broker.placeUnknown = false;
+    reader.link.release();
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.gaps).toEqual([
+      {
+        channel: 'a/1',
+        gap: { reason: 'trimmed', from: 2, to: 3 },
+        position: { epoch: 'e1', offset: 3 },
+      },
+    ]);
+    const places = reader.takeMessages().filter((place) => place.startsWith('a/1'));
+    expect(places).toEqual(['a/1:1', 'a/1:4']);
+  });
+
   test('tells every reader once what it lost when the stream began anew', async () => {
     const { broker, clock, follow, publish } = await setUpSelections();
     const reader = await follow({ 'a/+': {} });
