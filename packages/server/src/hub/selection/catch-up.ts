@@ -228,10 +228,14 @@ export class CatchUp {
     return [...this.#ahead.keys()];
   }
 
-  /** What to go on from after what was read so far, where that can be said in one mark. */
-  mark(): string | undefined {
+  /**
+   * What to go on from after what was read so far, where that can be said in one mark.
+   *
+   * @param elsewhere where channels stand that others read for this reader.
+   */
+  mark(elsewhere: ReadonlyMap<string, Position> = NOWHERE_ELSE): string | undefined {
     if (!this.#endsAreTold || !this.isResolved) return undefined;
-    const behind = new Map([...this.#base.behind, ...(this.#ends ?? [])]);
+    const behind = new Map([...this.#base.behind, ...(this.#ends ?? []), ...elsewhere]);
     return formatPlaceMark({ mark: this.#base.mark, behind });
   }
 

@@ -295,7 +295,8 @@ export class Overlaps {
       return;
     }
     const running = others.filter(({ state }) => state !== 'waiting');
-    const names = new Set(running.map(({ filter }) => filter).filter((name) => !isWildcard(name)));
+    const named = running.filter(({ filter }) => !isWildcard(filter));
+    const names = new Set(named.map(({ filter }) => filter));
     const ahead = running.filter(({ filter, order }) => !isWildcard(filter) || order < entry.order);
     const earlier = ahead.filter(({ filter }) => isWildcard(filter));
     cursor.sharing = {
@@ -305,6 +306,7 @@ export class Overlaps {
         earlier.some((other) => delivers(other, channel)) ||
         !delivers(entry, channel),
       isWhole: () => entry.state === 'running' && ahead.every(isAtHead),
+      namedPlaces: () => placesOf(named),
     };
   }
 }
@@ -316,6 +318,15 @@ function legsOf(cursor: AnyCursor): readonly Leg[] {
   const { channel, epoch, offset } = cursor;
   const hasAll = epoch === channel.epoch && offset === channel.head;
   return hasAll ? [] : [{ channel: channel.name, position: cursor.place }];
+}
+
+/** Where names of a log stand. */
+function placesOf(named: readonly Entry[]): ReadonlyMap<string, Position> {
+  const places = new Map<string, Position>();
+  for (const { filter, cursor } of named) {
+    if (cursor instanceof Cursor) places.set(filter, cursor.place);
+  }
+  return places;
 }
 
 function standAt(cursor: Cursor, { epoch, offset }: Position): void {

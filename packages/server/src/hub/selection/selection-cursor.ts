@@ -8,6 +8,7 @@
  * - `catching`: it reads on, channel by channel, and is told of news meanwhile (see `CatchUp`).
  * - `ended`: nothing is delivered any more.
  */
+import type { Position } from '@trunkline/wire';
 import type { Subscriber } from '../hub-types.ts';
 import type { PlaceMark } from '../place-mark.ts';
 import type { CatchUp } from './catch-up.ts';
@@ -30,6 +31,8 @@ export interface Sharing {
   omits(channel: string): boolean;
   /** True when all that deliver for it are at the head, so that a mark holds for all it matches. */
   isWhole(): boolean;
+  /** Where those stand that deliver single channels by their names. */
+  namedPlaces(): ReadonlyMap<string, Position>;
 }
 
 /** A place in a selection, and who is served from it. Only the hub changes one. */

@@ -272,8 +272,7 @@ export class SelectionReading {
         // Settling may give what other legs have: no mark may say yet that this batch was given.
         if (isAtEnd()) this.#events.settle(selection);
         catchUp.reached(channel.name, { epoch, offset: last });
-        const told = isAtEnd() ? formatPlaceMark(selection.place) : catchUp.mark();
-        const mark = cursor.isMarked ? told : undefined;
+        const mark = cursor.isMarked ? markFor(cursor, catchUp, isAtEnd()) : undefined;
         // Where the session published all of it itself, nothing is sent that could tell the mark.
         catchUp.unmarked = mark === undefined || cursor.mutedSession !== undefined;
         return mark;
@@ -292,4 +291,13 @@ export class SelectionReading {
     };
     return catchUp.owner;
   }
+}
+
+/** What a reader goes on from after what it was given, be it the last that it had to read or not. */
+function markFor(
+  { selection, sharing }: SelectionCursor,
+  catchUp: CatchUp,
+  isAtEnd: boolean,
+): string | undefined {
+  return isAtEnd ? formatPlaceMark(selection.place) : catchUp.mark(sharing?.namedPlaces());
 }

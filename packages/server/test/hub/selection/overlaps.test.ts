@@ -90,6 +90,20 @@ describe('what matches several subscriptions of a session [WILD-4]', () => {
     expect(reader.following.has('a/+')).toBe(false);
   });
 
+  test('does not come again by a mark of a pattern on its way, which covers what a name had', async () => {
+    const { publish, reader, subscribe, take } = await setUpReader();
+    await subscribe(['a/1']);
+    await publish('a/1', 'a/2', 'a/3');
+    await subscribe(['a/+', 'start']);
+    expect(await take()).toEqual(['a/1 e1:1', 'a/2 e2:1', 'a/3 e3:1']);
+    const line = reader.recent.find((told) => told.startsWith('message a/2'));
+    const [, , , mark = ''] = line?.split(' ') ?? [];
+    reader.unsubscribe('a/1');
+    reader.unsubscribe('a/+');
+    await subscribe(['a/+', mark]);
+    expect(await take()).toEqual(['a/3 e3:1']);
+  });
+
   test('is answered and left before it goes over, in any order within one turn', async () => {
     const { publish, reader, subscribe, take } = await setUpReader();
     await subscribe(['#']);

@@ -1,4 +1,5 @@
 import { ManualClock, MemoryLink } from '@trunkline/testkit';
+import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { MessageBatch } from '../../../src/hub/message-batch.ts';
 import { SelectionBatch } from '../../../src/hub/selection/selection-batch.ts';
@@ -23,7 +24,10 @@ function textOf(batch: SelectionBatch, cursor: SelectionCursor): string | undefi
   return shared === undefined ? undefined : Buffer.from(shared.payload).toString();
 }
 
-const whole = { marksApart: false, omits: () => false, isWhole: () => true };
+const whole = {
+  ...{ marksApart: false, omits: () => false, isWhole: () => true },
+  namedPlaces: () => new Map<string, Position>(),
+};
 
 describe('what a turn brought to a selection', () => {
   const two = (): SelectionBatch =>
