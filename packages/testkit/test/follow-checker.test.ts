@@ -14,14 +14,16 @@ function follows(
     muted?: boolean;
     recovered?: boolean;
     position?: string;
+    epoch?: string;
     top?: number;
   } = {},
 ): HistoryEvent[] {
-  const { session = 'w1', muted = false, recovered, position, top = 0 } = more;
-  const stream = { epoch: top === 0 ? '0' : 'e', oldest: 1, top };
+  const { session = 'w1', muted = false, recovered, position, epoch = 'e', top = 0 } = more;
+  const stream = { epoch: top === 0 ? '0' : epoch, oldest: 1, top };
   const head = { asked: stream, answered: stream, comparable: true };
   const verdict = {
     ...(recovered === undefined ? {} : { recovered }),
+    ...(recovered === false ? { gap: { reason: 'epoch' } as const } : {}),
     ...(position === undefined ? {} : { position: at(position) }),
   };
   const filters = Object.keys(starts);
@@ -52,6 +54,11 @@ function marked(subscription: string, mark: string): HistoryEvent {
 
 function lapsed(from: number, to: number, sentMs = 100): HistoryEvent {
   return { ...SESSION, kind: 'lapsed', channel: 'news', epoch: 'e', from, to, sentMs };
+}
+
+function lost(position: string): HistoryEvent {
+  const gap = { reason: 'epoch' } as const;
+  return { ...SESSION, kind: 'lost', channel: 'news', gap, position: at(position) };
 }
 
 function passing(payload: string): HistoryEvent {
@@ -97,6 +104,29 @@ describe('checkHistory, of those who follow patterns, finds nothing wrong with',
         ...follows('s1', { '#': {} }, { top: 3 }),
         ...follows('s2', { news: { after: 'e:1' } }, { recovered: true, position: 'e:1', top: 3 }),
         ...[given('e:2'), given('e:3')],
+      ],
+      whole,
+    ],
+    'a name begun anew of which a pattern gave all that it asks for': [
+      [
+        ...published,
+        ...follows('s1', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+        ...[given('e:1'), given('e:2'), given('e:3')],
+        ...['s2', 's3'].flatMap((name) =>
+          follows(name, { news: { after: 'e:1' } }, { recovered: true, position: 'e:1', top: 3 }),
+        ),
+        ...[marked('s1', '~m'), ended],
+        ...follows('s4', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+      ],
+      whole,
+    ],
+    'what a name lost and a pattern has of a stream that began anew': [
+      [
+        ...published,
+        ...follows('s1', { '#': {} }, { epoch: 'd', top: 3 }),
+        ...follows('s2', { news: { after: 'd:3' } }, { recovered: false, position: 'e:1', top: 1 }),
+        lost('e:0'),
+        ...[given('e:1'), given('e:2'), given('e:3')],
       ],
       whole,
     ],

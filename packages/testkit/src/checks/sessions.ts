@@ -116,7 +116,8 @@ export class SessionCheck {
       const own = following.muted ? [...mutes, session.name] : mutes;
       const isAnew = deliverer === replaced && session.delivererOf(channel) === following;
       if (view === undefined || deliverer === undefined || isAnew) {
-        const fresh = newView(place, own);
+        const isGiven = isAnew && hasFrom(session, following, channel, place);
+        const fresh = newView(isGiven ? eitherOf(place, view?.cursor) : place, own);
         // What another one asked for it may still have, wherever this one begins anew.
         for (const allowance of view?.allowances ?? []) {
           if (session.subscriptions.has(allowance.subscription)) fresh.allowances.push(allowance);
@@ -135,7 +136,7 @@ export class SessionCheck {
     const { cursor } = view;
     if (cursor === undefined || place === undefined) return;
     if (cursor.epoch === ORIGIN.epoch) view.cursor = { ...place, from: 0 };
-    else if (cursor.epoch !== place.epoch) view.cursor = view.begin = place;
+    else if (cursor.epoch !== place.epoch) view.cursor = view.begin = { ...place, from: 0 };
     else if (cursor.to < place.to) view.cursor = { ...cursor, to: place.to };
   }
 
@@ -365,6 +366,36 @@ export class SessionCheck {
 function newView(place: Whereabouts | undefined, mutes: readonly string[]): View {
   const memory = { given: new Set<string>(), used: new Set<string>() };
   return { cursor: place, begin: place, mutes, allowances: [], ...memory };
+}
+
+/** True when another subscription may have had all of the channel from a place on. */
+function hasFrom(
+  session: SessionState,
+  following: Following,
+  channel: string,
+  place: Whereabouts | undefined,
+): boolean {
+  return session.answered.some(
+    (other) =>
+      other !== following &&
+      doesMatch(other, channel) &&
+      !(place !== undefined && isLater(other.places.get(channel), place)),
+  );
+}
+
+/** True when `a` certainly stands after `b`. */
+function isLater(a: Whereabouts | undefined, b: Whereabouts): boolean {
+  return a !== undefined && isBefore(b, a);
+}
+
+/** One of two places, nobody can tell which: what was given need not be given again. */
+function eitherOf(
+  asked: Whereabouts | undefined,
+  given: Whereabouts | undefined,
+): Whereabouts | undefined {
+  if (asked === undefined || given === undefined || asked.epoch !== given.epoch) return asked;
+  const from = Math.min(asked.from, given.from);
+  return { epoch: asked.epoch, from, to: Math.max(asked.to, given.to) };
 }
 
 /** Where a mark may stand that is given now: what is still to come again is behind it. */
