@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkHistory, formatViolation } from '../src/history-checker.ts';
+import type { EndedEvent, MarkedEvent } from '../src/follow-history.ts';
 import type { BrokenPromise, History, HistoryEvent } from '../src/history.ts';
 import { acknowledged, at, log, publish } from './histories.ts';
 
@@ -48,7 +49,11 @@ function given(position: string, more: { session?: string; isOwn?: boolean } = {
   return { kind: 'given', step: 0, session, ...message, isOwn, ...times };
 }
 
-function marked(subscription: string, mark: string): HistoryEvent {
+function left(subscription: string): HistoryEvent[] {
+  return (['leaving', 'left'] as const).map((kind) => ({ ...SESSION, kind, subscription }));
+}
+
+function marked(subscription: string, mark: string): MarkedEvent {
   return { ...SESSION, kind: 'marked', subscription, mark };
 }
 
@@ -65,7 +70,7 @@ function passing(payload: string): HistoryEvent {
   return { ...SESSION, kind: 'passing', channel: 'now', payload };
 }
 
-const ended: HistoryEvent = { ...SESSION, kind: 'ended' };
+const ended: EndedEvent = { ...SESSION, kind: 'ended' };
 const published = ['m1', 'm2', 'm3'].flatMap((payload, index) => [
   publish(payload),
   acknowledged(payload, `e:${index + 1}`),
@@ -117,6 +122,46 @@ describe('checkHistory, of those who follow patterns, finds nothing wrong with',
         ),
         ...[marked('s1', '~m'), ended],
         ...follows('s4', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+      ],
+      whole,
+    ],
+    'a pattern begun anew where another one began later': [
+      [
+        ...published,
+        ...follows('s1', { '+': { after: 'start' } }, { recovered: true, top: 3 }),
+        ...follows('s2', { '#': {} }, { top: 3 }),
+        ...[given('e:1'), given('e:2'), given('e:3')],
+        ...follows('s3', { '+': { after: 'start' } }, { recovered: true, top: 3 }),
+        ...[given('e:1'), given('e:2'), given('e:3')],
+      ],
+      whole,
+    ],
+    'a mark right behind that of an answer, which covers what a name was given': [
+      [
+        ...published,
+        ...follows('s1', { news: {} }, { position: 'e:0', top: 3 }),
+        given('e:1'),
+        ...follows('s2', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+        ...[marked('s2', '~a'), marked('s2', '~b'), ended],
+        ...follows('s3', { '#': { after: '~b' } }, { session: 'w2', recovered: true, top: 3 }),
+        ...[given('e:2', { session: 'w2' }), given('e:3', { session: 'w2' })],
+      ],
+      whole,
+    ],
+    'a mark of where a pattern began, when another one that was further back is left': [
+      [
+        ...published,
+        ...follows('s1', { '+': { after: 'start' } }, { session: 'w0', recovered: true, top: 3 }),
+        ...[given('e:1', { session: 'w0' }), given('e:2', { session: 'w0' })],
+        ...[
+          { ...marked('s1', '~m'), session: 'w0' },
+          { ...ended, session: 'w0' },
+        ],
+        ...follows('s2', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+        ...follows('s3', { '+': { after: '~m' } }, { recovered: true, top: 3 }),
+        ...[marked('s3', '~n'), ...left('s2'), ended],
+        ...follows('s4', { '+': { after: '~n' } }, { session: 'w2', recovered: true, top: 3 }),
+        given('e:3', { session: 'w2' }),
       ],
       whole,
     ],

@@ -126,6 +126,8 @@ export class SessionCheck {
         continue;
       }
       view.mutes = [...view.mutes, ...own];
+      // What was delivered for the one that it replaces it may have again.
+      if (deliverer === replaced) view.begin = undefined;
       if (event.verdicts.get(channel)?.recovered === false) this.#jumpWith(view, place);
       allow(view, following.name, place, asksBack(following, channel));
     }
@@ -143,8 +145,8 @@ export class SessionCheck {
   #onMarked(session: SessionState, event: MarkedEvent): void {
     const following = session.subscriptions.get(event.subscription);
     if (following === undefined) return;
+    const isOpening = session.opening === following && following.mark === undefined;
     following.mark = event.mark;
-    const isOpening = session.opening === following;
     const isLost = isOpening && following.hasLost;
     for (const [channel, view] of session.views) {
       if (!doesMatch(following, channel)) continue;
@@ -301,8 +303,11 @@ export class SessionCheck {
       if (next === undefined) {
         session.views.delete(channel);
       } else if (before.get(channel) === following && view.cursor !== undefined) {
-        // From here on its mark is all that tells where it stands in this channel.
-        this.#mark(next, channel, { ...view.cursor, from: 0 }, view);
+        // From here on its mark is all that tells where it stands in this channel, be it where it
+        // began.
+        const own = next.places.get(channel);
+        const where = own === undefined ? own : eitherOf({ ...view.cursor, from: 0 }, own);
+        this.#mark(next, channel, where, view);
       }
     }
   }
