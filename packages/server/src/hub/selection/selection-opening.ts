@@ -4,9 +4,9 @@
  * A reader is told of all news from the moment it is made; then it is found out what it missed
  * before. So nothing falls between the two, however long the second takes.
  */
-import { isWildcard, matchesPattern } from '@trunkline/wire';
+import { isWildcard, matchesPattern, ORIGIN } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
-import type { Broker } from '../../broker/broker.ts';
+import type { Broker, StreamBounds } from '../../broker/broker.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
 import type { ChannelTable } from '../channel-table.ts';
 import { unavailable } from '../refusals.ts';
@@ -15,7 +15,7 @@ import type { LogReader } from '../log-reader.ts';
 import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
 import { judge } from '../recovery.ts';
-import { changedSincePlace, resolveMark } from '../reading/mark-starts.ts';
+import { changedSincePlace, resolveMark, startAt } from '../reading/mark-starts.ts';
 import type { PlacedChannel } from '../reading/mark-starts.ts';
 import { CatchUp, older } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
@@ -60,6 +60,9 @@ export interface OpenedSelection {
   /** To be told after the answer and before any message. */
   readonly losses: readonly ChannelLoss[];
 }
+
+/** Of a channel to which nobody published. */
+const NO_STREAM: StreamBounds = { epoch: ORIGIN.epoch, oldest: 1, top: 0 };
 
 /** What is being found out. */
 interface Opening {
@@ -200,7 +203,7 @@ async function resolvePatterns(
     lost(opening, patterns);
     return undefined;
   }
-  const found = judgeChannels(parts, opening, changed, start, from);
+  const found = judgeChannels(parts, opening, changed, start);
   for (const pattern of patterns) {
     const loss = found.find(({ channel }) => matchesPattern(pattern, channel));
     const gap = loss === undefined ? {} : { gap: loss.gap };
@@ -225,9 +228,34 @@ async function changedSinceStart(
   start: Start,
   from: PlaceMark | undefined,
 ): Promise<readonly PlacedChannel[] | undefined> {
-  if (from !== undefined) return changedSincePlace(broker, from, patterns);
+  if (from !== undefined) return changedSinceOwn(broker, patterns, from);
   const changed = await broker.changedSince(undefined, patterns);
   return changed?.map(({ channel, stream }) => ({ channel, stream, start }));
+}
+
+/**
+ * The same for a mark. A channel that the mark names stands elsewhere: it may have changed though it
+ * did not since the mark, and its stream may be another one by now.
+ */
+async function changedSinceOwn(
+  broker: Broker,
+  patterns: readonly string[],
+  from: PlaceMark,
+): Promise<readonly PlacedChannel[] | undefined> {
+  const changed = await changedSincePlace(broker, from, patterns);
+  if (changed === undefined) return undefined;
+  const found = new Set(changed.map(({ channel }) => channel));
+  const others = [...from.behind].filter(([channel]) => !found.has(channel));
+  if (others.length === 0) return changed;
+  const all = await broker.changedSince(
+    undefined,
+    others.map(([channel]) => channel),
+  );
+  const streams = new Map(all?.map(({ channel, stream }) => [channel, stream]));
+  const placed = others.map(([channel, position]): PlacedChannel => {
+    return { channel, stream: streams.get(channel) ?? NO_STREAM, start: startAt(position) };
+  });
+  return [...changed, ...placed];
 }
 
 /** Nothing can be told of where these stood; they are live from here on. */
@@ -243,12 +271,9 @@ function judgeChannels(
   { cursor, legs, losses }: Opening,
   changed: readonly PlacedChannel[],
   { partial }: Start,
-  from: PlaceMark | undefined,
 ): readonly ChannelLoss[] {
-  const own = new Map(from?.behind);
   const found: ChannelLoss[] = [];
   for (const { channel, start, stream } of changed) {
-    own.delete(channel);
     const asked: Start = partial === undefined ? start : { ...start, partial };
     const verdict: Verdict = judge(asked, stream, rulesOf(channel).resumeCountMax);
     if (verdict.gap !== undefined) {
@@ -261,8 +286,6 @@ function judgeChannels(
     // The log may be ahead of what this node was told: what was said to be lost must not come.
     if (hasNews || !isAtTop || verdict.gap !== undefined) legs.push({ channel, position: begin });
   }
-  // Read in part before the mark was given, and not changed since.
-  for (const [channel, position] of own) legs.push({ channel, position });
   losses.push(...found);
   return found;
 }

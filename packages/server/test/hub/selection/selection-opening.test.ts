@@ -28,6 +28,27 @@ describe('openSelection', () => {
     expect([...cursor.place.behind.keys()]).not.toContain('secret/1');
   });
 
+  test('tells that a channel which a mark names apart began anew before the mark [WILD-5]', async () => {
+    const { hub, broker, publish, listener } = setUp();
+    await publish(2, 'room/1');
+    broker.lose('room/1');
+    await publish(1, 'room/1');
+    await publish(1, 'room/2');
+    const behind = new Map([
+      ['room/1', { epoch: 'e1', offset: 2 }],
+      ['room/2', { epoch: 'e3', offset: 1 }],
+      ['room/3', { epoch: '0', offset: 0 }],
+    ]);
+    const mark = formatPlaceMark({ mark: '~4', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { verdicts, losses } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: false, gap: { reason: 'epoch' } });
+    expect(losses).toEqual([
+      { channel: 'room/1', gap: { reason: 'epoch' }, position: { epoch: 'e2', offset: 1 } },
+    ]);
+  });
+
   test('tells each pattern of the losses in its own channels [WILD-5]', async () => {
     const { hub, broker, publish, listener } = setUp();
     await publish(2, 'room/1');
