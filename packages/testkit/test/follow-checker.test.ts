@@ -1,3 +1,4 @@
+import type { Gap } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { checkHistory, formatViolation } from '../src/history-checker.ts';
 import type { EndedEvent, MarkedEvent } from '../src/follow-history.ts';
@@ -61,8 +62,7 @@ function lapsed(from: number, to: number, sentMs = 100): HistoryEvent {
   return { ...SESSION, kind: 'lapsed', channel: 'news', epoch: 'e', from, to, sentMs };
 }
 
-function lost(position: string): HistoryEvent {
-  const gap = { reason: 'epoch' } as const;
+function lost(position: string, gap: Gap = { reason: 'epoch' }): HistoryEvent {
   return { ...SESSION, kind: 'lost', channel: 'news', gap, position: at(position) };
 }
 
@@ -164,6 +164,65 @@ describe('checkHistory, of those who follow patterns, finds nothing wrong with',
         given('e:3', { session: 'w2' }),
       ],
       whole,
+    ],
+    'what one that overlaps asked for from a life of the stream that ended': [
+      [
+        ...published,
+        ...follows('s0', { '+': {} }, { session: 'w0', epoch: 'd', top: 3 }),
+        ...[
+          { ...marked('s0', '~m'), session: 'w0' },
+          { ...ended, session: 'w0' },
+        ],
+        ...follows('s1', { news: { after: 'e:2' } }, { recovered: true, position: 'e:2', top: 3 }),
+        given('e:3'),
+        ...follows('s2', { '+': { after: '~m' } }, { recovered: true, top: 3 }),
+        ...[given('e:1'), given('e:2'), given('e:3')],
+        { kind: 'purged', step: 0, channel: 'news' },
+      ],
+    ],
+    'own messages that one left out and another one that overlaps asked for': [
+      [
+        ...[publish('m1', { connection: 'w0' }), acknowledged('m1', 'e:1')],
+        ...published.slice(2),
+        ...follows(
+          's0',
+          { '#': { after: 'start' } },
+          { session: 'w0', muted: true, recovered: true, top: 3 },
+        ),
+        ...[
+          { ...marked('s0', '~m'), session: 'w0' },
+          { ...ended, session: 'w0' },
+        ],
+        ...follows('s1', { '#': { after: '~m' } }, { recovered: true, top: 3 }),
+        given('e:2'),
+        ...follows('s2', { news: { after: 'e:0' } }, { recovered: true, position: 'e:0', top: 3 }),
+        ...[given('e:1'), given('e:2'), given('e:3')],
+      ],
+      whole,
+    ],
+    'the loss of what one that overlaps asked for from further back': [
+      [
+        ...published,
+        ...follows('s0', { '#': {} }, { session: 'w0', position: 'e:0', top: 3 }),
+        given('e:1', { session: 'w0' }),
+        ...[
+          { ...marked('s0', '~m'), session: 'w0' },
+          { ...ended, session: 'w0' },
+        ],
+        ...follows('s1', { news: { after: 'e:2' } }, { recovered: true, position: 'e:2', top: 3 }),
+        ...follows('s2', { '#': { after: '~m' } }, { recovered: true, top: 3 }),
+        ...[given('e:3'), lost('e:3', { reason: 'trimmed', from: 2, to: 3 })],
+      ],
+      whole,
+    ],
+    'a list of members that was under way when the session left': [
+      [
+        ...follows('s1', { now: {} }),
+        ...left('s1').slice(0, 1),
+        { ...SESSION, kind: 'watching', channel: 'now', users: ['ann', 'bob'] },
+        ...left('s1').slice(1),
+      ],
+      { logs: new Map(), listed: ['now'] },
     ],
     'what a name lost and a pattern has of a stream that began anew': [
       [

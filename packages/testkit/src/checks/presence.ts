@@ -47,14 +47,14 @@ export class PresenceCheck {
         attendant?.lists.delete(channel);
         return;
       }
-      case 'leaving': {
+      case 'leaving':
+      case 'left': {
         const channel = this.#asked.get(event.subscription);
+        // A list may have been under way when it began to leave.
         if (channel !== undefined) attendant?.lists.delete(channel);
+        if (event.kind === 'left') attendant?.channels.delete(event.subscription);
         return;
       }
-      case 'left':
-        attendant?.channels.delete(event.subscription);
-        return;
       case 'watching':
         attendant?.lists.set(event.channel, new Map(event.users.map((user) => [user, false])));
         return;

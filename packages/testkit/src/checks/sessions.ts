@@ -226,6 +226,9 @@ export class SessionCheck {
       return promise === 1;
     } else {
       this.#skips.add({ ...skipped, epoch, from: cursor.to + 1, to: offset - 1 });
+      const { begin, mutes } = view;
+      // Where it left out its own messages it may have begun behind them.
+      if (mutes.length > 0 && begin?.to === cursor.to) view.begin = { ...begin, to: offset - 1 };
     }
     return true;
   }
@@ -265,7 +268,8 @@ export class SessionCheck {
       return;
     }
     const before = (gap.from ?? 1) - 1;
-    const isBack = view.cursor !== undefined && position.offset < view.cursor.from;
+    const stands = Math.min(gap.from === undefined ? Infinity : before, position.offset);
+    const isBack = view.cursor !== undefined && stands < view.cursor.from;
     const wentBack = isBack ? goesBack(view, { epoch: position.epoch, offset: before }) : undefined;
     if (wentBack === undefined) {
       checkLoss(view.cursor, gap, position, fail);
@@ -445,14 +449,16 @@ function goesBack(view: View, place: Position): Whereabouts | undefined {
   let best: Allowance | undefined;
   for (const allowance of view.allowances) {
     const { place: asked } = allowance;
+    // All of this life comes after what was of another one.
     const mayBegin =
-      asked === undefined || (isSameLife(asked, place.epoch) && asked.from <= place.offset);
+      asked === undefined || asked.epoch !== place.epoch || asked.from <= place.offset;
     if (!mayBegin || !mayBeBefore(asked, begin)) continue;
     if (best === undefined || (asked?.from ?? -1) > (best.place?.from ?? -1)) best = allowance;
   }
   if (best === undefined) return undefined;
   view.used.add(best.subscription);
-  const from = best.place ?? here;
+  const isOther = best.place !== undefined && best.place.epoch !== place.epoch;
+  const from = isOther ? { epoch: place.epoch, from: 0, to: 0 } : (best.place ?? here);
   // Others that asked for no more than that have it now as well.
   view.allowances = view.allowances.filter(
     ({ place: asked }) => asked !== undefined && isBefore(asked, from),
