@@ -116,6 +116,13 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     [publish('m1'), acknowledged('m1', 'e:1'), purged, publish('m2'), acknowledged('m2', 'f:1')],
     { logs: log('f:1', ['m2']) },
   ],
+  'a publish that nobody heard of again, which may have come after a purge': [
+    [
+      ...[publish('m1', { attempt: 'a1', key: 'k' }), publish('m1', { attempt: 'a2', key: 'k' })],
+      ...[acknowledged('a2', 'e:1'), opened('e:0'), message('e:1'), closed, purged],
+    ],
+    { logs: log('f:1', ['m1']) },
+  ],
   'a refusal that may have been stored': [
     [publish('m1'), refused('m1', 'unknown')],
     { logs: log('e:1', ['m1']) },

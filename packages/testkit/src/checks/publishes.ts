@@ -168,7 +168,8 @@ export class PublishCheck {
     if (Math.max(...times) - Math.min(...times) > keyWindowMs) return false;
     const channel = tries[0]?.event.channel ?? '';
     const from = Math.min(...tries.map((attempt) => attempt.index));
-    const to = Math.max(...tries.map((attempt) => attempt.answeredIndex ?? attempt.index));
+    // What was not answered may be stored at any time.
+    const to = Math.max(...tries.map((attempt) => attempt.answeredIndex ?? Infinity));
     return !(this.#purges.get(channel) ?? []).some((index) => index >= from && index <= to);
   }
 
