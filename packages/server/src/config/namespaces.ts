@@ -7,7 +7,7 @@ import type { Action } from '../auth/identity.ts';
 import { DEFAULT_NAMESPACE } from './namespace-rules.ts';
 import type { NamespaceInput, NamespaceRules } from './namespace-rules.ts';
 
-/** Channels whose rules are remembered; over it the one asked for longest ago is forgotten. */
+/** Channels whose rules are remembered; over it those asked for longest ago are forgotten. */
 const CACHE_COUNT_MAX = 10_000;
 
 /** A segment that no pattern names, for it has a control character [CH-1]. */
@@ -62,21 +62,18 @@ function finder(
 function remembering(
   find: (channel: string) => NamespaceRules,
 ): (channel: string) => NamespaceRules {
-  const cache = new Map<string, NamespaceRules>();
+  // Two generations: what is asked for again in time is kept, at no cost for each question.
+  let young = new Map<string, NamespaceRules>();
+  let old = new Map<string, NamespaceRules>();
   return (channel) => {
-    const known = cache.get(channel);
-    if (known !== undefined) {
-      // A map iterates in the order of insertion, so this makes it the newest.
-      cache.delete(channel);
-      cache.set(channel, known);
-      return known;
+    const known = young.get(channel);
+    if (known !== undefined) return known;
+    const found = old.get(channel) ?? find(channel);
+    if (young.size >= CACHE_COUNT_MAX / 2) {
+      old = young;
+      young = new Map();
     }
-    const found = find(channel);
-    if (cache.size >= CACHE_COUNT_MAX) {
-      const oldest = cache.keys().next();
-      if (!oldest.done) cache.delete(oldest.value);
-    }
-    cache.set(channel, found);
+    young.set(channel, found);
     return found;
   };
 }

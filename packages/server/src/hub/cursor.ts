@@ -38,6 +38,11 @@ export class Cursor {
   begin: number;
   /** Its place among the channel's live cursors; −1 when it is not live. */
   liveIndex = -1;
+  /**
+   * True when no other cursor serves its link: what it gets need not wait for what others have for
+   * the same link in this turn.
+   */
+  isAlone = false;
   /** The session whose own messages are left out. */
   mutedSession: string | undefined;
   /** Set for a cursor that is only to read up to the head. */

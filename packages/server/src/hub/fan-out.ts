@@ -55,11 +55,11 @@ export class FanOut {
     const messages = channel.pending;
     channel.pending = [];
     const runs = divide(messages, BATCH_SIZE_MAX);
-    const isLast = isOnly && runs.length === 1;
+    const isWhole = runs.length === 1;
     for (const run of runs) {
       const batch = new MessageBatch(channel.name, channel.epoch, run);
       channel.keep(batch);
-      this.#deliver(channel, batch, isLast);
+      this.#deliver(channel, batch, isWhole, isOnly);
       channel.head = batch.last;
       this.#parts.gather(channel, batch);
     }
@@ -132,7 +132,8 @@ export class FanOut {
     for (const cursor of channel.live.slice()) this.#fallBehind(cursor);
   }
 
-  #deliver(channel: Channel, batch: MessageBatch, isLast: boolean): void {
+  /** @param isWhole true when this is all that the channel has in this turn. */
+  #deliver(channel: Channel, batch: MessageBatch, isWhole: boolean, isOnly: boolean): void {
     const { live } = channel;
     let encoding: Encoding | undefined;
     let shared: SharedBatch | undefined;
@@ -153,6 +154,7 @@ export class FanOut {
         continue;
       }
       const { mutedSession } = cursor;
+      const isLast = isWhole && (isOnly || cursor.isAlone);
       if (mutedSession === undefined) subscriber.link.sendShared(shared, isLast);
       else this.#sendOthers(cursor, batch, mutedSession);
       index += 1;

@@ -7,6 +7,7 @@ import { CodedError, formatPosition, isWildcard } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
+import { Cursor } from '../../hub/cursor.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import type { Close, Link, LinkHandler } from '../../link/link.ts';
@@ -134,6 +135,7 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     const start = starts.get(channel) ?? {};
     const opened = await hub.subscribe(this, caller, channel, start, { snapshot: wants });
     if (!this.#keep(opened.cursor)) return undefined;
+    if (opened.cursor instanceof Cursor) opened.cursor.isAlone = true;
     const { position, snapshot } = opened;
     const { session } = caller;
     const place = position === undefined ? {} : { id: formatPosition(position) };

@@ -182,15 +182,15 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   #track(command: Command, work: Promise<unknown>): void {
     const size = answerSize(command);
     this.#owedSize += size;
-    work
-      .catch((error: unknown) => {
-        // Without an id no answer was wanted, but a refusal is one all the same.
-        this.#sendError(this.#toCoded(error), idOf(command));
-      })
-      .finally(() => {
-        this.#owedSize -= size;
-        if (this.#paused) this.#beginCommands();
-      });
+    const settle = (): void => {
+      this.#owedSize -= size;
+      if (this.#paused) this.#beginCommands();
+    };
+    work.then(settle, (error: unknown) => {
+      // Without an id no answer was wanted, but a refusal is one all the same.
+      this.#sendError(this.#toCoded(error), idOf(command));
+      settle();
+    });
   }
 
   #perform(command: Exclude<Command, CommandOf<'hello'> | CommandOf<'ping'>>): Promise<void> {

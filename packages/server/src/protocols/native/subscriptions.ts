@@ -10,6 +10,7 @@ import type { Gap, MemberPage, Position } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, Start } from '../../hub/hub-types.ts';
 import type { Leg } from '../../hub/selection/catch-up.ts';
+import { Cursor } from '../../hub/cursor.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
@@ -109,6 +110,7 @@ export class Subscriptions {
       answer({ ...told, ...members });
       for (const loss of losses) this.#session.onGap(loss.channel, loss.gap, loss.position);
       cursors.add(channel, cursor, again);
+      this.#tellAlone();
     });
   }
 
@@ -116,6 +118,7 @@ export class Subscriptions {
   unsubscribe(channel: string, answer: () => void): Promise<void> {
     return this.#order.run(channel, () => {
       this.#leave(channel);
+      this.#tellAlone();
       answer();
       return Promise.resolve();
     });
@@ -129,12 +132,21 @@ export class Subscriptions {
     return this.#order.behind(channel, work);
   }
 
+  /** Tells a cursor that it is the only one, or that it is not any more. */
+  #tellAlone(): void {
+    const cursors = this.#cursors?.cursors ?? [];
+    for (const cursor of cursors) {
+      if (cursor instanceof Cursor) cursor.isAlone = cursors.length === 1;
+    }
+  }
+
   /** Ends what its user may not do any more. @returns the channels. */
   dropForbidden(): string[] {
     const { identity } = this.#session.caller();
     const channels = [...(this.#cursors?.filters ?? [])];
     const forbidden = channels.filter((name) => !this.#hub.permits(identity, 'subscribe', name));
     for (const channel of forbidden) this.#leave(channel);
+    this.#tellAlone();
     this.#attendance?.dropForbidden((channel) => this.#hub.permits(identity, 'presence', channel));
     return forbidden;
   }
