@@ -162,12 +162,10 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
 }
 
 function publishCommand(json: string, fields: Record<string, unknown>): Command {
-  const command = {
-    type: 'publish' as const,
-    channel: channelName(fields['channel']),
-    ...publishFields(json, fields),
-  };
-  return fields['id'] === undefined ? command : { ...command, id: commandId(fields) };
+  const channel = channelName(fields['channel']);
+  const publish = publishFields(json, fields);
+  if (fields['id'] === undefined) return { ...publish, type: 'publish', channel };
+  return { ...publish, type: 'publish', channel, id: commandId(fields) };
 }
 
 function commandId(fields: Record<string, unknown>): CommandId {

@@ -20,6 +20,7 @@ const CLOSE_BRACKET = 0x5d;
  *
  * @param json text that `JSON.parse` accepted and found to be an object: its syntax is not
  *   checked again here.
+ * @param name one that JSON writes without escapes.
  */
 export function memberSource(json: string, name: string): string | undefined {
   let found: string | undefined;
@@ -28,14 +29,12 @@ export function memberSource(json: string, name: string): string | undefined {
     at = skipSpace(json, at);
     if (json.charCodeAt(at) !== QUOTE) return found; // The closing brace.
     const keyEnd = stringEnd(json, at);
-    const key = json.slice(at + 1, keyEnd - 1);
+    const isFound = isString(json, at, keyEnd, name);
     const colon = skipSpace(json, keyEnd);
     if (json.charCodeAt(colon) !== COLON) return found;
     const start = skipSpace(json, colon + 1);
     const end = valueEnd(json, start);
-    if (key === name || (key.includes('\\') && JSON.parse(`"${key}"`) === name)) {
-      found = json.slice(start, end).trimEnd();
-    }
+    if (isFound) found = json.slice(start, end).trimEnd();
     at = skipSpace(json, end);
     if (json.charCodeAt(at) !== COMMA) return found;
     at += 1;
@@ -77,15 +76,26 @@ function valueEnd(json: string, start: number): number {
   return at;
 }
 
+/** True when the string from `start` up to `end` is `text`, which needs no escapes. */
+function isString(json: string, start: number, end: number, text: string): boolean {
+  const length = end - start - 2;
+  if (length <= text.length) return length === text.length && json.startsWith(text, start + 1);
+  const source = json.slice(start, end);
+  return source.includes('\\') && JSON.parse(source) === text;
+}
+
 /** One past the closing quote of the string that begins at `start`. */
 function stringEnd(json: string, start: number): number {
-  let at = start + 1;
-  while (at < json.length) {
-    const unit = json.charCodeAt(at);
-    if (unit === QUOTE) return at + 1;
-    at += unit === BACKSLASH ? 2 : 1;
-  }
-  return at;
+  let end = json.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(json, start, end)) end = json.indexOf('"', end + 1);
+  return end < 0 ? json.length : end + 1;
+}
+
+/** True when an odd number of backslashes stands before the character at `at`. */
+function isEscaped(json: string, start: number, at: number): boolean {
+  let before = at;
+  while (before > start + 1 && json.charCodeAt(before - 1) === BACKSLASH) before -= 1;
+  return (at - before) % 2 === 1;
 }
 
 function skipSpace(json: string, start: number): number {

@@ -10,7 +10,6 @@ import {
   bad,
   channelName,
   isFields,
-  optional,
   optionalCount,
   optionalFlag,
   optionalText,
@@ -35,6 +34,9 @@ export interface PublishFields {
   /** Milliseconds after which it is not delivered any more. */
   readonly ttl?: number;
 }
+
+/** The same while it is being read. */
+type OpenFields = { -readonly [Field in keyof PublishFields]: PublishFields[Field] };
 
 /** Milliseconds a message may live at most where it says so: a year. */
 export const TTL_MAX = 31_536_000_000;
@@ -144,8 +146,7 @@ function toPublishRequest(json: string, body: unknown): PublishRequest {
  * @param json the source of `fields`: JSON payloads are cut out of it as they were written.
  */
 export function publishFields(json: string, fields: Record<string, unknown>): PublishFields {
-  const options = publishOptions(fields);
-  return { ...publishPayload(json, fields), ...options };
+  return withOptions(fields, publishPayload(json, fields));
 }
 
 /**
@@ -157,14 +158,11 @@ export function rawPublishFields(
   payload: Uint8Array,
   fields: Record<string, unknown>,
 ): PublishFields {
-  const options = publishOptions(fields);
-  return { ...rawPayload(payload, checkedContentType(fields), 'the payload'), ...options };
+  return withOptions(fields, rawPayload(payload, checkedContentType(fields), 'the payload'));
 }
 
-/** Everything but the payload. */
-function publishOptions(
-  fields: Record<string, unknown>,
-): Omit<PublishFields, 'payload' | 'contentType'> {
+/** Adds everything but the payload. Nearly always there is nothing to add, which costs nothing. */
+function withOptions(fields: Record<string, unknown>, publish: OpenFields): PublishFields {
   const event = optionalText(fields, 'event', TEXT_LIMITS.event);
   if (event !== undefined) {
     const fault = eventFault(event);
@@ -172,13 +170,15 @@ function publishOptions(
   }
   const key = optionalText(fields, 'key', TEXT_LIMITS.key);
   if (key === '') throw bad('key must not be empty');
-  return {
-    ...optional('event', event),
-    ...optional('key', key),
-    ...optional('retain', optionalFlag(fields, 'retain')),
-    ...optional('slot', optionalText(fields, 'slot', TEXT_LIMITS.slot)),
-    ...optional('ttl', timeToLive(fields)),
-  };
+  const retain = optionalFlag(fields, 'retain');
+  const slot = optionalText(fields, 'slot', TEXT_LIMITS.slot);
+  const ttl = timeToLive(fields);
+  if (event !== undefined) publish.event = event;
+  if (key !== undefined) publish.key = key;
+  if (retain !== undefined) publish.retain = retain;
+  if (slot !== undefined) publish.slot = slot;
+  if (ttl !== undefined) publish.ttl = ttl;
+  return publish;
 }
 
 function timeToLive(fields: Record<string, unknown>): number | undefined {
@@ -187,18 +187,15 @@ function timeToLive(fields: Record<string, unknown>): number | undefined {
   throw bad(`ttl must be from 1 to ${TTL_MAX} milliseconds, got ${ttl}`);
 }
 
-function publishPayload(
-  json: string,
-  fields: Record<string, unknown>,
-): Pick<PublishFields, 'payload' | 'contentType'> {
+function publishPayload(json: string, fields: Record<string, unknown>): OpenFields {
   const contentType = checkedContentType(fields);
   if (Object.hasOwn(fields, 'data') === Object.hasOwn(fields, 'bytes')) {
     throw bad('give either data or bytes');
   }
   if (!Object.hasOwn(fields, 'bytes')) {
     const isJson = contentType !== undefined && isJsonContentType(contentType);
-    const type = isJson ? undefined : contentType;
-    return { payload: dataPayload(json, type), ...optional('contentType', type) };
+    if (contentType === undefined || isJson) return { payload: dataPayload(json, undefined) };
+    return { payload: dataPayload(json, contentType), contentType };
   }
   return rawPayload(bytesPayload(fields['bytes']), contentType ?? BYTES_TYPE, 'bytes');
 }
@@ -220,7 +217,7 @@ function rawPayload(
   payload: Uint8Array,
   contentType: string | undefined,
   name: string,
-): Pick<PublishFields, 'payload' | 'contentType'> {
+): OpenFields {
   if (contentType !== undefined && !isJsonContentType(contentType)) return { payload, contentType };
   // What counts as JSON is embedded in frames unread: it must be JSON and nothing else.
   if (isJsonText(payload)) return { payload };

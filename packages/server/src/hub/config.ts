@@ -43,8 +43,9 @@ export const TAIL_SIZE_MAX = 512 * 1024;
 export const RECENT_COUNT_MAX = 8;
 
 /**
- * Memory of what all channels keep for readers: messages alone. Their encodings are kept with them,
- * which is about as much again for each encoding in use, and again for each way of framing it.
+ * Memory of what all channels keep for readers: messages alone. The encodings made for readers who
+ * come back are kept with them, which is about as much again for each encoding in use, and again for
+ * each way of framing it.
  */
 export const KEPT_SIZE_MAX = 64 * 1024 * 1024;
 

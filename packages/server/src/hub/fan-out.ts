@@ -52,7 +52,8 @@ export class FanOut {
    */
   flush(channel: Channel, isOnly = false): void {
     if (channel.pending.length === 0) return;
-    const messages = channel.pending;
+    // An array that grew holds more than its elements, and this one is kept.
+    const messages = channel.pending.slice();
     channel.pending = [];
     const runs = divide(messages, BATCH_SIZE_MAX);
     const isWhole = runs.length === 1;
@@ -62,6 +63,8 @@ export class FanOut {
       this.#deliver(channel, batch, isWhole, isOnly);
       channel.head = batch.last;
       this.#parts.gather(channel, batch);
+      // Most batches of the tail are never asked for again.
+      batch.forgetEncoded();
     }
     this.#parts.table.limitKept(channel);
     channel.wakeWaiters();
@@ -135,22 +138,19 @@ export class FanOut {
   /** @param isWhole true when this is all that the channel has in this turn. */
   #deliver(channel: Channel, batch: MessageBatch, isWhole: boolean, isOnly: boolean): void {
     const { live } = channel;
+    this.#leaveFull(live);
     let encoding: Encoding | undefined;
     let shared: SharedBatch | undefined;
     for (let index = 0; index < live.length; ) {
       const cursor = live[index];
       if (cursor === undefined) break;
       const { subscriber } = cursor;
-      if (this.#isFull(cursor)) {
-        this.#fallBehind(cursor); // Another cursor takes this place in the array.
-        continue;
-      }
       if (subscriber.encoding !== encoding) {
         encoding = subscriber.encoding;
         shared = this.#encode(batch, encoding);
       }
       if (shared === undefined) {
-        this.#fail(cursor); // As above.
+        this.#fail(cursor); // Another cursor takes this place in the array.
         continue;
       }
       const { mutedSession } = cursor;
@@ -160,6 +160,19 @@ export class FanOut {
       index += 1;
     }
     this.deliveredCount += live.length * batch.messages.length;
+  }
+
+  /**
+   * Cursors whose links have too much unsent fall behind. All are looked at before anything is
+   * written: so the processor fetches many links from memory side by side, where a write after each
+   * look would make it wait for every one.
+   */
+  #leaveFull(live: readonly Cursor[]): void {
+    for (let index = live.length - 1; index >= 0; index -= 1) {
+      const cursor = live[index];
+      // The last of the array takes the place of one that goes; it was looked at already.
+      if (cursor !== undefined && this.#isFull(cursor)) this.#fallBehind(cursor);
+    }
   }
 
   #isFull({ subscriber }: Cursor): boolean {

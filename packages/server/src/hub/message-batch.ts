@@ -14,8 +14,8 @@ interface Encoded {
   readonly encoding: Encoding;
   readonly mark: string | undefined;
   readonly batch: SharedBatch;
-  /** When a message of it expires: then it is made anew. */
-  readonly untilMs: number;
+  /** When a message of it expires, if one does: then it is made anew. */
+  readonly untilMs: number | undefined;
 }
 
 /** Messages of one channel, contiguous unless the channel is volatile. */
@@ -29,10 +29,11 @@ export class MessageBatch {
   readonly last: number;
   /** Bytes this batch keeps in memory, roughly, without its encodings. */
   readonly size: number;
-  /** Unix milliseconds at which the first of its messages expires; `Infinity` when none does. */
-  readonly expiresAt: number;
-  // Nearly every channel meets one or two encodings: a list is smaller and faster than a map.
-  #encoded: Encoded[] = [];
+  /** Unix milliseconds at which the first of its messages expires; absent when none does. */
+  readonly expiresAt: number | undefined;
+  // Nearly every batch meets one encoding; others are kept in the array.
+  #encoded: Encoded | undefined;
+  #others: Encoded[] | undefined;
 
   constructor(channel: string, epoch: string, messages: readonly Message[]) {
     this.channel = channel;
@@ -41,13 +42,9 @@ export class MessageBatch {
     this.first = messages[0]?.offset ?? 0;
     this.last = this.first + messages.length - 1;
     let size = 0;
-    let expiresAt = Number.POSITIVE_INFINITY;
-    for (const message of messages) {
-      size += messageSize(message);
-      if (message.expiresAt !== undefined) expiresAt = Math.min(expiresAt, message.expiresAt);
-    }
+    for (const message of messages) size += messageSize(message);
     this.size = size;
-    this.expiresAt = expiresAt;
+    this.expiresAt = firstExpiry(messages);
   }
 
   /** The position right before these messages; `undefined` in a volatile channel. */
@@ -57,7 +54,8 @@ export class MessageBatch {
 
   /** The messages that are to be delivered at this time, and the offsets that are not. */
   runs(nowMs: number): readonly Run[] {
-    return this.expiresAt > nowMs ? [this] : withoutExpired(this, nowMs);
+    const isWhole = this.expiresAt === undefined || this.expiresAt > nowMs;
+    return isWhole ? [this] : withoutExpired(this, nowMs);
   }
 
   /**
@@ -67,20 +65,36 @@ export class MessageBatch {
    * @param mark what to go on from after them, where several channels are read.
    */
   encoded(encoding: Encoding, clock: { unixMs(): number }, mark?: string): SharedBatch {
-    const nowMs = this.expiresAt === Number.POSITIVE_INFINITY ? 0 : clock.unixMs();
-    for (const known of this.#encoded) {
-      if (known.encoding === encoding && known.mark === mark && known.untilMs > nowMs) {
-        return known.batch;
-      }
-    }
+    const nowMs = this.expiresAt === undefined ? 0 : clock.unixMs();
+    const known = this.#known(encoding, mark);
+    if (known !== undefined && known.mark === mark && isFresh(known, nowMs)) return known.batch;
     const runs = this.runs(nowMs);
     const batch = new SharedBatch(encoding.encode(runs, mark), encoding.text);
-    // Another mark is asked for by others; the one before will not be asked for again.
-    const others = this.#encoded.filter(
-      (known) => known.encoding !== encoding || (known.mark === undefined) !== (mark === undefined),
-    );
-    this.#encoded = [...others, { encoding, mark, batch, untilMs: nextExpiry(runs) }];
+    this.#keep({ encoding, mark, batch, untilMs: nextExpiry(runs) });
     return batch;
+  }
+
+  /** Lets go of the encodings: whoever asks for one from here on has it made anew, for all again. */
+  forgetEncoded(): void {
+    this.#encoded = undefined;
+    this.#others = undefined;
+  }
+
+  /** What was made for this encoding, with any mark or without one. */
+  #known(encoding: Encoding, mark: string | undefined): Encoded | undefined {
+    if (this.#encoded === undefined || isLike(this.#encoded, encoding, mark)) return this.#encoded;
+    return this.#others?.find((other) => isLike(other, encoding, mark));
+  }
+
+  /** Another mark is asked for by others; what had the one before will not be asked for again. */
+  #keep(made: Encoded): void {
+    const { encoding, mark } = made;
+    if (this.#encoded === undefined || isLike(this.#encoded, encoding, mark)) {
+      this.#encoded = made;
+    } else {
+      const others = this.#others ?? [];
+      this.#others = [...others.filter((other) => !isLike(other, encoding, mark)), made];
+    }
   }
 
   /** What a session gets that does not want its own messages; `undefined` when nothing is left. */
@@ -109,6 +123,15 @@ export class MessageBatch {
   }
 }
 
+/** True when one of the two takes the place of the other. */
+function isLike(known: Encoded, encoding: Encoding, mark: string | undefined): boolean {
+  return known.encoding === encoding && (known.mark === undefined) === (mark === undefined);
+}
+
+function isFresh({ untilMs }: Encoded, nowMs: number): boolean {
+  return untilMs === undefined || untilMs > nowMs;
+}
+
 /** Divides what is to be delivered from what has expired, which is told by its offsets [MSG-6]. */
 function withoutExpired({ channel, epoch, messages }: Run, nowMs: number): readonly Run[] {
   const runs: Run[] = [];
@@ -133,12 +156,22 @@ function withoutExpired({ channel, epoch, messages }: Run, nowMs: number): reado
   return runs;
 }
 
-function nextExpiry(runs: readonly Run[]): number {
-  let untilMs = Number.POSITIVE_INFINITY;
-  for (const { messages } of runs) {
-    for (const { expiresAt = untilMs } of messages) untilMs = Math.min(untilMs, expiresAt);
-  }
+function nextExpiry(runs: readonly Run[]): number | undefined {
+  let untilMs: number | undefined;
+  for (const { messages } of runs) untilMs = sooner(untilMs, firstExpiry(messages));
   return untilMs;
+}
+
+/** When the first of these expires; `undefined` when none does. */
+function firstExpiry(messages: readonly Message[]): number | undefined {
+  let first: number | undefined;
+  for (const { expiresAt } of messages) first = sooner(first, expiresAt);
+  return first;
+}
+
+function sooner(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
 }
 
 /** Bytes a message keeps in memory, roughly. */
@@ -153,8 +186,9 @@ export function messageSize(message: Message): number {
 export function divide(messages: readonly Message[], sizeMax: number): (readonly Message[])[] {
   const runs: (readonly Message[])[] = [];
   let start = 0;
+  let index = 0;
   let size = 0;
-  for (const [index, message] of messages.entries()) {
+  for (const message of messages) {
     const next = messageSize(message);
     if (size > 0 && size + next > sizeMax) {
       runs.push(messages.slice(start, index));
@@ -162,6 +196,7 @@ export function divide(messages: readonly Message[], sizeMax: number): (readonly
       size = 0;
     }
     size += next;
+    index += 1;
   }
   if (start === 0) return messages.length === 0 ? [] : [messages];
   runs.push(messages.slice(start));

@@ -7,7 +7,7 @@
 import { CodedError } from '@trunkline/wire';
 import type { Draft, Position } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
-import type { Broker, Idempotency, Published } from '../broker/broker.ts';
+import type { Broker, Idempotency, Published, PublishOptions } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { NamespaceRules } from '../config/namespace-rules.ts';
 import { LatencyCounts } from '../observe/latency.ts';
@@ -60,12 +60,17 @@ export class Publishing {
       const { config, permissions } = this.#parts;
       permissions.demand(caller.identity, 'publish', channel);
       const rules = config.rulesOf(channel);
-      const { key, retain, ...draft } = request;
+      const { key, retain } = request;
+      const draft = toDraft(request);
       check(rules, channel, draft);
       if (retain === true) checkRetainable(channel, draft);
       const position = rules.volatile
         ? this.#broadcast(channel, draft)
-        : await this.#store(caller, channel, draft, rules, key);
+        : await this.#store(channel, draft, {
+            retention: rules.history,
+            durable: rules.durable,
+            ...(key !== undefined && { idempotency: idempotencyOf(caller, key) }),
+          });
       if (retain === true) await this.#retain(channel, draft, position);
       this.count += 1;
       return position;
@@ -80,24 +85,28 @@ export class Publishing {
     this.#parts.broker.broadcast(channel, draft);
   }
 
-  async #store(
-    caller: Caller,
-    channel: string,
-    draft: Draft,
-    rules: NamespaceRules,
-    key: string | undefined,
-  ): Promise<Position> {
-    const idempotency = key === undefined ? {} : { idempotency: idempotencyOf(caller, key) };
-    const { clock } = this.#parts;
+  /** The answer of the log, or one instead of it when it does not come in time [PUB-4]. */
+  #store(channel: string, draft: Draft, options: PublishOptions): Promise<Position> {
+    const { broker, clock, wheel, config } = this.#parts;
+    const { publishMs = PUBLISH_MS } = config;
     const begunMs = clock.monotonicMs();
-    const publishing = this.#parts.broker.publish(channel, draft, {
-      retention: rules.history,
-      durable: rules.durable,
-      ...idempotency,
+    return new Promise((resolve, reject) => {
+      const deadline = new Deadline(() => {
+        const message = `the log did not answer within ${publishMs} ms`;
+        reject(new BrokerError('unavailable', message, { stored: 'unknown' }));
+      });
+      wheel.arm(deadline, publishMs);
+      const onStored = ({ position }: Published): void => {
+        wheel.cancel(deadline);
+        this.latency.add(clock.monotonicMs() - begunMs);
+        resolve(position);
+      };
+      const onRefused = (error: Error): void => {
+        wheel.cancel(deadline);
+        reject(error);
+      };
+      broker.publish(channel, draft, options).then(onStored, onRefused);
     });
-    const { position } = await this.#inTime(publishing);
-    this.latency.add(clock.monotonicMs() - begunMs);
-    return position;
   }
 
   async #retain(channel: string, draft: Draft, position: Position | undefined): Promise<void> {
@@ -113,20 +122,18 @@ export class Publishing {
       });
     }
   }
+}
 
-  /** An answer of the log, or one instead of it when it does not come in time [PUB-4]. */
-  #inTime(publishing: Promise<Published>): Promise<Published> {
-    const { wheel, config } = this.#parts;
-    const { publishMs = PUBLISH_MS } = config;
-    return new Promise((resolve, reject) => {
-      const deadline = new Deadline(() => {
-        const message = `the log did not answer within ${publishMs} ms`;
-        reject(new BrokerError('unavailable', message, { stored: 'unknown' }));
-      });
-      wheel.arm(deadline, publishMs);
-      publishing.then(resolve, reject).finally(() => wheel.cancel(deadline));
-    });
-  }
+/** What of a request is published. */
+function toDraft(request: PublishRequest): Draft {
+  const { contentType, event, from, slot, ttl } = request;
+  const draft: { -readonly [Field in keyof Draft]: Draft[Field] } = { payload: request.payload };
+  if (contentType !== undefined) draft.contentType = contentType;
+  if (event !== undefined) draft.event = event;
+  if (from !== undefined) draft.from = from;
+  if (slot !== undefined) draft.slot = slot;
+  if (ttl !== undefined) draft.ttl = ttl;
+  return draft;
 }
 
 function check(rules: NamespaceRules, channel: string, draft: Draft): void {

@@ -340,7 +340,8 @@ export class EmbeddedBroker implements Broker {
       this.#memory.commit([{ kind: 'leave', channel }], this.#nowMs());
     }
     if (!this.#isWatched(channel)) return;
-    this.#tell((sink) => sink.onMessage(channel, epoch, toMessage(draft, offset, time)));
+    const message = appended.message ?? toMessage(draft, offset, time);
+    this.#tell((sink) => sink.onMessage(channel, epoch, message));
   }
 
   /** Asks the store how far its order goes, by an operation that changes nothing. */

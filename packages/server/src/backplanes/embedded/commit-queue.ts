@@ -130,10 +130,12 @@ export class CommitQueue {
   }
 
   #settle(batch: readonly Entry[], outcomes: readonly Outcome[]): void {
-    for (const [index, entry] of batch.entries()) {
+    let index = 0;
+    for (const entry of batch) {
       const outcome = outcomes[index];
       if (outcome !== undefined) entry.onOutcome(outcome);
       else entry.onError(new BrokerError('unavailable', 'no outcome', { stored: 'unknown' }));
+      index += 1;
     }
     this.#next(LOOKS_BETWEEN_COMMITS);
   }

@@ -237,7 +237,8 @@ export class MemoryStore implements LogStore {
       this.#channels.set(name, channel);
     }
     const stream = (channel.stream ??= new MemoryStream(this.#random.word(8), this.#sequence));
-    const { offset, time } = stream.append(draft, retention, this.#sequence, nowMs);
+    const message = stream.append(draft, retention, this.#sequence, nowMs);
+    const { offset, time } = message;
     const { epoch } = stream;
     if (key !== undefined) {
       const keys = (channel.keys ??= new Map<string, UsedKey>());
@@ -246,7 +247,7 @@ export class MemoryStore implements LogStore {
       if (keys.size > this.#limits.keysPerChannelMax) deleteFirst(keys);
     }
     this.#size += sizeOf(channel) - sizeBefore;
-    return { kind: 'appended', epoch, offset, time, sequence: this.#sequence };
+    return { kind: 'appended', epoch, offset, time, sequence: this.#sequence, message };
   }
 
   #isFull(growth: number): boolean {

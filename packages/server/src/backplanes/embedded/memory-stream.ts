@@ -55,7 +55,8 @@ export class MemoryStream {
   }
 
   append(draft: Draft, retention: Retention, sequence: number, nowMs: number): Message {
-    const kept = { ...draft, payload: ownBytes(draft.payload) };
+    const payload = ownBytes(draft.payload);
+    const kept = payload === draft.payload ? draft : { ...draft, payload };
     const message = toMessage(kept, this.#top + 1, Math.max(nowMs, this.#newestTime));
     this.#messages.push(message);
     this.#sequences.push(sequence);
@@ -174,5 +175,5 @@ export class MemoryStream {
 
 /** A payload cut out of a larger buffer would keep all of that buffer alive: copied. */
 function ownBytes(payload: Uint8Array): Uint8Array {
-  return payload.length === payload.buffer.byteLength ? payload : Uint8Array.from(payload);
+  return payload.length === payload.buffer.byteLength ? payload : new Uint8Array(payload);
 }

@@ -5,7 +5,7 @@
  * A store may answer at once or later: in process there is nothing to wait for, across threads
  * there is. Time comes with every call, so a store needs no clock.
  */
-import type { Draft } from '@trunkline/wire';
+import type { Draft, Message } from '@trunkline/wire';
 import type {
   ChangedChannel,
   ChannelFilter,
@@ -92,6 +92,8 @@ export interface Appended {
   readonly time: number;
   /** The place in the order of all messages of the store. */
   readonly sequence: number;
+  /** The message itself, where the store has it in this process: it need not be made again. */
+  readonly message?: Message;
 }
 
 /** Which log this is and how far it goes, for marks. */

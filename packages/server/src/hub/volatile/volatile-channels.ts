@@ -201,7 +201,7 @@ export class VolatileChannels {
   ): SharedBatch | undefined {
     const { clock } = this.#parts;
     const now = clock.unixMs();
-    if (batch.expiresAt <= now && batch.runs(now).length === 0) return undefined;
+    if (batch.runs(now).length === 0) return undefined;
     if (mutedSession === undefined) return batch.encoded(encoding, clock);
     return batch.encodedWithout(mutedSession, encoding, clock);
   }

@@ -6,7 +6,15 @@
  * publishes to a channel gets offsets in the order sent.
  */
 import { CodedError, formatPosition } from '@trunkline/wire';
-import type { Command, CommandId, Decoded, Gap, Position, ServerFrame } from '@trunkline/wire';
+import type {
+  Command,
+  CommandId,
+  Decoded,
+  Gap,
+  Position,
+  Sender,
+  ServerFrame,
+} from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller, Encoding } from '../../hub/hub-types.ts';
 import { FIRST_SIZE_MAX } from '../../hub/presence/config.ts';
@@ -43,6 +51,8 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   readonly #onEnd: (session: NativeSession) => void;
   readonly #rate: TokenBucket;
   #identity: Identity | undefined;
+  /** Whose messages this client's are; the same object in all of them. */
+  #sender: Sender | undefined;
   #state: SessionState = 'greeting';
   /** While a hello is being judged: what came behind it waits for that. */
   #greeting: Promise<void> | undefined;
@@ -256,6 +266,7 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   #welcome(identity: Identity, id?: CommandId): void {
     const { config, authenticator } = this.#parts;
     this.#identity = identity;
+    this.#sender = undefined;
     this.#state = 'ready';
     this.#armExpiry();
     this.#send({
@@ -277,11 +288,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   async #publish(command: CommandOf<'publish'>): Promise<void> {
-    const { type: _, id, channel, ...request } = command;
+    const { id, channel } = command;
     const caller = this.caller();
-    const { user } = caller.identity;
-    const from = { ...(user === undefined ? {} : { user }), session: this.id };
-    const position = await this.#parts.hub.publish(caller, channel, { ...request, from });
+    const from = (this.#sender ??= toSender(caller));
+    const position = await this.#parts.hub.publish(caller, channel, { ...command, from });
     if (id !== undefined) this.#send(publishedFrame(id, channel, position));
   }
 
@@ -393,6 +403,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     this.#subscriptions.end();
     this.#onEnd(this);
   }
+}
+
+function toSender({ identity: { user }, session }: Caller): Sender {
+  return user === undefined ? { session } : { user, session };
 }
 
 /** About how many bytes the answer to a command has. Pages are read and sent one at a time. */
