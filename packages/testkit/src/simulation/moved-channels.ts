@@ -81,6 +81,9 @@ export class MovedChannels {
     } else if (operation.kind === 'purge' && moved !== undefined && moved.run > 0) {
       Object.assign(moved, { run: 0, ended: this.#next() });
       return { kind: 'purged', sequence: moved.ended };
+    } else if (operation.kind === 'purge' && hadStream && outcome.kind === 'purged') {
+      // Should it leave next, the store forgets that it was purged.
+      this.#moved.set(operation.channel, { run: 0, ended: outcome.sequence });
     } else if (operation.kind === 'leave' && operation.channel !== NO_CHANNEL) {
       if (moved?.run === run) return outcome;
       const sequence = this.#next();
