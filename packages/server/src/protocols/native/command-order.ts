@@ -5,11 +5,20 @@
  */
 import { isWildcard } from '@trunkline/wire';
 
+/** Something that was asked and is not done. */
+interface Work {
+  readonly done: Promise<void>;
+  /** Patterns that were asked for before it. */
+  readonly patterns: number;
+}
+
 /** Work under way, by channel. */
 export class CommandOrder {
   // Made when needed: most sessions are idle.
-  #last: Map<string, Promise<void>> | undefined;
+  #last: Map<string, Work> | undefined;
   #pattern: Promise<void> | undefined;
+  /** Patterns that were asked for so far. */
+  #patterns = 0;
 
   /** True when nothing is under way. */
   get isIdle(): boolean {
@@ -24,32 +33,42 @@ export class CommandOrder {
   /** Does `work` when everything that was asked before of the same channels is done. */
   run(channel: string, work: () => Promise<void>): Promise<void> {
     const isPattern = isWildcard(channel);
-    const last = (this.#last ??= new Map<string, Promise<void>>());
+    const last = (this.#last ??= new Map<string, Work>());
     const before = isPattern ? this.#all() : this.#before(channel);
     const done = before === undefined ? work() : before.then(work, work);
-    last.set(channel, done);
-    if (isPattern) this.#pattern = done;
+    if (isPattern) {
+      this.#pattern = done;
+      this.#patterns += 1;
+    }
+    last.set(channel, { done, patterns: this.#patterns });
     return done.finally(() => {
-      if (last.get(channel) === done) last.delete(channel);
+      if (last.get(channel)?.done === done) last.delete(channel);
       if (this.#pattern === done) this.#pattern = undefined;
       if (last.size === 0 && this.#last === last) this.#last = undefined;
     });
   }
 
-  /** Does `work` behind what is asked of a channel; what is asked later does not wait for it. */
+  /**
+   * Does `work` behind what is asked of a channel; what is asked later does not wait for it. Of the
+   * same channel it is begun in the order of the calls [GUA-2], [VOL-2].
+   */
   behind(channel: string, work: () => Promise<void>): Promise<void> {
     const before = this.#before(channel);
     return before === undefined ? work() : before.then(work, work);
   }
 
-  #before(channel: string): Promise<unknown> | undefined {
+  /**
+   * What was asked of the channel last: that ends after all before it. One promise and not several
+   * joined, or who comes when the others have ended would overtake those that wait for all.
+   */
+  #before(channel: string): Promise<void> | undefined {
     const own = this.#last?.get(channel);
-    if (this.#pattern === undefined) return own;
-    return own === undefined ? this.#pattern : Promise.allSettled([own, this.#pattern]);
+    const isLast = this.#pattern === undefined || own?.patterns === this.#patterns;
+    return isLast ? own?.done : this.#pattern;
   }
 
   #all(): Promise<unknown> | undefined {
     if (this.#last === undefined || this.#last.size === 0) return undefined;
-    return Promise.allSettled(this.#last.values());
+    return Promise.allSettled([...this.#last.values()].map(({ done }) => done));
   }
 }

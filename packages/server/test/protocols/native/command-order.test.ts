@@ -65,6 +65,29 @@ describe('the order of commands', () => {
     expect(begun.toSorted()).toEqual(['a1', 'a2', 'publish']);
   });
 
+  test('begins what is done behind others as it came, whatever has ended meanwhile [GUA-2]', async () => {
+    const { begun, end, order, work } = setUp();
+    void order.run('a', work('a'));
+    void order.run('#', work('#'));
+    void order.behind('a', work('first'));
+    await end('a');
+    void order.behind('a', work('second'));
+    await end('#');
+    expect(begun).toEqual(['a', '#', 'first', 'second']);
+  });
+
+  test('puts what is asked behind a pattern behind that alone', async () => {
+    const { begun, end, order, work } = setUp();
+    void order.run('#', work('#'));
+    void order.run('a', work('a'));
+    void order.behind('a', work('behind a'));
+    void order.behind('b', work('behind #'));
+    await end('#');
+    expect(begun).toEqual(['#', 'a', 'behind #']);
+    await end('a');
+    expect(begun).toEqual(['#', 'a', 'behind #', 'behind a']);
+  });
+
   test('keeps nothing of what is done', async () => {
     const { end, order, work } = setUp();
     expect(order.isIdle).toBe(true);
