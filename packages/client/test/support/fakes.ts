@@ -2,8 +2,8 @@
 import { ManualClock } from '@trunkline/testkit';
 import type { SubscriptionEvent } from '../../src/events.ts';
 import type { Platform, Socket } from '../../src/platform.ts';
-import { subscribe } from '../../src/subscription.ts';
-import type { SubscribeOptions, Subscription } from '../../src/subscription.ts';
+import { subscribe } from '../../src/single/subscription.ts';
+import type { SubscribeOptions, Subscription } from '../../src/single/subscription.ts';
 
 /** A WebSocket whose other end is the test. */
 export class FakeSocket extends EventTarget implements Socket {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { watch, wireMessage } from '../support/fakes.ts';
-import type { FakeRequest, Watched } from '../support/fakes.ts';
+import { watch, wireMessage } from '../../support/fakes.ts';
+import type { FakeRequest, Watched } from '../../support/fakes.ts';
 
 async function lastRequest(watched: Watched): Promise<FakeRequest> {
   await watched.platform.clock.settle();

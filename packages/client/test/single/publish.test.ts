@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { publish, publishBatch } from '../src/publish.ts';
-import type { Outgoing } from '../src/publish.ts';
-import { fakePlatform } from './support/fakes.ts';
+import { publish, publishBatch } from '../../src/single/publish.ts';
+import type { Outgoing } from '../../src/single/publish.ts';
+import { fakePlatform } from '../support/fakes.ts';
 
 const url = 'http://server.example';
 const PUBLISHED = { channel: 'a', offset: 1, epoch: 'e', position: 'e:1' };

@@ -1,10 +1,10 @@
 /** SSE: an event stream read with `fetch`, which unlike `EventSource` tells why it was refused. */
 import { CodedError, decodeBase64, isWildcard, memberSource, parsePosition } from '@trunkline/wire';
-import type { RetryHint } from '../backoff.ts';
-import { endingOf } from '../ending.ts';
-import type { Ending } from '../ending.ts';
-import { EventStreamParser } from '../event-stream.ts';
-import type { StreamItem } from '../event-stream.ts';
+import type { RetryHint } from '../../backoff.ts';
+import { endingOf } from '../../ending.ts';
+import type { Ending } from '../../ending.ts';
+import { EventStreamParser } from '../../event-stream.ts';
+import type { StreamItem } from '../../event-stream.ts';
 import {
   asObject,
   parseObject,
@@ -14,11 +14,11 @@ import {
   toOpening,
   toPresence,
   toSnapshot,
-} from '../events.ts';
-import type { PresenceEvent, ReceivedMessage, SnapshotEvent } from '../events.ts';
-import { addressOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
-import type { Platform } from '../platform.ts';
-import { Watchdog } from '../watchdog.ts';
+} from '../../events.ts';
+import type { PresenceEvent, ReceivedMessage, SnapshotEvent } from '../../events.ts';
+import { addressOf, networkError, refusalOf, tokenHeaders } from '../../http.ts';
+import type { Platform } from '../../platform.ts';
+import { Watchdog } from '../../watchdog.ts';
 import { OPEN_MS_MAX, queryOf, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 

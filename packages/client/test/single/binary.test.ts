@@ -8,9 +8,9 @@ import {
 } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { acceptOf, answerOf, framesOf } from '../src/binary.ts';
-import { watch } from './support/fakes.ts';
-import type { FakeSocket, Watched } from './support/fakes.ts';
+import { acceptOf, answerOf, framesOf } from '../../src/single/binary.ts';
+import { watch } from '../support/fakes.ts';
+import type { FakeSocket, Watched } from '../support/fakes.ts';
 
 const encoder = new TextEncoder();
 const source = '{"n":\r\n12345678901234567890}';

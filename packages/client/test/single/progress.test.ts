@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ReceivedMessage, OpenEvent } from '../src/events.ts';
-import { Progress } from '../src/progress.ts';
+import type { ReceivedMessage, OpenEvent } from '../../src/events.ts';
+import { Progress } from '../../src/single/progress.ts';
 
 const message = (offset: number, epoch = 'e'): ReceivedMessage => ({
   kind: 'message',

@@ -7,7 +7,7 @@
  */
 import { formatPosition, isWildcard, matchesPattern, parsePosition } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { OpenEvent, ReceivedMessage, SubscriptionEvent } from './events.ts';
+import type { OpenEvent, ReceivedMessage, SubscriptionEvent } from '../events.ts';
 
 /** Channels that patterns brought and of which the newest offset is remembered. */
 const CHANNELS_MAX = 10_000;

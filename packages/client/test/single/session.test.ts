@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { openPublisher } from '../src/publish.ts';
-import type { Publisher } from '../src/publish.ts';
-import { fakePlatform, watch } from './support/fakes.ts';
-import type { FakePlatform, FakeSocket } from './support/fakes.ts';
+import { openPublisher } from '../../src/single/publish.ts';
+import type { Publisher } from '../../src/single/publish.ts';
+import { fakePlatform, watch } from '../support/fakes.ts';
+import type { FakePlatform, FakeSocket } from '../support/fakes.ts';
 
 async function opened(): Promise<{
   platform: FakePlatform;

@@ -10,14 +10,14 @@ import {
   JSON_SUBPROTOCOL,
   memberSource,
 } from '@trunkline/wire';
-import type { RetryHint } from './backoff.ts';
+import type { RetryHint } from '../backoff.ts';
 import { framesOf } from './binary.ts';
 import type { EncodingName } from './binary.ts';
-import { endingOf, endingOfClose } from './ending.ts';
-import type { Ending } from './ending.ts';
-import { parseObject, toCode } from './events.ts';
-import { addressOf } from './http.ts';
-import type { Platform, Socket, Timer } from './platform.ts';
+import { endingOf, endingOfClose } from '../ending.ts';
+import type { Ending } from '../ending.ts';
+import { parseObject, toCode } from '../events.ts';
+import { addressOf } from '../http.ts';
+import type { Platform, Socket, Timer } from '../platform.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transports/transport.ts';
 
 /** Requests without an answer; over it the next one is refused. */

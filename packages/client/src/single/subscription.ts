@@ -4,19 +4,19 @@
  * final word ends it.
  */
 import { CodedError } from '@trunkline/wire';
-import { backoffMs } from './backoff.ts';
-import type { RetryHint } from './backoff.ts';
+import { backoffMs } from '../backoff.ts';
+import type { RetryHint } from '../backoff.ts';
 import type { EncodingName } from './binary.ts';
-import { nextState } from './connection-state.ts';
-import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
-import { endingOf } from './ending.ts';
-import type { Ending } from './ending.ts';
+import { nextState } from '../connection-state.ts';
+import type { ConnectionEvent, ConnectionState } from '../connection-state.ts';
+import { endingOf } from '../ending.ts';
+import type { Ending } from '../ending.ts';
 import { EventQueue } from './event-queue.ts';
-import type { ReceivedMessage, OpenEvent, SubscriptionEvent } from './events.ts';
-import { addressOf, currentToken } from './http.ts';
-import type { TokenSource } from './http.ts';
-import { platformOf } from './platform.ts';
-import type { Platform, Timer } from './platform.ts';
+import type { ReceivedMessage, OpenEvent, SubscriptionEvent } from '../events.ts';
+import { addressOf, currentToken } from '../http.ts';
+import type { TokenSource } from '../http.ts';
+import { platformOf } from '../platform.ts';
+import type { Platform, Timer } from '../platform.ts';
 import { Progress } from './progress.ts';
 import { openPoll } from './transports/poll.ts';
 import { openEventStream } from './transports/sse.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { history } from '../src/history.ts';
-import { fakePlatform } from './support/fakes.ts';
+import { history } from '../../src/single/history.ts';
+import { fakePlatform } from '../support/fakes.ts';
 
 test('reads a page, payloads as written, and where to read on', async () => {
   const platform = fakePlatform();

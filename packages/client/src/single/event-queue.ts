@@ -1,6 +1,6 @@
 /** Event queue: what was received and not read yet, bounded, as an async iterator sees it. */
 import type { CodedError } from '@trunkline/wire';
-import type { SubscriptionEvent } from './events.ts';
+import type { SubscriptionEvent } from '../events.ts';
 
 /** With more than so many events there is no room: transports that can wait do. */
 const ROOM_COUNT = 256;

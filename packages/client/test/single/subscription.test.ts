@@ -1,8 +1,8 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { subscribe } from '../src/subscription.ts';
-import { fakePlatform, watch } from './support/fakes.ts';
-import type { FakeSocket, Watched } from './support/fakes.ts';
+import { subscribe } from '../../src/single/subscription.ts';
+import { fakePlatform, watch } from '../support/fakes.ts';
+import type { FakeSocket, Watched } from '../support/fakes.ts';
 
 async function lastSocket(watched: Watched): Promise<FakeSocket> {
   await watched.platform.clock.settle();

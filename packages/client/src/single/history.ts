@@ -1,12 +1,12 @@
 /** History: a page of what is stored. */
 import { CodedError } from '@trunkline/wire';
 import type { Gap } from '@trunkline/wire';
-import { parseObject, toGap, toMessages } from './events.ts';
-import type { ReceivedMessage } from './events.ts';
-import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from './http.ts';
-import type { TokenSource } from './http.ts';
-import { platformOf } from './platform.ts';
-import type { Platform } from './platform.ts';
+import { parseObject, toGap, toMessages } from '../events.ts';
+import type { ReceivedMessage } from '../events.ts';
+import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
+import type { TokenSource } from '../http.ts';
+import { platformOf } from '../platform.ts';
+import type { Platform } from '../platform.ts';
 
 /** Which part to read; of `after`, `before` and `last` at most one. */
 export interface HistoryOptions extends Partial<Platform> {

@@ -1,11 +1,11 @@
 /** WebSocket: a session whose only commands are its subscribes. */
 import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
-import { endingOf } from '../ending.ts';
-import type { Ending } from '../ending.ts';
-import { toCode, toGap, toMessage, toOpening, toPresence, toSnapshot } from '../events.ts';
+import { endingOf } from '../../ending.ts';
+import type { Ending } from '../../ending.ts';
+import { toCode, toGap, toMessage, toOpening, toPresence, toSnapshot } from '../../events.ts';
 import { dataSource, Session } from '../session.ts';
 import type { Frame, Reply } from '../session.ts';
-import type { Platform } from '../platform.ts';
+import type { Platform } from '../../platform.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
 /** Receives over `GET /v1/ws`. The application's slowness is the subscription's to notice. */

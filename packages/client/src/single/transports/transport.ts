@@ -3,16 +3,16 @@
  * whether and when to try again is the subscription's decision.
  */
 import type { EncodingName } from '../binary.ts';
-import type { Ending } from '../ending.ts';
+import type { Ending } from '../../ending.ts';
 import type {
   GapEvent,
   OpenEvent,
   PresenceEvent,
   ReceivedMessage,
   SnapshotEvent,
-} from '../events.ts';
-import type { Query } from '../http.ts';
-import type { Platform } from '../platform.ts';
+} from '../../events.ts';
+import type { Query } from '../../http.ts';
+import type { Platform } from '../../platform.ts';
 
 /** What an attempt asks of the server. */
 export interface Target {

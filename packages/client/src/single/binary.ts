@@ -7,9 +7,9 @@ import {
   payloadKind,
 } from '@trunkline/wire';
 import type { ChannelMessage } from '@trunkline/wire';
-import { parseObject, toMessage, toMessages } from './events.ts';
-import type { ReceivedMessage } from './events.ts';
-import { bytesOf, textOf } from './http.ts';
+import { parseObject, toMessage, toMessages } from '../events.ts';
+import type { ReceivedMessage } from '../events.ts';
+import { bytesOf, textOf } from '../http.ts';
 import type { Frame } from './session.ts';
 
 /** How messages are written on the way: as JSON text, or with payloads as raw bytes. */

@@ -1,11 +1,11 @@
 /** Publish: messages into channels, over HTTP or over a session that keeps their order. */
 import { CodedError, CODES, encodeBase64, oneLine } from '@trunkline/wire';
-import type { Ending } from './ending.ts';
-import { asObject, toCode } from './events.ts';
-import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from './http.ts';
-import type { TokenSource } from './http.ts';
-import { platformOf } from './platform.ts';
-import type { Platform } from './platform.ts';
+import type { Ending } from '../ending.ts';
+import { asObject, toCode } from '../events.ts';
+import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
+import type { TokenSource } from '../http.ts';
+import { platformOf } from '../platform.ts';
+import type { Platform } from '../platform.ts';
 import { Session } from './session.ts';
 import type { Frame } from './session.ts';
 

@@ -1,7 +1,7 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { EventQueue } from '../src/event-queue.ts';
-import type { ReceivedMessage } from '../src/events.ts';
+import { EventQueue } from '../../src/single/event-queue.ts';
+import type { ReceivedMessage } from '../../src/events.ts';
 
 const message = (offset: number, data?: string): ReceivedMessage => ({
   kind: 'message',

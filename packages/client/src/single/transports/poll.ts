@@ -2,13 +2,13 @@
 import { CodedError, isWildcard, memberSource } from '@trunkline/wire';
 import { acceptOf, answerOf } from '../binary.ts';
 import type { Answer } from '../binary.ts';
-import { endingOf } from '../ending.ts';
-import type { Ending } from '../ending.ts';
-import { asObject, parseObject, toOpening, toSnapshot } from '../events.ts';
-import type { OpenEvent, ReceivedMessage, SnapshotEvent } from '../events.ts';
-import { addressOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
-import type { Platform } from '../platform.ts';
-import { Watchdog } from '../watchdog.ts';
+import { endingOf } from '../../ending.ts';
+import type { Ending } from '../../ending.ts';
+import { asObject, parseObject, toOpening, toSnapshot } from '../../events.ts';
+import type { OpenEvent, ReceivedMessage, SnapshotEvent } from '../../events.ts';
+import { addressOf, networkError, refusalOf, tokenHeaders } from '../../http.ts';
+import type { Platform } from '../../platform.ts';
+import { Watchdog } from '../../watchdog.ts';
 import { OPEN_MS_MAX, queryOf, SILENCE_GRACE_MS } from './transport.ts';
 import type { Attempt, AttemptSink, Target } from './transport.ts';
 
