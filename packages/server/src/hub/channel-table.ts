@@ -5,7 +5,7 @@
  * two; and whenever a message is missing or in doubt it reads the log, which is the truth.
  */
 import { isOrigin, matchesPattern } from '@trunkline/wire';
-import type { Message } from '@trunkline/wire';
+import type { Message, Position } from '@trunkline/wire';
 import type { Broker, BrokerSink, StreamBounds } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Turn } from '../link/turn.ts';
@@ -113,6 +113,15 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     channel.users += 1;
     this.#lingering.delete(channel);
     return channel;
+  }
+
+  /**
+   * True when the broker told this node of a channel up to a position: what it tells next comes
+   * after that. What was read of the log may be ahead.
+   */
+  isTold(name: string, { epoch, offset }: Position): boolean {
+    const channel = this.#channels.get(name);
+    return channel?.epoch === epoch && channel.told >= offset;
   }
 
   /** As `release`, for who kept only the name. */

@@ -203,7 +203,8 @@ async function resolvePatterns(
     lost(opening, patterns);
     return undefined;
   }
-  const found = judgeChannels(parts, opening, changed, start);
+  const named = from?.behind ?? NOWHERE_ELSE;
+  const found = judgeChannels(parts, opening, changed, start, named);
   for (const pattern of patterns) {
     const loss = found.find(({ channel }) => matchesPattern(pattern, channel));
     const gap = loss === undefined ? {} : { gap: loss.gap };
@@ -265,17 +266,21 @@ function lost({ verdicts }: Opening, patterns: readonly string[]): void {
   }
 }
 
-/** @returns what is lost. */
+/** @param named places that the mark says apart. @returns what is lost. */
 function judgeChannels(
-  { rulesOf }: OpeningParts,
+  { rulesOf, table }: OpeningParts,
   { cursor, legs, losses }: Opening,
   changed: readonly PlacedChannel[],
   { partial }: Start,
+  named: ReadonlyMap<string, Position>,
 ): readonly ChannelLoss[] {
   const found: ChannelLoss[] = [];
   for (const { channel, start, stream } of changed) {
+    const rules = rulesOf(channel);
+    // A mark comes from a stranger, or from before its namespace said so [VOL-1].
+    if (rules.volatile) continue;
     const asked: Start = partial === undefined ? start : { ...start, partial };
-    const verdict: Verdict = judge(asked, stream, rulesOf(channel).resumeCountMax);
+    const verdict: Verdict = judge(asked, stream, rules.resumeCountMax);
     if (verdict.gap !== undefined) {
       found.push({ channel, gap: verdict.gap, position: verdict.position });
     }
@@ -283,8 +288,11 @@ function judgeChannels(
     const isAtTop = begin.epoch === stream.epoch && begin.offset >= stream.top;
     // What it was told of since it was made comes after the verdict, or before and is not wanted.
     const hasNews = cursor.catchUp?.drop(channel) !== undefined;
-    // The log may be ahead of what this node was told: what was said to be lost must not come.
-    if (hasNews || !isAtTop || verdict.gap !== undefined) legs.push({ channel, position: begin });
+    // The log may be ahead of what this node was told, and so may be what a mark names: what was
+    // said to be lost must not come, nor what the reader has come again.
+    const isLost = verdict.gap !== undefined;
+    const isAhead = named.has(channel) && !table.isTold(channel, begin);
+    if (hasNews || !isAtTop || isLost || isAhead) legs.push({ channel, position: begin });
   }
   losses.push(...found);
   return found;

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { formatPlaceMark } from '../../../src/hub/place-mark.ts';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
 import { anyone, Listener, setUp } from '../hub-setup.ts';
+import { away } from '../scripted-broker.ts';
 
 /** A reader of patterns, who is told marks as well. */
 class PatternListener extends Listener implements SelectionSubscriber {
@@ -86,5 +87,93 @@ describe('openSelection', () => {
     await publish(1, 'room/1');
     expect(reader.take()).toEqual(['e1:6']);
     expect(reader.gaps).toEqual([]);
+  });
+
+  test('delivers nothing again that a mark names, though the log was ahead of this node [GUA-4]', async () => {
+    const { hub, broker, clock, publish, listener } = setUp();
+    await hub.open();
+    await publish(2, 'room/1');
+    broker.holdSink();
+    await publish(1, 'room/1');
+    const behind = new Map([['room/1', { epoch: 'e1', offset: 3 }]]);
+    const mark = formatPlaceMark({ mark: '~2', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { cursor, verdicts } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: true });
+    hub.start(cursor);
+    await clock.pass(1_000);
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'room/1');
+    expect(reader.take()).toEqual(['e1:4']);
+    expect(cursor.state).toBe('live');
+  });
+
+  test('tells of no loss before a mark, though this node still reads that the stream began anew', async () => {
+    const { hub, broker, clock, publish, listener } = setUp();
+    await hub.open();
+    await publish(2, 'room/1');
+    const other = listener();
+    await hub.subscribe(other, anyone, 'room/1', {});
+    broker.failure = away;
+    broker.lose('room/1');
+    broker.silent = true;
+    await publish(1, 'room/1');
+    broker.silent = false;
+    broker.doubt('room/1');
+    const behind = new Map([['room/1', { epoch: 'e2', offset: 1 }]]);
+    const mark = formatPlaceMark({ mark: '~2', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { cursor, verdicts } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: true });
+    hub.start(cursor);
+    await clock.pass(100);
+    broker.failure = undefined;
+    await clock.pass(10_000);
+    await publish(1, 'room/1');
+    expect(reader.gaps).toEqual([]);
+    expect(reader.take()).toEqual(['e2:2']);
+    expect(cursor.state).toBe('live');
+  });
+
+  test('reads nothing of what a mark names and this node was told up to there', async () => {
+    const { hub, broker, clock, publish, listener } = setUp();
+    await hub.open();
+    const first = new PatternListener(hub, listener().link);
+    const { cursor: live } = await hub.subscribeMany(first, anyone, new Map([['room/+', {}]]));
+    hub.start(live);
+    await publish(2, 'room/1');
+    const behind = new Map([['room/1', { epoch: 'e1', offset: 2 }]]);
+    const mark = formatPlaceMark({ mark: '~0', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { cursor } = await hub.subscribeMany(reader, anyone, starts);
+    expect(cursor.catchUp?.left).toEqual([]);
+    hub.start(cursor);
+    await clock.settle();
+    expect(cursor.state).toBe('live');
+    expect(broker.readRanges).toEqual([]);
+  });
+
+  test('follows no log of a volatile channel, though a mark names it [VOL-1]', async () => {
+    const { hub, clock, listener, publish } = setUp({ volatile: true });
+    await hub.open();
+    const named = listener();
+    const opened = await hub.subscribe(named, anyone, 'room/1', {});
+    hub.start(opened.cursor);
+    const behind = new Map([['room/1', { epoch: 'e1', offset: 2 }]]);
+    const mark = formatPlaceMark({ mark: '~0', behind }) ?? '';
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map([['room/+', { after: { kind: 'mark', mark } as const }]]);
+    const { cursor, verdicts, losses } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: true });
+    expect(losses).toEqual([]);
+    hub.start(cursor);
+    hub.unsubscribe(cursor);
+    await clock.pass(100_000);
+    await publish(1, 'room/1');
+    expect(named.take()).toEqual([':0']);
   });
 });
