@@ -60,7 +60,7 @@ export class CatchUp {
   /** True while it is found out how much of those the broker has told. */
   awaitsTold = false;
   /** Channels that were read further than the broker had told, and how far. */
-  readonly #ahead = new Map<Channel, Position>();
+  readonly #ahead = new Map<string, { readonly channel: Channel; readonly place: Position }>();
   /** Places beyond `base`; absent when they are too many to be told. */
   #ends: Map<string, Position> | undefined;
   #endsAreTold = true;
@@ -100,7 +100,7 @@ export class CatchUp {
   /** A channel may have news after `place`; where it stood there has to be asked for. */
   doubt(channel: string, place: PlaceMark): void {
     if (this.reading.has(channel) || this.#opening.has(channel)) return;
-    const end = this.#ends?.get(channel);
+    const end = this.#ends?.get(channel) ?? this.#ahead.get(channel)?.place;
     if (end !== undefined) {
       this.note(channel, end); // It was read up to there meanwhile.
       return;
@@ -112,6 +112,7 @@ export class CatchUp {
   /** The channel is to be read again from further back. @returns false when there are too many. */
   goBack(channel: string, position: Position): boolean {
     this.reached(channel, position);
+    this.#ahead.delete(channel);
     if (!this.#opening.has(channel)) {
       if (this.reading.has(channel)) return true;
       this.#own ??= new Map();
@@ -214,18 +215,20 @@ export class CatchUp {
     this.#endsAreTold = false;
   }
 
-  /** The channel was read up to here, which the broker may not have told yet. */
-  wentAhead(channel: Channel, position: Position): void {
-    this.#ahead.set(channel, position);
+  /** The channel was read up to here; the broker may not have told so much. */
+  wasRead(channel: Channel, place: Position): void {
+    if (channel.told < place.offset) this.#ahead.set(channel.name, { channel, place });
+    else this.#ahead.delete(channel.name);
   }
 
   /** Channels of which the broker has still to tell what was read: no mark of its covers that. */
   get ahead(): readonly Channel[] {
-    for (const [channel, { epoch, offset }] of this.#ahead) {
+    for (const [name, { channel, place }] of this.#ahead) {
+      const { epoch, offset } = place;
       const isTold = channel.isClosed || channel.epoch !== epoch || channel.told >= offset;
-      if (isTold) this.#ahead.delete(channel);
+      if (isTold) this.#ahead.delete(name);
     }
-    return [...this.#ahead.keys()];
+    return [...this.#ahead.values()].map(({ channel }) => channel);
   }
 
   /**

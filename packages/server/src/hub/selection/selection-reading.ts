@@ -284,7 +284,7 @@ export class SelectionReading {
       onHead: (leg) => {
         const { channel } = leg;
         catchUp.reading.delete(channel.name);
-        if (channel.told < leg.offset) catchUp.wentAhead(channel, leg.place);
+        catchUp.wasRead(channel, leg.place);
         this.#parts.fanOut.end(leg);
         this.goOn(cursor);
       },

@@ -168,6 +168,19 @@ describe('readers that are too slow', () => {
 });
 
 describe('a channel in doubt', () => {
+  test('gives nothing again to who begins where the log was ahead of the broker [GUA-4]', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    broker.holdSink();
+    await publish(1, 'a/1');
+    const reader = await follow({ 'a/1': {}, 'a/2': {} });
+    expect(reader.opened?.verdicts.get('a/1')?.position).toEqual({ epoch: 'e1', offset: 1 });
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:2']);
+    expect(reader.opened?.cursor.state).toBe('live');
+  });
+
   test('that is not open sends readers back to the last mark, and gives nothing twice', async () => {
     const { broker, clock, follow, publish } = await setUpSelections();
     const reader = await follow({ 'a/+': {} });
