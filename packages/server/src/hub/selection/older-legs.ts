@@ -1,7 +1,7 @@
 /** Older legs: what a subscription is to read that another one of its session began after. */
 import { isOrigin } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { Broker } from '../../broker/broker.ts';
+import type { Broker, ChangedChannel } from '../../broker/broker.ts';
 import { Cursor } from '../cursor.ts';
 import { VolatileCursor } from '../volatile/volatile-channel.ts';
 import type { Leg } from './catch-up.ts';
@@ -23,12 +23,21 @@ export async function olderThan(
   const changed = unknown.length === 0 ? [] : await broker.changedSince(mark, unknown);
   // Nobody can tell any more: rather twice than not at all.
   if (changed === undefined) return legs;
-  const begins = new Map(changed.map(({ channel, position }) => [channel, position]));
+  const begins = new Map(changed.map((change) => [change.channel, latestOf(change)]));
   return legs.filter(({ channel, position }) => {
     const begin = behind.get(channel) ?? begins.get(channel);
     // What did not change since is all from before.
     return begin === undefined || isBefore(position, begin);
   });
+}
+
+/**
+ * Where a channel stood at a mark, at the furthest. Once retention has removed what came after the
+ * mark nobody can tell exactly any more, but the last that was removed came after it.
+ */
+function latestOf({ position, stream }: ChangedChannel): Position {
+  const isKnown = position.epoch !== stream.epoch || position.offset + 1 >= stream.oldest;
+  return isKnown ? position : { epoch: position.epoch, offset: stream.oldest - 2 };
 }
 
 /** Where it began in another life of the stream, it was given all of this one. */

@@ -20,6 +20,17 @@ describe('what is older than what a subscription began at', () => {
     expect(await olderThan(broker, cursor, legs)).toEqual([leg('a', 2), leg('b', 0, 'e2')]);
   });
 
+  test('is what may come before its mark once retention has removed what came after that', async () => {
+    const { broker, follow, publish } = await setUpSelections();
+    await publish(3, 'a');
+    const cursor = (await follow({ '#': {} })).opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    await publish(6, 'a');
+    broker.trim('a', 8);
+    const legs = [leg('a', 2), leg('a', 5), leg('a', 6), leg('a', 9)];
+    expect(await olderThan(broker, cursor, legs)).toEqual([leg('a', 2), leg('a', 5)]);
+  });
+
   test('is everything when nobody can tell any more: rather twice than not at all', async () => {
     const { broker, follow } = await setUpSelections();
     const cursor = (await follow({ '#': {} })).opened?.cursor;
