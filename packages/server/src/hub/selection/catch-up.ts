@@ -128,7 +128,7 @@ export class CatchUp {
     for (let leg = this.#legs[this.#next]; leg !== undefined; leg = this.#legs[this.#next]) {
       this.#next += 1;
       const { channel, stream } = leg;
-      const own = this.#own?.get(channel) ?? leg.position;
+      const own = this.#ownOf(leg);
       this.#own?.delete(channel);
       const noted = this.#noted.get(channel);
       const isWanted = noted !== undefined || this.#doubted?.has(channel) === true;
@@ -242,6 +242,13 @@ export class CatchUp {
     return formatPlaceMark({ mark: this.#base.mark, behind });
   }
 
+  /** A place of its own holds, but a life that was lost since the mark is told all the same. */
+  #ownOf({ channel, position }: Leg): Position {
+    const own = this.#own?.get(channel);
+    if (own === undefined) return position;
+    return isOrigin(own) && !isOrigin(position) ? older(position, own) : own;
+  }
+
   #taken(channel: string, position: Position): Leg {
     // What is read to the head includes the news of before.
     this.#noted.delete(channel);
@@ -256,8 +263,13 @@ export class CatchUp {
   }
 }
 
-/** Which of two places in a channel is further back: of different lives, the one known first. */
+/**
+ * Which of two places in a channel is further back: of different lives, the one known first. Who
+ * goes back before the first message of any life does so in the life that is known: has that ended,
+ * it is still to be told.
+ */
 export function older(known: Position | undefined, other: Position): Position {
-  if (known === undefined || isOrigin(other)) return other;
+  if (known === undefined) return other;
+  if (isOrigin(other)) return { epoch: known.epoch, offset: 0 };
   return known.epoch === other.epoch && other.offset < known.offset ? other : known;
 }

@@ -171,7 +171,8 @@ export class SelectionReading {
       const own = place.behind.get(channel);
       const [change] = own === undefined ? changed : [];
       const then = own ?? change?.position;
-      const position = then === undefined ? noted : older(noted, then);
+      // The news came after the place, so of different lives it is in the later one.
+      const position = noted === undefined ? then : older(then, noted);
       if (position !== undefined && !cursor.omits(channel)) {
         // What is lost was lost for the news of meanwhile as well.
         const leg = change === undefined ? { channel, position } : { ...change, position };

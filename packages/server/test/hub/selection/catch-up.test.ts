@@ -1,3 +1,4 @@
+import { ORIGIN } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { CatchUp, ENDS_COUNT_MAX, NOTED_COUNT_MAX } from '../../../src/hub/selection/catch-up.ts';
 import { parsePlaceMark } from '../../../src/hub/place-mark.ts';
@@ -61,6 +62,26 @@ describe('what a reader still has to read', () => {
     catchUp.note('a', at(1, 'e2'));
     catchUp.resolve([]);
     expect(takeAll(catchUp)).toEqual(['a e1:4']);
+  });
+
+  test('keeps the life that was known where there was no stream for a while', () => {
+    const catchUp = new CatchUp(base);
+    catchUp.note('a', at(4));
+    catchUp.note('a', ORIGIN);
+    catchUp.note('b', ORIGIN);
+    catchUp.note('b', at(1));
+    catchUp.resolve([]);
+    expect(takeAll(catchUp)).toEqual(['a e1:0', 'b 0:0']);
+  });
+
+  test('keeps a life that was lost since, though there was no stream at the place', () => {
+    const behind = new Map(['a', 'b'].map((channel) => [channel, ORIGIN]));
+    const catchUp = new CatchUp({ mark: '~7', behind });
+    catchUp.resolve([
+      { channel: 'a', position: at(0, 'lost') },
+      { channel: 'b', position: ORIGIN },
+    ]);
+    expect(takeAll(catchUp)).toEqual(['a lost:0', 'b 0:0']);
   });
 
   test('is shared: ten thousand readers that stand at one place have one list', () => {

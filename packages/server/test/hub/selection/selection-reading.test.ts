@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'vitest';
+import { setUpSelections } from './selection-setup.ts';
+
+/** A reader that was given `a/1:1`, fell behind in `a/2`, and can't come to the head as yet. */
+async function setUpCatching() {
+  const world = await setUpSelections(10);
+  const { broker, clock, follow, publish } = world;
+  const reader = await follow({ 'a/+': {} });
+  await publish(1, 'a/1');
+  return {
+    ...world,
+    reader,
+    /** It reads on, and is told of news; its link has no room for more. */
+    async catchUp(): Promise<void> {
+      reader.link.hold();
+      await publish(2, 'a/2');
+      await publish(1, 'a/2');
+      broker.placeUnknown = true;
+      reader.link.release();
+      await clock.settle();
+      expect(reader.opened?.cursor.state).toBe('catching');
+      reader.link.hold();
+      await publish(3, 'a/2');
+    },
+    /** It comes to the head. */
+    async goOn(): Promise<void> {
+      broker.placeUnknown = false;
+      reader.link.release();
+      await clock.pass(1_000);
+      expect(reader.opened?.cursor.state).toBe('live');
+    },
+    /** Of the channel whose life ends. */
+    takeMessages(): string[] {
+      return reader.takeMessages().filter((place) => place.startsWith('a/1'));
+    },
+  };
+}
+
+const ENDED = { reason: 'epoch' } as const;
+
+describe('a reader on its way to the head, while the life of a stream ends', () => {
+  test('is told of it though the next one has lost its beginning already', async () => {
+    const { broker, catchUp, clock, goOn, publish, reader, takeMessages } = await setUpCatching();
+    await catchUp();
+    await broker.purge('a/1');
+    await clock.settle();
+    broker.silent = true;
+    await publish(3, 'a/1');
+    broker.silent = false;
+    broker.trim('a/1', 3);
+    broker.doubt('a/1');
+    await clock.settle();
+    await goOn();
+    const position = { epoch: 'e3', offset: 2 };
+    expect(reader.gaps).toEqual([{ channel: 'a/1', gap: ENDED, position }]);
+    expect(takeMessages()).toEqual(['a/1:1', 'a/1:3']);
+  });
+
+  test('is told of it though only the news of the next one came here', async () => {
+    const { broker, catchUp, clock, goOn, publish, reader, takeMessages } = await setUpCatching();
+    await clock.pass(60_000); // The channel is closed by now.
+    await catchUp();
+    broker.silent = true;
+    await publish(1, 'a/1'); // Nobody is told of it.
+    broker.silent = false;
+    await broker.purge('a/1');
+    await publish(1, 'a/1');
+    await goOn();
+    const position = { epoch: 'e3', offset: 0 };
+    expect(reader.gaps).toEqual([{ channel: 'a/1', gap: ENDED, position }]);
+    expect(takeMessages()).toEqual(['a/1:1', 'a/1:1']);
+  });
+});
