@@ -242,6 +242,22 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'another life of which it published everything itself': [
+    [
+      ...follows('s1', { '#': {} }, { muted: true, epoch: 'd', top: 3 }),
+      { kind: 'purged', step: 0, channel: 'news' },
+      ...[publish('m1', { connection: 'w1' }), acknowledged('m1', 'e:1')],
+    ],
+    { logs: log('e:1', ['m1']) },
+  ],
+  'another life of which everything is over, which a stream tells by its mark alone': [
+    [
+      ...follows('s1', { '#': {} }, { epoch: 'd', top: 3 }),
+      { kind: 'purged', step: 0, channel: 'news' },
+      ...[publish('m1', { ttl: 10, unixMs: 50 }), acknowledged('m1', 'e:1'), marked('s1', '~m')],
+    ],
+    { logs: log('e:1', ['m1']) },
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),
@@ -271,6 +287,26 @@ const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Pa
       'at the end',
       [...follows('s1', { '#': {} }), ...published, given('e:1'), given('e:2')],
       whole,
+    ],
+    'another life of the stream that never came': [
+      2,
+      'm2',
+      [
+        ...follows('s1', { '#': {} }, { muted: true, epoch: 'd', top: 3 }),
+        { kind: 'purged', step: 0, channel: 'news' },
+        ...[publish('m1', { connection: 'w1' }), acknowledged('m1', 'e:1')],
+        ...published.slice(2, 4),
+      ],
+      { logs: log('e:1', ['m1', 'm2']) },
+    ],
+    'the rest of a life of the stream that ended': [
+      2,
+      'm2',
+      [
+        ...[...follows('s1', { '#': {} }), ...published.slice(0, 4), given('e:1')],
+        { kind: 'purged', step: 0, channel: 'news' },
+      ],
+      { logs: log('f:1', []) },
     ],
     'what two that overlap deliver both': [
       3,

@@ -329,14 +329,19 @@ export class SessionCheck {
       for (const allowance of view.allowances) this.#checkOwed(channel, view, allowance, fail);
       if (log === undefined || cursor === undefined || log.epoch === ORIGIN.epoch) continue;
       const { epoch, top } = log;
+      const at = wordsFor(cursor);
+      const told: Fail = (promise, text) => fail(promise, `${text} at the end, from ${at}`);
+      const left = { channel, mutes, sentMs: Infinity, asExpired: false, fail: told };
       if (!isSameLife(cursor, epoch)) {
-        fail(2, `the stream ends at ${epoch}:${top}, the session at ${wordsFor(cursor)}`);
+        // As before a message of another life: all right if what is left of both is its own, or
+        // over. What runs out of time is no gap [MSG-6], and a stream with several channels tells
+        // it by its mark alone.
+        this.#skips.add({ ...left, epoch: cursor.epoch, from: cursor.to + 1, to: Infinity });
+        this.#skips.add({ ...left, epoch, from: 1, to: top });
       } else if (top < cursor.from) {
-        fail('offset', `the stream ends at ${epoch}:${top}, the session at ${wordsFor(cursor)}`);
+        fail('offset', `the stream ends at ${epoch}:${top}, the session at ${at}`);
       } else if (top > cursor.to) {
-        const told: Fail = (promise, text) => fail(promise, `${text} at the end`);
-        const left = { epoch, from: cursor.to + 1, to: top, mutes, sentMs: Infinity };
-        this.#skips.add({ channel, ...left, asExpired: false, fail: told });
+        this.#skips.add({ ...left, epoch, from: cursor.to + 1, to: top });
       }
     }
   }
