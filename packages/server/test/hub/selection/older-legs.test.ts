@@ -31,6 +31,24 @@ describe('what is older than what a subscription began at', () => {
     expect(await olderThan(broker, cursor, legs)).toEqual([leg('a', 2), leg('a', 5)]);
   });
 
+  test('is nothing of a life that began after it, for who begins before the first message', async () => {
+    const { broker, follow, publish } = await setUpSelections();
+    await publish(3, 'a');
+    const cursor = (await follow({ '#': {} })).opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    const legs = [leg('a', 0, '0'), leg('b', 0, '0')];
+    expect(await olderThan(broker, cursor, legs)).toEqual(legs); // Nothing has come since.
+    await broker.purge('a');
+    await publish(2, 'a');
+    await publish(1, 'b');
+    expect(await olderThan(broker, cursor, legs)).toEqual([]);
+    const later = (await follow({ '#': {} })).opened?.cursor;
+    if (later === undefined) throw new Error('expected a cursor');
+    await publish(1, 'a');
+    await publish(1, 'b');
+    expect(await olderThan(broker, later, legs)).toEqual(legs);
+  });
+
   test('is everything when nobody can tell any more: rather twice than not at all', async () => {
     const { broker, follow } = await setUpSelections();
     const cursor = (await follow({ '#': {} })).opened?.cursor;
