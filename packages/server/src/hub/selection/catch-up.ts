@@ -47,6 +47,8 @@ export class CatchUp {
   readonly reading = new Map<string, Cursor>();
   /** Legs whose channel is being opened, or whose place is being asked for. */
   readonly #opening = new Map<string, Position | undefined>();
+  /** Those whose place is being asked for, and after which place they were in doubt. */
+  readonly #looking = new Map<string, PlaceMark>();
   /** Shared with others, so never changed. */
   #legs: readonly Leg[] = [];
   /** True where the client was told that it begins there: news from before is not wanted. */
@@ -92,21 +94,30 @@ export class CatchUp {
    * @returns false when there are too many.
    */
   note(channel: string, position: Position): boolean {
-    if (this.reading.has(channel) || this.#opening.has(channel)) return true;
+    if (this.reading.has(channel)) return true;
+    if (this.#opening.has(channel)) {
+      if (this.#looking.has(channel) && this.#opening.get(channel) === undefined) {
+        this.#opening.set(channel, position);
+      }
+      return true;
+    }
     this.#noted.set(channel, older(this.#noted.get(channel), position));
     return this.#noted.size <= NOTED_COUNT_MAX;
   }
 
   /** A channel may have news after `place`; where it stood there has to be asked for. */
   doubt(channel: string, place: PlaceMark): void {
-    if (this.reading.has(channel) || this.#opening.has(channel)) return;
+    const isLeg = this.#opening.has(channel) && !this.#looking.has(channel);
+    if (this.reading.has(channel) || isLeg) return;
     const end = this.#ends?.get(channel) ?? this.#ahead.get(channel)?.place;
     if (end !== undefined) {
       this.note(channel, end); // It was read up to there meanwhile.
       return;
     }
     this.#doubted ??= new Map();
-    if (!this.#doubted.has(channel)) this.#doubted.set(channel, place);
+    if (this.#doubted.has(channel)) return;
+    // An answer that is under way may be from before the doubt: it is asked for once more.
+    this.#doubted.set(channel, this.#looking.get(channel) ?? place);
   }
 
   /** The channel is to be read again from further back. @returns false when there are too many. */
@@ -160,16 +171,21 @@ export class CatchUp {
   }
 
   /** The leg of this channel can't be read at once; what is noted meanwhile is a part of it. */
-  hold(channel: string, position?: Position): void {
-    const noted = this.#noted.get(channel);
-    this.#noted.delete(channel);
-    this.#opening.set(channel, position === undefined ? noted : older(position, noted ?? position));
+  hold(channel: string, position: Position): void {
+    this.#opening.set(channel, older(position, this.drop(channel) ?? position));
   }
 
-  /** It can now. @returns where it is to be read from. */
+  /** Where this channel stood at a place is asked for; what is noted meanwhile is kept for then. */
+  look(channel: string, place: PlaceMark): void {
+    this.#opening.set(channel, this.drop(channel));
+    this.#looking.set(channel, place);
+  }
+
+  /** It can now, or the place is known. @returns where it is to be read from. */
   letGo(channel: string): Position | undefined {
     const position = this.#opening.get(channel);
     this.#opening.delete(channel);
+    this.#looking.delete(channel);
     return position;
   }
 

@@ -159,7 +159,7 @@ export class SelectionReading {
     channel: string,
     place: PlaceMark,
   ): Promise<void> {
-    if (!catchUp.isHeld(channel)) catchUp.hold(channel);
+    if (!catchUp.isHeld(channel)) catchUp.look(channel, place);
     try {
       const changed = await this.#parts.broker.changedSince(place.mark, [channel]);
       if (cursor.catchUp !== catchUp) return;

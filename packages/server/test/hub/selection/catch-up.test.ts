@@ -131,8 +131,31 @@ describe('a channel in doubt', () => {
     catchUp.resolve([{ channel: 'b', position: at(1) }]);
     expect(takeAll(catchUp)).toEqual(['b e1:1']);
     expect(catchUp.takeDoubt()).toEqual(['a', base]);
-    catchUp.hold('a');
+    catchUp.look('a', base);
     expect(catchUp.letGo('a')).toEqual(at(6));
+  });
+
+  test('has the news of meanwhile though nothing was known when it was asked for', () => {
+    const catchUp = new CatchUp(base);
+    catchUp.resolve([]);
+    catchUp.look('a', base);
+    catchUp.note('a', at(0));
+    catchUp.note('a', at(1));
+    expect(catchUp.letGo('a')).toEqual(at(0));
+  });
+
+  test('again while it is asked for is asked for once more, after the same place', () => {
+    const later = { mark: '~9', behind: base.behind };
+    const catchUp = new CatchUp(base);
+    catchUp.resolve([]);
+    catchUp.look('a', base);
+    catchUp.doubt('a', later);
+    catchUp.hold('b', at(2));
+    catchUp.doubt('b', later); // It is read to the head.
+    expect(catchUp.letGo('a')).toBeUndefined();
+    catchUp.letGo('b');
+    expect(catchUp.takeDoubt()).toEqual(['a', base]);
+    expect(catchUp.takeDoubt()).toBeUndefined();
   });
 
   test('is none where a leg is still to be read', () => {
