@@ -51,8 +51,8 @@ export class LogReader {
   async boundsFor(channel: Channel, start: Start): Promise<StreamBounds> {
     // What was published before is before the start, though its flush is still to come; and what is
     // being read of the log may be another life of the stream. While the log is away nobody can
-    // tell, but who begins from now on needs no verdict.
-    const needsLog = start.after !== undefined || !channel.away;
+    // tell, but who begins from now on needs neither a verdict nor what came before.
+    const needsLog = start.after !== undefined || start.last !== undefined || !channel.away;
     if (channel.healing && needsLog) await this.#table.settle(channel);
     else this.#table.flush(channel);
     if (this.#isCovered(channel, start)) return headBounds(channel);

@@ -109,6 +109,8 @@ describe('a start', () => {
     broker.doubt('news');
     await clock.settle();
     await expect(subscribe(after('e1:3'))).rejects.toMatchObject({ code: 'unavailable' });
+    // What memory has may be purged by now [PURGE-1].
+    await expect(subscribe({ last: 2 })).rejects.toMatchObject({ code: 'unavailable' });
     // From now on: whatever comes of the doubt is told to it.
     const reader = await subscribe();
     expect(reader.opened?.position).toEqual({ epoch: 'e1', offset: 3 });
