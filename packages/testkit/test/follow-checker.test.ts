@@ -258,6 +258,29 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     { logs: log('e:1', ['m1']) },
   ],
+  'what one asked for from further back than a mark stood, behind what was over': [
+    [
+      ...[publish('m1', { ttl: 10, unixMs: 50 }), acknowledged('m1', 'e:1')],
+      ...[publish('m2', { ttl: 10, unixMs: 50 }), acknowledged('m2', 'e:2')],
+      ...published.slice(4),
+      ...follows('s1', { news: {} }, { position: 'e:0', top: 3 }),
+      ...[lapsed(2, 2), given('e:3')],
+      ...follows('s2', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+      ...[lapsed(1, 2), given('e:3')],
+    ],
+    whole,
+  ],
+  'what one asked for at a mark that nobody can place, beside one that was further back': [
+    [
+      ...published,
+      ...follows('s1', { news: {} }, { position: 'e:1', top: 3 }),
+      ...follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 }),
+      ...[given('e:2'), marked('s2', '~a'), marked('s2', '~b'), given('e:3'), ...left('s2')],
+      ...follows('s3', { '+': { after: '~b' } }, { recovered: true, top: 3 }),
+      given('e:3'),
+    ],
+    whole,
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),

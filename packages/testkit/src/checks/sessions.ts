@@ -226,9 +226,9 @@ export class SessionCheck {
       return promise === 1;
     } else {
       this.#skips.add({ ...skipped, epoch, from: cursor.to + 1, to: offset - 1 });
-      const { begin, mutes } = view;
-      // Where it left out its own messages it may have begun behind them.
-      if (mutes.length > 0 && begin?.to === cursor.to) view.begin = { ...begin, to: offset - 1 };
+      const { begin } = view;
+      // What it left out is its own, or over: it may have begun behind that.
+      if (begin?.to === cursor.to) view.begin = { ...begin, to: offset - 1 };
     }
     return true;
   }
@@ -444,7 +444,8 @@ function allow(
 }
 
 /**
- * Takes an allowance to be given again what comes after a place: the newest that is not behind it.
+ * Takes an allowance to be given again what comes after a place: the one that may come closest to
+ * it from before.
  *
  * @returns where that asked to begin, or the place where nobody knows.
  */
@@ -458,16 +459,23 @@ function goesBack(view: View, place: Position): Whereabouts | undefined {
     const mayBegin =
       asked === undefined || asked.epoch !== place.epoch || asked.from <= place.offset;
     if (!mayBegin || !mayBeBefore(asked, begin)) continue;
-    if (best === undefined || (asked?.from ?? -1) > (best.place?.from ?? -1)) best = allowance;
+    if (best === undefined || reachTo(asked, place) > reachTo(best.place, place)) best = allowance;
   }
   if (best === undefined) return undefined;
   view.used.add(best.subscription);
   const isOther = best.place !== undefined && best.place.epoch !== place.epoch;
   const from = isOther ? { epoch: place.epoch, from: 0, to: 0 } : (best.place ?? here);
   // Others that asked for no more than that have it now as well.
+  const reached = exactly({ epoch: place.epoch, offset: Math.min(from.to, place.offset) });
   view.allowances = view.allowances.filter(
-    ({ place: asked }) => asked !== undefined && isBefore(asked, from),
+    ({ place: asked }) => asked !== undefined && isBefore(asked, reached),
   );
   view.begin = { ...here, from: Math.min(here.from, from.from) };
   return from;
+}
+
+/** How far towards a place one may stand who asked to begin at one that is not behind it. */
+function reachTo(asked: Whereabouts | undefined, { epoch, offset }: Position): number {
+  if (asked === undefined) return -1;
+  return asked.epoch === epoch ? Math.min(asked.to, offset) : 0;
 }
