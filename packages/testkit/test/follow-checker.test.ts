@@ -1,7 +1,7 @@
 import type { Gap } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { checkHistory, formatViolation } from '../src/history-checker.ts';
-import type { EndedEvent, MarkedEvent } from '../src/follow-history.ts';
+import type { EndedEvent, LostEvent, MarkedEvent } from '../src/follow-history.ts';
 import type { BrokenPromise, History, HistoryEvent } from '../src/history.ts';
 import { acknowledged, at, log, publish } from './histories.ts';
 
@@ -15,12 +15,15 @@ function follows(
     session?: string;
     muted?: boolean;
     recovered?: boolean;
+    /** Filters that lost something, whatever the others did. */
+    lossy?: readonly string[];
     position?: string;
     epoch?: string;
     top?: number;
   } = {},
 ): HistoryEvent[] {
   const { session = 'w1', muted = false, recovered, position, epoch = 'e', top = 0 } = more;
+  const { lossy = [] } = more;
   const stream = { epoch: top === 0 ? '0' : epoch, oldest: 1, top };
   const head = { asked: stream, answered: stream, comparable: true };
   const verdict = {
@@ -28,7 +31,10 @@ function follows(
     ...(recovered === false ? { gap: { reason: 'epoch' } as const } : {}),
     ...(position === undefined ? {} : { position: at(position) }),
   };
-  const filters = Object.keys(starts);
+  const loss = { recovered: false, gap: { reason: 'trimmed' } as const };
+  const verdicts = Object.keys(starts).map(
+    (filter) => [filter, lossy.includes(filter) ? loss : verdict] as const,
+  );
   return [
     {
       ...{ kind: 'ask', step: 0, session, subscription, reader: 'f1', user: 'ann', muted },
@@ -36,7 +42,7 @@ function follows(
     },
     {
       ...{ kind: 'following', step: 0, session, subscription, transport: 'websocket' },
-      verdicts: new Map(filters.map((filter) => [filter, verdict])),
+      verdicts: new Map(verdicts),
       heads: new Map([['news', head]]),
     },
   ];
@@ -62,7 +68,7 @@ function lapsed(from: number, to: number, sentMs = 100): HistoryEvent {
   return { ...SESSION, kind: 'lapsed', channel: 'news', epoch: 'e', from, to, sentMs };
 }
 
-function lost(position: string, gap: Gap = { reason: 'epoch' }): HistoryEvent {
+function lost(position: string, gap: Gap = { reason: 'epoch' }): LostEvent {
   return { ...SESSION, kind: 'lost', channel: 'news', gap, position: at(position) };
 }
 
@@ -86,6 +92,22 @@ function brokenBy(
     formatViolation(violation),
   ]);
 }
+
+/** Two patterns of one subscription; one lost the channel, and the other one goes on by the mark. */
+const besideLoss: readonly HistoryEvent[] = [
+  ...published,
+  ...follows('s1', { '+': { after: 'start' } }, { recovered: true, top: 3 }),
+  ...[given('e:1'), marked('s1', '~a'), ended],
+  ...follows(
+    's2',
+    { '+': { after: '~a' }, '#': { after: '~z' } },
+    { session: 'w2', recovered: true, lossy: ['#'], top: 3 },
+  ),
+  { ...marked('s2', '~c'), session: 'w2' },
+  { ...lost('e:3', { reason: 'trimmed', from: 1, to: 3 }), session: 'w2' },
+  { ...ended, session: 'w2' },
+  ...follows('s3', { '+': { after: '~c' } }, { session: 'w3', recovered: true, top: 3 }),
+];
 
 /** Histories in which every promise is kept. */
 const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
@@ -281,6 +303,22 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'what one pattern has after the mark of an answer by which another one lost it': [
+    [...besideLoss, given('e:2', { session: 'w3' }), given('e:3', { session: 'w3' })],
+    whole,
+  ],
+  'a loss on the way back to what one asked for, and what comes again after that': [
+    [
+      ...published,
+      ...follows('s1', { '+': { after: 'start' }, '#': {} }, { recovered: true, top: 3 }),
+      ...[given('e:1'), marked('s1', '~a'), given('e:2'), marked('s1', '~b'), ended],
+      ...follows('s2', { '#': { after: '~b' } }, { recovered: true, top: 3 }),
+      given('e:3'),
+      ...follows('s3', { '+': { after: '~a' } }, { recovered: true, top: 3 }),
+      ...[lost('e:2', { reason: 'trimmed', from: 2, to: 2 }), given('e:3')],
+    ],
+    whole,
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),
@@ -399,6 +437,12 @@ const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Pa
         { kind: 'passed', step: 0, attempt: 'p1' },
       ],
       { logs: new Map() },
+    ],
+    'what one pattern never got after the mark of an answer by which another one lost it': [
+      2,
+      'e:2, which is m2, came neither as a message nor as a gap',
+      [...besideLoss, given('e:3', { session: 'w3' })],
+      whole,
     ],
     'the newest of a slot that a slow reader never got': [
       'volatile',

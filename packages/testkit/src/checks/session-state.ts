@@ -16,6 +16,8 @@ export interface Following {
   hasLost: boolean;
   /** Where it began in each channel, by its answer. */
   readonly places: Map<string, Whereabouts | undefined>;
+  /** The same for those of its filters that lost nothing, by its answer. */
+  readonly kept: Map<string, readonly (Whereabouts | undefined)[]>;
   /** The newest mark that it was given. */
   mark?: string;
 }
@@ -58,7 +60,7 @@ export class SessionState {
 
   add(event: AskEvent): Following {
     const { subscription: name, reader, starts, muted } = event;
-    const state = { leaving: false, hasLost: false, places: new Map() };
+    const state = { leaving: false, hasLost: false, places: new Map(), kept: new Map() };
     const following: Following = { name, reader, starts, muted, ...state };
     this.subscriptions.set(name, following);
     return following;

@@ -23,7 +23,7 @@ import { asksBack, doesMatch, isFor, SessionState } from './session-state.ts';
 import type { Allowance, Following, View } from './session-state.ts';
 import { Skips } from './skips.ts';
 import type { PublishLookup, Skip } from './skips.ts';
-import { placeOf } from './starts.ts';
+import { earliest, keptOf, placeOf } from './starts.ts';
 import type { StreamTable } from './stream-table.ts';
 import { checkLoss, checkVerdicts } from './follow-verdicts.ts';
 import { exactly, isBefore, isSameLife, mayBeBefore, wordsFor } from './whereabouts.ts';
@@ -111,6 +111,7 @@ export class SessionCheck {
     for (const [channel, head] of event.heads) {
       const { place, mutes } = placeOf({ following, event, channel, head, entryOf });
       following.places.set(channel, place);
+      following.kept.set(channel, keptOf({ following, event, channel, head, entryOf }));
       const deliverer = deliverers.get(channel);
       const view = session.views.get(channel);
       const own = following.muted ? [...mutes, session.name] : mutes;
@@ -251,10 +252,11 @@ export class SessionCheck {
     const view = session.views.get(channel);
     if (view === undefined) return fail('unasked', `${gap.reason} told of a channel not followed`);
     const { opening } = session;
-    const isOpening = opening !== undefined && doesMatch(opening, channel);
+    // Behind an answer that tells of no loss it is whoever delivers that lost something.
+    const isOpening = opening?.hasLost === true && doesMatch(opening, channel);
     const isOwn = session.delivererOf(channel) === opening;
     const place = exactly(position);
-    if (isOpening && opening.hasLost) this.#mark(opening, channel, place, view);
+    if (isOpening) this.#mark(opening, channel, earliest(place, opening.kept.get(channel)), view);
     if (isOpening && !isOwn) {
       // Another subscription goes on; what this one lost it may still have there.
       if (view.cursor?.epoch === place.epoch) this.#jumpWith(view, place);

@@ -32,7 +32,23 @@ export function placeOf(opened: OpenedChannel): OpenedPlace {
   );
   const [first, ...others] = places.map(({ place }) => place);
   const mutes = places.flatMap((place) => place.mutes);
-  return { place: others.reduce(earlier, first), mutes };
+  return { place: earliest(first, others), mutes };
+}
+
+/** Where those of its filters stand that have the channel and lost nothing. */
+export function keptOf(opened: OpenedChannel): readonly (Whereabouts | undefined)[] {
+  const { following, event, channel } = opened;
+  return filtersFor(following, channel)
+    .filter((filter) => event.verdicts.get(filter)?.recovered !== false)
+    .map((filter) => placeFor(opened, filter).place);
+}
+
+/** The furthest back of several places; `undefined` where nobody can tell. */
+export function earliest(
+  place: Whereabouts | undefined,
+  others: readonly (Whereabouts | undefined)[] = [],
+): Whereabouts | undefined {
+  return others.reduce(earlier, place);
 }
 
 function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
