@@ -7,7 +7,7 @@ import {
   parsePosition,
 } from '@trunkline/wire';
 import type { CodeName, Gap, GapReason, Member, MemberPage, Sender } from '@trunkline/wire';
-import type { ConnectionState } from './connection-state.ts';
+import type { ConnectionState } from './connection/connection-state.ts';
 
 /** Messages of a channel, or of those a pattern matches, flow from here on. */
 export interface OpenEvent {

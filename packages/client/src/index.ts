@@ -2,7 +2,7 @@
 export { CodedError } from '@trunkline/wire';
 export type { CodeName, Gap, GapReason, Sender } from '@trunkline/wire';
 export type { EncodingName } from './single/binary.ts';
-export type { ConnectionState } from './connection-state.ts';
+export type { ConnectionState } from './connection/connection-state.ts';
 export type {
   GapEvent,
   ReceivedMessage,

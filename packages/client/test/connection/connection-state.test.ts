@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { nextState } from '../src/connection-state.ts';
-import type { ConnectionEvent, ConnectionState } from '../src/connection-state.ts';
+import { nextState } from '../../src/connection/connection-state.ts';
+import type { ConnectionEvent, ConnectionState } from '../../src/connection/connection-state.ts';
 
 const EVENTS: readonly ConnectionEvent[] = ['connect', 'opened', 'lost', 'refused', 'disconnect'];
 

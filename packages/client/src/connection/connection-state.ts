@@ -1,6 +1,6 @@
 /**
- * Connection state: the whole machine as a table. Pure; what it decides is carried out by
- * `subscription.ts`.
+ * Connection state: the whole machine as a table. Pure; what it decides is carried out by the
+ * connection.
  */
 
 /** `connecting` covers dialing, authenticating and waiting to try again. */
