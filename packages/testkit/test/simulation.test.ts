@@ -6,6 +6,9 @@ import type { Plant } from '../src/simulation.ts';
 
 const STEPS = 300;
 
+/** Some mistakes show in few runs: hardly anybody stays away for as long as presence waits. */
+const PLANTED_SEEDS_MAX = 100;
+
 /** Runs seeds until one shows that a promise is broken; answers with all that were broken. */
 async function promisesBrokenBy(
   plant: Plant,
@@ -13,7 +16,7 @@ async function promisesBrokenBy(
   options: { readonly following: boolean },
 ): Promise<Set<BrokenPromise>> {
   const broken = new Set<BrokenPromise>();
-  for (let seed = 1; seed <= 10 && !broken.has(promise); seed += 1) {
+  for (let seed = 1; seed <= PLANTED_SEEDS_MAX && !broken.has(promise); seed += 1) {
     const { violations } = await runSimulation({ seed, steps: STEPS, plant, ...options });
     for (const violation of violations) broken.add(violation.promise);
   }
