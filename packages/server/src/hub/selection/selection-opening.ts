@@ -61,6 +61,9 @@ export interface OpenedSelection {
   readonly losses: readonly ChannelLoss[];
 }
 
+/** Channels whose beginnings are kept as long as a reader lasts. */
+const BEGINS_COUNT_MAX = 16;
+
 /** Of a channel to which nobody published. */
 const NO_STREAM: StreamBounds = { epoch: ORIGIN.epoch, oldest: 1, top: 0 };
 
@@ -95,8 +98,9 @@ export async function openSelection(
     cursor.catchUp = catchUp;
     const opening: Opening = { cursor, legs: [], verdicts: new Map(), losses: [] };
     const base = await resolveStarts(parts, opening, starts, made.here);
-    catchUp.begin(base, [...joined(opening.legs)].map(toLeg));
-    cursor.begin = base;
+    const begins = joined(opening.legs);
+    catchUp.begin(base, [...begins].map(toLeg));
+    cursor.begin = beginAt(base, begins);
     const mark = formatPlaceMark(base);
     const { verdicts, losses } = opening;
     return { cursor, verdicts, losses, ...(mark === undefined ? {} : { mark }) };
@@ -137,6 +141,15 @@ function joined(legs: readonly Leg[]): ReadonlyMap<string, Position> {
     places.set(channel, older(places.get(channel), position));
   }
   return places;
+}
+
+/**
+ * Where a reader begins, for whoever compares it with others. Where it begins in single channels is
+ * known exactly now: later on retention may have removed what a mark's place is told by.
+ */
+function beginAt(base: PlaceMark, begins: ReadonlyMap<string, Position>): PlaceMark {
+  if (begins.size === 0 || begins.size > BEGINS_COUNT_MAX) return base;
+  return { mark: base.mark, behind: new Map([...base.behind, ...begins]) };
 }
 
 function toLeg([channel, position]: readonly [string, Position]): Leg {

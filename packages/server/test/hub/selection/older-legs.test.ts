@@ -1,3 +1,4 @@
+import { parseAfter } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { olderThan } from '../../../src/hub/selection/older-legs.ts';
 import { setUpSelections } from './selection-setup.ts';
@@ -47,6 +48,18 @@ describe('what is older than what a subscription began at', () => {
     await publish(1, 'a');
     await publish(1, 'b');
     expect(await olderThan(broker, later, legs)).toEqual(legs);
+  });
+
+  test('is told of what a resume had to read by where that began, trimmed or not', async () => {
+    const { broker, follow, publish } = await setUpSelections();
+    await publish(5, 'a');
+    const reader = await follow({ '#': { after: parseAfter('~3') } });
+    const cursor = reader.opened?.cursor;
+    if (cursor === undefined) throw new Error('expected a cursor');
+    await publish(4, 'a');
+    broker.trim('a', 8);
+    const legs = [leg('a', 2), leg('a', 3), leg('a', 4)];
+    expect(await olderThan(broker, cursor, legs)).toEqual([leg('a', 2)]);
   });
 
   test('is everything when nobody can tell any more: rather twice than not at all', async () => {
