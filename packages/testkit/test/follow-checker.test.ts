@@ -319,6 +319,21 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'the loss of one that stands nobody knows where, before one from further back is answered': [
+    [
+      ...published,
+      ...follows('s0', { '+': {} }, { session: 'w0', position: 'e:1', top: 3 }),
+      ...[
+        { ...marked('s0', '~m'), session: 'w0' },
+        { ...ended, session: 'w0' },
+      ],
+      ...follows('s1', { '#': { after: '~z' } }, { recovered: true, top: 3 }),
+      lost('e:2', { reason: 'trimmed', from: 2, to: 2 }),
+      ...follows('s2', { '+': { after: '~m' } }, { recovered: true, top: 3 }),
+      given('e:3'),
+    ],
+    whole,
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),

@@ -278,8 +278,8 @@ export class SessionCheck {
       this.#skipTo(view, channel, before, fail);
     }
     const { begin } = view;
-    const goesOn = !isOpening && begin?.epoch === place.epoch;
-    view.begin = goesOn ? { ...begin, to: Math.max(begin.to, place.to) } : place;
+    if (isOpening || (begin !== undefined && begin.epoch !== place.epoch)) view.begin = place;
+    else view.begin = { ...place, from: begin?.from ?? 0, to: Math.max(begin?.to ?? 0, place.to) };
     view.cursor = place;
   }
 
