@@ -9,7 +9,13 @@ import type { RetryHint } from './backoff.ts';
 /** Why an attempt is over. */
 export type Ending =
   /** Come back with the same input. */
-  | { readonly kind: 'lost'; readonly reason: string; readonly hint?: RetryHint }
+  | {
+      readonly kind: 'lost';
+      readonly reason: string;
+      readonly hint?: RetryHint;
+      /** True when there was no answer in time. */
+      readonly isTimeout?: boolean;
+    }
   /** Come back, but with a fresh token. */
   | { readonly kind: 'stale'; readonly error: CodedError }
   /** The same input would be refused again. */

@@ -17,6 +17,8 @@ import type { Platform } from '../platform.ts';
 /** One way of reaching the server. Applications hand them to `connect`, the preferred one first. */
 export interface Transport {
   readonly name: TransportName;
+  /** True when every offset that is left out is told, so that a hole is a fault. */
+  readonly isContiguous?: boolean;
   /** Why it can't work in this runtime, in a sentence; `undefined` when it may. */
   fault(platform: Platform): string | undefined;
   /**

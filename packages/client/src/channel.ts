@@ -1,0 +1,256 @@
+/** Channel: what an application has of one channel, or of all that a pattern matches. */
+import { formatPosition, parsePosition } from '@trunkline/wire';
+import type { MemberPage, Position } from '@trunkline/wire';
+import { backoffMs } from './backoff.ts';
+import type { GapEvent, OpenEvent, ReceivedMessage, SnapshotEvent } from './events.ts';
+import { toPresence } from './events.ts';
+import type { Line } from './line.ts';
+import type { Platform } from './platform.ts';
+import type { Published } from './publishing/outbox.ts';
+import type { Payload, PublishOptions, SendOptions } from './publishing/outgoing.ts';
+import { GapError } from './reading/gap-error.ts';
+import { readHistory } from './reading/history.ts';
+import type { HistoryMessage, HistoryOptions, HistoryPage } from './reading/history.ts';
+import { Members } from './reading/members.ts';
+import { Pull } from './reading/pull.ts';
+import { Reading } from './reading/reading.ts';
+import type { ReadingEvent, ReadingOptions } from './reading/subscription.ts';
+import { validate } from './schema.ts';
+import type { Schema } from './schema.ts';
+
+/** A message of a channel whose payloads are of this type. */
+export type Message<T = unknown> = HistoryMessage<T>;
+
+/** Where the messages of a channel begin that wait for the application's state. */
+export interface LoadStart {
+  /** Everything after this is delivered when the state is there. Absent where there are no places. */
+  readonly position?: string;
+  /** What was lost, when this is not the first time. */
+  readonly gap?: GapEvent['gap'];
+}
+
+/** How a channel is read. */
+export interface ChannelOptions<T> extends ReadingOptions {
+  /**
+   * Loads the state that the messages change: before the first of them and after every loss. They
+   * wait for it, so nothing falls between the two. It may answer with the position that the state
+   * is of, and what is up to there is not delivered.
+   */
+  readonly load?: (start: LoadStart) => void | string | Promise<void | string>;
+  /** Hears of messages that were lost; the reading goes on. */
+  readonly onGap?: (gap: GapEvent) => void;
+  /**
+   * Checks and types payloads: any validator of the Standard Schema. A message that it refuses is
+   * left out and told as an `error` of the line.
+   */
+  readonly schema?: Schema<T>;
+}
+
+/** What a listener may hear beside messages. */
+export interface ChannelListener<T> {
+  /** Until what it returns has resolved it hears no other message. */
+  readonly onMessage: (message: Message<T>) => void | PromiseLike<void>;
+  /** Messages flow from here on. */
+  readonly onOpen?: (opening: OpenEvent) => void;
+  readonly onGap?: (gap: GapEvent) => void;
+  /** The state of the channel, in place of the messages before it. */
+  readonly onSnapshot?: (snapshot: SnapshotEvent) => void;
+  /** It is over, and why: nothing more will come. */
+  readonly onEnd?: (error: unknown) => void;
+}
+
+export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined> {
+  readonly name: string;
+  readonly #line: Line;
+  readonly #platform: Platform;
+  readonly #options: ChannelOptions<T>;
+  #members: Members | undefined;
+
+  /** Made by {@link Line.channel}. */
+  constructor(line: Line, platform: Platform, name: string, options: ChannelOptions<T>) {
+    this.#line = line;
+    this.#platform = platform;
+    this.name = name;
+    this.#options = options;
+  }
+
+  /** Who is there. Follows the changes while the channel is read with `presence: true`. */
+  get members(): Members {
+    this.#members ??= new Members((after) => this.#fetchPage(after), this.#platform);
+    return this.#members;
+  }
+
+  /**
+   * Reads until the returned function is called. All that read the same channel share what comes
+   * over the connection, and the last one that ends takes it away.
+   */
+  subscribe(listener: ChannelListener<T> | ChannelListener<T>['onMessage']): () => void {
+    const own = typeof listener === 'function' ? { onMessage: listener } : listener;
+    const taker = new ChannelTaker<T>(own, this.#options, {
+      platform: this.#platform,
+      members: this.#options.presence === true ? this.members : undefined,
+      report: (error) => this.#line.report(error),
+    });
+    const reading = new Reading(this.#line.subscriptions, this.name, this.#options, taker);
+    return () => {
+      taker.end();
+      reading.end();
+    };
+  }
+
+  /**
+   * Messages, endlessly; leaving the loop ends the reading.
+   *
+   * @throws {GapError} when messages were lost and the channel has neither `load` nor `onGap`.
+   * @throws {CodedError} when the server will not have it read.
+   */
+  [Symbol.asyncIterator](): Pull<Message<T>> {
+    return new Pull((pull) =>
+      this.subscribe({
+        onMessage: (message) => pull.give(message),
+        onEnd: (error) => pull.fail(error),
+      }),
+    );
+  }
+
+  /** As {@link Line.publish}. */
+  publish(data: T & Payload, options?: PublishOptions): Promise<Published> {
+    return this.#line.publish(this.name, data, options);
+  }
+
+  /** As {@link Line.send}. */
+  send(data: T & Payload, options?: SendOptions): void {
+    this.#line.send(this.name, data, options);
+  }
+
+  /** Reads what the channel keeps, page by page. @throws {CodedError} */
+  history(options?: HistoryOptions): Promise<HistoryPage<T>> {
+    const { schema } = this.#options;
+    const request = this.#line.request.bind(this.#line);
+    return readHistory<T>(request, this.name, options, (message) => validate(schema, message));
+  }
+
+  async #fetchPage(after?: string): Promise<MemberPage> {
+    const ask = { kind: 'presence', channel: this.name, query: { after, limit: 1000 } } as const;
+    const { fields } = await this.#line.request(ask);
+    const page = toPresence('presence', { ...fields, channel: this.name });
+    if (page?.kind !== 'presence')
+      throw new TypeError(`expected a page of members, got ${JSON.stringify(fields)}`);
+    return page;
+  }
+}
+
+/** What a taker needs beside its listener. */
+interface TakerParts {
+  readonly platform: Platform;
+  readonly members: Members | undefined;
+  readonly report: (error: unknown) => void;
+}
+
+/** Tells a listener what comes, when the state is there that it changes. */
+class ChannelTaker<T> {
+  readonly #listener: ChannelListener<T>;
+  readonly #options: ChannelOptions<T>;
+  readonly #parts: TakerParts;
+  #hasLoaded = false;
+  #hasEnded = false;
+  /** What the state has already. */
+  #floor: Position | undefined;
+
+  constructor(listener: ChannelListener<T>, options: ChannelOptions<T>, parts: TakerParts) {
+    this.#listener = listener;
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#parts.members?.pause();
+  }
+
+  onEnd(error: unknown): void {
+    this.#hasEnded = true;
+    this.#parts.members?.clear();
+    if (this.#listener.onEnd !== undefined) this.#listener.onEnd(error);
+    else this.#parts.report(error);
+  }
+
+  take(event: ReadingEvent): void | PromiseLike<void> {
+    switch (event.kind) {
+      case 'open':
+        return this.#onOpen(event);
+      case 'message':
+        return this.#onMessage(event);
+      case 'gap':
+        return this.#onGap(event);
+      case 'snapshot':
+        return this.#listener.onSnapshot?.(event);
+      default:
+        return this.#parts.members?.apply(event);
+    }
+  }
+
+  #onOpen(event: OpenEvent): void | PromiseLike<void> {
+    const { channel, gap, position = '', mark } = event;
+    this.#listener.onOpen?.(event);
+    if (gap !== undefined) return this.#onGap({ kind: 'gap', channel, gap, position });
+    if (this.#hasLoaded) return undefined;
+    this.#hasLoaded = true;
+    const at = position === '' ? mark : position;
+    return this.#load({ ...(at !== undefined && { position: at }) });
+  }
+
+  #onGap(event: GapEvent): void | PromiseLike<void> {
+    const { load, onGap } = this.#options;
+    const listeners = [onGap, this.#listener.onGap];
+    for (const listener of listeners) listener?.(event);
+    if (load === undefined && listeners.every((one) => one === undefined))
+      throw new GapError(event);
+    this.#hasLoaded = true;
+    return this.#load({ position: event.position, gap: event.gap });
+  }
+
+  /** Asks for the state until it is there: without it no message has a meaning. */
+  #load(start: LoadStart): void | PromiseLike<void> {
+    const { load } = this.#options;
+    if (load === undefined) return undefined;
+    return this.#loadAgain(load, start);
+  }
+
+  async #loadAgain(load: NonNullable<ChannelOptions<T>['load']>, start: LoadStart): Promise<void> {
+    const { clock, random } = this.#parts.platform;
+    for (let attempt = 0; !this.#hasEnded; attempt += 1) {
+      try {
+        const position = await load(start);
+        this.#floor = position === undefined ? undefined : parsePosition(position);
+        return;
+      } catch (error) {
+        this.#parts.report(error);
+        const delayMs = backoffMs(attempt, random());
+        await new Promise<void>((resolve) => void clock.after(delayMs, resolve));
+      }
+    }
+  }
+
+  #onMessage(message: ReceivedMessage): void | PromiseLike<void> {
+    const { epoch, offset = 0 } = message;
+    if (epoch !== undefined && epoch === this.#floor?.epoch && offset <= this.#floor.offset) return;
+    try {
+      const valid = validate(this.#options.schema, message);
+      const told = valid instanceof Promise ? valid.then(this.#tell) : this.#tell(valid);
+      return told instanceof Promise ? told.catch(this.#parts.report) : told;
+    } catch (error) {
+      return this.#parts.report(error);
+    }
+  }
+
+  readonly #tell = (message: Message<T>): void | PromiseLike<void> =>
+    this.#listener.onMessage(message);
+}
+
+/** The position of a message; `undefined` in a volatile channel. */
+export function positionOf({ epoch, offset }: Message): string | undefined {
+  return epoch === undefined || offset === undefined
+    ? undefined
+    : formatPosition({ epoch, offset });
+}

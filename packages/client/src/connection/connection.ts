@@ -1,0 +1,364 @@
+/**
+ * Connection: keeps one conversation with the server going. It dials over what the ladder says,
+ * comes back after losses, changes to a better transport when one works again, and tells those that
+ * read and publish which attempt to use. What the states mean is decided by `connection-state.ts`.
+ */
+import { CodedError } from '@trunkline/wire';
+import { backoffMs } from '../backoff.ts';
+import type { RetryHint } from '../backoff.ts';
+import type { Encoding, Frame } from '../encodings/encoding.ts';
+import type { Ending } from '../ending.ts';
+import type { Platform, Timer } from '../platform.ts';
+import type { Subscriptions } from '../reading/subscriptions.ts';
+import type { Ask, Attempt, AttemptSink, Transport, Welcome } from '../transports/transport.ts';
+import { nextState } from './connection-state.ts';
+import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
+import type { Ladder } from './ladder.ts';
+import type { Tokens } from './tokens.ts';
+
+/** A connection that lived so long was a good one: the next loss begins with short waits again. */
+const GOOD_CONNECTION_MS = 5000;
+/** A browser that says it is offline may be wrong: so long at most it is believed. */
+const OFFLINE_MS_MAX = 30_000;
+
+/** The connection changed, and why. */
+export interface StateEvent {
+  readonly state: ConnectionState;
+  readonly transport?: Transport['name'];
+  /** What ended the connection, or why it is not there yet. */
+  readonly reason?: string;
+  /** Why it will not come back by itself. */
+  readonly error?: CodedError;
+}
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly url: string;
+  readonly encoding: Encoding;
+  readonly ladder: Ladder;
+  readonly tokens: Tokens;
+  readonly subscriptions: Subscriptions;
+  readonly platform: Platform;
+  /** The server can be asked by this attempt, until `onLost`. */
+  readonly onReady: (attempt: Attempt, welcome: Welcome) => void;
+  readonly onLost: () => void;
+  readonly onState: (event: StateEvent) => void;
+}
+
+/** An attempt and what is known of it. */
+interface Live {
+  readonly transport: Transport;
+  attempt: Attempt | undefined;
+  /** Since when it is ready. */
+  readyMs: number | undefined;
+  welcome: Welcome;
+  /** False while it is only tried: then it reads nothing. */
+  isChosen: boolean;
+  hasEnded: boolean;
+}
+
+/** Somebody who waits for a connection. */
+interface Waiter {
+  readonly resolve: (attempt: Attempt) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class Connection {
+  readonly #parts: ConnectionParts;
+  #state: ConnectionState = 'disconnected';
+  /** The attempt that reads, or is to read. */
+  #live: Live | undefined;
+  /** A better one that is tried beside it. */
+  #better: Live | undefined;
+  #timer: Timer | undefined;
+  #climbTimer: Timer | undefined;
+  /** Counts what was begun, so that a late answer of something given up is known. */
+  #turn = 0;
+  #lossCount = 0;
+  #isOnline = true;
+  #waiters: Waiter[] = [];
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** What carries it, while it is connected. */
+  get transport(): Transport['name'] | undefined {
+    return this.#state === 'connected' ? this.#live?.transport.name : undefined;
+  }
+
+  /** What the server said of this session. */
+  get welcome(): Welcome {
+    return this.#live?.welcome ?? {};
+  }
+
+  open(): void {
+    if (!this.#enter('connect')) return;
+    void this.#dial();
+  }
+
+  /** Ends it for good, unless it is opened again. Idempotent. */
+  close(error = new CodedError('unavailable', 'the line was closed', { stored: false })): void {
+    this.#stop();
+    this.#enter('disconnect');
+    this.#refuseWaiters(error);
+  }
+
+  /** What is to be read of this filter is another thing now. */
+  revise(filter: string): void {
+    if (this.#live?.readyMs !== undefined) this.#live.attempt?.revise(filter);
+  }
+
+  /** A newer token is there. */
+  renew(token: string): void {
+    this.#live?.attempt?.renew(token);
+  }
+
+  /** Asks the server, when it can be asked. @throws {CodedError} */
+  async request(ask: Ask): Promise<Frame> {
+    if (this.#state === 'disconnected') {
+      throw new CodedError('unavailable', 'the line is closed', { stored: false });
+    }
+    const live = this.#live;
+    if (live?.readyMs !== undefined && live.attempt !== undefined) return live.attempt.request(ask);
+    const attempt = await new Promise<Attempt>((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+    });
+    return attempt.request(ask);
+  }
+
+  /** The network came back, or the machine woke up: nothing known of before holds. */
+  onWake(): void {
+    this.#isOnline = true;
+    this.#parts.ladder.networkChanged();
+    if (this.#live?.readyMs !== undefined) {
+      this.#live.attempt?.probe();
+      this.#planClimb();
+    } else if (this.#timer !== undefined) {
+      this.#lossCount = 0;
+      this.#wait({ withinMs: 0 });
+    }
+  }
+
+  /** The network went away. */
+  onOffline(): void {
+    this.#isOnline = false;
+    this.#live?.attempt?.probe();
+  }
+
+  async #dial(): Promise<void> {
+    const turn = this.#begin();
+    const { ladder, tokens } = this.#parts;
+    try {
+      const transport = ladder.next();
+      const token = await tokens.current();
+      if (turn === this.#turn) this.#live = this.#try(transport, token, true);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      const coded = toCoded(error);
+      const { code, message } = coded;
+      if (code === 'unavailable') this.#comeBack(message, {});
+      else this.#refuse(coded);
+    }
+  }
+
+  /** Gives up what is under way; what it still says is not heard. */
+  #begin(): number {
+    this.#turn += 1;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    return this.#turn;
+  }
+
+  #try(transport: Transport, token: string | undefined, isChosen: boolean): Live {
+    const { url, encoding, platform } = this.#parts;
+    const none = { attempt: undefined, readyMs: undefined, hasEnded: false };
+    const live: Live = { transport, welcome: {}, isChosen, ...none };
+    const target = { url, encoding, ...(token !== undefined && { token }) };
+    live.attempt = transport.open(target, this.#sinkOf(live, token), platform);
+    return live;
+  }
+
+  #sinkOf(live: Live, token: string | undefined): AttemptSink {
+    const { subscriptions, platform } = this.#parts;
+    return {
+      filters: () => (live.isChosen ? subscriptions.filters() : []),
+      wish: (filter) => (live.isChosen ? subscriptions.wish(filter) : undefined),
+      onReady: (welcome) => {
+        live.welcome = welcome;
+        live.readyMs = platform.clock.monotonicMs();
+        if (live.isChosen) this.#onReady(live);
+        else this.#choose(live);
+      },
+      onOpen: (opening) => subscriptions.onOpen(opening),
+      onMessage: (message) => subscriptions.onMessage(message),
+      onGap: (gap) => subscriptions.onGap(gap),
+      onMark: (filters, mark) => subscriptions.onMark(filters, mark),
+      onExpired: (channel, position) => subscriptions.onExpired(channel, position),
+      onPresence: (event) => subscriptions.onOther(event),
+      onSnapshot: (event) => subscriptions.onOther(event),
+      onRefused: (filter, error) => subscriptions.onRefused(filter, error),
+      onEnd: (ending) => {
+        live.hasEnded = true;
+        if (live.isChosen) this.#onEnd(live, ending, token);
+        else this.#onBetterEnd(live, ending);
+      },
+      room: () => Promise.resolve(),
+    };
+  }
+
+  #onReady(live: Live): void {
+    const { transport, attempt, welcome } = live;
+    if (attempt === undefined) return;
+    const { ladder, onReady, subscriptions } = this.#parts;
+    ladder.worked(transport.name);
+    subscriptions.restart(transport.isContiguous);
+    this.#enter('opened');
+    onReady(attempt, welcome);
+    for (const { resolve } of this.#waiters.splice(0)) resolve(attempt);
+    this.#planClimb();
+  }
+
+  #onEnd(live: Live, ending: Ending, token: string | undefined): void {
+    const { ladder, tokens, platform, subscriptions, onLost } = this.#parts;
+    const { name } = live.transport;
+    const { readyMs } = live;
+    const reason = ending.kind === 'lost' ? ending.reason : ending.error.message;
+    const livedMs = readyMs === undefined ? 0 : platform.clock.monotonicMs() - readyMs;
+    this.#live = undefined;
+    if (readyMs !== undefined) {
+      subscriptions.restart(false);
+      onLost();
+    }
+    if (livedMs >= GOOD_CONNECTION_MS) this.#lossCount = 0;
+    if (ending.kind === 'stale') {
+      tokens.refused(token);
+      this.#comeBack(reason, {});
+    } else if (ending.kind === 'refused' && isFinal(ending.error)) {
+      this.#refuse(ending.error);
+    } else {
+      if (readyMs === undefined) ladder.failed(name, reason, howOf(ending));
+      else ladder.lost(name, livedMs, reason);
+      this.#comeBack(reason, ending.kind === 'lost' ? (ending.hint ?? {}) : {});
+    }
+  }
+
+  #comeBack(reason: string, hint: RetryHint): void {
+    this.#abandonBetter();
+    this.#begin();
+    this.#enter('lost', reason);
+    this.#wait(hint);
+  }
+
+  #wait(hint: RetryHint): void {
+    const { clock, random } = this.#parts.platform;
+    this.#timer?.cancel();
+    const delayMs = backoffMs(this.#lossCount, random(), hint);
+    this.#lossCount += 1;
+    const waitMs = this.#isOnline ? delayMs : Math.max(delayMs, OFFLINE_MS_MAX);
+    this.#timer = clock.after(waitMs, () => void this.#dial());
+  }
+
+  /** The server's final word. */
+  #refuse(error: CodedError): void {
+    this.#stop();
+    this.#enter('refused', error.message, error);
+    this.#refuseWaiters(error);
+    this.#parts.subscriptions.end(error);
+  }
+
+  #stop(): void {
+    this.#begin();
+    this.#abandonBetter();
+    const live = this.#live;
+    this.#live = undefined;
+    if (live === undefined) return;
+    live.isChosen = false;
+    live.attempt?.close();
+    this.#parts.subscriptions.restart(false);
+    if (live.readyMs !== undefined) this.#parts.onLost();
+  }
+
+  #refuseWaiters(error: Error): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(error);
+  }
+
+  /** Tries a better transport beside the one in use, when it is time. */
+  #planClimb(): void {
+    const { ladder, platform } = this.#parts;
+    this.#climbTimer?.cancel();
+    const climb = ladder.climb();
+    if (climb === undefined || this.#better !== undefined) return;
+    this.#climbTimer = platform.clock.after(climb.inMs, () => void this.#climb(climb.transport));
+  }
+
+  async #climb(transport: Transport): Promise<void> {
+    const turn = this.#turn;
+    const token = await this.#parts.tokens.current().catch(() => undefined);
+    if (turn !== this.#turn || this.#live?.readyMs === undefined) return;
+    this.#better = this.#try(transport, token, false);
+  }
+
+  /** The better transport works: all that is read moves over, from where it stands. */
+  #choose(better: Live): void {
+    if (better !== this.#better) return;
+    const old = this.#live;
+    this.#better = undefined;
+    if (old !== undefined) {
+      old.isChosen = false;
+      old.attempt?.close();
+      this.#parts.onLost();
+    }
+    better.isChosen = true;
+    this.#live = better;
+    this.#onReady(better);
+    for (const filter of this.#parts.subscriptions.filters()) better.attempt?.revise(filter);
+  }
+
+  #onBetterEnd(better: Live, ending: Ending): void {
+    if (better !== this.#better) return;
+    this.#better = undefined;
+    const reason = ending.kind === 'lost' ? ending.reason : ending.error.message;
+    this.#parts.ladder.climbFailed(better.transport.name, reason);
+    this.#planClimb();
+  }
+
+  #abandonBetter(): void {
+    this.#climbTimer?.cancel();
+    const better = this.#better;
+    this.#better = undefined;
+    better?.attempt?.close();
+  }
+
+  #enter(event: ConnectionEvent, reason?: string, error?: CodedError): boolean {
+    const next = nextState(this.#state, event);
+    if (next === undefined) return false;
+    this.#state = next;
+    const { transport } = this;
+    this.#parts.onState({
+      state: next,
+      ...(transport !== undefined && { transport }),
+      ...(reason !== undefined && { reason }),
+      ...(error !== undefined && { error }),
+    });
+    return true;
+  }
+}
+
+/** What another transport could not mend. */
+function isFinal({ code }: CodedError): boolean {
+  return code !== 'bad_request' && code !== 'not_found' && code !== 'too_large';
+}
+
+function howOf(ending: Ending): 'timeout' | 'other' {
+  return ending.kind === 'lost' && ending.isTimeout === true ? 'timeout' : 'other';
+}
+
+function toCoded(error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  return new CodedError('internal', String(error), { cause: error });
+}

@@ -1,0 +1,182 @@
+/**
+ * Line: what an application has of the server. Everything that it reads and publishes goes over one
+ * connection, whichever transport carries it at the moment.
+ */
+import type { CodedError } from '@trunkline/wire';
+import { Channel } from './channel.ts';
+import type { ChannelOptions } from './channel.ts';
+import { Connection } from './connection/connection.ts';
+import type { StateEvent } from './connection/connection.ts';
+import type { ConnectionState } from './connection/connection-state.ts';
+import type { Explanation } from './connection/explanation.ts';
+import { Ladder } from './connection/ladder.ts';
+import { watchNetwork } from './connection/network.ts';
+import { Tokens } from './connection/tokens.ts';
+import { json } from './encodings/json.ts';
+import type { Encoding, Frame } from './encodings/encoding.ts';
+import { addressOf } from './http.ts';
+import type { TokenSource } from './http.ts';
+import { platformOf } from './platform.ts';
+import type { Platform } from './platform.ts';
+import { Conflation } from './publishing/conflation.ts';
+import { Outbox } from './publishing/outbox.ts';
+import type { OutboxLimits, Published } from './publishing/outbox.ts';
+import { toMembers } from './publishing/outgoing.ts';
+import type { Payload, PublishOptions, SendOptions } from './publishing/outgoing.ts';
+import { guarded } from './reading/listeners.ts';
+import { Subscriptions } from './reading/subscriptions.ts';
+import type { Ask, Transport } from './transports/transport.ts';
+
+/** How to reach the server. */
+export interface LineOptions extends Partial<Platform> {
+  /** A token, or what gives one: it is asked again before the one in use ends. */
+  readonly token?: TokenSource;
+  /** What may carry the connection, the preferred first. */
+  readonly transports: readonly Transport[];
+  /** How messages are written on the way; JSON when absent. */
+  readonly encoding?: Encoding;
+  /** How much may wait to be published. */
+  readonly outbox?: OutboxLimits;
+}
+
+/** What a line tells. */
+export interface LineEvents {
+  /** The connection changed. */
+  readonly state: StateEvent;
+  /** Something went wrong that no call of the application hears of. */
+  readonly error: Error;
+}
+
+type Listeners = { readonly [Name in keyof LineEvents]: Set<(event: LineEvents[Name]) => void> };
+
+export class Line {
+  readonly #platform: Platform;
+  readonly #connection: Connection;
+  readonly #ladder: Ladder;
+  readonly #tokens: Tokens;
+  readonly #outbox: Outbox;
+  readonly #conflation: Conflation;
+  readonly #listeners: Listeners = { state: new Set(), error: new Set() };
+  readonly #unwatch: () => void;
+  /** Who reads. For what is built on a line; applications use {@link Line.channel}. */
+  readonly subscriptions: Subscriptions;
+
+  /** @throws {CodedError} `bad_request` when `url` is no address. */
+  constructor(url: string, options: LineOptions) {
+    addressOf(url, 'http', '');
+    this.#platform = platformOf(options);
+    const platform = this.#platform;
+    this.subscriptions = new Subscriptions({
+      onRevise: (filter) => this.#connection.revise(filter),
+      session: () => this.#connection.welcome.session,
+    });
+    this.#ladder = new Ladder(options.transports, platform, url);
+    this.#tokens = new Tokens(options.token, platform, (token) => this.#connection.renew(token));
+    this.#outbox = new Outbox(platform, options.outbox);
+    this.#conflation = new Conflation(platform.clock);
+    this.#connection = new Connection({
+      url,
+      platform,
+      encoding: options.encoding ?? json,
+      ladder: this.#ladder,
+      tokens: this.#tokens,
+      subscriptions: this.subscriptions,
+      onReady: (attempt, welcome) => {
+        this.#outbox.onReady(attempt, welcome);
+        this.#conflation.onReady(attempt);
+      },
+      onLost: () => {
+        this.#outbox.onLost();
+        this.#conflation.onLost();
+      },
+      onState: (event) => this.#tell('state', event),
+    });
+    this.#unwatch = watchNetwork(globalThis, {
+      onOnline: () => this.#connection.onWake(),
+      onWake: () => this.#connection.onWake(),
+      onOffline: () => this.#connection.onOffline(),
+    });
+    this.#connection.open();
+  }
+
+  get state(): ConnectionState {
+    return this.#connection.state;
+  }
+
+  /** What carries the connection now. */
+  get transport(): Transport['name'] | undefined {
+    return this.#connection.transport;
+  }
+
+  /** A name, or a pattern like `room/+`. Nothing is read before somebody listens. */
+  channel<T = unknown>(name: string, options: ChannelOptions<T> = {}): Channel<T> {
+    return new Channel(this, this.#platform, name, options);
+  }
+
+  /**
+   * Publishes; waits while there is no connection, and is stored once however often it is sent.
+   *
+   * @throws {CodedError} when it was refused, with `stored`.
+   * @throws {UncertainError} when nobody can say any more whether it was stored.
+   */
+  publish(channel: string, data: Payload, options: PublishOptions = {}): Promise<Published> {
+    const { signal, key } = options;
+    return this.#outbox.publish(channel, toMembers(channel, data, options), { signal, key });
+  }
+
+  /** Publishes to a volatile channel without an answer: of a slot the newest is sent. */
+  send(channel: string, data: Payload, options: SendOptions = {}): void {
+    this.#conflation.send(channel, toMembers(channel, data, options), options.slot);
+  }
+
+  /** Calls a service behind the server. @throws {CodedError} */
+  async call<Result = unknown>(method: string, data?: unknown): Promise<Result> {
+    const members = `"method":${JSON.stringify(method)},"data":${JSON.stringify(data ?? null)}`;
+    const { fields } = await this.request({ kind: 'call', members });
+    return fields['data'] as Result;
+  }
+
+  /** Asks the server, when it can be asked. @throws {CodedError} */
+  request(ask: Ask): Promise<Frame> {
+    return this.#connection.request(ask);
+  }
+
+  /** Listens until the returned function is called. */
+  on<Name extends keyof LineEvents>(
+    name: Name,
+    listener: (event: LineEvents[Name]) => void,
+  ): () => void {
+    this.#listeners[name].add(listener);
+    return () => void this.#listeners[name].delete(listener);
+  }
+
+  /** Which transport is in use, and why the others are not. */
+  explain(): Explanation {
+    return this.#ladder.explain();
+  }
+
+  /** Connects again after the server refused or the line was closed. */
+  open(): void {
+    this.#connection.open();
+  }
+
+  /** Ends the connection. What waits to be published is rejected. Idempotent. */
+  close(): void {
+    this.#unwatch();
+    this.#tokens.stop();
+    this.#outbox.close();
+    this.#connection.close();
+  }
+
+  /** For what is built on a line: reports what no call hears of. */
+  report(error: unknown): void {
+    this.#tell('error', error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #tell<Name extends keyof LineEvents>(name: Name, event: LineEvents[Name]): void {
+    for (const listener of this.#listeners[name]) guarded(() => listener(event));
+  }
+}
+
+/** Why a line came to its end. */
+export type LineError = CodedError;
