@@ -334,6 +334,17 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'a loss behind those of an answer, of the one that began before the first message': [
+    [
+      ...follows('s1', { '#': {} }),
+      ...published,
+      ...follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 }),
+      lost('e:3', { reason: 'trimmed', from: 1, to: 3 }),
+      lost('e:1', { reason: 'trimmed', from: 1, to: 1 }),
+      ...[given('e:2'), given('e:3')],
+    ],
+    whole,
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),
@@ -457,6 +468,18 @@ const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Pa
       2,
       'e:2, which is m2, came neither as a message nor as a gap',
       [...besideLoss, given('e:3', { session: 'w3' })],
+      whole,
+    ],
+    'what came after the loss of an answer, for one that lost nothing': [
+      2,
+      'e:1, which is m1, came neither as a message nor as a gap',
+      [
+        ...follows('s1', { '#': {} }),
+        ...published,
+        ...follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 }),
+        lost('e:3', { reason: 'trimmed', from: 1, to: 3 }),
+        ...[given('e:2'), given('e:3')],
+      ],
       whole,
     ],
     'the newest of a slot that a slow reader never got': [

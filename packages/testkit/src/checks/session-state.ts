@@ -18,6 +18,8 @@ export interface Following {
   readonly places: Map<string, Whereabouts | undefined>;
   /** The same for those of its filters that lost nothing, by its answer. */
   readonly kept: Map<string, readonly (Whereabouts | undefined)[]>;
+  /** How often it was told, right behind its answer, that a channel lost something. */
+  readonly losses: Map<string, number>;
   /** The newest mark that it was given. */
   mark?: string;
 }
@@ -61,7 +63,7 @@ export class SessionState {
   add(event: AskEvent): Following {
     const { subscription: name, reader, starts, muted } = event;
     const state = { leaving: false, hasLost: false, places: new Map(), kept: new Map() };
-    const following: Following = { name, reader, starts, muted, ...state };
+    const following: Following = { name, reader, starts, muted, ...state, losses: new Map() };
     this.subscriptions.set(name, following);
     return following;
   }

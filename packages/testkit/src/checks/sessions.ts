@@ -19,7 +19,7 @@ import type {
 import type { BrokenPromise, StreamLog, Violation } from '../history.ts';
 import { MarkTable } from './marks.ts';
 import type { MarkEntry } from './marks.ts';
-import { asksBack, doesMatch, isFor, SessionState } from './session-state.ts';
+import { asksBack, doesMatch, filtersFor, isFor, SessionState } from './session-state.ts';
 import type { Allowance, Following, View } from './session-state.ts';
 import { Skips } from './skips.ts';
 import type { PublishLookup, Skip } from './skips.ts';
@@ -252,8 +252,8 @@ export class SessionCheck {
     const view = session.views.get(channel);
     if (view === undefined) return fail('unasked', `${gap.reason} told of a channel not followed`);
     const { opening } = session;
-    // Behind an answer that tells of no loss it is whoever delivers that lost something.
-    const isOpening = opening?.hasLost === true && doesMatch(opening, channel);
+    // What else is lost behind an answer is lost by whoever delivers.
+    const isOpening = opening?.hasLost === true && isOfAnswer(opening, channel);
     const isOwn = session.delivererOf(channel) === opening;
     const place = exactly(position);
     if (isOpening) this.#mark(opening, channel, earliest(place, opening.kept.get(channel)), view);
@@ -397,6 +397,13 @@ function hasFrom(
       doesMatch(other, channel) &&
       !(place !== undefined && isLater(other.places.get(channel), place)),
   );
+}
+
+/** True for a loss that an answer is followed by: at most one for each filter that has the channel. */
+function isOfAnswer(opening: Following, channel: string): boolean {
+  const count = 1 + (opening.losses.get(channel) ?? 0);
+  opening.losses.set(channel, count);
+  return count <= filtersFor(opening, channel).length;
 }
 
 /** True when `a` certainly stands after `b`. */
