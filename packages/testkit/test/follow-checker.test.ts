@@ -1,87 +1,20 @@
-import type { Gap } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { checkHistory, formatViolation } from '../src/history-checker.ts';
-import type { EndedEvent, LostEvent, MarkedEvent } from '../src/follow-history.ts';
 import type { BrokenPromise, History, HistoryEvent } from '../src/history.ts';
-import { acknowledged, at, log, publish } from './histories.ts';
-
-const SESSION = { step: 0, session: 'w1' } as const;
-
-/** A session asks for channels and patterns, and is answered. */
-function follows(
-  subscription: string,
-  starts: Record<string, { after?: string; last?: number }>,
-  more: {
-    session?: string;
-    muted?: boolean;
-    recovered?: boolean;
-    /** Filters that lost something, whatever the others did. */
-    lossy?: readonly string[];
-    position?: string;
-    epoch?: string;
-    top?: number;
-  } = {},
-): HistoryEvent[] {
-  const { session = 'w1', muted = false, recovered, position, epoch = 'e', top = 0 } = more;
-  const { lossy = [] } = more;
-  const stream = { epoch: top === 0 ? '0' : epoch, oldest: 1, top };
-  const head = { asked: stream, answered: stream, comparable: true };
-  const verdict = {
-    ...(recovered === undefined ? {} : { recovered }),
-    ...(recovered === false ? { gap: { reason: 'epoch' } as const } : {}),
-    ...(position === undefined ? {} : { position: at(position) }),
-  };
-  const loss = { recovered: false, gap: { reason: 'trimmed' } as const };
-  const verdicts = Object.keys(starts).map(
-    (filter) => [filter, lossy.includes(filter) ? loss : verdict] as const,
-  );
-  return [
-    {
-      ...{ kind: 'ask', step: 0, session, subscription, reader: 'f1', user: 'ann', muted },
-      starts: new Map(Object.entries(starts)),
-    },
-    {
-      ...{ kind: 'following', step: 0, session, subscription, transport: 'websocket' },
-      verdicts: new Map(verdicts),
-      heads: new Map([['news', head]]),
-    },
-  ];
-}
-
-function given(position: string, more: { session?: string; isOwn?: boolean } = {}): HistoryEvent {
-  const { session = 'w1', isOwn = false } = more;
-  const { epoch, offset } = at(position);
-  const times = { sentMs: 100, storedMs: 50 };
-  const message = { channel: 'news', epoch, offset, payload: `m${offset}` };
-  return { kind: 'given', step: 0, session, ...message, isOwn, ...times };
-}
-
-function left(subscription: string): HistoryEvent[] {
-  return (['leaving', 'left'] as const).map((kind) => ({ ...SESSION, kind, subscription }));
-}
-
-function marked(subscription: string, mark: string): MarkedEvent {
-  return { ...SESSION, kind: 'marked', subscription, mark };
-}
-
-function lapsed(from: number, to: number, sentMs = 100): HistoryEvent {
-  return { ...SESSION, kind: 'lapsed', channel: 'news', epoch: 'e', from, to, sentMs };
-}
-
-function lost(position: string, gap: Gap = { reason: 'epoch' }): LostEvent {
-  return { ...SESSION, kind: 'lost', channel: 'news', gap, position: at(position) };
-}
-
-function passing(payload: string): HistoryEvent {
-  return { ...SESSION, kind: 'passing', channel: 'now', payload };
-}
-
-const ended: EndedEvent = { ...SESSION, kind: 'ended' };
-const published = ['m1', 'm2', 'm3'].flatMap((payload, index) => [
-  publish(payload),
-  acknowledged(payload, `e:${index + 1}`),
-]);
-const whole = { logs: log('e:1', ['m1', 'm2', 'm3']) };
+import { acknowledged, log, publish } from './histories.ts';
+import {
+  ended,
+  follows,
+  given,
+  lapsed,
+  left,
+  lost,
+  marked,
+  passing,
+  published,
+  SESSION,
+  whole,
+} from './follow-histories.ts';
 
 function brokenBy(
   events: readonly HistoryEvent[],
