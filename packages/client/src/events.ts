@@ -1,11 +1,5 @@
 /** Events: what a subscription gives to the application, and how the wire's objects become them. */
-import {
-  decodeBase64,
-  elementSources,
-  isCodeName,
-  memberSource,
-  parsePosition,
-} from '@trunkline/wire';
+import { decodeBase64, isCodeName, parsePosition } from '@trunkline/wire';
 import type { CodeName, Gap, GapReason, Member, MemberPage, Sender } from '@trunkline/wire';
 import type { ConnectionState } from './connection/connection-state.ts';
 
@@ -105,11 +99,11 @@ export function parseObject(json: string): Readonly<Record<string, unknown>> | u
 /**
  * Reads a message object; `undefined` when it is none. [MSG-2]
  *
- * @param source the text of its `data`, exactly as it came.
+ * @param source the text of its `data`, exactly as it came, where that is kept.
  */
 export function toMessage(
   fields: Readonly<Record<string, unknown>>,
-  source: string | undefined,
+  source?: string,
 ): ReceivedMessage | undefined {
   const { channel, offset, epoch, time, contentType, event, mark } = fields;
   if (typeof channel !== 'string') return undefined;
@@ -173,22 +167,13 @@ function toMember(value: unknown): Member | undefined {
 /** Reads a snapshot; `undefined` when it is none. [SNAP-4] */
 export function toSnapshot(
   fields: Readonly<Record<string, unknown>>,
-  source: string | undefined,
+  source?: string,
 ): SnapshotEvent | undefined {
   const message = toMessage({ ...fields, offset: undefined, epoch: undefined }, source);
   const { position } = fields;
   if (message === undefined || typeof position !== 'string') return undefined;
   const { kind: _kind, time: _time, ...rest } = message;
   return { kind: 'snapshot', position, ...rest };
-}
-
-/** The messages of an answer to a poll or for history, each with the source of its payload. */
-export function toMessages(answer: string): ReceivedMessage[] {
-  return elementSources(memberSource(answer, 'messages') ?? '[]').flatMap((source) => {
-    const fields = parseObject(source);
-    const message = fields && toMessage(fields, memberSource(source, 'data'));
-    return message === undefined ? [] : [message];
-  });
 }
 
 /** Base64, or bytes where they came as such. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseObject, toGap, toMessage, toMessages, toOpening } from '../src/events.ts';
+import { parseObject, toGap, toMessage, toOpening } from '../src/events.ts';
 
 describe('what comes from a server', () => {
   test.each([
@@ -40,12 +40,5 @@ describe('what comes from a server', () => {
 
   test.each(['', '[]', '1', 'null', '{'])('is no object: %j', (text) => {
     expect(parseObject(text)).toBeUndefined();
-  });
-
-  test('is a list of messages, from which what is none is left out', () => {
-    const message = '{"channel":"a","epoch":"e","offset":1,"data":1.50}';
-    const answer = `{"x":1,"messages":[${message}, {}, 5, "y"]}`;
-    expect(toMessages(answer)).toEqual([expect.objectContaining({ offset: 1, source: '1.50' })]);
-    expect(toMessages('{}')).toEqual([]);
   });
 });

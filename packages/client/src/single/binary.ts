@@ -7,7 +7,8 @@ import {
   payloadKind,
 } from '@trunkline/wire';
 import type { ChannelMessage } from '@trunkline/wire';
-import { parseObject, toMessage, toMessages } from '../events.ts';
+import { toMessages } from '../encodings/exact.ts';
+import { parseObject, toMessage } from '../events.ts';
 import type { ReceivedMessage } from '../events.ts';
 import { bytesOf, textOf } from '../http.ts';
 import type { Frame } from './session.ts';

@@ -1,7 +1,8 @@
 /** History: a page of what is stored. */
 import { CodedError } from '@trunkline/wire';
 import type { Gap } from '@trunkline/wire';
-import { parseObject, toGap, toMessages } from '../events.ts';
+import { toMessages } from '../encodings/exact.ts';
+import { parseObject, toGap } from '../events.ts';
 import type { ReceivedMessage } from '../events.ts';
 import { addressOf, currentToken, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
 import type { TokenSource } from '../http.ts';

@@ -1,0 +1,39 @@
+/**
+ * Exact: JSON that keeps the text of each payload, in which large numbers survive ([MSG-3]). The
+ * text is cut out of what came, at the price of reading it twice.
+ */
+import { elementSources, memberSource } from '@trunkline/wire';
+import { parseObject, toMessage } from '../events.ts';
+import type { ReceivedMessage } from '../events.ts';
+import type { Encoding, Frame } from './encoding.ts';
+import { fieldsOf, json, linesOf } from './json.ts';
+
+const decoder = new TextDecoder();
+
+/** `trunkline.v1.json` with a `source` beside the `data` of everything that is JSON. */
+export const exactJson: Encoding = {
+  ...json,
+  framesOf: (data) => linesOf(data).map(frameOf),
+  answerOf: (body) => frameOf(decoder.decode(body)),
+  eventOf: frameOf,
+};
+
+/** The messages of an answer to a poll or for history, each with the source of its payload. */
+export function toMessages(answer: string): ReceivedMessage[] {
+  const list = memberSource(answer, 'messages');
+  if (list?.startsWith('[') !== true) return [];
+  return elementSources(list).flatMap((source) => {
+    const fields = parseObject(source);
+    return (fields && toMessage(fields, memberSource(source, 'data'))) ?? [];
+  });
+}
+
+function frameOf(text: string): Frame {
+  const fields = fieldsOf(text);
+  const source = 'data' in fields ? memberSource(text, 'data') : undefined;
+  return {
+    fields,
+    ...(source !== undefined && { source }),
+    ...(Array.isArray(fields['messages']) && { messages: toMessages(text) }),
+  };
+}

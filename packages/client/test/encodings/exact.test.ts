@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import { exactJson, toMessages } from '../../src/encodings/exact.ts';
+
+const big = '{"n": 12345678901234567890}';
+const message = `{"type":"message","channel":"a","epoch":"e","offset":1,"data":${big}}`;
+
+describe('exact JSON', () => {
+  test('is JSON to the server', () => {
+    expect(exactJson.subprotocol).toBe('trunkline.v1.json');
+    expect(exactJson.mediaType).toBe('application/json');
+    expect(exactJson.commandOf('{}')).toBe('{}');
+  });
+
+  test('keeps the text of each payload, the last of several [MSG-3]', () => {
+    const twice = message.replace('"data"', '"data":1,"data"');
+    expect(exactJson.framesOf(`${message}\n${twice}`).map(({ source }) => source)).toEqual([
+      big,
+      big,
+    ]);
+    expect(exactJson.eventOf(message)).toMatchObject({ fields: { offset: 1 }, source: big });
+  });
+
+  test('has no source where there is no data', () => {
+    expect(exactJson.eventOf('{"type":"pong"}')).toEqual({ fields: { type: 'pong' } });
+    expect(exactJson.eventOf('{"x":{"data":1}}')).not.toHaveProperty('source');
+  });
+
+  test('keeps the text of each message of an answer [HIST-1]', () => {
+    const body = new TextEncoder().encode(`{"messages":[${message}, {}, 5, "y"],"more":true}`);
+    const answer = exactJson.answerOf(body, 'application/json');
+    expect(answer.fields['more']).toBe(true);
+    expect(answer.messages).toEqual([expect.objectContaining({ offset: 1, source: big })]);
+  });
+
+  test('finds no messages where there is no list of them', () => {
+    for (const text of ['{}', '{"messages":{"a":[1]}}', '{"messages":null}', '{"messages":[]}']) {
+      expect(toMessages(text)).toEqual([]);
+    }
+    expect(toMessages(`{"x":1,"messages":[${message}, {}, 5]}`)).toHaveLength(1);
+  });
+
+  test('refuses what is no object, and bytes', () => {
+    expect(() => exactJson.framesOf('[1]')).toThrow(/expected a JSON object/);
+    expect(() => exactJson.framesOf(new ArrayBuffer(1))).toThrow(/got bytes/);
+  });
+});
