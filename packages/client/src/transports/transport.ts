@@ -117,8 +117,10 @@ export interface AttemptSink {
   onReady(welcome: Welcome): void;
   /** The filter is read from here on; told before its messages, and again when it began anew. */
   onOpen(opening: OpenEvent): void;
-  onMessage(message: ReceivedMessage): void;
-  onGap(gap: GapEvent): void;
+  /** @param filters those that it is for, where the transport knows: then for no other that matches. */
+  onMessage(message: ReceivedMessage, filters?: readonly string[]): void;
+  /** @param filters as with messages. */
+  onGap(gap: GapEvent, filters?: readonly string[]): void;
   /** Everything up to the mark was delivered to these filters. */
   onMark(filters: readonly string[], mark: string): void;
   /** Offsets up to this position are not delivered: their time was over. */
