@@ -278,6 +278,19 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'a pattern begun anew where a name delivers for it that began later': [
+    [
+      ...published,
+      ...follows('s1', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+      ...[given('e:1'), marked('s1', '~a'), given('e:2'), ended],
+      ...follows('s2', { '#': { after: '~a' } }, { recovered: true, top: 3 }),
+      ...follows('s3', { news: { after: 'e:2' } }, { recovered: true, position: 'e:2', top: 3 }),
+      ...[given('e:2'), given('e:3')],
+      ...follows('s4', { '#': { after: '~a' } }, { recovered: true, top: 3 }),
+      ...[given('e:2'), given('e:3')],
+    ],
+    whole,
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),

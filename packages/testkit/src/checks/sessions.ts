@@ -128,7 +128,9 @@ export class SessionCheck {
       }
       view.mutes = [...view.mutes, ...own];
       // What was delivered for the one that it replaces it may have again.
-      if (deliverer === replaced) view.begin = undefined;
+      const wasFor = replaced !== undefined && doesMatch(replaced, channel);
+      const isAlone = wasFor && !hasFrom(session, following, channel, place);
+      if (deliverer === replaced || isAlone) view.begin = undefined;
       if (event.verdicts.get(channel)?.recovered === false) this.#jumpWith(view, place);
       allow(view, following.name, place, asksBack(following, channel));
     }
