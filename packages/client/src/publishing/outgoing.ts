@@ -1,0 +1,81 @@
+/** Outgoing: what the application publishes, as the JSON members of a publish. Pure. */
+import { CodedError, encodeBase64, oneLine } from '@trunkline/wire';
+
+/**
+ * What can be published: a JSON value; text, where `contentType` is not JSON; bytes, which are any
+ * view of an ArrayBuffer; or a {@link JsonSource}.
+ */
+export type Payload = NonNullable<unknown> | null;
+
+/** JSON text that is published as it was written, so that large numbers survive. */
+export class JsonSource {
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+/** What may be said of a message that is sent without an answer. */
+export interface SendOptions {
+  /** Volatile channels: of those in one slot a slow reader gets only the newest. */
+  readonly slot?: string;
+  /** A name for the kind of message. */
+  readonly event?: string;
+  /** Absent means JSON, and `application/octet-stream` for bytes. */
+  readonly contentType?: string;
+}
+
+/** What may be said of a message that is published. */
+export interface PublishOptions extends SendOptions {
+  /** An idempotency key of the application's own; else one is made. [PUB-3] */
+  readonly key?: string;
+  /** Keeps it as the channel's retained message. */
+  readonly retain?: boolean;
+  /** Milliseconds after which it is not delivered any more, from when the server has it. */
+  readonly ttl?: number;
+  /** Gives the publish up. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The JSON members of a publish on one line, `"channel":…,"data":…`, but for its key, which the
+ * outbox adds.
+ *
+ * @throws {CodedError} `bad_request`, not stored, when the data can't be published.
+ */
+export function toMembers(channel: string, data: unknown, options: PublishOptions = {}): string {
+  const { contentType, event, retain, slot, ttl } = options;
+  const said = JSON.stringify({ channel, contentType, event, retain, slot, ttl }).slice(1, -1);
+  return `${said},${payloadMember(data, contentType)}`;
+}
+
+function payloadMember(data: unknown, contentType = 'application/json'): string {
+  // Not `instanceof`: bytes may come from another window.
+  if (ArrayBuffer.isView(data)) {
+    return `"bytes":"${encodeBase64(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))}"`;
+  }
+  const isJson = /^application\/json\b/i.test(contentType); // [PUB-1]
+  let got: unknown = `a value of type ${typeof data}`;
+  try {
+    if (isJson || typeof data === 'string') {
+      // A function and `undefined` have no JSON.
+      const text = data instanceof JsonSource ? checked(data) : JSON.stringify(data);
+      if (text !== undefined) return `"data":${text}`;
+    }
+  } catch (error) {
+    // A cycle, a BigInt, a `toJSON` that throws, or source that is no JSON.
+    got = error;
+  }
+  const expected = isJson ? 'JSON' : `a string as ${contentType}`;
+  throw new CodedError('bad_request', `publish ${expected} or bytes, not ${String(got)}`, {
+    stored: false,
+    cause: got,
+  });
+}
+
+/** What is not one JSON text would break out of its member. */
+function checked({ source }: JsonSource): string {
+  JSON.parse(source);
+  return oneLine(source);
+}

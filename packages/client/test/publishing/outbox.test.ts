@@ -1,0 +1,604 @@
+import { CodedError } from '@trunkline/wire';
+import { ManualClock } from '@trunkline/testkit';
+import { describe, expect, test } from 'vitest';
+import { Outbox, UncertainError } from '../../src/publishing/outbox.ts';
+import type { OutboxLimits, Published } from '../../src/publishing/outbox.ts';
+import { toMembers } from '../../src/publishing/outgoing.ts';
+import type { Welcome } from '../../src/transports/transport.ts';
+import { FakeAttempt } from './fake-attempt.ts';
+
+const HOUR = 3_600_000;
+
+/** An outbox, and what became of what was published. Jitter is always a half. */
+class World {
+  readonly clock = new ManualClock();
+  readonly outbox: Outbox;
+  attempt = new FakeAttempt();
+  readonly results: (Published | Error | undefined)[] = [];
+
+  constructor(limits?: OutboxLimits) {
+    const unixMs = () => this.clock.unixMs();
+    this.outbox = new Outbox({ clock: this.clock, random: () => 0.5, unixMs }, limits);
+  }
+
+  /** Publishes numbers that go on from those before. */
+  publish(channel = 'a', options: { key?: string; signal?: AbortSignal } = {}): void {
+    const index = this.results.push(undefined) - 1;
+    this.outbox.publish(channel, toMembers(channel, index), options).then(
+      (published) => (this.results[index] = published),
+      (error: Error) => (this.results[index] = error),
+    );
+  }
+
+  publishAll(...channels: string[]): void {
+    for (const channel of channels) this.publish(channel);
+  }
+
+  ready(welcome: Welcome = {}): FakeAttempt {
+    this.attempt = new FakeAttempt();
+    this.outbox.onReady(this.attempt, welcome);
+    return this.attempt;
+  }
+
+  async lose(): Promise<void> {
+    this.outbox.onLost();
+    this.attempt.close();
+    await this.clock.settle();
+  }
+
+  async accept(...indexes: number[]): Promise<void> {
+    for (const index of indexes) this.attempt.publishes[index]?.accept();
+    await this.clock.settle();
+  }
+
+  async refuse(...indexes: number[]): Promise<void> {
+    for (const index of indexes) this.attempt.publishes[index]?.refuse('unavailable');
+    await this.clock.settle();
+  }
+
+  /** What became of each publish, in short words. */
+  get told(): unknown[] {
+    return this.results.map((result) => {
+      if (result === undefined) return 'waits';
+      if (result instanceof CodedError) return `${result.code} ${result.stored}`;
+      if (result instanceof Error) return result.name;
+      return result.position ?? 'volatile';
+    });
+  }
+
+  expectIdle(): void {
+    expect(this.told).not.toContain('waits');
+    expect(this.outbox.waiting).toBe(0);
+    expect(this.clock.timerCount).toBe(0);
+  }
+}
+
+describe('publishing', () => {
+  test('sends at once and in order, and tells the position of each', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'b', 'a');
+    expect(world.attempt.data).toEqual([0, 1, 2]);
+    expect(world.outbox.waiting).toBe(3);
+    await world.accept(2, 0, 1);
+    expect(world.results).toEqual([
+      { channel: 'a', offset: 2, epoch: 'e', position: 'e:2' },
+      { channel: 'b', offset: 3, epoch: 'e', position: 'e:3' },
+      { channel: 'a', offset: 1, epoch: 'e', position: 'e:1' },
+    ]);
+    world.expectIdle();
+  });
+
+  test('waits for a connection as long as it must, without a timer', async () => {
+    const world = new World();
+    world.publishAll('a', 'b');
+    await world.clock.pass(100 * HOUR);
+    expect(world.clock.timerCount).toBe(0);
+    world.ready();
+    expect(world.attempt.data).toEqual([0, 1]);
+    await world.accept(0, 1);
+    world.expectIdle();
+  });
+
+  test('has a key of its own for each publish unless one is given [PUB-3]', () => {
+    const world = new World();
+    const other = new Outbox({ clock: world.clock, random: () => 0.25 });
+    world.ready();
+    other.onReady(world.attempt, {});
+    world.publishAll('a', 'a');
+    world.publish('a', { key: 'mine"' });
+    other.publish('a', '"channel":"a","data":1').catch(() => {});
+    const keys = world.attempt.publishes.map(({ fields }) => fields['key']);
+    expect(new Set(keys).size).toBe(4);
+    expect(keys[2]).toBe('mine"');
+  });
+
+  test('tells that a channel is volatile [VOL-1]', async () => {
+    const world = new World();
+    world.ready().publishes.length = 0;
+    world.publish('a');
+    world.attempt.publishes[0]?.accept({ channel: 'a', volatile: true });
+    await world.clock.settle();
+    expect(world.results).toEqual([{ channel: 'a', volatile: true }]);
+  });
+
+  test('takes an answer without a position for no answer', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    world.attempt.publishes[0]?.accept({ portal: 'log in' });
+    await world.clock.pass(60);
+    expect(world.attempt.data).toEqual([0, 0]);
+    await world.accept(1);
+    expect(world.told).toEqual(['e:2']);
+  });
+});
+
+describe('after a loss', () => {
+  test('sends everything without an answer again, in order and with the same keys [GUA-6]', async () => {
+    const world = new World();
+    const first = world.ready();
+    world.publishAll('a', 'b', 'a');
+    await world.accept(1);
+    await world.lose();
+    world.publish('a');
+    const second = world.ready();
+    expect(second.data).toEqual([0, 2, 3]);
+    expect(second.publishes[0]?.fields).toEqual(first.publishes[0]?.fields);
+    expect(second.publishes[1]?.fields).toEqual(first.publishes[2]?.fields);
+    await world.accept(0, 1, 2);
+    world.expectIdle();
+  });
+
+  test('sends a volatile publish again too, which may deliver it twice', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    await world.lose();
+    world.ready().publishes[0]?.accept({ channel: 'a', volatile: true });
+    await world.clock.settle();
+    expect(world.told).toEqual(['volatile']);
+  });
+
+  test('sends nothing of a channel before the old attempt has told what became of it', async () => {
+    const world = new World();
+    const first = world.ready();
+    world.publish('a');
+    // As when a better transport takes over: the old one is closed in the same turn.
+    const second = world.ready();
+    world.publishAll('a', 'b');
+    expect(second.data).toEqual([2]);
+    first.close();
+    await world.clock.settle();
+    expect(second.data).toEqual([2, 0, 1]);
+  });
+
+  test('takes an answer that an old attempt had already', async () => {
+    const world = new World();
+    const first = world.ready();
+    world.publish('a');
+    first.publishes[0]?.accept();
+    world.ready();
+    await world.clock.settle();
+    expect(world.told).toEqual(['e:1']);
+    expect(world.attempt.data).toEqual([]);
+    world.expectIdle();
+  });
+
+  test.each(['unauthenticated', 'forbidden', 'bad_request'] as const)(
+    'takes %s from an attempt that is over for its end, not for a refusal',
+    async (code) => {
+      const world = new World();
+      const first = world.ready();
+      world.publish('a');
+      world.outbox.onLost();
+      first.publishes[0]?.refuse(code);
+      await world.clock.settle();
+      world.ready();
+      await world.accept(0);
+      expect(world.told).toEqual(['e:1']);
+    },
+  );
+
+  test('sends what an attempt never sent as if for the first time', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    world.outbox.onLost();
+    world.attempt.publishes[0]?.refuse('unavailable', { stored: false });
+    await world.clock.pass(100 * HOUR);
+    expect(world.told).toEqual(['waits']);
+    expect(world.clock.timerCount).toBe(0);
+    world.ready();
+    await world.accept(0);
+    expect(world.told).toEqual(['e:1']);
+  });
+});
+
+describe('a key that is about to be forgotten', () => {
+  test('leaves its publish uncertain rather than stored twice, connected or not', async () => {
+    const world = new World();
+    world.ready({ keyWindowMs: 10_000 });
+    world.publish('a');
+    await world.clock.pass(1000);
+    await world.lose();
+    await world.clock.pass(7999);
+    expect(world.told).toEqual(['waits']);
+    await world.clock.pass(1);
+    expect(world.results[0]).toBeInstanceOf(UncertainError);
+    expect(world.results[0]).toMatchObject({
+      code: 'uncertain',
+      message: expect.stringContaining('look into the history') as string,
+      cause: { code: 'unavailable', stored: 'unknown' },
+    });
+    world.expectIdle();
+  });
+
+  test('is counted from the first time it was sent', async () => {
+    const world = new World();
+    for (let times = 0; times < 9; times += 1) {
+      world.ready({ keyWindowMs: 10_000 });
+      if (times === 0) world.publish('a');
+      expect(world.attempt.data).toEqual([0]);
+      await world.clock.pass(1000);
+      await world.lose();
+    }
+    expect(world.told).toEqual(['UncertainError']);
+  });
+
+  test('is counted while the machine sleeps and the monotonic clock stands still', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    await world.lose();
+    world.clock.stepUnix(HOUR * 0.9);
+    world.ready();
+    expect(world.attempt.data).toEqual([]);
+    await world.clock.settle();
+    expect(world.told).toEqual(['UncertainError']);
+  });
+
+  test('has an hour unless the server says another time', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    await world.lose();
+    await world.clock.pass(HOUR * 0.9 - 1);
+    expect(world.told).toEqual(['waits']);
+    world.ready();
+    expect(world.attempt.data).toEqual([0]);
+  });
+
+  test('may have longer than a timer can wait', async () => {
+    const world = new World();
+    world.ready({ keyWindowMs: 1000 * HOUR });
+    world.publish('a');
+    await world.lose();
+    await world.clock.pass(899 * HOUR);
+    expect(world.told).toEqual(['waits']);
+    await world.clock.pass(HOUR);
+    expect(world.told).toEqual(['UncertainError']);
+  });
+
+  test('does not hold up those behind it', async () => {
+    const world = new World();
+    world.ready({ keyWindowMs: 10_000 });
+    world.publish('a');
+    await world.lose();
+    world.publish('a');
+    await world.clock.pass(HOUR);
+    world.ready();
+    await world.accept(0);
+    expect(world.told).toEqual(['UncertainError', 'e:1']);
+    world.expectIdle();
+  });
+});
+
+describe('a refusal', () => {
+  test('for good fails the publish, and no other', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    world.attempt.publishes[0]?.refuse('forbidden');
+    await world.clock.settle();
+    await world.accept(1);
+    expect(world.told).toEqual(['forbidden false', 'e:1']);
+    world.expectIdle();
+  });
+
+  test('for good of what was sent before says that it may be stored [PUB-4]', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    await world.lose();
+    world.ready().publishes[0]?.refuse('forbidden');
+    await world.clock.settle();
+    expect(world.told).toEqual(['forbidden unknown']);
+    expect(world.results[0]).toMatchObject({ cause: { code: 'forbidden', stored: false } });
+    world.expectIdle();
+  });
+
+  test('for now is tried again after the backoff, and later ones wait behind it', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    await world.refuse(0);
+    world.publishAll('a', 'b');
+    expect(world.attempt.data).toEqual([0, 2]);
+    await world.clock.pass(50);
+    expect(world.attempt.data).toEqual([0, 2]);
+    await world.clock.pass(1);
+    expect(world.attempt.data).toEqual([0, 2, 0]);
+    await world.accept(1, 2);
+    expect(world.attempt.data).toEqual([0, 2, 0, 1]);
+    await world.accept(3);
+    world.expectIdle();
+  });
+
+  test('for now is tried again not before the server said [CODE-5]', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    world.attempt.publishes[0]?.refuse('rate_limited', { stored: false, retryAfter: 2000 });
+    await world.clock.pass(2000);
+    expect(world.attempt.data).toEqual([0]);
+    await world.clock.pass(100);
+    expect(world.attempt.data).toEqual([0, 0]);
+  });
+
+  test('for now is tried less and less often, and never given up', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    for (let index = 0; index < 10; index += 1) {
+      await world.refuse(index);
+      await world.clock.pass(2600);
+    }
+    expect(world.attempt.publishes).toHaveLength(11);
+    await world.accept(10);
+    expect(world.told).toEqual(['e:1']);
+    world.expectIdle();
+  });
+
+  test('for now waits until nothing later of its channel is under way', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    await world.refuse(0);
+    await world.clock.pass(10_000);
+    expect(world.attempt.data).toEqual([0, 1]);
+    await world.refuse(1);
+    expect(world.attempt.data).toEqual([0, 1, 0]);
+    await world.accept(2);
+    await world.clock.pass(10_000);
+    expect(world.attempt.data).toEqual([0, 1, 0, 1]);
+    await world.accept(3);
+    expect(world.told).toEqual(['e:1', 'e:2']);
+    world.expectIdle();
+  });
+
+  test.each([
+    ['before', [1, 0]],
+    ['after', [0, 1]],
+  ])('for now fails when a later one was accepted %s it [GUA-1]', async (_, order) => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    for (const index of order) await (index === 0 ? world.refuse(0) : world.accept(1));
+    expect(world.told).toEqual(['unavailable false', 'e:1']);
+    world.expectIdle();
+  });
+
+  test('for now fails when a later one may be stored', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    await world.refuse(0);
+    world.attempt.publishes[1]?.refuse('unavailable', { stored: 'unknown' });
+    await world.clock.pass(60);
+    expect(world.told).toEqual(['unavailable false', 'waits']);
+    await world.accept(2);
+    world.expectIdle();
+  });
+
+  test('does not fail for what was accepted in another channel', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'b');
+    await world.refuse(0);
+    await world.accept(1);
+    await world.clock.pass(60);
+    await world.accept(2);
+    expect(world.told).toEqual(['e:2', 'e:1']);
+  });
+
+  test('that leaves it in doubt sends it again with its key whatever was accepted', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    world.attempt.publishes[0]?.refuse('unavailable', { stored: 'unknown' });
+    await world.accept(1);
+    await world.clock.pass(60);
+    expect(world.attempt.data).toEqual([0, 1, 0]);
+    // This sending is refused, and of the first one nobody knows.
+    await world.refuse(2);
+    await world.clock.pass(1000);
+    expect(world.attempt.data).toEqual([0, 1, 0, 0]);
+    await world.accept(3);
+    expect(world.told).toEqual(['e:2', 'e:1']);
+    world.expectIdle();
+  });
+
+  test('by a fault of the attempt fails the publish with it', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a');
+    world.attempt.publishes[0]?.fail(new TypeError('a fault'));
+    await world.clock.settle();
+    expect(world.told).toEqual(['TypeError']);
+    world.expectIdle();
+  });
+
+  test('is forgotten with its attempt: the next one sends at once', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'a');
+    world.attempt.publishes[0]?.refuse('rate_limited', { stored: false, retryAfter: 60_000 });
+    await world.refuse(1);
+    await world.lose();
+    world.ready();
+    expect(world.attempt.data).toEqual([0, 1]);
+  });
+});
+
+describe('giving a publish up', () => {
+  test('before it was sent rejects with the reason, and it is never sent', async () => {
+    const world = new World();
+    const aborter = new AbortController();
+    world.publish('a', { signal: aborter.signal });
+    world.publish('a');
+    aborter.abort(new Error('changed my mind'));
+    await world.clock.settle();
+    expect(world.results[0]).toMatchObject({ message: 'changed my mind' });
+    world.ready();
+    expect(world.attempt.data).toEqual([1]);
+  });
+
+  test('while it waits to be tried again rejects with the reason', async () => {
+    const world = new World();
+    const aborter = new AbortController();
+    world.ready();
+    world.publish('a', { signal: aborter.signal });
+    await world.refuse(0);
+    world.publish('a');
+    aborter.abort(new Error('changed my mind'));
+    expect(world.attempt.data).toEqual([0, 1]);
+    await world.accept(1);
+    expect(world.told).toEqual(['Error', 'e:1']);
+    world.expectIdle();
+  });
+
+  test('after it was sent is uncertain, and its answer changes nothing', async () => {
+    const world = new World();
+    const aborter = new AbortController();
+    world.ready();
+    world.publishAll('a');
+    world.publish('a', { signal: aborter.signal });
+    world.publishAll('a');
+    const reason = new Error('changed my mind');
+    aborter.abort(reason);
+    await world.clock.settle();
+    expect(world.results[1]).toBeInstanceOf(UncertainError);
+    expect(world.results[1]).toHaveProperty('cause', reason);
+    await world.accept(1);
+    // It counts as a later one all the same, and not against those behind it.
+    await world.refuse(0, 2);
+    await world.clock.pass(100);
+    await world.accept(3);
+    expect(world.told).toEqual(['unavailable false', 'UncertainError', 'e:2']);
+    world.expectIdle();
+  });
+
+  test('in advance sends nothing', async () => {
+    const world = new World();
+    world.ready();
+    world.publish('a', { signal: AbortSignal.abort(new Error('never')) });
+    await world.clock.settle();
+    expect(world.told).toEqual(['Error']);
+    expect(world.attempt.data).toEqual([]);
+    world.expectIdle();
+  });
+
+  test('is not listened for any more when it was answered', async () => {
+    const world = new World();
+    const { signal } = new AbortController();
+    let count = 0;
+    signal.addEventListener = () => (count += 1);
+    signal.removeEventListener = () => (count -= 1);
+    world.ready();
+    world.publish('a', { signal });
+    expect(count).toBe(1);
+    await world.accept(0);
+    expect(count).toBe(0);
+  });
+});
+
+describe('the bounds of an outbox', () => {
+  test('refuse what would be too many, until one was answered', async () => {
+    const world = new World({ countMax: 2 });
+    world.ready();
+    world.publishAll('a', 'a', 'a');
+    await world.accept(0);
+    world.publish('a');
+    await world.clock.settle();
+    expect(world.told).toEqual(['e:1', 'waits', 'rate_limited false', 'waits']);
+    expect(world.results[2]).toMatchObject({
+      message: expect.stringContaining('at most 2 publishes of') as string,
+    });
+  });
+
+  test('refuse what would be too large', async () => {
+    const world = new World({ sizeMax: 80 });
+    world.publishAll('a', 'a', 'a');
+    await world.clock.settle();
+    expect(world.told).toEqual(['waits', 'waits', 'rate_limited false']);
+    world.ready();
+    await world.accept(0);
+    world.publish('a');
+    await world.clock.settle();
+    expect(world.told.at(-1)).toBe('waits');
+  });
+
+  test('are 1,000 publishes of 8 Mi characters', async () => {
+    const world = new World();
+    for (let count = 0; count < 1001; count += 1) world.publish('a');
+    await world.clock.settle();
+    expect(world.told.indexOf('rate_limited false')).toBe(1000);
+    const large = `"channel":"a","data":"${'x'.repeat(8 * 1024 * 1024)}"`;
+    await expect(new World().outbox.publish('a', large)).rejects.toMatchObject({ stored: false });
+  });
+
+  test('of the server are kept: so many commands a second and no more [WS-12]', async () => {
+    const world = new World();
+    world.ready({ commandsPerSecond: 100 });
+    for (let count = 0; count < 200; count += 1) world.publish('a');
+    expect(world.attempt.publishes.length).toBeLessThan(50);
+    await world.clock.pass(1000);
+    expect(world.attempt.publishes.length).toBeLessThanOrEqual(100);
+    await world.clock.pass(4000);
+    expect(world.attempt.data).toEqual(Array.from({ length: 200 }, (_, index) => index));
+    expect(world.clock.timerCount).toBe(0);
+  });
+});
+
+describe('closing an outbox', () => {
+  test('tells what certainly is not stored from what may be', async () => {
+    const world = new World();
+    world.ready();
+    world.publishAll('a', 'b');
+    await world.lose();
+    world.ready();
+    world.publish('a');
+    await world.lose();
+    world.publish('a');
+    world.outbox.close();
+    world.publish('a');
+    await world.clock.settle();
+    const uncertain = Array.from({ length: 3 }, () => 'UncertainError');
+    expect(world.told).toEqual([...uncertain, 'unavailable false', 'unavailable false']);
+    world.expectIdle();
+  });
+
+  test('tells why when there is more to say, and opens again', async () => {
+    const world = new World();
+    world.publish('a');
+    world.outbox.close(new CodedError('forbidden', 'no', { stored: false }));
+    world.publish('a');
+    world.outbox.open();
+    world.publish('a');
+    world.ready();
+    await world.accept(0);
+    expect(world.told).toEqual(['forbidden false', 'forbidden false', 'e:1']);
+    world.expectIdle();
+  });
+});
