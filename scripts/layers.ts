@@ -74,6 +74,7 @@ const CONFIG_FIELDS = ['config/field.ts'];
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   client: ['@trunkline/wire'],
+  react: ['@trunkline/client'],
   server: ['@trunkline/wire'],
   cli: ['@trunkline/client', '@trunkline/server', '@trunkline/console', '@trunkline/wire'],
   testkit: [
@@ -97,6 +98,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const BROWSER: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   client: [],
+  react: [],
   console: ['packages/console/src/assets.ts'],
 };
 
@@ -172,7 +174,8 @@ function packageFaults(file: SourceFile, manifests: ReadonlyMap<string, Manifest
     const name = packageName(specifier);
     // The console page is bundled: what it uses is a development dependency.
     const declared = folder === 'console' ? manifest?.devDependencies : manifest?.dependencies;
-    if (declared?.[name] !== undefined) return [];
+    // What the application brings is declared as well.
+    if ((declared?.[name] ?? manifest?.peerDependencies?.[name]) !== undefined) return [];
     return [fault(file, reference, `${name} is no dependency of packages/${folder}`)];
   });
 }

@@ -62,6 +62,18 @@ describe('a wrong import between layers fails', () => {
   });
 });
 
+test('what an application brings itself may be imported', () => {
+  const manifest = '{"name":"@trunkline/react","peerDependencies":{"react":">=18"}}';
+  const files = { 'packages/react/package.json': manifest };
+  const faults = faultsOf({
+    ...files,
+    'packages/react/src/a.ts': `import 'react'; import '@trunkline/client'; import 'react-dom';`,
+  });
+  expect(faults).toEqual([
+    'packages/react/src/a.ts:1: react-dom is no dependency of packages/react',
+  ]);
+});
+
 test('a folder without a rule fails', () => {
   expect(faultsOf({ 'shortcuts/a.ts': '' })).toEqual([
     'packages/server/src/shortcuts has no rule in layers.ts',

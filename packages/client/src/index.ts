@@ -29,3 +29,16 @@ export type {
 export { Progress } from './single/progress.ts';
 export { subscribe } from './single/subscription.ts';
 export type { SubscribeOptions, Subscription, TransportName } from './single/subscription.ts';
+export type { Channel, ChannelListener, ChannelOptions, LoadStart, Message } from './channel.ts';
+export type { Line } from './line.ts';
+export type { Store } from './shared-store.ts';
+export {
+  channelStore,
+  connectionStore,
+  NO_CONNECTION,
+  NO_MEMBERS,
+  NO_MESSAGES,
+  presenceStore,
+  toReadable,
+} from './store.ts';
+export type { ChannelSnapshot, ConnectionSnapshot, PresenceSnapshot } from './store.ts';

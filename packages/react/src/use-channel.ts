@@ -1,0 +1,60 @@
+import { channelStore, NO_MESSAGES } from '@trunkline/client';
+import type { Channel, ChannelOptions, ChannelSnapshot } from '@trunkline/client';
+import { useMemo } from 'react';
+import { useChannelHandle } from './use-channel-handle.ts';
+import { useStore } from './use-store.ts';
+
+/**
+ * How a channel is read that is given by its name. They are compared by value at every rendering; a
+ * schema by its identity, so it is made outside of the component. Who wants `load` or `onGap` makes
+ * the channel with `line.channel`, once, and gives it to the hook.
+ */
+export interface UseChannelOptions<T> extends Omit<ChannelOptions<T>, 'load' | 'onGap'> {
+  /** Messages that are held at most; 100 when absent. */
+  readonly count?: number;
+  /** Suspends until the channel is live for the first time. */
+  readonly suspend?: boolean;
+}
+
+/** A channel as a component sees it. The same object until something has changed. */
+export interface ChannelState<T> extends ChannelSnapshot<T> {
+  readonly publish: Channel<T>['publish'];
+  readonly send: Channel<T>['send'];
+}
+
+/**
+ * The newest messages of a channel, as they come, and what publishes to it. All components that ask
+ * for the same share one list and one subscription.
+ */
+export function useChannel<T = unknown>(
+  channel: string | Channel<T>,
+  options: UseChannelOptions<T> = {},
+): ChannelState<T> {
+  const { count, suspend: maySuspend, ...read } = options;
+  const handle = useChannelHandle(channel, read);
+  const store = handle && channelStore(handle, count === undefined ? {} : { count });
+  const snapshot = useStore<ChannelSnapshot<T>>(store, NO_MESSAGES);
+  // A server renders what it has. While the browser takes that over it must show the same.
+  const waited = maySuspend === true && snapshot !== NO_MESSAGES ? store?.ready() : undefined;
+  if (waited !== undefined) suspend(waited);
+  // The handle is another one at every rendering; to the same store it is as good as the first.
+  const actions = useMemo(() => actionsOf(handle), [store]);
+  return useMemo(() => ({ ...snapshot, ...actions }), [snapshot, actions]);
+}
+
+/** What React takes as: render again when it has resolved. */
+function suspend(until: unknown): never {
+  throw until;
+}
+
+function actionsOf<T>(channel: Channel<T> | undefined): Pick<ChannelState<T>, 'publish' | 'send'> {
+  return {
+    publish: async (...given) => lineOf(channel).publish(...given),
+    send: (...given) => lineOf(channel).send(...given),
+  };
+}
+
+function lineOf<T>(channel: Channel<T> | undefined): Channel<T> {
+  if (channel === undefined) throw new Error('the LineProvider has no line here');
+  return channel;
+}

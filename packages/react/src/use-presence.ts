@@ -1,0 +1,10 @@
+import { NO_MEMBERS, presenceStore } from '@trunkline/client';
+import type { Channel, PresenceSnapshot } from '@trunkline/client';
+import { useChannelHandle } from './use-channel-handle.ts';
+import { useStore } from './use-store.ts';
+
+/** Who is in a channel. All that ask for the same channel share one list. */
+export function usePresence<T>(channel: string | Channel<T>): PresenceSnapshot {
+  const handle = useChannelHandle(channel, {});
+  return useStore(handle && presenceStore(handle), NO_MEMBERS);
+}
