@@ -74,6 +74,15 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
     this.#options = options;
   }
 
+  /** What it is made of. For what is built on channels: applications have no need of it. */
+  get parts(): {
+    readonly line: Line;
+    readonly platform: Platform;
+    readonly options: ChannelOptions<T>;
+  } {
+    return { line: this.#line, platform: this.#platform, options: this.#options };
+  }
+
   /** Who is there. Follows the changes while the channel is read with `presence: true`. */
   get members(): Members {
     this.#members ??= new Members((after) => this.#fetchPage(after), this.#platform);
@@ -105,10 +114,12 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
    * @throws {CodedError} when the server will not have it read.
    */
   [Symbol.asyncIterator](): Pull<Message<T>> {
+    const { load, onGap } = this.#options;
     return new Pull((pull) =>
       this.subscribe({
         onMessage: (message) => pull.give(message),
         onEnd: (error) => pull.fail(error),
+        ...(load === undefined && onGap === undefined && { onGap: throwGap }),
       }),
     );
   }
@@ -204,8 +215,9 @@ class ChannelTaker<T> {
     const { load, onGap } = this.#options;
     const listeners = [onGap, this.#listener.onGap];
     for (const listener of listeners) listener?.(event);
-    if (load === undefined && listeners.every((one) => one === undefined))
-      throw new GapError(event);
+    if (load === undefined && listeners.every((one) => one === undefined)) {
+      this.#parts.report(new GapError(event));
+    }
     this.#hasLoaded = true;
     return this.#load({ position: event.position, gap: event.gap });
   }
@@ -246,6 +258,11 @@ class ChannelTaker<T> {
 
   readonly #tell = (message: Message<T>): void | PromiseLike<void> =>
     this.#listener.onMessage(message);
+}
+
+/** Whoever reads in a loop and has said nothing of losses learns of them by the end of it. */
+function throwGap(event: GapEvent): never {
+  throw new GapError(event);
 }
 
 /** The position of a message; `undefined` in a volatile channel. */

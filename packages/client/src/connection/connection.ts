@@ -216,7 +216,7 @@ export class Connection {
     if (attempt === undefined) return;
     const { ladder, onReady, subscriptions } = this.#parts;
     ladder.worked(transport.name);
-    subscriptions.restart(transport.isContiguous);
+    subscriptions.restart(transport.isContiguous === true);
     this.#enter('opened');
     onReady(attempt, welcome);
     for (const { resolve } of this.#waiters.splice(0)) resolve(attempt);

@@ -70,6 +70,16 @@ export class Place {
     this.#age = other.#age;
   }
 
+  /**
+   * Goes on where the other one stands, or begins there. Of the channels of a pattern only the mark
+   * says that.
+   */
+  skipTo(other: Place): void {
+    if (!this.#isPattern) this.moveTo(other);
+    this.#mark = other.#mark;
+    this.#age = other.#age;
+  }
+
   /** Stands where the server says, as far as it is not known better. */
   settle({ position, mark }: Stated, age: number): void {
     const parsed = position === undefined ? undefined : parsePosition(position);
@@ -79,7 +89,7 @@ export class Place {
     if (mark !== undefined) this.reach(mark, age);
   }
 
-  /** Everything up to the mark was delivered. */
+  /** Everything up to the mark was delivered. @param age below 0 where it is not known. */
   reach(mark: string, age: number): void {
     if (!this.#isPattern) return;
     this.#mark = mark;
@@ -91,6 +101,12 @@ export class Place {
     const known = this.#positions.get(channel);
     if (known === undefined || isOrigin(known)) return false;
     return known.epoch !== epoch || offset > known.offset + 1;
+  }
+
+  /** True when the channel is known by another life than the position's. */
+  isOtherLife(channel: string, { epoch }: Position): boolean {
+    const known = this.#positions.get(channel);
+    return known !== undefined && !isOrigin(known) && known.epoch !== epoch;
   }
 
   /** Goes on after the position; false when this place was not before it. */

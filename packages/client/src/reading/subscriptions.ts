@@ -134,7 +134,9 @@ export class Subscriptions {
     const start = this.#startOf(opening, wire.asked);
     for (const one of wire.subscriptions) {
       if (one.isPaused) continue;
-      const isAsked = one === by || (one.hasBegun && one.place.after === from?.after);
+      // After a loss nobody can tell how the marks of others compare: it is told to all.
+      const isLoss = opening.gap !== undefined && isWildcard(wire.filter) && one.hasBegun;
+      const isAsked = isLoss || one === by || (one.hasBegun && one.place.after === from?.after);
       const isNew = !one.hasBegun && !one.wantsOwnStart;
       if (isAsked || isNew) this.#begin(one, opening, start);
       else if (!one.hasBegun || !one.place.isAfter(start)) one.isOpen = false;
@@ -212,6 +214,8 @@ export class Subscriptions {
   /** Sees to it that all who wait begin: where the wire stands, or by another wish. */
   #arrange(wire: Wire): void {
     const { filter, subscriptions } = wire;
+    // Somebody else may read the filter again since this was asked for.
+    if (this.#wires.get(filter) !== wire) return;
     if (subscriptions.size === 0) {
       this.#wires.delete(filter);
       this.#patterns.delete(wire);
@@ -232,7 +236,7 @@ export class Subscriptions {
     const hasLost = opening.gap !== undefined;
     // What is open already has gone on meanwhile.
     if (one.isOpen && (!hasLost || one.place.isAfter(start))) return;
-    if (!one.hasBegun || hasLost) one.place.moveTo(start);
+    if (!one.hasBegun || hasLost) one.place.skipTo(start);
     else one.place.settle(opening, -1);
     one.hasBegun = true;
     one.isOpen = true;
@@ -248,9 +252,11 @@ export class Subscriptions {
   /** Where the wire stands by an opening. */
   #startOf(opening: OpenEvent, { from, wish }: NonNullable<Wire['asked']>): Place {
     const start = new Place(wish.filter);
-    const goesOn = from !== undefined && opening.gap === undefined;
-    if (goesOn) start.moveTo(from);
-    const isNow = !goesOn && wish.last === undefined && wish.snapshot !== true;
+    const { gap, mark } = opening;
+    // Of the channels of a pattern most are whole; those that are not are told one by one.
+    if (from !== undefined && (gap === undefined || isWildcard(wish.filter))) start.moveTo(from);
+    if (gap !== undefined && mark !== undefined) start.reach(mark, -1);
+    const isNow = from === undefined && wish.last === undefined && wish.snapshot !== true;
     if (isNow) this.#age += 1;
     start.settle(opening, isNow ? this.#age : -1);
     return start;
@@ -280,7 +286,7 @@ export class Subscriptions {
   ): void {
     const { channel } = message;
     if (position !== undefined) {
-      if (this.#isContiguous && !this.#isExpected(wire, one, channel, position)) return;
+      if (!this.#isExpected(wire, one, channel, position)) return;
       if (!one.place.take(channel, position)) return;
     }
     const isOwn = message.from !== undefined && message.from.session === this.#options.session();
@@ -289,26 +295,32 @@ export class Subscriptions {
 
   /**
    * False when offsets before it are missing of which nobody told: then the wire begins again. What
-   * is missing once more is told as a gap.
+   * is missing once more is told as a gap. Of a pattern's channel only another life can be seen: a
+   * mark may be further than the messages that were delivered.
    */
   #isExpected(wire: Wire, one: Subscription, channel: string, position: Position): boolean {
     const { place, options } = one;
-    if (options.echo === false || wire.filter !== channel) return true;
-    if (!place.skips(channel, position)) return true;
-    const hole = place.after;
-    if (wire.hole !== hole) {
-      wire.hole = hole;
+    const isNamed = wire.filter === channel;
+    const isOtherLife = place.isOtherLife(channel, position);
+    if (isNamed && this.#isContiguous && options.echo !== false && place.skips(channel, position)) {
+      if (wire.hole === place.after) {
+        this.#tellGap(one, channel, position, isOtherLife);
+        return true;
+      }
+      wire.hole = place.after;
       one.isOpen = false;
       this.#arrange(wire);
       return false;
     }
-    const at = { epoch: position.epoch, offset: position.offset - 1 };
-    const to = at.offset;
-    const from = (parsePosition(hole ?? '')?.offset ?? to) + 1;
-    const gap = { reason: 'unknown', ...(from <= to && { from, to }) } as const;
-    place.take(channel, at);
-    one.listener.onEvent({ kind: 'gap', channel, gap, position: formatPosition(at) });
+    if (isOtherLife) this.#tellGap(one, channel, position, isOtherLife);
     return true;
+  }
+
+  #tellGap(one: Subscription, channel: string, { epoch, offset }: Position, isOtherLife: boolean) {
+    const reason = isOtherLife ? 'epoch' : 'unknown';
+    const at = { epoch, offset: offset - 1 };
+    one.place.take(channel, at);
+    one.listener.onEvent({ kind: 'gap', channel, gap: { reason }, position: formatPosition(at) });
   }
 }
 
@@ -321,9 +333,12 @@ function waitingOf({ subscriptions }: Wire): Subscription[] {
   return [...subscriptions].filter((one) => !one.isOpen && !one.isPaused);
 }
 
-/** True when joining where the wire stands would not do. */
-function wantsOpening({ hasBegun, wantsOwnStart, options }: Subscription): boolean {
-  return hasBegun || wantsOwnStart || options.presence === true;
+/**
+ * True when joining where the wire stands would not do. Of a pattern nobody knows where it stands
+ * but at a mark, and since then messages may have come.
+ */
+function wantsOpening({ filter, hasBegun, wantsOwnStart, options }: Subscription): boolean {
+  return hasBegun || wantsOwnStart || options.presence === true || isWildcard(filter);
 }
 
 function hasIncomparable({ subscriptions }: Wire): boolean {
