@@ -1,0 +1,95 @@
+/** Poll answer: what it says, told to whoever reads. [POLL-3] */
+import { CodedError, isWildcard } from '@trunkline/wire';
+import type { Frame } from '../encodings/encoding.ts';
+import { asObject, toGap, toOpening, toSnapshot } from '../events.ts';
+import type { OpenEvent } from '../events.ts';
+import type { Read } from './http-reading.ts';
+import type { AttemptSink, Wish } from './transport.ts';
+
+/**
+ * Tells an answer in order: what opens anew, what was lost, snapshots, messages, and where that
+ * leads. A filter that lost something opens anew.
+ *
+ * @param isFirst true when everything opens with it.
+ * @returns where to go on: the position of one channel alone; else a mark, where one can say it.
+ * @throws {CodedError} when it is no such answer.
+ */
+export function tellAnswer(
+  sink: AttemptSink,
+  { wishes, filters, only, signal, places }: Read,
+  { fields, messages = [] }: Frame,
+  isFirst: boolean,
+): string | undefined {
+  const of = (member: string) => asObject(fields[member]) ?? {};
+  const [positions, gaps] = [of('positions'), of('gaps')];
+  const { mark } = fields;
+  // Where each channel stands before its messages.
+  const before = new Map(Object.entries(positions));
+  for (const { channel, epoch, offset = 1 } of messages.toReversed()) {
+    if (epoch !== undefined) before.set(channel, `${epoch}:${offset - 1}`);
+  }
+  for (const wish of wishes) {
+    if (signal.aborted) return undefined;
+    if (!isFirst && toGap(gaps[wish.filter]) === undefined) continue;
+    // A mark is where the messages lead.
+    const stands = messages.length === 0 ? mark : undefined;
+    const opening = openingOf(wish, fields, before.get(wish.filter), stands);
+    if (opening.position !== undefined) places.set(wish.filter, opening.position);
+    sink.onOpen(opening);
+  }
+  for (const [channel, value] of Object.entries(gaps)) {
+    const gap = toGap(value);
+    const position = before.get(channel);
+    if (filters.includes(channel) || gap === undefined || typeof position !== 'string') continue;
+    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, filters);
+  }
+  for (const [channel, value] of Object.entries(of('snapshots'))) {
+    const snapshot = toSnapshot({ ...asObject(value), channel }, undefined);
+    if (snapshot !== undefined && !signal.aborted) sink.onSnapshot(snapshot);
+  }
+  for (const message of messages) {
+    if (signal.aborted) return undefined;
+    const { channel, epoch, offset } = message;
+    if (epoch !== undefined) places.set(channel, `${epoch}:${offset}`);
+    sink.onMessage(message, filters);
+  }
+  for (const filter of filters) {
+    const position = positions[filter];
+    if (signal.aborted) return undefined;
+    if (typeof position !== 'string' || places.get(filter) === position) continue;
+    places.set(filter, position);
+    sink.onExpired(filter, position); // [MSG-6]
+  }
+  if (typeof mark === 'string' && only === undefined && !signal.aborted) sink.onMark(filters, mark);
+  const place = only === undefined ? mark : positions[only];
+  return typeof place === 'string' ? place : undefined;
+}
+
+/**
+ * Where a filter is read from, as an answer or an `open` event says.
+ *
+ * @param position where a channel stands before its messages.
+ * @param mark where patterns do; absent where none can say it, and the one before stays good.
+ * @throws {CodedError} for a channel that stands nowhere.
+ */
+export function openingOf(
+  { filter, after }: Wish,
+  fields: Frame['fields'],
+  position: unknown,
+  mark: unknown,
+): OpenEvent {
+  const isPattern = isWildcard(filter);
+  const { volatile } = fields;
+  const opening = toOpening(filter, {
+    position: isPattern ? undefined : position,
+    mark: isPattern ? (mark ?? (after?.startsWith('~') === true && after)) : undefined,
+    recovered: asObject(fields['recovered'])?.[filter],
+    gap: asObject(fields['gaps'])?.[filter],
+    volatile: Array.isArray(volatile) && volatile.includes(filter),
+  });
+  if (opening === undefined && !isPattern) {
+    const message = `expected a position for each channel, got none for ${filter}`;
+    throw new CodedError('bad_request', message);
+  }
+  return opening ?? { kind: 'open', channel: filter };
+}

@@ -1,0 +1,89 @@
+/**
+ * Read plan: how all that is to be read is shared out among streams or questions over HTTP. Pure.
+ *
+ * One read has a place for each channel, but only one place for all its patterns [POLL-6], and one
+ * `last` for all that have no place yet. It has at most so many channels, in a query that every
+ * proxy lets through.
+ */
+import { isWildcard } from '@trunkline/wire';
+import type { Query } from '../http.ts';
+import type { Wish } from './transport.ts';
+
+/** Channels and patterns of one read. [POLL-1] */
+export const FILTERS_PER_READ_MAX = 128;
+
+/** Characters of a query: servers and proxies take a request line of 8 KB, not always more. */
+export const QUERY_LENGTH_MAX = 7000;
+
+/** Characters for the parameters beside the channels and their places. */
+const OTHERS_LENGTH = 200;
+
+/** Those that one read can begin: the first, and all that go with it. */
+export function compatible(wishes: readonly Wish[]): Wish[] {
+  let place: string | undefined;
+  let count: number | undefined;
+  return wishes.filter(({ filter, after, last = -1 }) => {
+    const own = isWildcard(filter) ? (after ?? '') : undefined;
+    const isFresh = after === undefined;
+    if (own !== undefined && own !== (place ?? own)) return false;
+    if (isFresh && last !== (count ?? last)) return false;
+    place ??= own;
+    if (isFresh) count ??= last;
+    return true;
+  });
+}
+
+/** As few reads as carry all of the wishes. */
+export function sharedOut(wishes: readonly Wish[]): Wish[][] {
+  const reads: Wish[][] = [];
+  let left = wishes;
+  while (left.length > 0) {
+    const read = fitting(compatible(left));
+    left = left.filter((wish) => !read.includes(wish));
+    reads.push(read);
+  }
+  return reads;
+}
+
+/** What a read asks in its query. What one of the wishes asks for, all are given. */
+export function queryOf(wishes: readonly Wish[]): Query {
+  const flag = (name: 'partial' | 'presence' | 'snapshot') =>
+    wishes.some((wish) => wish[name] === true) ? 1 : undefined;
+  return {
+    channel: wishes.map(({ filter }) => filter),
+    after: afterOf(wishes) || undefined,
+    last: wishes.find(({ after, last }) => after === undefined && last !== undefined)?.last,
+    partial: flag('partial'),
+    presence: flag('presence'),
+    snapshot: flag('snapshot'),
+  };
+}
+
+/** One place where all have the same; else a list, in which who is not named goes on from now. */
+function afterOf(wishes: readonly Wish[]): string {
+  const [first] = wishes;
+  if (wishes.every(({ after }) => after === first?.after)) return first?.after ?? '';
+  const places = wishes.flatMap(({ filter, after }) => (after ? [[filter, after]] : []));
+  return new URLSearchParams(places).toString();
+}
+
+/** As many of them, from the first on, as one query has room for. */
+function fitting(wishes: readonly Wish[]): Wish[] {
+  const [first] = wishes;
+  let isOnePlace = true;
+  let channels = OTHERS_LENGTH + encoded(first?.after ?? '').length;
+  let places = 0;
+  const rest = wishes.findIndex(({ filter, after }, index) => {
+    isOnePlace &&= after === first?.after;
+    channels += 'channel=&'.length + encoded(filter).length;
+    if (after) places += encoded(`${encoded(filter)}=${encoded(after)}&`).length;
+    const length = channels + (isOnePlace ? 0 : places);
+    return index > 0 && (index === FILTERS_PER_READ_MAX || length > QUERY_LENGTH_MAX);
+  });
+  return rest < 0 ? [...wishes] : wishes.slice(0, rest);
+}
+
+/** As a query has it, which escapes more than `encodeURIComponent` does. */
+function encoded(text: string): string {
+  return new URLSearchParams([['', text]]).toString().slice(1);
+}
