@@ -1,6 +1,6 @@
 /** Event printer: what a subscription tells, for people or for programs. */
 import pc from 'picocolors';
-import type { Gap, OpenEvent, ReceivedMessage, SubscriptionEvent } from '@trunkline/client';
+import type { Gap, OpenEvent, ReceivedMessage, SubscriptionEvent } from '@trunkline/client/single';
 import { encodeBase64 } from '@trunkline/wire';
 import type { Member } from '@trunkline/wire';
 import type { Io } from './io.ts';

@@ -3,8 +3,8 @@
  * what has come meanwhile: a slow typist's line leaves at once, a fast pipe fills whole batches, and
  * no line can overtake another.
  */
-import { CodedError, publishBatch } from '@trunkline/client';
-import type { BatchItem, Outgoing, Published, PublishOptions } from '@trunkline/client';
+import { CodedError, publishBatch } from '@trunkline/client/single';
+import type { BatchItem, Outgoing, Published, PublishOptions } from '@trunkline/client/single';
 
 /** Lines in one request. */
 const BATCH_COUNT_MAX = 500;

@@ -1,4 +1,4 @@
-import type { SubscriptionEvent } from '@trunkline/client';
+import type { SubscriptionEvent } from '@trunkline/client/single';
 import { describe, expect, test } from 'vitest';
 import { EventPrinter } from '../src/event-printer.ts';
 import { fakeIo } from './support/io.ts';

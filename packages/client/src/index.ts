@@ -1,44 +1,27 @@
-/** @trunkline/client: receive and publish from browsers and Node. No dependency but the wire. */
-export { CodedError } from '@trunkline/wire';
-export type { CodeName, Gap, GapReason, Sender } from '@trunkline/wire';
-export type { EncodingName } from './single/binary.ts';
-export type { ConnectionState } from './connection/connection-state.ts';
-export type {
-  GapEvent,
-  ReceivedMessage,
-  OpenEvent,
-  PresenceEvent,
-  SnapshotEvent,
-  StateEvent,
-  SubscriptionEvent,
-} from './events.ts';
-export { EventStreamParser } from './event-stream.ts';
-export type { StreamItem } from './event-stream.ts';
-export { history } from './single/history.ts';
-export type { HistoryOptions, HistoryPage } from './single/history.ts';
-export type { TokenSource } from './http.ts';
-export type { Clock, Platform, Socket, Timer } from './platform.ts';
-export { openPublisher, publish, publishBatch } from './single/publish.ts';
-export type {
-  BatchItem,
-  Outgoing,
-  Published,
-  Publisher,
-  PublishOptions,
-} from './single/publish.ts';
-export { Progress } from './single/progress.ts';
-export { subscribe } from './single/subscription.ts';
-export type { SubscribeOptions, Subscription, TransportName } from './single/subscription.ts';
-export type { Channel, ChannelListener, ChannelOptions, LoadStart, Message } from './channel.ts';
-export type { Line } from './line.ts';
-export type { Store } from './shared-store.ts';
-export {
-  channelStore,
-  connectionStore,
-  NO_CONNECTION,
-  NO_MEMBERS,
-  NO_MESSAGES,
-  presenceStore,
-  toReadable,
-} from './store.ts';
-export type { ChannelSnapshot, ConnectionSnapshot, PresenceSnapshot } from './store.ts';
+/** @trunkline/client: read and publish from browsers, Node, Bun, Deno and workers. */
+import { Line } from './line.ts';
+import type { LineOptions } from './line.ts';
+import { longPoll } from './transports/long-poll.ts';
+import { shortPoll } from './transports/short-poll.ts';
+import { sse } from './transports/sse.ts';
+import type { Transport } from './transports/transport.ts';
+import { websocket } from './transports/websocket.ts';
+
+export * from './core.ts';
+export { longPoll, shortPoll, sse, websocket };
+
+/** How to connect. */
+export interface ConnectOptions extends Omit<LineOptions, 'transports'> {
+  /** All there are, the best first, when absent. */
+  readonly transports?: readonly Transport[];
+}
+
+/**
+ * Connects, and stays connected over whatever works here, until `close`.
+ *
+ * @param url where the server is, like `https://rt.example.com`.
+ * @throws {CodedError} `bad_request` when `url` is no address.
+ */
+export function connect(url: string, options: ConnectOptions = {}): Line {
+  return new Line(url, { transports: [websocket, sse, longPoll, shortPoll], ...options });
+}

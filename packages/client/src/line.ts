@@ -2,7 +2,6 @@
  * Line: what an application has of the server. Everything that it reads and publishes goes over one
  * connection, whichever transport carries it at the moment.
  */
-import type { CodedError } from '@trunkline/wire';
 import { Channel } from './channel.ts';
 import type { ChannelOptions } from './channel.ts';
 import { Connection } from './connection/connection.ts';
@@ -10,7 +9,8 @@ import type { StateEvent } from './connection/connection.ts';
 import type { ConnectionState } from './connection/connection-state.ts';
 import type { Explanation } from './connection/explanation.ts';
 import { Ladder } from './connection/ladder.ts';
-import { watchNetwork } from './connection/network.ts';
+import type { LadderMemory } from './connection/ladder.ts';
+import { watchNetwork, watchSleep } from './connection/network.ts';
 import { Tokens } from './connection/tokens.ts';
 import { json } from './encodings/json.ts';
 import type { Encoding, Frame } from './encodings/encoding.ts';
@@ -37,6 +37,10 @@ export interface LineOptions extends Partial<Platform> {
   readonly encoding?: Encoding;
   /** How much may wait to be published. */
   readonly outbox?: OutboxLimits;
+  /** Where it is remembered which transports fail on this network; `localStorage` when absent. */
+  readonly memory?: LadderMemory;
+  /** Unix milliseconds, which may jump; `Date.now` when absent. */
+  readonly unixMs?: () => number;
 }
 
 /** What a line tells. */
@@ -51,29 +55,35 @@ type Listeners = { readonly [Name in keyof LineEvents]: Set<(event: LineEvents[N
 
 export class Line {
   readonly #platform: Platform;
+  readonly #unixMs: () => number;
   readonly #connection: Connection;
   readonly #ladder: Ladder;
   readonly #tokens: Tokens;
   readonly #outbox: Outbox;
   readonly #conflation: Conflation;
   readonly #listeners: Listeners = { state: new Set(), error: new Set() };
-  readonly #unwatch: () => void;
+  #unwatch: (() => void) | undefined;
   /** Who reads. For what is built on a line; applications use {@link Line.channel}. */
   readonly subscriptions: Subscriptions;
 
   /** @throws {CodedError} `bad_request` when `url` is no address. */
   constructor(url: string, options: LineOptions) {
-    addressOf(url, 'http', '');
-    this.#platform = platformOf(options);
-    const platform = this.#platform;
+    const address = addressOf(url, 'http', '');
+    const platform = platformOf(options);
+    const { unixMs = Date.now, memory = storageOf(address) } = options;
+    const { clock, random } = platform;
+    this.#platform = platform;
+    this.#unixMs = unixMs;
     this.subscriptions = new Subscriptions({
       onRevise: (filter) => this.#connection.revise(filter),
       session: () => this.#connection.welcome.session,
     });
-    this.#ladder = new Ladder(options.transports, platform, url);
-    this.#tokens = new Tokens(options.token, platform, (token) => this.#connection.renew(token));
-    this.#outbox = new Outbox(platform, options.outbox);
-    this.#conflation = new Conflation(platform.clock);
+    const ladderOptions = { platform, unixMs, ...(memory !== undefined && { memory }) };
+    this.#ladder = new Ladder(options.transports, ladderOptions);
+    const timeOptions = { clock, random, unixMs };
+    this.#tokens = new Tokens(options.token, timeOptions, (token) => this.#connection.renew(token));
+    this.#outbox = new Outbox(timeOptions, options.outbox);
+    this.#conflation = new Conflation(clock);
     this.#connection = new Connection({
       url,
       platform,
@@ -83,7 +93,7 @@ export class Line {
       subscriptions: this.subscriptions,
       onReady: (attempt, welcome) => {
         this.#outbox.onReady(attempt, welcome);
-        this.#conflation.onReady(attempt);
+        this.#conflation.onReady(attempt, welcome);
       },
       onLost: () => {
         this.#outbox.onLost();
@@ -91,12 +101,7 @@ export class Line {
       },
       onState: (event) => this.#tell('state', event),
     });
-    this.#unwatch = watchNetwork(globalThis, {
-      onOnline: () => this.#connection.onWake(),
-      onWake: () => this.#connection.onWake(),
-      onOffline: () => this.#connection.onOffline(),
-    });
-    this.#connection.open();
+    this.open();
   }
 
   get state(): ConnectionState {
@@ -155,16 +160,25 @@ export class Line {
     return this.#ladder.explain();
   }
 
-  /** Connects again after the server refused or the line was closed. */
+  /** What waits to be published. */
+  get waiting(): number {
+    return this.#outbox.waiting;
+  }
+
+  /** Connects again, after the server refused or the line was closed. */
   open(): void {
+    this.#unwatch ??= this.#watch();
+    this.#outbox.open();
     this.#connection.open();
   }
 
   /** Ends the connection. What waits to be published is rejected. Idempotent. */
   close(): void {
-    this.#unwatch();
+    this.#unwatch?.();
+    this.#unwatch = undefined;
     this.#tokens.stop();
     this.#outbox.close();
+    this.#conflation.close();
     this.#connection.close();
   }
 
@@ -173,10 +187,39 @@ export class Line {
     this.#tell('error', error instanceof Error ? error : new Error(String(error)));
   }
 
+  /** Listens to what the machine tells of its network and its sleep. */
+  #watch(): () => void {
+    const onWake = () => this.#connection.onWake();
+    const unwatch = watchNetwork(globalThis, {
+      onOnline: onWake,
+      onWake,
+      onOffline: () => this.#connection.onOffline(),
+      onFreeze: () => {},
+    });
+    const unwatchSleep = watchSleep(this.#platform.clock, this.#unixMs, onWake);
+    return () => {
+      unwatch();
+      unwatchSleep();
+    };
+  }
+
   #tell<Name extends keyof LineEvents>(name: Name, event: LineEvents[Name]): void {
     for (const listener of this.#listeners[name]) guarded(() => listener(event));
   }
 }
 
-/** Why a line came to its end. */
-export type LineError = CodedError;
+/** What a browser keeps beyond the page, where it lets this page do so. */
+function storageOf(address: string): LadderMemory | undefined {
+  // Elsewhere there is none, and Node warns of the question.
+  if (!('document' in globalThis)) return undefined;
+  const name = `trunkline ${address}`;
+  try {
+    const { localStorage } = globalThis;
+    return {
+      read: () => localStorage.getItem(name),
+      write: (text) => localStorage.setItem(name, text),
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,7 +1,7 @@
 /** `trunkline publish`: one message from the command line, or one a line from standard input. */
 import { Command } from 'commander';
-import { publish } from '@trunkline/client';
-import type { Outgoing, Published, PublishOptions } from '@trunkline/client';
+import { publish } from '@trunkline/client/single';
+import type { Outgoing, Published, PublishOptions } from '@trunkline/client/single';
 import { channelNameFault, eventFault, TTL_MAX } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { describeError } from '../describe-error.ts';

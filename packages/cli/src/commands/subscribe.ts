@@ -1,7 +1,7 @@
 /** `trunkline subscribe`: prints channels until it is asked to end, and says how to go on. */
 import { Command, Option } from 'commander';
-import { Progress, subscribe } from '@trunkline/client';
-import type { SubscribeOptions, TransportName } from '@trunkline/client';
+import { Progress, subscribe } from '@trunkline/client/single';
+import type { SubscribeOptions, TransportName } from '@trunkline/client/single';
 import { channelNameFault, isWildcard, patternFault } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { EventPrinter } from '../event-printer.ts';

@@ -80,9 +80,7 @@ class ModelSession {
       const known = this.#next.get(name);
       if (known?.epoch !== epoch || known.offset > offset + 1)
         this.#next.set(name, { epoch, offset: offset + 1 });
-      return reason === undefined
-        ? [{ name, offset: [epoch, offset] as const, reason: undefined }]
-        : [{ name, offset: [epoch, offset] as const, reason }];
+      return [{ name, offset: [epoch, offset] as const, reason }];
     });
     const lost = gaps.find(({ reason }) => reason !== undefined);
     const one = gaps[0];

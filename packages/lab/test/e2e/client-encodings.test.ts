@@ -1,6 +1,6 @@
 /** The client in both encodings: what it gives to the application is the same. */
-import { subscribe } from '@trunkline/client';
-import type { ReceivedMessage, SubscribeOptions } from '@trunkline/client';
+import { subscribe } from '@trunkline/client/single';
+import type { ReceivedMessage, SubscribeOptions } from '@trunkline/client/single';
 import { expect, test } from 'vitest';
 import { startServer } from '../../src/server.ts';
 
