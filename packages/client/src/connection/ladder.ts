@@ -37,6 +37,23 @@ export interface LadderMemory {
   write(text: string): void;
 }
 
+/** The part of a window that keeps texts. */
+export interface MemoryTarget {
+  readonly document?: unknown;
+  readonly localStorage?: Pick<Storage, 'getItem' | 'setItem'>;
+}
+
+/** The storage of a page as a memory, one for each server; nothing where there is no page. */
+export function pageMemory(target: MemoryTarget, url: string): LadderMemory | undefined {
+  // Node has such a storage too, and prints a warning when it is looked at.
+  if (target.document === undefined) return undefined;
+  const key = `trunkline ${new URL(url).origin}`;
+  return {
+    read: () => target.localStorage?.getItem(key) ?? null,
+    write: (text) => target.localStorage?.setItem(key, text),
+  };
+}
+
 /** What a ladder takes from outside. */
 export interface LadderOptions {
   readonly platform: Platform;
@@ -151,6 +168,11 @@ export class Ladder {
       // One that was found to fail before needs no more proof.
       Object.assign(rung, { failures: Infinity, isProven: false, verdict: 'unstable' });
     }
+  }
+
+  /** The one in use was left, for a reason that is not its own. */
+  left(): void {
+    this.#present = undefined;
   }
 
   /** A transport that is preferred to the one in use, and when to try it beside that one. */
@@ -278,9 +300,9 @@ export class Ladder {
     return Math.max(0, dueMs - this.#nowMs());
   }
 
-  /** A moment of the monotonic time as Unix time. */
+  /** A moment of the monotonic time as Unix time; rounded down, so that it is never one to come. */
   #unixMs(atMs: number): number {
-    return this.#options.unixMs() - this.#nowMs() + atMs;
+    return Math.floor(this.#options.unixMs() - this.#nowMs() + atMs);
   }
 }
 

@@ -20,7 +20,7 @@ export interface NetworkHandlers {
   /** The page is looked at again, or runs again: what was open may be gone without a word. */
   readonly onWake: () => void;
   /** The page will not run for a while. */
-  readonly onFreeze: () => void;
+  readonly onFreeze?: () => void;
 }
 
 /**
@@ -43,7 +43,7 @@ export function watchNetwork(target: NetworkTarget, handlers: NetworkHandlers): 
     if (document?.visibilityState === 'visible') handlers.onWake();
   });
   listen(document, 'resume', handlers.onWake);
-  listen(document, 'freeze', handlers.onFreeze);
+  listen(document, 'freeze', () => handlers.onFreeze?.());
   return () => listening.abort();
 }
 

@@ -62,10 +62,9 @@ export class Tokens {
    *   `unavailable` when it fails otherwise or does not answer, which may pass.
    */
   current(): Promise<string | undefined> {
-    if (this.#token !== undefined && this.#nowMs() < this.#endMs) {
-      return Promise.resolve(this.#token);
-    }
-    return this.#ask();
+    this.#stopped = false;
+    const isGood = this.#token !== undefined && this.#nowMs() < this.#endMs;
+    return isGood ? Promise.resolve(this.#token) : this.#ask();
   }
 
   /** The server did not take this token: it is not given again. [CODE-3] */
@@ -76,9 +75,10 @@ export class Tokens {
     this.#renewal?.cancel();
   }
 
-  /** Asks for nothing any more. Idempotent. */
+  /** Forgets the token, and renews nothing before one is wanted again. Idempotent. */
   stop(): void {
     this.#stopped = true;
+    this.#token = undefined;
     this.#giveUp?.cancel();
     this.#renewal?.cancel();
   }

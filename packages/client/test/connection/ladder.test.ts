@@ -1,7 +1,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { Ladder } from '../../src/connection/ladder.ts';
+import { Ladder, pageMemory } from '../../src/connection/ladder.ts';
 import type { LadderMemory } from '../../src/connection/ladder.ts';
 import type { Transport, TransportName } from '../../src/transports/transport.ts';
 import { fakePlatform } from '../support/fakes.ts';
@@ -516,6 +516,15 @@ describe('explain', () => {
     });
   });
 
+  test('says nothing of use once it was left', () => {
+    const { ladder, next } = ladderOf({});
+    ladder.worked('websocket');
+    ladder.left();
+    expect(ladder.explain()).toMatchObject({ tried: [{ verdict: 'not tried' }, {}, {}] });
+    expect(ladder.explain().transport).toBeUndefined();
+    expect(next()).toBe('websocket');
+  });
+
   test('tells how the last one was lost', () => {
     const { ladder } = ladderOf({});
     ladder.worked('websocket');
@@ -531,6 +540,43 @@ describe('explain', () => {
       ],
     });
     expect(ladder.explain().transport).toBeUndefined();
+  });
+});
+
+describe('pageMemory', () => {
+  test('keeps one text for each server in the storage of the page', () => {
+    const kept = new Map<string, string>();
+    const localStorage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, text: string) => void kept.set(key, text),
+    };
+    const target = { document: {}, localStorage };
+    const memory = pageMemory(target, 'https://a.example/rt?x=1');
+    expect(memory?.read()).toBeNull();
+    memory?.write('one');
+    expect(pageMemory(target, 'https://a.example/')?.read()).toBe('one');
+    expect(pageMemory(target, 'https://b.example/')?.read()).toBeNull();
+    expect([...kept.keys()]).toEqual(['trunkline https://a.example']);
+  });
+
+  test('does not touch a storage before it is read, nor where there is no page', () => {
+    const target = {
+      get localStorage(): Storage {
+        throw new Error('SecurityError');
+      },
+    };
+    expect(pageMemory(target, 'https://a.example')).toBeUndefined();
+    const memory = pageMemory(
+      Object.defineProperty(target, 'document', { value: {} }),
+      'https://a.example',
+    );
+    expect(() => memory?.read()).toThrow('SecurityError');
+  });
+
+  test('is nothing to read where a page has no storage', () => {
+    const memory = pageMemory({ document: {} }, 'https://a.example');
+    memory?.write('one');
+    expect(memory?.read()).toBeNull();
   });
 });
 

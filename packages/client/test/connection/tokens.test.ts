@@ -445,4 +445,14 @@ describe('stop', () => {
     expect(renewed).toEqual([]);
     expect(clock.timerCount).toBe(0);
   });
+
+  test('ends with the next one that is wanted', async () => {
+    const { tokens, clock, source, renewed } = issuing(HOUR);
+    const first = await tokens.current();
+    tokens.stop();
+    expect(await tokens.current()).not.toBe(first);
+    expect(source.count).toBe(2);
+    await clock.pass(54 * MINUTE);
+    expect(renewed).toHaveLength(1);
+  });
 });
