@@ -74,7 +74,7 @@ const CONFIG_FIELDS = ['config/field.ts'];
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   client: ['@trunkline/wire'],
-  react: ['@trunkline/client'],
+  react: ['@trunkline/client', '@trunkline/client/*'],
   server: ['@trunkline/wire'],
   cli: ['@trunkline/client', '@trunkline/server', '@trunkline/console', '@trunkline/wire'],
   testkit: [

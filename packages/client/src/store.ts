@@ -1,6 +1,6 @@
 /**
- * Store: channels, who is in them, and the connection, as state that frameworks can follow:
- * `subscribe` tells that something has changed, `get` gives what there is now.
+ * @trunkline/client/store: channels, who is in them, and the connection, as state that frameworks can
+ * follow: `subscribe` tells that something has changed, `get` gives what there is now.
  */
 import type { Member } from '@trunkline/wire';
 import type { Channel, Message } from './channel.ts';
@@ -9,6 +9,8 @@ import type { GapEvent } from './events.ts';
 import type { Line } from './line.ts';
 import { sharedStore } from './shared-store.ts';
 import type { Source, Store } from './shared-store.ts';
+
+export type { Store } from './shared-store.ts';
 
 /** Messages that a store holds when nothing else is said. */
 const COUNT_DEFAULT = 100;

@@ -1,5 +1,5 @@
 /** Line provider: which line the hooks below it use. */
-import type { Line } from '@trunkline/client';
+import type { Line } from '@trunkline/client/core';
 import { createContext, createElement, useContext } from 'react';
 import type { ReactElement, ReactNode } from 'react';
 

@@ -1,4 +1,4 @@
-import type { Channel, ChannelOptions } from '@trunkline/client';
+import type { Channel, ChannelOptions } from '@trunkline/client/core';
 import { useGivenLine } from './line-provider.ts';
 
 /** The channel given, or the one with this name of the line above; `undefined` without a line. */

@@ -1,5 +1,6 @@
-import { channelStore, NO_MESSAGES } from '@trunkline/client';
-import type { Channel, ChannelOptions, ChannelSnapshot } from '@trunkline/client';
+import { channelStore, NO_MESSAGES } from '@trunkline/client/store';
+import type { Channel, ChannelOptions } from '@trunkline/client/core';
+import type { ChannelSnapshot } from '@trunkline/client/store';
 import { useMemo } from 'react';
 import { useChannelHandle } from './use-channel-handle.ts';
 import { useStore } from './use-store.ts';

@@ -1,5 +1,5 @@
-import { connectionStore, NO_CONNECTION } from '@trunkline/client';
-import type { ConnectionSnapshot } from '@trunkline/client';
+import { connectionStore, NO_CONNECTION } from '@trunkline/client/store';
+import type { ConnectionSnapshot } from '@trunkline/client/store';
 import { useGivenLine } from './line-provider.ts';
 import { useStore } from './use-store.ts';
 

@@ -1,5 +1,6 @@
-import { NO_MEMBERS, presenceStore } from '@trunkline/client';
-import type { Channel, PresenceSnapshot } from '@trunkline/client';
+import { NO_MEMBERS, presenceStore } from '@trunkline/client/store';
+import type { Channel } from '@trunkline/client/core';
+import type { PresenceSnapshot } from '@trunkline/client/store';
 import { useChannelHandle } from './use-channel-handle.ts';
 import { useStore } from './use-store.ts';
 

@@ -1,4 +1,4 @@
-import type { Store } from '@trunkline/client';
+import type { Store } from '@trunkline/client/store';
 import { useSyncExternalStore } from 'react';
 
 /**
