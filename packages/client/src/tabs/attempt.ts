@@ -5,10 +5,18 @@
 import { CodedError } from '@trunkline/wire';
 import type { Ending } from '../ending.ts';
 import type { Frame } from '../encodings/encoding.ts';
+import type { ReceivedMessage } from '../events.ts';
 import type { Clock, Timer } from '../platform.ts';
 import { OPEN_MS_MAX, PROBE_MS_MAX } from '../transports/transport.ts';
 import type { Ask, Attempt, AttemptSink, Target } from '../transports/transport.ts';
-import { Batch, fromEndingWord, fromErrorWord, parseHostWords, PORT_VERSION } from './port.ts';
+import {
+  Batch,
+  fromEndingWord,
+  fromErrorWord,
+  parseHostWords,
+  PORT_VERSION,
+  wayOf,
+} from './port.ts';
 import type { HostWord, Port, TabWord } from './port.ts';
 import type { Dialing, DialHandlers } from './seat.ts';
 
@@ -143,7 +151,7 @@ export class SharedAttempt implements Attempt {
     const { url, encoding } = target;
     const token = this.#token;
     this.#say({
-      ...{ kind: 'hello', version: PORT_VERSION, group, url, encoding: encoding.subprotocol },
+      ...{ kind: 'hello', version: PORT_VERSION, group, url, encoding: wayOf(encoding) },
       ...(token === undefined ? {} : { token }),
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
     });
@@ -190,22 +198,17 @@ export class SharedAttempt implements Attempt {
       case 'open':
         if (this.#settleOn(word.reading)) sink.onOpen(word.opening);
         break;
-      case 'message': {
-        const filters = this.#filtersOf(word.readings);
-        if (filters.length > 0) sink.onMessage(word.message, filters);
+      case 'message':
+        this.#onMessage(word.readings, word.message);
         break;
-      }
       case 'gap': {
         const filters = this.#filtersOf(word.readings);
         if (filters.length > 0) sink.onGap(word.gap, filters);
         break;
       }
-      case 'mark': {
-        // What was begun anew may stand before this mark.
-        const filters = this.#filtersOf(word.readings.filter((one) => this.#isNewest(one)));
-        if (filters.length > 0) sink.onMark(filters, word.mark);
+      case 'mark':
+        this.#onMark(word.readings, word.mark);
         break;
-      }
       case 'expired':
         sink.onExpired(word.channel, word.position);
         break;
@@ -233,6 +236,21 @@ export class SharedAttempt implements Attempt {
         this.#end(fromEndingWord(word.ending));
         break;
     }
+  }
+
+  #onMessage(readings: readonly number[], message: ReceivedMessage): void {
+    const filters = this.#filtersOf(readings);
+    if (filters.length === 0) return;
+    // Its mark is that of the readings which hear it, and not of all that match.
+    const { mark, ...rest } = message;
+    this.#sink.onMessage(rest, filters);
+    if (mark !== undefined) this.#onMark(readings, mark);
+  }
+
+  /** What was begun anew may stand before this mark. */
+  #onMark(readings: readonly number[], mark: string): void {
+    const filters = this.#filtersOf(readings.filter((reading) => this.#isNewest(reading)));
+    if (filters.length > 0 && !this.#isOver) this.#sink.onMark(filters, mark);
   }
 
   #onHost(version: number, host: string): void {

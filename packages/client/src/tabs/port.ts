@@ -6,7 +6,7 @@
  */
 import { CodedError } from '@trunkline/wire';
 import type { Ending } from '../ending.ts';
-import type { Frame } from '../encodings/encoding.ts';
+import type { Encoding, Frame } from '../encodings/encoding.ts';
 import { asObject, toCode } from '../events.ts';
 import type {
   GapEvent,
@@ -51,7 +51,7 @@ export type TabWord =
       readonly version: number;
       readonly group: string;
       readonly url: string;
-      /** Its subprotocol. */
+      /** `wayOf`. */
       readonly encoding: string;
       readonly token?: string;
       readonly lock?: string;
@@ -225,8 +225,14 @@ export function fromEndingWord(word: EndingWord): Ending {
  *
  * @param name given by the application; all tabs of a name are one user.
  */
-export function groupOf(target: Pick<Target, 'url' | 'encoding'>, name: string): string {
-  return `trunkline:${JSON.stringify([PORT_VERSION, target.url, target.encoding.subprotocol, name])}`;
+export function groupOf({ url, encoding }: Pick<Target, 'url' | 'encoding'>, name: string): string {
+  return `trunkline:${JSON.stringify([PORT_VERSION, url, wayOf(encoding), name])}`;
+}
+
+/** How an encoding writes, and whether its messages keep the text that they come from. */
+export function wayOf(encoding: Encoding): string {
+  const keepsSource = encoding.eventOf('{"data":0}').source !== undefined;
+  return encoding.subprotocol + (keepsSource ? '+source' : '');
 }
 
 /** Gathers what is said in a turn, and posts it as one message. */

@@ -30,6 +30,7 @@ function portOver(channel: MessagePortLike | BroadcastLike, start: () => void): 
   const { signal } = open;
   return {
     post(value) {
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- It is no window.
       if (!signal.aborted) channel.postMessage(value);
     },
     listen(onValue) {

@@ -1,156 +1,30 @@
 /**
- * Shared: the transport of tabs that have one connection together. In each tab the whole client
- * runs, with its own places and its own outbox; only the connection is elsewhere: in a worker, or in
- * the tab that leads. So whoever has it may die at any moment, and nothing is lost or doubled.
+ * @trunkline/client/tabs: one connection for all tabs of an origin. In each tab the whole client
+ * runs, with its own places and its own outbox; only the connection is elsewhere: in the tab that
+ * leads, or in a worker. So whoever has it may die at any moment, and nothing is lost or doubled.
  */
-import type { Platform } from '../platform.ts';
-import type { Target, Transport } from '../transports/transport.ts';
-import { SharedAttempt } from './attempt.ts';
-import type { Locks } from './election.ts';
-import { holdLock } from './election.ts';
-import { TabHost } from './host.ts';
-import { groupOf } from './port.ts';
-import type { Port } from './port.ts';
-import { broadcastPort, messagePort } from './ports.ts';
-import type { MessagePortLike } from './ports.ts';
-import { Seat } from './seat.ts';
-import type { Dialing, DialHandlers } from './seat.ts';
-import { TokenDesk } from './token-desk.ts';
-import type { OpenUpstream } from './upstream.ts';
+import { currentToken } from '../http.ts';
+import type { TokenSource } from '../http.ts';
+import type { Transport } from '../transports/transport.ts';
+import { lineUpstream } from './line-upstream.ts';
+import { transportOf } from './shared-transport.ts';
+import type { ShareOptions } from './shared-transport.ts';
 
-/** The part of `SharedWorker` that is used here. */
-export interface WorkerLike extends EventTarget {
-  readonly port: MessagePortLike;
+export type { ShareOptions, WorkerLike } from './shared-transport.ts';
+
+/** How tabs share, and what the connection goes over in the tab that leads. */
+export interface SharedOptions extends ShareOptions {
+  /** The preferred one first; a worker has its own. */
+  readonly transports: readonly Transport[];
+  /** That of the line: the shared connection asks any tab that lives for its next token. */
+  readonly token?: TokenSource;
 }
 
-/** How tabs share. */
-export interface SharedOptions {
-  /**
-   * Tabs of one origin that give the same name to the same server share, and are one user to it:
-   * where users may change, the user belongs into the name. Empty if absent.
-   */
-  readonly name?: string;
-  /**
-   * Has the connection in a worker, whose script is `@trunkline/client/worker`. Without it one of
-   * the tabs has it.
-   *
-   * @param name what the worker must be named, so that only tabs that may share do.
-   */
-  readonly worker?: (name: string) => WorkerLike;
-  /** Makes the connection, in the tab that leads. */
-  readonly openUpstream: OpenUpstream;
-  /** Gives a fresh token when the shared connection needs one. */
-  readonly onTokenWanted?: () => string | undefined | Promise<string | undefined>;
-  /** `navigator.locks` unless given. */
-  readonly locks?: Locks;
-  /** Channels by name; `BroadcastChannel` unless given. */
-  readonly openChannel?: (name: string) => Port;
-  /** Tells `pagehide`; the global object unless given. */
-  readonly page?: EventTarget;
-}
-
-/** One connection for all tabs of an origin. Each line needs one of its own. */
-export function sharedTransport(options: SharedOptions): Transport {
-  const seats = new Map<string, Seat>();
-  return {
-    name: 'shared',
-    fault: () => faultOf(options),
-    open(target, sink, platform) {
-      const group = groupOf(target, options.name ?? '');
-      const newId = (): string => idOf(platform);
-      let dial = (handlers: DialHandlers): Dialing => dialWorker(options, group, newId(), handlers);
-      if (options.worker === undefined) {
-        const seat = seats.get(group) ?? createSeat(options, group, target, platform);
-        seats.set(group, seat);
-        dial = (handlers) => seat.dial(handlers);
-      }
-      const { onTokenWanted } = options;
-      const { clock } = platform;
-      return new SharedAttempt(sink, {
-        ...{ group, target, clock, dial },
-        ...(onTokenWanted === undefined ? {} : { onTokenWanted }),
-      });
-    },
-  };
-}
-
-function faultOf({ worker, locks, openChannel }: SharedOptions): string | undefined {
-  if (worker !== undefined) return undefined;
-  if ((locks ?? ownLocks()) === undefined) return 'Web Locks are only in secure contexts';
-  if (openChannel === undefined && typeof BroadcastChannel !== 'function') {
-    return 'there is no BroadcastChannel here';
-  }
-  return undefined;
-}
-
-/** The browser's locks; absent outside secure contexts. */
-export function ownLocks(): Locks | undefined {
-  return (globalThis.navigator as { readonly locks?: Locks } | undefined)?.locks;
-}
-
-/** A name that nobody else has; over a hundred random bits. */
-export function idOf({ random }: Pick<Platform, 'random'>): string {
-  return [1, 2, 3].map(() => Math.floor(random() * 2 ** 40).toString(36)).join('');
-}
-
-function createSeat(
-  options: SharedOptions,
-  group: string,
-  target: Target,
-  platform: Platform,
-): Seat {
-  const locks = options.locks ?? ownLocks();
-  if (locks === undefined) throw new Error('expected Web Locks: `fault` says so');
-  const { clock } = platform;
-  const seat = new Seat({
-    ...{ group, locks, clock },
-    openChannel: options.openChannel ?? broadcastPort,
-    newId: () => idOf(platform),
-    createHost(id, onClose) {
-      const tokens = new TokenDesk();
-      const { token, ...rest } = target;
-      if (token !== undefined) tokens.offer(token);
-      const upstream = options.openUpstream({
-        ...{ target: rest, platform },
-        token: () => tokens.take(),
-      });
-      return new TabHost(upstream, { id, group, clock, locks, tokens, onClose });
-    },
+/** One connection for all tabs: the first transport of a line, before those it uses by itself. */
+export function sharedTransport({ transports, token, ...options }: SharedOptions): Transport {
+  return transportOf({
+    ...options,
+    openUpstream: lineUpstream(transports),
+    ...(token === undefined ? {} : { onTokenWanted: () => currentToken(token) }),
   });
-  // A page that is kept for going back to holds no connection, and others must not wait for it.
-  (options.page ?? globalThis).addEventListener('pagehide', () => seat.resign());
-  return seat;
-}
-
-/** The way to a worker, which says itself when it can't be had. */
-function dialWorker(
-  { worker: start, ...options }: SharedOptions,
-  group: string,
-  id: string,
-  { onPort, onGone }: DialHandlers,
-): Dialing {
-  const locks = options.locks ?? ownLocks();
-  const over = new AbortController();
-  let close: (() => void) | undefined;
-  const begin = (lock?: string): void => {
-    if (over.signal.aborted) return;
-    const worker = start?.(group);
-    if (worker === undefined) return;
-    const fail = (): void => onGone({ kind: 'lost', reason: 'the shared worker did not start' });
-    worker.addEventListener('error', fail, { signal: over.signal });
-    const port = messagePort(worker.port);
-    over.signal.addEventListener('abort', () => port.close());
-    onPort(port, lock);
-  };
-  const lock = `${group}/${id}`;
-  if (locks === undefined) queueMicrotask(() => begin());
-  else close = holdLock(locks, lock, { onHeld: () => begin(lock), onLost: () => begin() });
-  return {
-    reached() {},
-    silent() {},
-    close() {
-      over.abort();
-      close?.();
-    },
-  };
 }

@@ -65,8 +65,11 @@ export interface ReadListener {
 /** What an upstream begins with. */
 export interface UpstreamStart {
   readonly target: Omit<Target, 'token'>;
-  /** The newest token of the tabs, or a fresh one where that one was given before. */
-  readonly token: () => Promise<string | undefined>;
+  /**
+   * The newest token of the tabs, or a fresh one where that one was given before. Absent where tabs
+   * have none.
+   */
+  readonly token?: () => Promise<string | undefined>;
   readonly platform: Platform;
 }
 

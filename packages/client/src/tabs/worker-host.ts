@@ -7,7 +7,7 @@ import type { Encoding } from '../encodings/encoding.ts';
 import type { Platform, Timer } from '../platform.ts';
 import type { Locks } from './election.ts';
 import { TabHost } from './host.ts';
-import { parseTabWords, toEndingWord } from './port.ts';
+import { parseTabWords, toEndingWord, wayOf } from './port.ts';
 import type { Port, TabWord } from './port.ts';
 import { TokenDesk } from './token-desk.ts';
 import type { OpenUpstream } from './upstream.ts';
@@ -60,7 +60,7 @@ export class WorkerHost {
     if (hello?.kind !== 'hello' || hello.group !== group) {
       return 'the worker must have the name that `worker` is called with, and the build of its tabs';
     }
-    const encoding = encodings.find(({ subprotocol }) => subprotocol === hello.encoding);
+    const encoding = encodings.find((one) => wayOf(one) === hello.encoding);
     if (encoding === undefined) return `the worker has no encoding for ${hello.encoding}`;
     this.#host ??= this.#createHost(hello, encoding);
     return this.#host;
@@ -73,7 +73,7 @@ export class WorkerHost {
     if (token !== undefined) tokens.offer(token);
     const upstream = openUpstream({
       ...{ target: { url, encoding }, platform },
-      token: () => tokens.take(),
+      ...(token === undefined ? {} : { token: () => tokens.take() }),
     });
     return new TabHost(upstream, {
       ...{ group, tokens, clock: platform.clock, id: newId() },

@@ -9,7 +9,7 @@ import type { Clock } from '../../src/platform.ts';
 import type { Locks } from '../../src/tabs/election.ts';
 import type { Port } from '../../src/tabs/port.ts';
 import type { MessagePortLike } from '../../src/tabs/ports.ts';
-import type { WorkerLike } from '../../src/tabs/shared.ts';
+import type { WorkerLike } from '../../src/tabs/shared-transport.ts';
 
 /** Steps after which a world should have come to rest. */
 const STEPS_MAX = 200_000;

@@ -7,8 +7,8 @@ import type { CodedError } from '@trunkline/wire';
 import type { Ending } from '../../src/ending.ts';
 import { json } from '../../src/encodings/json.ts';
 import type { OpenEvent, ReceivedMessage } from '../../src/events.ts';
-import { sharedTransport } from '../../src/tabs/shared.ts';
-import type { SharedOptions } from '../../src/tabs/shared.ts';
+import { transportOf } from '../../src/tabs/shared-transport.ts';
+import type { SharedParts } from '../../src/tabs/shared-transport.ts';
 import type { Attempt, AttemptSink, Transport, Wish } from '../../src/transports/transport.ts';
 import { fakePlatform } from './fakes.ts';
 import type { FakePage } from './tabs-fakes.ts';
@@ -39,10 +39,10 @@ export class FakeTab {
   token: string | undefined;
   room: () => Promise<void> = () => Promise.resolve();
 
-  constructor(page: FakePage, options: Omit<SharedOptions, 'locks' | 'openChannel' | 'page'>) {
+  constructor(page: FakePage, options: Omit<SharedParts, 'locks' | 'openChannel' | 'page'>) {
     this.page = page;
     const { locks, openChannel } = page;
-    this.#transport = sharedTransport({ ...options, locks, openChannel, page: new EventTarget() });
+    this.#transport = transportOf({ ...options, locks, openChannel, page: new EventTarget() });
   }
 
   /** Begins to connect. */

@@ -10,8 +10,8 @@
 import { describe, expect, test } from 'vitest';
 import { json } from '../../src/encodings/json.ts';
 import { messagePort } from '../../src/tabs/ports.ts';
-import { idOf } from '../../src/tabs/shared.ts';
-import type { SharedOptions } from '../../src/tabs/shared.ts';
+import { idOf } from '../../src/tabs/shared-transport.ts';
+import type { SharedParts } from '../../src/tabs/shared-transport.ts';
 import { WorkerHost } from '../../src/tabs/worker-host.ts';
 import { fakePlatform } from '../support/fakes.ts';
 import { FakePage, FakeWorld, fakeWorker } from '../support/tabs-fakes.ts';
@@ -60,7 +60,7 @@ class Run {
     this.#worker = undefined;
   }
 
-  #openUpstream(page: FakePage): SharedOptions['openUpstream'] {
+  #openUpstream(page: FakePage): SharedParts['openUpstream'] {
     return () => {
       const upstream = new FakeUpstream(this.log, page);
       this.world.run(page, () => upstream.comeUp());
