@@ -37,23 +37,6 @@ export interface LadderMemory {
   write(text: string): void;
 }
 
-/** The part of a window that keeps texts. */
-export interface MemoryTarget {
-  readonly document?: unknown;
-  readonly localStorage?: Pick<Storage, 'getItem' | 'setItem'>;
-}
-
-/** The storage of a page as a memory, one for each server; nothing where there is no page. */
-export function pageMemory(target: MemoryTarget, url: string): LadderMemory | undefined {
-  // Node has such a storage too, and prints a warning when it is looked at.
-  if (target.document === undefined) return undefined;
-  const key = `trunkline ${new URL(url).origin}`;
-  return {
-    read: () => target.localStorage?.getItem(key) ?? null,
-    write: (text) => target.localStorage?.setItem(key, text),
-  };
-}
-
 /** What a ladder takes from outside. */
 export interface LadderOptions {
   readonly platform: Platform;
@@ -92,7 +75,7 @@ interface Rung {
   atMs: number;
 }
 
-/** The transports of a connection, the preferred one at the top. */
+/** The transports of a connection, each name once, the preferred one at the top. */
 export class Ladder {
   readonly #options: LadderOptions;
   readonly #rungs: readonly Rung[];
@@ -213,7 +196,7 @@ export class Ladder {
     const agoMs = this.#nowMs() - atMs;
     if (rung === this.#present) return { name, verdict: 'in use', reason: 'it works', agoMs };
     if (verdict === undefined) {
-      return { name, verdict: 'not tried', reason: 'another one comes first' };
+      return { name, verdict: 'not tried', reason: 'nothing speaks against it' };
     }
     const dueMs = this.#better().includes(rung) ? rung.climbMs : rung.blockedUntilMs;
     return { name, verdict, reason, agoMs, againInMs: this.#untilMs(dueMs) };
@@ -221,10 +204,10 @@ export class Ladder {
 
   #rungOf(transport: Transport, remembered: Readonly<Record<string, unknown>>): Rung {
     const entry = asObject(remembered[transport.name]);
-    const strikes = Number(entry?.['strikes']);
+    const strikes = toNumber(entry?.['strikes']);
+    const agoMs = this.#options.unixMs() - toNumber(entry?.['at']);
     // A moment to come was written before the machine's time was set back.
-    const agoMs = this.#options.unixMs() - Number(entry?.['at']);
-    const isBlocked = agoMs >= 0 && agoMs < blockMs(strikes);
+    const isBlocked = strikes > 0 && agoMs >= 0 && agoMs < blockMs(strikes);
     const atMs = this.#nowMs() - (isBlocked ? agoMs : 0);
     return {
       transport,
@@ -314,6 +297,10 @@ function recall(memory: LadderMemory | undefined): Readonly<Record<string, unkno
   } catch {
     return {};
   }
+}
+
+function toNumber(value: unknown): number {
+  return typeof value === 'number' ? value : NaN;
 }
 
 function blockMs(strikes: number): number {

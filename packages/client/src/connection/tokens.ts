@@ -39,7 +39,7 @@ export class Tokens {
   /** Null while none was; undefined where the server wanted one and got none. */
   #refused: string | undefined | null = null;
   #asking: Promise<string | undefined> | undefined;
-  #giveUp: Timer | undefined;
+  #giveUp: (() => void) | undefined;
   #renewal: Timer | undefined;
   #stopped = false;
 
@@ -75,11 +75,11 @@ export class Tokens {
     this.#renewal?.cancel();
   }
 
-  /** Forgets the token, and renews nothing before one is wanted again. Idempotent. */
+  /** Forgets the token and renews nothing; what is asked for is rejected. Until `current`. */
   stop(): void {
     this.#stopped = true;
     this.#token = undefined;
-    this.#giveUp?.cancel();
+    this.#giveUp?.();
     this.#renewal?.cancel();
   }
 
@@ -100,24 +100,25 @@ export class Tokens {
       const told = 'the server asks for another token, and there is none';
       throw new CodedError('unauthenticated', told);
     }
-    if (token !== undefined && token !== this.#token) this.#take(token);
+    if (token !== undefined && token !== this.#token && !this.#stopped) this.#take(token);
     return token;
   }
 
   #answer(): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
       const fail = (error: unknown) => {
-        const coded = networkError(error);
-        const told = () =>
-          new CodedError('unavailable', `no token: ${coded.message}`, { cause: error });
-        reject(coded === error ? coded : told());
+        const { message } = networkError(error);
+        const told = new CodedError('unavailable', `no token: ${message}`, { cause: error });
+        reject(error instanceof CodedError ? error : told);
       };
-      const giveUp = this.#options.clock.after(ANSWER_MS_MAX, () =>
-        fail(new Error('no answer in time')),
-      );
+      const giveUp = () => {
+        timer.cancel();
+        fail(new Error('no answer in time'));
+      };
+      const timer = this.#options.clock.after(ANSWER_MS_MAX, giveUp);
       this.#giveUp = giveUp;
       currentToken(this.#source)
-        .finally(() => giveUp.cancel())
+        .finally(() => timer.cancel())
         .then(resolve, fail);
     });
   }
@@ -142,7 +143,7 @@ export class Tokens {
   #plan(failures: number): void {
     this.#renewal?.cancel();
     const leftMs = this.#endMs - this.#nowMs();
-    const isOver = this.#stopped || this.#token === undefined || leftMs <= RENEW_MS_MIN;
+    const isOver = this.#token === undefined || leftMs <= RENEW_MS_MIN;
     if (isOver || leftMs === Infinity || typeof this.#source !== 'function') return;
     const againMs = failures === 0 ? Infinity : RENEW_MS_MIN * 2 ** failures;
     const latestMs = Math.min(leftMs * RENEW_AT, leftMs - RENEW_BEFORE_MS, againMs);

@@ -418,18 +418,45 @@ describe('the time of the machine', () => {
 });
 
 describe('stop', () => {
-  test('leaves no timer behind, whatever is under way', async () => {
+  test('leaves no timer behind, and nobody waiting, whatever is under way', async () => {
     const source = new Source();
     const { tokens, clock, renewed } = tokensOf(source.ask);
-    const first = tokens.current();
+    const first = errorOf(tokens.current());
     expect(clock.timerCount).toBe(1);
     tokens.stop();
     tokens.stop();
     expect(clock.timerCount).toBe(0);
+    expect(await first).toMatchObject({ code: 'unavailable' });
     source.answer(issued(clock, HOUR));
-    await first;
+    await clock.settle();
     expect(clock.timerCount).toBe(0);
     expect(renewed).toEqual([]);
+  });
+
+  test('forgets a token that comes too late', async () => {
+    const source = new Source();
+    const { tokens, clock } = tokensOf(source.ask);
+    const first = tokens.current();
+    source.answer('late');
+    tokens.stop();
+    await first.catch(() => {});
+    expect(clock.timerCount).toBe(0);
+    const second = tokens.current();
+    source.answer('abc');
+    expect(await second).toBe('abc');
+  });
+
+  test('does not leave the next one to wait for a source that hangs', async () => {
+    const source = new Source();
+    const { tokens, clock } = tokensOf(source.ask);
+    void tokens.current().catch(() => {});
+    tokens.stop();
+    await clock.settle();
+    const second = tokens.current();
+    expect(source.count).toBe(2);
+    source.asked.shift();
+    source.answer('abc');
+    expect(await second).toBe('abc');
   });
 
   test('keeps a renewal under way to itself', async () => {
