@@ -1,0 +1,37 @@
+/** A page that reads one channel, alone or together with its neighbours, and keeps what it got. */
+import { longPoll, Line, sse, websocket } from '@trunkline/client';
+import { sharedTransport } from '@trunkline/client/tabs';
+
+const query = new URLSearchParams(location.search);
+const transports = query.get('transports') === 'all' ? [websocket, sse, longPoll] : [sse];
+const share = query.get('share');
+
+/** What the test asks for. */
+interface Shown {
+  readonly got: unknown[];
+  readonly faults: string[];
+  readonly line: Line;
+  /** Event streams that this tab has asked for. */
+  streamCount: number;
+}
+
+const shown = { got: [], faults: [], streamCount: 0 } as unknown as Shown & { line: Line };
+Object.assign(globalThis, { shown });
+
+const worker = (name: string) => new SharedWorker('/worker.js', { type: 'module', name });
+const shared =
+  share === 'no' ? [] : [sharedTransport({ transports, ...(share === 'worker' && { worker }) })];
+
+shown.line = new Line(query.get('server') ?? '', {
+  transports: share === 'no' ? transports : shared,
+  fetch: (input, init) => {
+    if (String(input).includes('/v1/sse')) shown.streamCount += 1;
+    return fetch(input, init);
+  },
+});
+
+void (async () => {
+  for await (const message of shown.line.channel('room/1')) {
+    shown.got.push(message.data);
+  }
+})().catch((error: unknown) => shown.faults.push(String(error)));
