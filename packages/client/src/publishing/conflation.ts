@@ -16,11 +16,11 @@ const SLOTS_MAX = 256;
 const PACE_SHARE = 0.3;
 
 interface Slot {
-  /** The newest that was not sent. */
-  members: string | undefined;
-  givenMs: number;
+  /** The newest, if it was not sent. */
+  readonly members?: string;
+  readonly givenMs: number;
   /** When the next one may be sent. */
-  dueMs: number;
+  readonly dueMs: number;
 }
 
 /** Sends the newest of each slot. Sets no timer while nothing waits and no interval runs. */
@@ -48,12 +48,10 @@ export class Conflation {
     // A channel's name has no line break.
     const name = `${channel}\n${slot}`;
     const givenMs = this.#clock.monotonicMs();
-    const known = this.#slots.get(name);
-    if (known === undefined) {
-      this.#slots.set(name, { members, givenMs, dueMs: givenMs });
-      const [oldest = name] = this.#slots.keys();
-      if (this.#slots.size > SLOTS_MAX) this.#slots.delete(oldest);
-    } else Object.assign(known, { members, givenMs });
+    const { dueMs = givenMs } = this.#slots.get(name) ?? {};
+    this.#slots.set(name, { members, givenMs, dueMs });
+    const [oldest = name] = this.#slots.keys();
+    if (this.#slots.size > SLOTS_MAX) this.#slots.delete(oldest);
     this.#pump();
   }
 
@@ -80,10 +78,8 @@ export class Conflation {
     const attempt = this.#attempt;
     const nowMs = this.#clock.monotonicMs();
     let wakeMs = Infinity;
-    for (const [name, slot] of this.#slots) {
-      const { members, dueMs, givenMs } = slot;
-      const endMs = members === undefined ? dueMs : givenMs + WAIT_MS_MAX;
-      let waitMs = endMs - nowMs;
+    for (const [name, { members, givenMs, dueMs }] of this.#slots) {
+      let waitMs = (members === undefined ? dueMs : givenMs + WAIT_MS_MAX) - nowMs;
       if (waitMs <= 0) {
         this.#slots.delete(name);
         continue;
@@ -91,12 +87,10 @@ export class Conflation {
       if (members !== undefined && attempt !== undefined) {
         waitMs = Math.max(0, dueMs - nowMs) || this.#takeMs(nowMs);
         if (waitMs === 0) {
+          attempt.send(members);
           // The next turn is that of the others; this loop meets it again at the end.
           this.#slots.delete(name);
-          this.#slots.set(name, slot);
-          slot.members = undefined;
-          slot.dueMs = nowMs + this.#intervalMs;
-          attempt.send(members);
+          this.#slots.set(name, { givenMs, dueMs: nowMs + this.#intervalMs });
           continue;
         }
       }

@@ -39,7 +39,7 @@ export interface Published {
 
 /** What an outbox takes from outside. */
 export interface OutboxPlatform extends Pick<Platform, 'clock' | 'random'> {
-  /** Because the monotonic clock may stand still while the machine sleeps; else `Date.now`. */
+  /** The monotonic clock may stand still while the machine sleeps: this one does not. */
   readonly unixMs?: () => number;
 }
 
@@ -58,8 +58,7 @@ export class UncertainError extends Error {
 
   constructor(channel: string, cause?: unknown) {
     super(
-      `a publish to ${channel} may or may not be stored: look into the history before publishing ` +
-        'it again',
+      `a publish to ${channel} may be stored or not: look into the history before you repeat it`,
       { cause },
     );
   }
@@ -75,15 +74,15 @@ interface Entry {
   /** Listens to the signal no more. */
   readonly release: () => void;
   /** Where it is under way. */
-  attempt: Attempt | undefined;
+  attempt?: Attempt | undefined;
   /** Milliseconds since it was first sent; `undefined` when it certainly was not stored. */
-  age: (() => number) | undefined;
+  age?: (() => number) | undefined;
   /** An earlier sending may have stored it. */
-  isInDoubt: boolean;
+  isInDoubt?: boolean;
   /** A later one of its channel is stored, or may be. */
-  isPassed: boolean;
+  isPassed?: boolean;
   /** What the last sending failed with. */
-  error: unknown;
+  error?: unknown;
   /** How often it was refused for now. */
   tries: number;
   /** When it may be tried again after that, monotonic; 0 when this attempt did not refuse it. */
@@ -148,11 +147,6 @@ export class Outbox {
         resolve,
         reject,
         release: () => signal?.removeEventListener('abort', giveUp),
-        attempt: undefined,
-        age: undefined,
-        isInDoubt: false,
-        isPassed: false,
-        error: undefined,
         tries: 0,
         retryMs: 0,
       };
@@ -198,8 +192,8 @@ export class Outbox {
     if (this.#closedBy !== undefined) throw this.#closedBy;
     const size = this.#size + entry.members.length;
     if (this.waiting >= countMax || size > sizeMax) {
-      const message = `at most ${countMax} publishes of ${sizeMax} characters wait for an answer`;
-      throw new CodedError('rate_limited', `${message}: await some first`, { stored: false });
+      const message = `at most ${countMax} publishes of ${sizeMax} characters may wait: await some`;
+      throw new CodedError('rate_limited', message, { stored: false });
     }
     this.#size = size;
     this.#entries.add(entry);
@@ -224,18 +218,22 @@ export class Outbox {
       if (on !== undefined) (on === attempt ? busy : held).add(channel);
     }
     for (const entry of this.#entries) {
-      const { channel, retryMs } = entry;
+      const { channel, age, retryMs } = entry;
       if (entry.attempt !== undefined) continue;
-      const leftMs = this.#leftMs(entry);
+      // How long it may yet be sent: while its key tells whether it is stored, or nothing passed it.
+      let leftMs = entry.isPassed === true ? 0 : Infinity;
+      if (age !== undefined) leftMs = this.#keyWindowMs * KEY_WINDOW_PART - age();
       if (leftMs <= 0) {
         this.#giveUp(entry, entry.error);
         continue;
       }
       wakeMs = Math.min(wakeMs, leftMs);
       if (attempt === undefined || held.has(channel)) continue;
-      if (retryMs > 0) held.add(channel);
-      // What is under way may yet pass one that was refused.
-      if (retryMs > 0 && busy.has(channel)) continue;
+      if (retryMs > 0) {
+        held.add(channel);
+        // What is under way may yet pass it.
+        if (busy.has(channel)) continue;
+      }
       const waitMs = Math.max(0, retryMs - nowMs) || this.#takeMs(nowMs);
       if (waitMs > 0) wakeMs = Math.min(wakeMs, waitMs);
       else void this.#send(entry, attempt);
@@ -245,12 +243,6 @@ export class Outbox {
       wakeMs === Infinity
         ? undefined
         : clock.after(Math.min(wakeMs, TIMER_MS_MAX), () => this.#pump());
-  }
-
-  /** How long it may yet be sent: while its key tells whether it is stored, or nothing passed it. */
-  #leftMs({ age, isPassed }: Entry): number {
-    if (age !== undefined) return this.#keyWindowMs * KEY_WINDOW_PART - age();
-    return isPassed ? 0 : Infinity;
   }
 
   /** Never rejects: the entry hears of a failure. */
@@ -276,7 +268,7 @@ export class Outbox {
     if (coded?.stored !== false) {
       entry.isInDoubt = true;
       this.#pass(entry);
-    } else if (!entry.isInDoubt) entry.age = undefined;
+    } else if (entry.isInDoubt !== true) entry.age = undefined;
     // Of an attempt that is over no code is the server's word on this publish.
     if (attempt !== this.#attempt) return;
     if (coded !== undefined && CODES[coded.code].temporary) {
@@ -287,7 +279,13 @@ export class Outbox {
       entry.tries += 1;
     } else {
       this.#remove(entry);
-      entry.reject(entry.isInDoubt && coded?.stored === false ? inDoubt(coded) : error);
+      // What refuses a sending says nothing of those before it.
+      const isUnsure = entry.isInDoubt === true && coded?.stored === false;
+      entry.reject(
+        isUnsure
+          ? new CodedError(coded.code, coded.message, { stored: 'unknown', cause: error })
+          : error,
+      );
     }
   }
 
@@ -305,7 +303,7 @@ export class Outbox {
 
   /** Time that passes while the machine sleeps counts, too. */
   #stopwatch(): () => number {
-    const { clock, unixMs = Date.now } = this.#platform;
+    const { clock, unixMs = () => 0 } = this.#platform;
     const begunUnixMs = unixMs();
     const begunMs = clock.monotonicMs();
     return () => Math.max(unixMs() - begunUnixMs, clock.monotonicMs() - begunMs);
@@ -317,12 +315,7 @@ function toPublished(channel: string, fields: Readonly<Record<string, unknown>>)
   const { offset, epoch, position, volatile } = fields as Partial<Published>;
   if (volatile === true) return { channel, volatile };
   if (offset === undefined || epoch === undefined || position === undefined) {
-    throw new CodedError('internal', 'expected a position in answer to a publish, got none');
+    throw new CodedError('internal', 'expected a position, got none');
   }
   return { channel, offset, epoch, position };
-}
-
-/** What refuses a sending says nothing of those before it. */
-function inDoubt(error: CodedError): CodedError {
-  return new CodedError(error.code, error.message, { stored: 'unknown', cause: error });
 }

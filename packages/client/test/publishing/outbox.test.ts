@@ -1,81 +1,14 @@
 import { CodedError } from '@trunkline/wire';
-import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { Outbox, UncertainError } from '../../src/publishing/outbox.ts';
-import type { OutboxLimits, Published } from '../../src/publishing/outbox.ts';
-import { toMembers } from '../../src/publishing/outgoing.ts';
-import type { Welcome } from '../../src/transports/transport.ts';
 import { FakeAttempt } from './fake-attempt.ts';
+import { OutboxWorld } from './outbox-world.ts';
 
 const HOUR = 3_600_000;
 
-/** An outbox, and what became of what was published. Jitter is always a half. */
-class World {
-  readonly clock = new ManualClock();
-  readonly outbox: Outbox;
-  attempt = new FakeAttempt();
-  readonly results: (Published | Error | undefined)[] = [];
-
-  constructor(limits?: OutboxLimits) {
-    const unixMs = () => this.clock.unixMs();
-    this.outbox = new Outbox({ clock: this.clock, random: () => 0.5, unixMs }, limits);
-  }
-
-  /** Publishes numbers that go on from those before. */
-  publish(channel = 'a', options: { key?: string; signal?: AbortSignal } = {}): void {
-    const index = this.results.push(undefined) - 1;
-    this.outbox.publish(channel, toMembers(channel, index), options).then(
-      (published) => (this.results[index] = published),
-      (error: Error) => (this.results[index] = error),
-    );
-  }
-
-  publishAll(...channels: string[]): void {
-    for (const channel of channels) this.publish(channel);
-  }
-
-  ready(welcome: Welcome = {}): FakeAttempt {
-    this.attempt = new FakeAttempt();
-    this.outbox.onReady(this.attempt, welcome);
-    return this.attempt;
-  }
-
-  async lose(): Promise<void> {
-    this.outbox.onLost();
-    this.attempt.close();
-    await this.clock.settle();
-  }
-
-  async accept(...indexes: number[]): Promise<void> {
-    for (const index of indexes) this.attempt.publishes[index]?.accept();
-    await this.clock.settle();
-  }
-
-  async refuse(...indexes: number[]): Promise<void> {
-    for (const index of indexes) this.attempt.publishes[index]?.refuse('unavailable');
-    await this.clock.settle();
-  }
-
-  /** What became of each publish, in short words. */
-  get told(): unknown[] {
-    return this.results.map((result) => {
-      if (result === undefined) return 'waits';
-      if (result instanceof CodedError) return `${result.code} ${result.stored}`;
-      if (result instanceof Error) return result.name;
-      return result.position ?? 'volatile';
-    });
-  }
-
-  expectIdle(): void {
-    expect(this.told).not.toContain('waits');
-    expect(this.outbox.waiting).toBe(0);
-    expect(this.clock.timerCount).toBe(0);
-  }
-}
-
 describe('publishing', () => {
   test('sends at once and in order, and tells the position of each', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publishAll('a', 'b', 'a');
     expect(world.attempt.data).toEqual([0, 1, 2]);
@@ -90,7 +23,7 @@ describe('publishing', () => {
   });
 
   test('waits for a connection as long as it must, without a timer', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.publishAll('a', 'b');
     await world.clock.pass(100 * HOUR);
     expect(world.clock.timerCount).toBe(0);
@@ -101,7 +34,7 @@ describe('publishing', () => {
   });
 
   test('has a key of its own for each publish unless one is given [PUB-3]', () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const other = new Outbox({ clock: world.clock, random: () => 0.25 });
     world.ready();
     other.onReady(world.attempt, {});
@@ -114,7 +47,7 @@ describe('publishing', () => {
   });
 
   test('tells that a channel is volatile [VOL-1]', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready().publishes.length = 0;
     world.publish('a');
     world.attempt.publishes[0]?.accept({ channel: 'a', volatile: true });
@@ -123,7 +56,7 @@ describe('publishing', () => {
   });
 
   test('takes an answer without a position for no answer', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a');
     world.attempt.publishes[0]?.accept({ portal: 'log in' });
@@ -136,7 +69,7 @@ describe('publishing', () => {
 
 describe('after a loss', () => {
   test('sends everything without an answer again, in order and with the same keys [GUA-6]', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const first = world.ready();
     world.publishAll('a', 'b', 'a');
     await world.accept(1);
@@ -151,7 +84,7 @@ describe('after a loss', () => {
   });
 
   test('sends a volatile publish again too, which may deliver it twice', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a');
     await world.lose();
@@ -161,7 +94,7 @@ describe('after a loss', () => {
   });
 
   test('sends nothing of a channel before the old attempt has told what became of it', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const first = world.ready();
     world.publish('a');
     // As when a better transport takes over: the old one is closed in the same turn.
@@ -174,7 +107,7 @@ describe('after a loss', () => {
   });
 
   test('takes an answer that an old attempt had already', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const first = world.ready();
     world.publish('a');
     first.publishes[0]?.accept();
@@ -188,7 +121,7 @@ describe('after a loss', () => {
   test.each(['unauthenticated', 'forbidden', 'bad_request'] as const)(
     'takes %s from an attempt that is over for its end, not for a refusal',
     async (code) => {
-      const world = new World();
+      const world = new OutboxWorld();
       const first = world.ready();
       world.publish('a');
       world.outbox.onLost();
@@ -201,7 +134,7 @@ describe('after a loss', () => {
   );
 
   test('sends what an attempt never sent as if for the first time', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a');
     world.outbox.onLost();
@@ -215,9 +148,31 @@ describe('after a loss', () => {
   });
 });
 
+describe('an attempt that ends while it is asked', () => {
+  test('leaves everything to the next one', async () => {
+    const world = new OutboxWorld();
+    world.publishAll('a', 'a', 'b');
+    const broken = new FakeAttempt();
+    const asked: unknown[] = [];
+    broken.request = (ask) => {
+      asked.push(ask);
+      world.outbox.onLost();
+      return Promise.reject(new CodedError('unavailable', 'it is over', { stored: false }));
+    };
+    world.outbox.onReady(broken, { commandsPerSecond: 2 });
+    await world.clock.settle();
+    expect(asked).toHaveLength(1);
+    expect(world.clock.timerCount).toBe(0);
+    world.ready();
+    expect(world.attempt.data).toEqual([0, 1, 2]);
+    await world.accept(0, 1, 2);
+    world.expectIdle();
+  });
+});
+
 describe('a key that is about to be forgotten', () => {
   test('leaves its publish uncertain rather than stored twice, connected or not', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready({ keyWindowMs: 10_000 });
     world.publish('a');
     await world.clock.pass(1000);
@@ -235,7 +190,7 @@ describe('a key that is about to be forgotten', () => {
   });
 
   test('is counted from the first time it was sent', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     for (let times = 0; times < 9; times += 1) {
       world.ready({ keyWindowMs: 10_000 });
       if (times === 0) world.publish('a');
@@ -247,7 +202,7 @@ describe('a key that is about to be forgotten', () => {
   });
 
   test('is counted while the machine sleeps and the monotonic clock stands still', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a');
     await world.lose();
@@ -259,7 +214,7 @@ describe('a key that is about to be forgotten', () => {
   });
 
   test('has an hour unless the server says another time', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a');
     await world.lose();
@@ -270,7 +225,7 @@ describe('a key that is about to be forgotten', () => {
   });
 
   test('may have longer than a timer can wait', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready({ keyWindowMs: 1000 * HOUR });
     world.publish('a');
     await world.lose();
@@ -281,7 +236,7 @@ describe('a key that is about to be forgotten', () => {
   });
 
   test('does not hold up those behind it', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready({ keyWindowMs: 10_000 });
     world.publish('a');
     await world.lose();
@@ -294,166 +249,9 @@ describe('a key that is about to be forgotten', () => {
   });
 });
 
-describe('a refusal', () => {
-  test('for good fails the publish, and no other', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    world.attempt.publishes[0]?.refuse('forbidden');
-    await world.clock.settle();
-    await world.accept(1);
-    expect(world.told).toEqual(['forbidden false', 'e:1']);
-    world.expectIdle();
-  });
-
-  test('for good of what was sent before says that it may be stored [PUB-4]', async () => {
-    const world = new World();
-    world.ready();
-    world.publish('a');
-    await world.lose();
-    world.ready().publishes[0]?.refuse('forbidden');
-    await world.clock.settle();
-    expect(world.told).toEqual(['forbidden unknown']);
-    expect(world.results[0]).toMatchObject({ cause: { code: 'forbidden', stored: false } });
-    world.expectIdle();
-  });
-
-  test('for now is tried again after the backoff, and later ones wait behind it', async () => {
-    const world = new World();
-    world.ready();
-    world.publish('a');
-    await world.refuse(0);
-    world.publishAll('a', 'b');
-    expect(world.attempt.data).toEqual([0, 2]);
-    await world.clock.pass(50);
-    expect(world.attempt.data).toEqual([0, 2]);
-    await world.clock.pass(1);
-    expect(world.attempt.data).toEqual([0, 2, 0]);
-    await world.accept(1, 2);
-    expect(world.attempt.data).toEqual([0, 2, 0, 1]);
-    await world.accept(3);
-    world.expectIdle();
-  });
-
-  test('for now is tried again not before the server said [CODE-5]', async () => {
-    const world = new World();
-    world.ready();
-    world.publish('a');
-    world.attempt.publishes[0]?.refuse('rate_limited', { stored: false, retryAfter: 2000 });
-    await world.clock.pass(2000);
-    expect(world.attempt.data).toEqual([0]);
-    await world.clock.pass(100);
-    expect(world.attempt.data).toEqual([0, 0]);
-  });
-
-  test('for now is tried less and less often, and never given up', async () => {
-    const world = new World();
-    world.ready();
-    world.publish('a');
-    for (let index = 0; index < 10; index += 1) {
-      await world.refuse(index);
-      await world.clock.pass(2600);
-    }
-    expect(world.attempt.publishes).toHaveLength(11);
-    await world.accept(10);
-    expect(world.told).toEqual(['e:1']);
-    world.expectIdle();
-  });
-
-  test('for now waits until nothing later of its channel is under way', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    await world.refuse(0);
-    await world.clock.pass(10_000);
-    expect(world.attempt.data).toEqual([0, 1]);
-    await world.refuse(1);
-    expect(world.attempt.data).toEqual([0, 1, 0]);
-    await world.accept(2);
-    await world.clock.pass(10_000);
-    expect(world.attempt.data).toEqual([0, 1, 0, 1]);
-    await world.accept(3);
-    expect(world.told).toEqual(['e:1', 'e:2']);
-    world.expectIdle();
-  });
-
-  test.each([
-    ['before', [1, 0]],
-    ['after', [0, 1]],
-  ])('for now fails when a later one was accepted %s it [GUA-1]', async (_, order) => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    for (const index of order) await (index === 0 ? world.refuse(0) : world.accept(1));
-    expect(world.told).toEqual(['unavailable false', 'e:1']);
-    world.expectIdle();
-  });
-
-  test('for now fails when a later one may be stored', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    await world.refuse(0);
-    world.attempt.publishes[1]?.refuse('unavailable', { stored: 'unknown' });
-    await world.clock.pass(60);
-    expect(world.told).toEqual(['unavailable false', 'waits']);
-    await world.accept(2);
-    world.expectIdle();
-  });
-
-  test('does not fail for what was accepted in another channel', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'b');
-    await world.refuse(0);
-    await world.accept(1);
-    await world.clock.pass(60);
-    await world.accept(2);
-    expect(world.told).toEqual(['e:2', 'e:1']);
-  });
-
-  test('that leaves it in doubt sends it again with its key whatever was accepted', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    world.attempt.publishes[0]?.refuse('unavailable', { stored: 'unknown' });
-    await world.accept(1);
-    await world.clock.pass(60);
-    expect(world.attempt.data).toEqual([0, 1, 0]);
-    // This sending is refused, and of the first one nobody knows.
-    await world.refuse(2);
-    await world.clock.pass(1000);
-    expect(world.attempt.data).toEqual([0, 1, 0, 0]);
-    await world.accept(3);
-    expect(world.told).toEqual(['e:2', 'e:1']);
-    world.expectIdle();
-  });
-
-  test('by a fault of the attempt fails the publish with it', async () => {
-    const world = new World();
-    world.ready();
-    world.publish('a');
-    world.attempt.publishes[0]?.fail(new TypeError('a fault'));
-    await world.clock.settle();
-    expect(world.told).toEqual(['TypeError']);
-    world.expectIdle();
-  });
-
-  test('is forgotten with its attempt: the next one sends at once', async () => {
-    const world = new World();
-    world.ready();
-    world.publishAll('a', 'a');
-    world.attempt.publishes[0]?.refuse('rate_limited', { stored: false, retryAfter: 60_000 });
-    await world.refuse(1);
-    await world.lose();
-    world.ready();
-    expect(world.attempt.data).toEqual([0, 1]);
-  });
-});
-
 describe('giving a publish up', () => {
   test('before it was sent rejects with the reason, and it is never sent', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const aborter = new AbortController();
     world.publish('a', { signal: aborter.signal });
     world.publish('a');
@@ -465,7 +263,7 @@ describe('giving a publish up', () => {
   });
 
   test('while it waits to be tried again rejects with the reason', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const aborter = new AbortController();
     world.ready();
     world.publish('a', { signal: aborter.signal });
@@ -479,7 +277,7 @@ describe('giving a publish up', () => {
   });
 
   test('after it was sent is uncertain, and its answer changes nothing', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const aborter = new AbortController();
     world.ready();
     world.publishAll('a');
@@ -500,7 +298,7 @@ describe('giving a publish up', () => {
   });
 
   test('in advance sends nothing', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publish('a', { signal: AbortSignal.abort(new Error('never')) });
     await world.clock.settle();
@@ -510,7 +308,7 @@ describe('giving a publish up', () => {
   });
 
   test('is not listened for any more when it was answered', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     const { signal } = new AbortController();
     let count = 0;
     signal.addEventListener = () => (count += 1);
@@ -525,7 +323,7 @@ describe('giving a publish up', () => {
 
 describe('the bounds of an outbox', () => {
   test('refuse what would be too many, until one was answered', async () => {
-    const world = new World({ countMax: 2 });
+    const world = new OutboxWorld({ countMax: 2 });
     world.ready();
     world.publishAll('a', 'a', 'a');
     await world.accept(0);
@@ -538,7 +336,7 @@ describe('the bounds of an outbox', () => {
   });
 
   test('refuse what would be too large', async () => {
-    const world = new World({ sizeMax: 80 });
+    const world = new OutboxWorld({ sizeMax: 80 });
     world.publishAll('a', 'a', 'a');
     await world.clock.settle();
     expect(world.told).toEqual(['waits', 'waits', 'rate_limited false']);
@@ -550,16 +348,18 @@ describe('the bounds of an outbox', () => {
   });
 
   test('are 1,000 publishes of 8 Mi characters', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     for (let count = 0; count < 1001; count += 1) world.publish('a');
     await world.clock.settle();
     expect(world.told.indexOf('rate_limited false')).toBe(1000);
     const large = `"channel":"a","data":"${'x'.repeat(8 * 1024 * 1024)}"`;
-    await expect(new World().outbox.publish('a', large)).rejects.toMatchObject({ stored: false });
+    await expect(new OutboxWorld().outbox.publish('a', large)).rejects.toMatchObject({
+      stored: false,
+    });
   });
 
   test('of the server are kept: so many commands a second and no more [WS-12]', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready({ commandsPerSecond: 100 });
     for (let count = 0; count < 200; count += 1) world.publish('a');
     expect(world.attempt.publishes.length).toBeLessThan(50);
@@ -573,7 +373,7 @@ describe('the bounds of an outbox', () => {
 
 describe('closing an outbox', () => {
   test('tells what certainly is not stored from what may be', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.ready();
     world.publishAll('a', 'b');
     await world.lose();
@@ -590,7 +390,7 @@ describe('closing an outbox', () => {
   });
 
   test('tells why when there is more to say, and opens again', async () => {
-    const world = new World();
+    const world = new OutboxWorld();
     world.publish('a');
     world.outbox.close(new CodedError('forbidden', 'no', { stored: false }));
     world.publish('a');
