@@ -96,6 +96,27 @@ export function parseObject(json: string): Readonly<Record<string, unknown>> | u
   }
 }
 
+/** The members of these names, as far as they are of this type: others are ignored. [MSG-5] */
+export function known<N extends string>(
+  fields: Readonly<Record<string, unknown>>,
+  type: 'string',
+  names: readonly N[],
+): { readonly [K in N]?: string };
+export function known<N extends string>(
+  fields: Readonly<Record<string, unknown>>,
+  type: 'number',
+  names: readonly N[],
+): { readonly [K in N]?: number };
+export function known(
+  fields: Readonly<Record<string, unknown>>,
+  type: string,
+  names: readonly string[],
+): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const name of names) if (typeof fields[name] === type) found[name] = fields[name];
+  return found;
+}
+
 /**
  * Reads a message object; `undefined` when it is none. [MSG-2]
  *
@@ -105,25 +126,24 @@ export function toMessage(
   fields: Readonly<Record<string, unknown>>,
   source?: string,
 ): ReceivedMessage | undefined {
-  const { channel, offset, epoch, time, contentType, event, mark } = fields;
+  const { channel, offset, epoch } = fields;
   if (typeof channel !== 'string') return undefined;
   const place = { offset, epoch };
   const isLogged = isPlace(place);
   if (!isLogged && (offset !== undefined || epoch !== undefined)) return undefined;
   const bytes = toBytes(fields['bytes']);
   const from = toSender(fields['from']);
-  const isJson = bytes === undefined && contentType === undefined;
+  const told = known(fields, 'string', ['contentType', 'event', 'mark']);
+  const isJson = bytes === undefined && told.contentType === undefined;
   return {
     kind: 'message',
     channel,
-    ...(isLogged ? place : {}),
-    ...(typeof time === 'number' ? { time } : {}),
+    ...(isLogged && place),
+    ...known(fields, 'number', ['time']),
     ...(bytes === undefined ? { data: fields['data'] } : { bytes }),
-    ...(isJson && source !== undefined ? { source } : {}),
-    ...(typeof contentType === 'string' ? { contentType } : {}),
-    ...(typeof event === 'string' ? { event } : {}),
-    ...(from === undefined ? {} : { from }),
-    ...(typeof mark === 'string' ? { mark } : {}),
+    ...(isJson && source !== undefined && { source }),
+    ...told,
+    ...(from !== undefined && { from }),
   };
 }
 
@@ -139,27 +159,25 @@ export function toPresence(
   kind: string,
   fields: Readonly<Record<string, unknown>>,
 ): PresenceEvent | undefined {
-  const { channel, members, count, next } = fields;
+  const { channel, members, count } = fields;
   if (typeof channel !== 'string') return undefined;
   if (kind === 'join' || kind === 'leave') {
     const member = toMember(fields['member']);
-    return member === undefined ? undefined : { kind, channel, member };
+    return member && { kind, channel, member };
   }
   if (kind !== 'presence' || !Array.isArray(members) || typeof count !== 'number') return undefined;
-  const known = members.flatMap((one: unknown) => toMember(one) ?? []);
-  return {
-    ...{ kind, channel, members: known, count },
-    ...(typeof next === 'string' ? { next } : {}),
-  };
+  const listed = members.flatMap((one: unknown) => toMember(one) ?? []);
+  return { kind, channel, members: listed, count, ...known(fields, 'string', ['next']) };
 }
 
 function toMember(value: unknown): Member | undefined {
-  const { session, user, since, ...rest } = asObject(value) ?? {};
+  const fields = asObject(value) ?? {};
+  const { session, since } = fields;
   if (typeof session !== 'string' || typeof since !== 'number') return undefined;
   return {
     session,
-    ...(typeof user === 'string' ? { user } : {}),
-    ...('info' in rest ? { info: rest['info'] } : {}),
+    ...known(fields, 'string', ['user']),
+    ...('info' in fields && { info: fields['info'] }),
     since,
   };
 }
@@ -183,24 +201,18 @@ function toBytes(value: unknown): Uint8Array | undefined {
 }
 
 function toSender(value: unknown): Sender | undefined {
-  const fields = asObject(value);
-  const session = fields?.['session'];
-  if (fields === undefined || typeof session !== 'string') return undefined;
-  const user = fields['user'];
-  return typeof user === 'string' ? { user, session } : { session };
+  const fields = asObject(value) ?? {};
+  const { session } = fields;
+  if (typeof session !== 'string') return undefined;
+  return { ...known(fields, 'string', ['user']), session };
 }
 
 /** Reads a gap; `undefined` when it is none. A reason that is not known here is kept. */
 export function toGap(value: unknown): Gap | undefined {
-  const fields = asObject(value);
-  const reason = fields?.['reason'];
-  if (fields === undefined || typeof reason !== 'string') return undefined;
-  const { from, to } = fields;
-  return {
-    reason: reason as GapReason,
-    ...(typeof from === 'number' ? { from } : {}),
-    ...(typeof to === 'number' ? { to } : {}),
-  };
+  const fields = asObject(value) ?? {};
+  const { reason } = fields;
+  if (typeof reason !== 'string') return undefined;
+  return { reason: reason as GapReason, ...known(fields, 'number', ['from', 'to']) };
 }
 
 /** Reads the answer to a subscribe; `undefined` when it is none. */
@@ -214,20 +226,20 @@ export function toOpening(
     readonly volatile?: unknown;
   },
 ): OpenEvent | undefined {
-  const { position, mark, recovered } = fields;
-  const at = typeof position === 'string' && parsePosition(position) ? { position } : {};
-  const marked = typeof mark === 'string' ? { mark } : {};
+  const { position, recovered } = fields;
+  const isPlaced = typeof position === 'string' && parsePosition(position) !== undefined;
+  const marked = known(fields, 'string', ['mark']);
   const isVolatile = fields.volatile === true;
-  if (!('position' in at) && !('mark' in marked) && !isVolatile) return undefined;
-  const missed = toGap(fields.gap);
+  if (!isPlaced && marked.mark === undefined && !isVolatile) return undefined;
+  const gap = toGap(fields.gap);
   return {
     kind: 'open',
     channel,
-    ...at,
+    ...(isPlaced && { position }),
     ...marked,
-    ...(isVolatile ? { volatile: true } : {}),
-    ...(typeof recovered === 'boolean' ? { recovered } : {}),
-    ...(missed === undefined ? {} : { gap: missed }),
+    ...(isVolatile && { volatile: true }),
+    ...(typeof recovered === 'boolean' && { recovered }),
+    ...(gap !== undefined && { gap }),
   };
 }
 

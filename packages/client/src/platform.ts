@@ -19,6 +19,8 @@ export interface Socket extends EventTarget {
   /** The subprotocol that the server chose. Where there is none it is JSON. */
   readonly protocol?: string;
   binaryType?: 'blob' | 'arraybuffer';
+  /** Bytes that were given to `send` and did not leave yet, where it is known. */
+  readonly bufferedAmount?: number;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
 }
