@@ -2,6 +2,7 @@
  * Line: what an application has of the server. Everything that it reads and publishes goes over one
  * connection, whichever transport carries it at the moment.
  */
+import { CodedError } from '@trunkline/wire';
 import { Channel } from './channel.ts';
 import type { ChannelOptions } from './channel.ts';
 import { Connection } from './connection/connection.ts';
@@ -99,7 +100,7 @@ export class Line {
         this.#outbox.onLost();
         this.#conflation.onLost();
       },
-      onState: (event) => this.#tell('state', event),
+      onState: (event) => this.#onState(event),
     });
     this.open();
   }
@@ -124,7 +125,7 @@ export class Line {
    * @throws {CodedError} when it was refused, with `stored`.
    * @throws {UncertainError} when nobody can say any more whether it was stored.
    */
-  publish(channel: string, data: Payload, options: PublishOptions = {}): Promise<Published> {
+  async publish(channel: string, data: Payload, options: PublishOptions = {}): Promise<Published> {
     const { signal, key } = options;
     return this.#outbox.publish(channel, toMembers(channel, data, options), { signal, key });
   }
@@ -201,6 +202,15 @@ export class Line {
       unwatch();
       unwatchSleep();
     };
+  }
+
+  #onState(event: StateEvent): void {
+    // What waits for a connection that will not come back is told so now.
+    if (event.error !== undefined) {
+      const { code, message } = event.error;
+      this.#outbox.close(new CodedError(code, message, { stored: false }));
+    }
+    this.#tell('state', event);
   }
 
   #tell<Name extends keyof LineEvents>(name: Name, event: LineEvents[Name]): void {
