@@ -8,6 +8,7 @@ import type { Line } from './line.ts';
 import type { Platform } from './platform.ts';
 import type { Published } from './publishing/outbox.ts';
 import type { Payload, PublishOptions, SendOptions } from './publishing/outgoing.ts';
+import { Attendance } from './reading/attendance.ts';
 import { GapError } from './reading/gap-error.ts';
 import { readHistory } from './reading/history.ts';
 import type { HistoryMessage, HistoryOptions, HistoryPage } from './reading/history.ts';
@@ -65,6 +66,7 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   readonly #platform: Platform;
   readonly #options: ChannelOptions<T>;
   #members: Members | undefined;
+  #attendance: Attendance | undefined;
 
   /** Made by {@link Line.channel}. */
   constructor(line: Line, platform: Platform, name: string, options: ChannelOptions<T>) {
@@ -95,12 +97,13 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
    */
   subscribe(listener: ChannelListener<T> | ChannelListener<T>['onMessage']): () => void {
     const own = typeof listener === 'function' ? { onMessage: listener } : listener;
+    const { presence, ...options } = this.#options;
     const taker = new ChannelTaker<T>(own, this.#options, {
       platform: this.#platform,
-      members: this.#options.presence === true ? this.members : undefined,
+      unfollow: presence === true ? this.#follow() : undefined,
       report: (error) => this.#line.report(error),
     });
-    const reading = new Reading(this.#line.subscriptions, this.name, this.#options, taker);
+    const reading = new Reading(this.#line.subscriptions, this.name, options, taker);
     return () => {
       taker.end();
       reading.end();
@@ -141,6 +144,11 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
     return readHistory<T>(request, this.name, options, (message) => validate(schema, message));
   }
 
+  #follow(): () => void {
+    this.#attendance ??= new Attendance(this.#line, this.name, this.#options, this.members);
+    return this.#attendance.follow();
+  }
+
   async #fetchPage(after?: string): Promise<MemberPage> {
     const ask = { kind: 'presence', channel: this.name, query: { after, limit: 1000 } } as const;
     const { fields } = await this.#line.request(ask);
@@ -154,7 +162,8 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
 /** What a taker needs beside its listener. */
 interface TakerParts {
   readonly platform: Platform;
-  readonly members: Members | undefined;
+  /** It does not need to know any more who is there. */
+  readonly unfollow: (() => void) | undefined;
   readonly report: (error: unknown) => void;
 }
 
@@ -176,12 +185,12 @@ class ChannelTaker<T> {
 
   end(): void {
     this.#hasEnded = true;
-    this.#parts.members?.pause();
+    this.#parts.unfollow?.();
   }
 
   onEnd(error: unknown): void {
     this.#hasEnded = true;
-    this.#parts.members?.clear();
+    this.#parts.unfollow?.();
     if (this.#listener.onEnd !== undefined) this.#listener.onEnd(error);
     else this.#parts.report(error);
   }
@@ -197,7 +206,7 @@ class ChannelTaker<T> {
       case 'snapshot':
         return this.#listener.onSnapshot?.(event);
       default:
-        return this.#parts.members?.apply(event);
+        return undefined;
     }
   }
 

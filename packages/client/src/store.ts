@@ -168,12 +168,10 @@ class Messages<T> implements Source<ChannelSnapshot<T>> {
 }
 
 class Presence implements Source<PresenceSnapshot> {
-  readonly #line: Line;
   readonly #channel: Channel;
   #end: { readonly error: unknown } | undefined;
 
   constructor(line: Line, name: string) {
-    this.#line = line;
     this.#channel = line.channel(name, { presence: true });
   }
 
@@ -184,7 +182,6 @@ class Presence implements Source<PresenceSnapshot> {
   open(changed: () => void): () => void {
     const { members } = this.#channel;
     const ends = [
-      this.#line.on('state', changed),
       members.subscribe(changed),
       this.#channel.subscribe({
         onMessage: () => {},
@@ -205,11 +202,7 @@ class Presence implements Source<PresenceSnapshot> {
 
   read(): PresenceSnapshot {
     const { all, count, isComplete, isLive } = this.#channel.members;
-    return {
-      ...{ members: all, count, isComplete },
-      isLive: isLive && this.#line.state === 'connected',
-      ...this.#end,
-    };
+    return { members: all, count, isComplete, isLive, ...this.#end };
   }
 }
 

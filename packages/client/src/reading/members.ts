@@ -101,6 +101,7 @@ export class Members {
   /** The connection is lost: the list stays as it is until another one comes. */
   pause(): void {
     this.#stop();
+    if (!this.#isLive) return;
     this.#isLive = false;
     this.#tell();
   }
@@ -110,6 +111,7 @@ export class Members {
     this.#users = new Map();
     this.#count = 0;
     this.#isComplete = false;
+    this.#isLive = true;
     this.pause();
   }
 

@@ -234,6 +234,15 @@ test('a lost connection keeps the list, and the next list replaces it', async ()
   expect(namesOf(members)).toEqual(['bob', 'dee']);
 });
 
+test('a connection that stays lost is told once', async () => {
+  const { members, told } = setUp();
+  await told.list(['ann']);
+  members.pause();
+  const { version } = members;
+  members.pause();
+  expect(members.version).toBe(version);
+});
+
 test('nobody is there when the subscription has ended, and nothing goes on', async () => {
   const { members, asked, clock, told } = setUp();
   await told.list(['ann'], { count: 2, next: 'n' });

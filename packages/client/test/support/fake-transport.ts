@@ -20,6 +20,8 @@ export class FakeTransport implements Transport {
   readonly read = new Set<string>();
   /** Filters that are refused. */
   readonly forbidden = new Set<string>();
+  /** What is to be asked for at the end of this turn. */
+  readonly #due = new Set<string>();
   #sink: AttemptSink | undefined;
   #isReady = false;
   #offset = 0;
@@ -32,7 +34,7 @@ export class FakeTransport implements Transport {
     this.#sink = sink;
     this.read.clear();
     return {
-      revise: (filter) => this.#ask(filter),
+      revise: (filter) => this.#plan(filter),
       request: (ask) => this.#answer(ask),
       send: () => {},
       renew: () => {},
@@ -77,10 +79,28 @@ export class FakeTransport implements Transport {
     this.#sink?.onPresence({ kind: 'presence', channel, members, count: members.length });
   }
 
+  /** So many are there, too many to list. */
+  crowd(channel: string, count: number, ...members: readonly Member[]): void {
+    this.#sink?.onPresence({ kind: 'presence', channel, members, count, next: 'more' });
+  }
+
+  join(channel: string, member: Member): void {
+    this.#sink?.onPresence({ kind: 'join', channel, member });
+  }
+
+  leave(channel: string, member: Member): void {
+    this.#sink?.onPresence({ kind: 'leave', channel, member });
+  }
+
   /** Refuses what is read. */
   refuse(filter: string, code: CodeName): void {
     this.read.delete(filter);
     this.#sink?.onRefused(filter, new CodedError(code, 'by the test'));
+  }
+
+  #plan(filter: string): void {
+    this.#due.add(filter);
+    queueMicrotask(() => this.#due.delete(filter) && this.#ask(filter));
   }
 
   #ask(filter: string): void {
