@@ -48,7 +48,8 @@ export class Attendance {
     const options = { presence: true, ...(echo !== undefined && { echo }) };
     const subscription = new Subscription(this.#name, options, {
       onEvent: (event) => {
-        if (event.kind === 'presence' || event.kind === 'join' || event.kind === 'leave') {
+        if (event.kind === 'open') members.open();
+        else if (event.kind === 'presence' || event.kind === 'join' || event.kind === 'leave') {
           members.apply(event);
         }
       },

@@ -24,6 +24,9 @@ const PAGES_MAX = 500;
 const PAUSE_MS = 5000;
 const DOUBLINGS_MAX = 5;
 
+/** Where the server has told nothing so long after the opening, the transport has no way to. */
+const TOLD_MS_MAX = 2000;
+
 /** Asks for the page after the cursor, or for the first one. */
 export type FetchPage = (after?: string) => Promise<MemberPage>;
 
@@ -42,6 +45,8 @@ export class Members {
   #isBusy = false;
   /** The list has to be read again when the pause is over. */
   #isDue = false;
+  /** Nothing is told: the list is read again and again. */
+  #isPolled = false;
   #failures = 0;
   #pause: Timer | undefined;
   #count = 0;
@@ -98,9 +103,23 @@ export class Members {
     this.#tell();
   }
 
+  /**
+   * The channel is read from now on. The server tells who is there, or, where the transport has no
+   * way to tell, it is asked again and again.
+   */
+  open(): void {
+    if (this.#isLive) return;
+    this.#stop();
+    this.#pause = this.#platform.clock.after(TOLD_MS_MAX, () => {
+      this.#isPolled = true;
+      void this.#read(); // It never rejects.
+    });
+  }
+
   /** The connection is lost: the list stays as it is until another one comes. */
   pause(): void {
     this.#stop();
+    this.#isPolled = false;
     if (!this.#isLive) return;
     this.#isLive = false;
     this.#tell();
@@ -117,6 +136,8 @@ export class Members {
 
   /** [PRES-7] */
   #replace(page: MemberPage): void {
+    if (!this.#isLive) this.#stop();
+    this.#isPolled = false;
     this.#isLive = true;
     this.#isComplete = page.next === undefined;
     this.#count = page.count;
@@ -158,10 +179,12 @@ export class Members {
       for (let pages = 0; pages < PAGES_MAX && this.#draft.size < MEMBERS_MAX; pages += 1) {
         const page = (pages === 0 && first) || (await this.#fetchPage(next));
         if (reading !== this.#reading) return;
+        if (pages === 0) this.#count = page.count;
+        this.#isLive = true;
         this.#add(page);
         this.#tell();
         next = page.next;
-        if (next === undefined) break;
+        if (next === undefined || page.count > MEMBERS_MAX) break;
       }
       this.#users = this.#draft;
       this.#isComplete = next === undefined && !this.#isDue;
@@ -175,7 +198,7 @@ export class Members {
     const { clock, random } = this.#platform;
     this.#pause = clock.after(PAUSE_MS * 2 ** failures * (1 + random()), () => {
       this.#isBusy = false;
-      if (this.#isDue) void this.#read(); // It never rejects.
+      if (this.#isDue || this.#isPolled) void this.#read(); // It never rejects.
     });
   }
 

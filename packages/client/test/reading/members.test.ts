@@ -255,6 +255,54 @@ test('nobody is there when the subscription has ended, and nothing goes on', asy
   expect(namesOf(members)).toEqual(['cho']);
 });
 
+test('[PRES-8] where nothing is told it is asked again and again', async () => {
+  const { members, asked, clock } = setUp();
+  members.open();
+  await clock.pass(2000);
+  expect(asked).toHaveLength(1);
+  await asked[0]?.answer({ members: [member('ann')], count: 1 });
+  expect(members).toMatchObject({ count: 1, isComplete: true, isLive: true });
+  members.open();
+  await clock.pass(7500);
+  await asked[1]?.answer({ members: [member('bob')], count: 1, next: 'n' });
+  await asked[2]?.answer({ members: [member('cho')] });
+  expect(namesOf(members)).toEqual(['bob', 'cho']);
+  expect(members).toMatchObject({ count: 2, isComplete: true });
+  await clock.pass(7500);
+  await asked[3]?.answer({ members: [member('ann')], count: MEMBERS_MAX + 1, next: 'n' });
+  expect(asked.map(({ after }) => after)).toEqual([undefined, undefined, 'n', undefined]);
+  expect(members).toMatchObject({ count: MEMBERS_MAX + 1, isComplete: false });
+  members.pause();
+  await clock.pass(60_000);
+  expect(asked).toHaveLength(4);
+  expect(clock.timerCount).toBe(0);
+});
+
+test('[PRES-9] nothing is asked where it is told', async () => {
+  const { members, asked, clock, told } = setUp();
+  members.open();
+  await told.list(['ann'], { count: 2, next: 'n' });
+  await asked[0]?.answer({ members: [member('bob')] });
+  await clock.pass(60_000);
+  expect(asked).toHaveLength(1);
+  members.pause();
+  members.open();
+  await told.list(['ann']);
+  await clock.pass(60_000);
+  expect(asked).toHaveLength(1);
+});
+
+test('what is told after all ends the asking', async () => {
+  const { members, asked, clock, told } = setUp();
+  members.open();
+  await clock.pass(2000);
+  await asked[0]?.answer({ members: [member('ann')], count: 1 });
+  await told.list(['bob']);
+  await clock.pass(60_000);
+  expect(asked).toHaveLength(1);
+  expect(namesOf(members)).toEqual(['bob']);
+});
+
 test('more users than may be listed are only counted', async () => {
   const { members, asked, told } = setUp();
   await told.list(['ann'], { count: MEMBERS_MAX + 1, next: 'n' });
