@@ -141,7 +141,6 @@ export class Tokens {
 
   /** Asks for the next token in time, or again when that failed `failures` times. */
   #plan(failures: number): void {
-    this.#renewal?.cancel();
     const leftMs = this.#endMs - this.#nowMs();
     const isOver = this.#token === undefined || leftMs <= RENEW_MS_MIN;
     if (isOver || leftMs === Infinity || typeof this.#source !== 'function') return;

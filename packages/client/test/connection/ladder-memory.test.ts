@@ -70,6 +70,16 @@ describe('the memory', () => {
     expect(memory.writes).toBe(writes);
   });
 
+  test('holds nothing of what was only lost', () => {
+    const memory = new Kept();
+    const { ladder, fallTo } = ladderOf({ memory });
+    ladder.worked('websocket');
+    ladder.lost('websocket', MINUTE, 'closed');
+    fallTo('long-poll');
+    ladder.climbFailed('sse', 'refused');
+    expect(Object.keys(JSON.parse(memory.text ?? '') as object)).toEqual(['sse']);
+  });
+
   test('is not written while all is well', () => {
     const memory = new Kept();
     const { ladder } = ladderOf({ memory });

@@ -63,6 +63,25 @@ describe('next', () => {
     expect(next()).toBe('sse');
     ladder.failed('sse', 'refused', 'other');
     expect(next()).toBe('websocket');
+    expect(next()).toBe('websocket');
+    ladder.failed('websocket', 'refused', 'other');
+    expect(next()).toBe('sse');
+  });
+
+  test('gives each its usual number of attempts again once one has worked, or on another network', () => {
+    for (const isOther of [false, true]) {
+      const { ladder, next } = ladderOf({});
+      for (let count = 0; count < 6; count += 1) ladder.failed(next(), 'refused', 'other');
+      expect(next()).toBe('websocket');
+      if (isOther) {
+        ladder.networkChanged();
+      } else {
+        ladder.worked('websocket');
+        ladder.lost('websocket', 100, 'closed');
+      }
+      ladder.failed('websocket', 'refused', 'other');
+      expect(next()).toBe('websocket');
+    }
   });
 
   test('goes on for ever with a single transport', () => {
@@ -89,7 +108,7 @@ describe('next', () => {
 
   test('is more patient with what served well here: the server may restart', () => {
     const memory = new Kept();
-    const { ladder, next } = ladderOf({ memory });
+    const { ladder, clock, next } = ladderOf({ memory });
     ladder.worked('websocket');
     ladder.lost('websocket', 5000, 'closed with 1006');
     for (let count = 0; count < 4; count += 1) {
@@ -104,6 +123,19 @@ describe('next', () => {
     ladder.climbFailed('websocket', 'closed with 1006');
     expect(memory.text).toContain('websocket');
     ladder.lost('sse', MINUTE, 'closed');
+    expect(next()).toBe('sse');
+    clock.advance(10 * MINUTE);
+    expect(next()).toBe('websocket');
+    ladder.failed('websocket', 'closed with 1006', 'other');
+    expect(next()).toBe('sse');
+  });
+
+  test('is as impatient as ever when the network is another one', () => {
+    const { ladder, next } = ladderOf({});
+    ladder.worked('websocket');
+    ladder.lost('websocket', MINUTE, 'closed with 1006');
+    ladder.networkChanged();
+    ladder.failed('websocket', 'no welcome in time', 'timeout');
     expect(next()).toBe('sse');
   });
 
@@ -164,6 +196,37 @@ describe('a connection that is cut', () => {
       cut(ladder, 5000);
       expect(next()).toBe('websocket');
     }
+  });
+
+  test('once is enough where its transport failed before, until it was stable', () => {
+    const { ladder, next, fallTo } = ladderOf({});
+    fallTo('sse');
+    ladder.worked('websocket');
+    ladder.lost('websocket', 100, 'closed with 1006');
+    expect(next()).toBe('sse');
+    ladder.worked('sse');
+    ladder.worked('websocket');
+    ladder.lost('websocket', 5000, 'closed with 1006');
+    cut(ladder, 100);
+    expect(next()).toBe('websocket');
+  });
+
+  test('speaks against a transport that served well before', () => {
+    const { ladder, next } = ladderOf({});
+    cut(ladder, MINUTE);
+    for (let count = 0; count < 3; count += 1) cut(ladder, 100);
+    expect(next()).toBe('sse');
+    ladder.worked('sse');
+    expect(ladder.climb()?.inMs).toBe(30_000);
+  });
+
+  test('is not counted together with those on another network', () => {
+    const { ladder, next } = ladderOf({});
+    cut(ladder, 100);
+    cut(ladder, 100);
+    ladder.networkChanged();
+    cut(ladder, 100);
+    expect(next()).toBe('websocket');
   });
 
   test('is tried again less and less often', () => {
