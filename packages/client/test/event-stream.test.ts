@@ -1,56 +1,7 @@
-import { CodedError } from '@trunkline/wire';
-import { describe, expect, test } from 'vitest';
-import { EVENT_LENGTH_MAX, EventStreamParser } from '../src/event-stream.ts';
-import { fuzzEventStream } from './fuzz/event-stream.fuzz.ts';
-import { parseInPieces, parseSlowly, readStreamVectors, utf8 } from './support/event-streams.ts';
+import { expect, test } from 'vitest';
+import * as published from '../src/event-stream.ts';
+import * as own from '../src/transports/event-stream.ts';
 
-describe('the event stream parser', () => {
-  for (const { name, bytes, items } of readStreamVectors()) {
-    test(`reads: ${name}`, () => {
-      expect(parseInPieces(bytes, [])).toEqual(items);
-    });
-
-    test(`reads byte by byte: ${name}`, () => {
-      expect(
-        parseInPieces(
-          bytes,
-          Array.from(bytes, () => 1),
-        ),
-      ).toEqual(items);
-    });
-
-    test(`agrees with a second reading of the rules: ${name}`, () => {
-      expect(parseSlowly(bytes)).toEqual(items);
-    });
-  }
-
-  test('gives an event as soon as its blank line begins', () => {
-    const parser = new EventStreamParser();
-    expect(parser.push(utf8('data: a\r\n\r'))).toHaveLength(1);
-    expect(parser.push(utf8('\ndata: b\r\n\r\n'))).toHaveLength(1);
-  });
-
-  test('bounds a line that never ends', () => {
-    const parser = new EventStreamParser();
-    const chunk = new Uint8Array(1024 * 1024).fill(0x61);
-    const push = () => {
-      for (let size = 0; size <= EVENT_LENGTH_MAX; size += chunk.length) parser.push(chunk);
-    };
-    expect(push).toThrow(CodedError);
-  });
-
-  test('bounds an event that never ends', () => {
-    const parser = new EventStreamParser();
-    const lines = utf8(
-      'data: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n'.repeat(16_384),
-    );
-    const push = () => {
-      for (let size = 0; size <= 2 * EVENT_LENGTH_MAX; size += lines.length) parser.push(lines);
-    };
-    expect(push).toThrow(/data of an event/);
-  });
-
-  test.each([1, 2, 3])('survives random streams (seed %i)', (seed) => {
-    fuzzEventStream(seed, 300);
-  });
+test('the parser that is published is the one that the client uses', () => {
+  expect(published.EventStreamParser).toBe(own.EventStreamParser);
 });

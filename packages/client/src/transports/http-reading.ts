@@ -4,12 +4,14 @@
  * One read carries all that is wanted; when that changes all is read anew, from where it stands.
  * Not everything can begin in one read: patterns begin at one place, and one `last` holds for all
  * that have no place yet. So what does not go together is first brought up to the present by short
- * polls, one group after the other, and then has a place of its own: a position each name, and the
- * patterns a mark. For all of them the mark of the first group is taken. It is older than what the
- * later groups were told, so some messages come twice, which the receiver drops by their offsets;
- * and it is younger than the moment they were asked for, so no pattern gets what came before it.
+ * polls, one group after the other, and then has a place of its own: first the names, each a
+ * position; and then the patterns, a mark. For all patterns the mark of their first group is taken.
+ * It is older than what the later groups were told, so some messages come twice, which the receiver
+ * drops by their offsets; and it is younger than the moment they were asked for, so no pattern gets
+ * what came before it. And no name is ahead of a pattern that matches it: a poll reads what is named
+ * from the place of the name alone.
  */
-import { CodedError, isWildcard } from '@trunkline/wire';
+import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
 import type { RetryHint } from '../backoff.ts';
 import type { Frame } from '../encodings/encoding.ts';
 import { endingOf } from '../ending.ts';
@@ -38,7 +40,7 @@ export interface Read {
   /** The channel, where it is one alone, by its name. */
   readonly only: string | undefined;
   readonly signal: AbortSignal;
-  /** Where each channel stands by what was told of it. */
+  /** Where each channel and pattern stands by what was told of it. */
   readonly places: Map<string, string>;
   /** When the server was last heard of, monotonic. */
   heardMs: number;
@@ -253,9 +255,7 @@ export class HttpAttempt implements Attempt {
       this.#isRevised = false;
       const wishes = this.#wishes(present, mark);
       this.#wanted = JSON.stringify(wishes);
-      // A stream of several has no snapshots.
-      const isApart = ({ filter, snapshot }: Wish) =>
-        streams && snapshot === true && wishes.length > 1 && !present.has(filter);
+      const isApart = (wish: Wish) => !present.has(wish.filter) && this.#isApart(wish, wishes);
       const easy = wishes.filter((wish) => !isApart(wish));
       const together = easy.length === 0 ? wishes.slice(0, 1) : compatible(easy);
       if (together.length === wishes.length) return sharedOut(wishes);
@@ -269,7 +269,8 @@ export class HttpAttempt implements Attempt {
           !present.has(wish.filter) &&
           (isApart(wish) || isWildcard(wish.filter) || wish.after === undefined),
       );
-      const [group] = sharedOut(late);
+      const names = late.filter(({ filter }) => !isWildcard(filter));
+      const [group] = sharedOut(names.length > 0 ? names : late);
       if (group === undefined) return sharedOut(wishes);
       const read = this.#toRead(group, signal);
       await this.#judged(read, async () => {
@@ -280,11 +281,28 @@ export class HttpAttempt implements Attempt {
         const place = tellAnswer(this.sink, read, answer.frame, true);
         if (fields['more'] === true) return;
         for (const filter of read.filters) present.add(filter);
-        if (read.filters.some(isWildcard)) mark ??= place;
+        if (names.length === 0) {
+          mark ??= place;
+          return;
+        }
+        // Patterns that were brought up before would be behind.
+        mark = undefined;
+        for (const filter of present) if (isWildcard(filter)) present.delete(filter);
       });
       await this.sink.room();
       if (signal.aborted) return [];
     }
+  }
+
+  /** True when it can't begin together with the others, whatever their places are. */
+  #isApart({ filter, snapshot }: Wish, wishes: readonly Wish[]): boolean {
+    // A stream of several has no snapshots.
+    if (this.#reader.streams) return snapshot === true && wishes.length > 1;
+    const isPattern = isWildcard(filter);
+    return wishes.some(({ filter: other }) => {
+      if (isWildcard(other) === isPattern) return false;
+      return isPattern ? matchesPattern(filter, other) : matchesPattern(other, filter);
+    });
   }
 
   /** @param present those brought up to the present, the patterns at this mark or later. */
@@ -307,7 +325,7 @@ export class HttpAttempt implements Attempt {
       filters,
       only: filters.length === 1 && !isWildcard(only) ? only : undefined,
       signal,
-      places: new Map(),
+      places: new Map(wishes.flatMap(({ filter, after }) => (after ? [[filter, after]] : []))),
       heardMs: this.platform.clock.monotonicMs(),
       opened: (session) => {
         this.#ready(session);

@@ -4,7 +4,7 @@ import type { Frame } from '../encodings/encoding.ts';
 import { asObject, toGap, toOpening, toSnapshot } from '../events.ts';
 import type { OpenEvent } from '../events.ts';
 import type { Read } from './http-reading.ts';
-import type { AttemptSink, Wish } from './transport.ts';
+import type { AttemptSink } from './transport.ts';
 
 /**
  * Tells an answer in order: what opens anew, what was lost, snapshots, messages, and where that
@@ -16,7 +16,7 @@ import type { AttemptSink, Wish } from './transport.ts';
  */
 export function tellAnswer(
   sink: AttemptSink,
-  { wishes, filters, only, signal, places }: Read,
+  { filters, only, signal, places }: Read,
   { fields, messages = [] }: Frame,
   isFirst: boolean,
 ): string | undefined {
@@ -28,13 +28,13 @@ export function tellAnswer(
   for (const { channel, epoch, offset = 1 } of messages.toReversed()) {
     if (epoch !== undefined) before.set(channel, `${epoch}:${offset - 1}`);
   }
-  for (const wish of wishes) {
+  for (const filter of filters) {
     if (signal.aborted) return undefined;
-    if (!isFirst && toGap(gaps[wish.filter]) === undefined) continue;
-    // A mark is where the messages lead.
-    const stands = messages.length === 0 ? mark : undefined;
-    const opening = openingOf(wish, fields, before.get(wish.filter), stands);
-    if (opening.position !== undefined) places.set(wish.filter, opening.position);
+    if (!isFirst && toGap(gaps[filter]) === undefined) continue;
+    // A mark is where the messages lead: with some, patterns still stand where they did.
+    const place = messages.length > 0 ? undefined : mark;
+    const opening = openingOf(filter, fields, before.get(filter), place ?? places.get(filter));
+    if (opening.position !== undefined) places.set(filter, opening.position);
     sink.onOpen(opening);
   }
   for (const [channel, value] of Object.entries(gaps)) {
@@ -50,7 +50,7 @@ export function tellAnswer(
   for (const message of messages) {
     if (signal.aborted) return undefined;
     const { channel, epoch, offset } = message;
-    if (epoch !== undefined) places.set(channel, `${epoch}:${offset}`);
+    if (epoch !== undefined && places.has(channel)) places.set(channel, `${epoch}:${offset}`);
     sink.onMessage(message, filters);
   }
   for (const filter of filters) {
@@ -60,20 +60,24 @@ export function tellAnswer(
     places.set(filter, position);
     sink.onExpired(filter, position); // [MSG-6]
   }
-  if (typeof mark === 'string' && only === undefined && !signal.aborted) sink.onMark(filters, mark);
   const place = only === undefined ? mark : positions[only];
-  return typeof place === 'string' ? place : undefined;
+  if (typeof place !== 'string' || signal.aborted) return undefined;
+  if (only === undefined) {
+    for (const filter of filters) if (isWildcard(filter)) places.set(filter, place);
+    sink.onMark(filters, place);
+  }
+  return place;
 }
 
 /**
  * Where a filter is read from, as an answer or an `open` event says.
  *
  * @param position where a channel stands before its messages.
- * @param mark where patterns do; absent where none can say it, and the one before stays good.
+ * @param mark where patterns do; what is none is left out.
  * @throws {CodedError} for a channel that stands nowhere.
  */
 export function openingOf(
-  { filter, after }: Wish,
+  filter: string,
   fields: Frame['fields'],
   position: unknown,
   mark: unknown,
@@ -82,7 +86,7 @@ export function openingOf(
   const { volatile } = fields;
   const opening = toOpening(filter, {
     position: isPattern ? undefined : position,
-    mark: isPattern ? (mark ?? (after?.startsWith('~') === true && after)) : undefined,
+    mark: isPattern && String(mark).startsWith('~') ? mark : undefined,
     recovered: asObject(fields['recovered'])?.[filter],
     gap: asObject(fields['gaps'])?.[filter],
     volatile: Array.isArray(volatile) && volatile.includes(filter),

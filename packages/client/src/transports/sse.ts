@@ -147,10 +147,12 @@ class EventStream {
     this.#hasOpened = true;
     this.#id = id;
     this.#read.opened(typeof session === 'string' ? session : undefined);
-    for (const wish of this.#read.wishes) {
-      if (this.#read.signal.aborted) return;
-      const mark = id.startsWith('~') ? id : undefined;
-      this.#attempt.sink.onOpen(openingOf(wish, fields, positions[wish.filter], mark));
+    const { filters, places, signal } = this.#read;
+    for (const filter of filters) {
+      if (signal.aborted) return;
+      // Where no mark can be said the one before stays good.
+      const mark = id || places.get(filter);
+      this.#attempt.sink.onOpen(openingOf(filter, fields, positions[filter], mark));
     }
   }
 

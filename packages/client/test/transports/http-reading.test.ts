@@ -1,0 +1,412 @@
+import { describe, expect, test } from 'vitest';
+import { longPoll } from '../../src/transports/long-poll.ts';
+import { sse } from '../../src/transports/sse.ts';
+import { attemptOver, event, HttpReader, page } from '../support/http-fakes.ts';
+import type { Attempted, FakeStream, HttpRequest } from '../support/http-fakes.ts';
+
+const NONE = { recovered: {}, gaps: {} };
+
+/** Answers a request with a stream that opens there. */
+function openAt(request: HttpRequest, positions: object, id = '~1'): FakeStream {
+  const stream = request.stream();
+  stream.write(event({ event: 'open', id, data: { session: 's', positions, ...NONE } }));
+  return stream;
+}
+
+const problem = (code: string) => ({ code, detail: 'no' });
+
+async function streaming(): Promise<Attempted & { first: HttpRequest; stream: FakeStream }> {
+  const attempted = attemptOver(sse, new HttpReader('a'));
+  const first = await attempted.asked();
+  const stream = openAt(first, { a: 'e:0' }, 'e:0');
+  await attempted.platform.clock.settle();
+  return { ...attempted, first, stream };
+}
+
+describe('what is wanted', () => {
+  test('changes: all is read anew, from where it stands, in one read', async () => {
+    const { attempt, reader, first, stream, asked, platform } = await streaming();
+    stream.write('id: e:1\ndata: 1\n\n');
+    await platform.clock.settle();
+    reader.want('b', { filter: 'c', after: 'f:3' });
+    attempt.revise('b');
+    attempt.revise('c');
+    const second = await asked();
+    expect(first.signal.aborted).toBe(true);
+    expect(platform.requests).toHaveLength(2);
+    expect(second.query).toEqual({ channel: 'a,b,c', after: 'a=e%3A1&c=f%3A3' });
+    openAt(second, { a: 'e:1', b: 'e:9', c: 'f:3' });
+    await platform.clock.settle();
+    expect(reader.told()).toEqual([
+      ...['ready s', 'open a e:0', 'a 1', 'open a e:1', 'open b e:9', 'open c f:3'],
+    ]);
+    attempt.close();
+  });
+
+  test('may change while a read opens, which is let to open', async () => {
+    const { attempt, reader, asked, platform } = await streaming();
+    reader.want('b');
+    attempt.revise('b');
+    const second = await asked();
+    reader.want('c');
+    attempt.revise('c');
+    await platform.clock.settle();
+    expect(second.signal.aborted).toBe(false);
+    expect(platform.requests).toHaveLength(2);
+    openAt(second, { a: 'e:0', b: 'e:0' });
+    const third = await asked();
+    expect(third.query['channel']).toBe('a,b,c');
+    attempt.close();
+  });
+
+  test('may be another thing for whoever is told that it is ready', async () => {
+    const { attempt, reader, asked, platform } = attemptOver(sse, new HttpReader('a'));
+    reader.onWord = (word) => word.startsWith('ready') && reader.want('b');
+    openAt(await asked(), { a: 'e:0' }, 'e:0');
+    expect((await asked()).query).toEqual({ channel: 'a,b', after: 'a=e%3A0' });
+    expect(platform.requests).toHaveLength(2);
+    attempt.close();
+  });
+
+  test('may be nothing any more', async () => {
+    const { attempt, reader, first, platform, open } = await streaming();
+    reader.wishes.clear();
+    attempt.revise('a');
+    expect(await open()).toEqual([]);
+    expect(first.signal.aborted).toBe(true);
+    reader.want('b');
+    attempt.revise('b');
+    expect(await open()).toHaveLength(1);
+    attempt.close();
+    await platform.clock.settle();
+    expect(platform.clock.timerCount).toBe(0);
+  });
+
+  test('is too much for one read: then there are several', async () => {
+    const wishes = Array.from({ length: 130 }, (_, index) => ({
+      filter: `c${index}`,
+      after: '~1',
+    }));
+    const { attempt, reader, open, platform } = attemptOver(sse, new HttpReader(...wishes));
+    const [one, two] = await open();
+    expect(one?.query['channel']?.split(',')).toHaveLength(128);
+    expect(two?.query['channel']).toBe('c128,c129');
+    reader.want('d');
+    if (two !== undefined) openAt(two, { c128: 'e:0', c129: 'e:0' });
+    await platform.clock.settle();
+    expect(reader.told()[0]).toBe('ready s');
+    // It waits for the other one to open.
+    expect(platform.requests).toHaveLength(2);
+    const positions = wishes.slice(0, 128).map(({ filter }) => [filter, 'e:0']);
+    if (one !== undefined) openAt(one, Object.fromEntries(positions));
+    await platform.clock.settle();
+    expect(platform.requests).toHaveLength(4);
+    attempt.close();
+  });
+});
+
+describe('what can not begin in one read', () => {
+  const marks = [
+    { filter: 'a/#', after: '~3' },
+    { filter: 'b/#', after: '~5' },
+    { filter: 'c/#' },
+    { filter: 'n', after: 'e:1' },
+  ];
+
+  test('[POLL-6] is brought up to the present, and goes on from the oldest mark', async () => {
+    const { attempt, reader, asked, open, platform } = attemptOver(
+      longPoll,
+      new HttpReader(...marks),
+    );
+    const first = await asked();
+    expect(first.query).toEqual({ channel: 'a/#', after: '~3' });
+    first.answer(200, page({ 'a/1': 'e:9' }, [['a/1', 9]], { mark: '~8', more: true }));
+    const second = await asked();
+    expect(second.query).toEqual({ channel: 'a/#', after: '~8' });
+    second.answer(200, page({}, [], { mark: '~10' }));
+    const third = await asked();
+    expect(third.query).toEqual({ channel: 'b/#', after: '~5' });
+    third.answer(200, page({ 'b/1': 'e:2' }, [['b/1', 2]], { mark: '~11' }));
+    const fourth = await asked();
+    expect(fourth.query).toEqual({ channel: 'c/#' });
+    fourth.answer(200, page({}, [], { mark: '~12' }));
+    const all = await asked();
+    expect(all.query['channel']).toBe('a/#,b/#,c/#,n');
+    expect([...new URLSearchParams(all.query['after'])]).toEqual([
+      ...[
+        ['a/#', '~10'],
+        ['b/#', '~10'],
+        ['c/#', '~10'],
+        ['n', 'e:1'],
+      ],
+    ]);
+    expect(reader.told()).toEqual([
+      ...['ready', 'open a/# ~3', 'a/1 9', 'mark ~8', 'open a/# ~10', 'mark ~10'],
+      ...['open b/# ~5', 'b/1 2', 'mark ~11', 'open c/# ~12', 'mark ~12'],
+    ]);
+    all.answer(200, page({ n: 'e:1' }, [], { mark: '~13' }));
+    expect((await open()).map(({ query }) => query['after'])).toEqual(['~13']);
+    expect(platform.requests).toHaveLength(6);
+    attempt.close();
+  });
+
+  test('is one `last` beside another or none; volatile channels have neither', async () => {
+    const wishes = [
+      { filter: 'v', last: 5 },
+      { filter: 'a' },
+      { filter: 'b', last: 9, presence: true },
+    ];
+    const { attempt, asked } = attemptOver(longPoll, new HttpReader(...wishes));
+    const first = await asked();
+    expect(first.query).toEqual({ channel: 'v', last: '5' });
+    first.answer(200, page({}, [], { volatile: ['v'], mark: '~1' }));
+    const second = await asked();
+    expect(second.query).toEqual({ channel: 'a' });
+    second.answer(200, page({ a: 'e:4' }, [], { mark: '~2' }));
+    expect((await asked()).query).toEqual({
+      ...{ channel: 'v,a,b', after: 'a=e%3A4', last: '9', presence: '1' },
+    });
+    attempt.close();
+  });
+
+  test('waits for a first stream, which proves that streams work', async () => {
+    const wishes = [{ filter: 'a' }, { filter: 'b', last: 9 }, { filter: 'c/#', after: '~1' }];
+    const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));
+    const first = await asked();
+    expect(first).toMatchObject({ path: '/base/v1/sse', query: { channel: 'a,c/#' } });
+    openAt(first, { a: 'e:7' }, '~2');
+    const second = await asked();
+    expect(second).toMatchObject({
+      path: '/base/v1/sse',
+      query: { channel: 'a,b,c/#', after: 'a=e%3A7&c%2F%23=%7E2', last: '9' },
+    });
+    expect(reader.told()).toEqual(['ready s', 'open a e:7', 'open c/# ~2']);
+    attempt.close();
+  });
+
+  test('[SNAP-3] is a snapshot beside other channels in a stream', async () => {
+    const wishes = [{ filter: 'a', snapshot: true }, { filter: 'b' }];
+    const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));
+    const first = await asked();
+    expect(first.query).toEqual({ channel: 'b' });
+    openAt(first, { b: 'e:7' }, 'e:7');
+    const second = await asked();
+    expect(second).toMatchObject({ path: '/base/v1/poll', query: { channel: 'a', snapshot: '1' } });
+    const snapshots = { a: { position: 'e:2', time: 1, data: 7 } };
+    second.answer(200, page({ a: 'e:2' }, [], { snapshots, mark: '~2' }));
+    const third = await asked();
+    expect(third.path).toBe('/base/v1/sse');
+    expect(third.query['channel']).toBe('a,b');
+    expect(reader.told()).toContain('snapshot a e:2');
+    attempt.close();
+  });
+
+  test('[WILD-4] is a name beside a pattern that matches it, in a poll: the name first', async () => {
+    const wishes = [{ filter: 'a/#', after: '~3' }, { filter: 'a/1', after: 'e:9' }, 'b', 'b/+'];
+    const { attempt, reader, asked } = attemptOver(longPoll, new HttpReader(...wishes));
+    reader.wishes.delete('b/+');
+    const first = await asked();
+    expect(first.query).toEqual({
+      channel: 'a/1,b',
+      after: 'a/1=e:9'.replaceAll(/[/:]/g, encodeURIComponent),
+    });
+    first.answer(200, page({ 'a/1': 'e:10', b: 'e:1' }, [['a/1', 10]], { mark: '~5' }));
+    const second = await asked();
+    expect(second.query).toEqual({ channel: 'a/#', after: '~3' });
+    reader.want('a/2');
+    attempt.revise('a/2');
+    second.answer(
+      200,
+      page(
+        { 'a/1': 'e:10' },
+        [
+          ['a/1', 9],
+          ['a/1', 10],
+        ],
+        { mark: '~6' },
+      ),
+    );
+    // The one that joined is ahead of the pattern: that one is brought up again.
+    const third = await asked();
+    expect(third.query).toEqual({ channel: 'a/2' });
+    third.answer(200, page({ 'a/2': 'e:4' }, [], { mark: '~7' }));
+    const fourth = await asked();
+    expect(fourth.query).toEqual({ channel: 'a/#', after: '~6' });
+    fourth.answer(200, page({}, [], { mark: '~8' }));
+    const all = await asked();
+    expect(all.query['channel']).toBe('a/#,a/1,b,a/2');
+    expect(new URLSearchParams(all.query['after']).get('a/#')).toBe('~8');
+    attempt.close();
+  });
+
+  test('is not what patterns have in common', async () => {
+    const wishes = ['a/#', 'a/+', '#'].map((filter) => ({ filter, after: '~1' }));
+    const { attempt, asked } = attemptOver(longPoll, new HttpReader(...wishes, 'n'));
+    const first = await asked();
+    expect(first.query['channel']).toBe('n');
+    attempt.close();
+  });
+
+  test('hears what is revised meanwhile', async () => {
+    const { attempt, reader, asked } = attemptOver(longPoll, new HttpReader(...marks));
+    const first = await asked();
+    reader.wishes.delete('b/#');
+    reader.wishes.delete('c/#');
+    attempt.revise('b/#');
+    first.answer(200, page({}, [], { mark: '~4' }));
+    expect((await asked()).query).toEqual({ channel: 'a/#,n', after: 'a%2F%23=%7E4&n=e%3A1' });
+    attempt.close();
+  });
+});
+
+describe('what is refused', () => {
+  test('[AUTH-4] is found out, told, and left out', async () => {
+    const wishes = ['a', 'no', 'c', 'd', 'nor/#'];
+    const { attempt, reader, asked, platform } = attemptOver(sse, new HttpReader(...wishes));
+    (await asked()).answer(403, problem('forbidden'));
+    for (;;) {
+      const request = await asked();
+      if (request.path !== '/base/v1/poll') break;
+      expect(request.query).toMatchObject({ limit: '1' });
+      const isRefused = /no/.test(request.query['channel'] ?? '');
+      if (isRefused) request.answer(403, problem('forbidden'));
+      else request.answer(200, page({}));
+    }
+    const last = await asked();
+    expect(last).toMatchObject({ path: '/base/v1/sse', query: { channel: 'a,c,d' } });
+    expect(platform.requests.length).toBeLessThanOrEqual(2 + 2 * wishes.length);
+    expect(reader.told()).toEqual(['ready', 'refused no forbidden', 'refused nor/# forbidden']);
+    openAt(last, { a: 'e:0', c: 'e:0', d: 'e:0' });
+    await platform.clock.settle();
+    expect(reader.told()).toHaveLength(3);
+    attempt.close();
+  });
+
+  test('is not asked for again unless it is revised', async () => {
+    const { attempt, reader, asked, open, platform } = attemptOver(longPoll, new HttpReader('no'));
+    reader.onWord = (word) => word.startsWith('refused') && reader.want('no');
+    (await asked()).answer(400, problem('bad_request'));
+    (await asked()).answer(400, problem('bad_request'));
+    expect(await open()).toEqual([]);
+    expect(reader.told()).toEqual(['ready', 'refused no bad_request']);
+    attempt.revise('no');
+    expect((await asked()).query).toEqual({ channel: 'no' });
+    attempt.close();
+    await platform.clock.settle();
+    expect(platform.clock.timerCount).toBe(0);
+  });
+
+  test('is told from what a proxy refuses', async () => {
+    const { reader, asked, platform } = attemptOver(sse, new HttpReader('a', 'b'));
+    (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
+    (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
+    await platform.clock.settle();
+    expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'forbidden' } });
+    expect(reader.told()).toEqual(['end refused']);
+  });
+
+  test('may be refused while a stream goes on', async () => {
+    const { reader, stream, asked, attempt, platform } = await streaming();
+    stream.write(event({ event: 'close', data: { code: 'forbidden' } }));
+    (await asked()).answer(403, problem('forbidden'));
+    await platform.clock.settle();
+    expect(reader.told().slice(2)).toEqual(['refused a forbidden']);
+    attempt.close();
+  });
+});
+
+describe('an attempt without wishes', () => {
+  test('is ready when the server can be reached', async () => {
+    const { reader, asked, attempt, platform } = attemptOver(sse, new HttpReader());
+    const request = await asked();
+    expect(request).toMatchObject({ method: 'OPTIONS', path: '/base/v1/poll' });
+    expect(reader.told()).toEqual([]);
+    request.answer(204);
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['ready']);
+    reader.want('a');
+    attempt.revise('a');
+    expect((await asked()).path).toBe('/base/v1/sse');
+    attempt.close();
+  });
+
+  test.each([
+    ['is away', (request: HttpRequest) => request.fail('connect ECONNREFUSED')],
+    ['is ill', (request: HttpRequest) => request.answer(503, problem('draining'))],
+  ])('is lost when the server %s', async (_, answer) => {
+    const { reader, asked, platform } = attemptOver(longPoll, new HttpReader());
+    answer(await asked());
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['end lost']);
+  });
+
+  test('is lost when the server says nothing', async () => {
+    const { reader, platform } = attemptOver(longPoll, new HttpReader());
+    await platform.clock.pass(5000);
+    expect(reader.ending).toMatchObject({ kind: 'lost', isTimeout: true });
+    expect(platform.clock.timerCount).toBe(0);
+  });
+});
+
+describe('an attempt over HTTP', () => {
+  test('[AUTH-5] goes on with a newer token, from where it stands', async () => {
+    const { attempt, first, asked } = await streaming();
+    attempt.renew('newer');
+    const second = await asked();
+    expect(first.signal.aborted).toBe(true);
+    expect(second.headers['authorization']).toBe('Bearer newer');
+    expect(second.query).toEqual({ channel: 'a', after: 'e:0' });
+    attempt.close();
+  });
+
+  test('opens a stream anew when it is silent on a probe', async () => {
+    const { attempt, stream, open, platform } = await streaming();
+    await platform.clock.pass(10);
+    attempt.probe();
+    attempt.probe();
+    await platform.clock.pass(2000);
+    stream.write(': alive\n');
+    await platform.clock.pass(1000);
+    expect(await open()).toEqual([]);
+    attempt.probe();
+    await platform.clock.pass(3000);
+    expect(await open()).toHaveLength(1);
+    attempt.close();
+    await platform.clock.settle();
+    expect(platform.clock.timerCount).toBe(0);
+  });
+
+  test('says nothing before it is open and after it is closed', async () => {
+    const { attempt, reader, platform } = attemptOver(sse, new HttpReader('a'));
+    attempt.close();
+    attempt.close();
+    attempt.revise('a');
+    attempt.probe();
+    await platform.clock.pass(60_000);
+    expect(platform.requests).toEqual([]);
+    expect(reader.told()).toEqual([]);
+  });
+
+  test.each(['ready s', 'open a e:0', 'a 1'])('is closed by its reader at: %s', async (word) => {
+    const { attempt, reader, asked, platform } = attemptOver(sse, new HttpReader('a', 'b'));
+    reader.onWord = (told) => told === word && attempt.close();
+    const stream = openAt(await asked(), { a: 'e:0', b: 'e:0' });
+    const message = { channel: 'a', offset: 1, epoch: 'e', time: 1, data: 1 };
+    stream.write(event({ data: message, id: '~2' }) + event({ data: { ...message, offset: 2 } }));
+    await platform.clock.settle();
+    expect(reader.told().at(-1)).toBe(word);
+    expect(platform.clock.timerCount).toBe(0);
+  });
+
+  test('ends with a publish whose token is not taken', async () => {
+    const { attempt, reader, asked, platform } = await streaming();
+    const answer = attempt.request({ kind: 'publish', members: '"channel":"a","data":1' });
+    (await asked()).answer(401, problem('unauthenticated'));
+    await expect(answer).rejects.toMatchObject({ code: 'unavailable', stored: false });
+    await platform.clock.settle();
+    expect(reader.ending).toMatchObject({ kind: 'stale' });
+    attempt.send('"channel":"v"');
+    await platform.clock.settle();
+    expect(platform.clock.timerCount).toBe(0);
+  });
+});
