@@ -115,8 +115,7 @@ export class Ladder {
 
   /** It is ready, and in use from now on. */
   worked(name: TransportName): void {
-    const nowMs = this.#nowMs();
-    const rung = this.#find(name);
+    const rung = this.#note(name, 'it works');
     this.#present = rung;
     for (const better of this.#better()) {
       const isSpent = this.#isSpent(better);
@@ -124,13 +123,12 @@ export class Ladder {
       const isDoubtful = isSpent && (this.#isAway || better.isProven);
       if (isSpent && !isDoubtful) this.#blame(better);
       const waitMs = isDoubtful ? SOON_MS * this.#options.platform.random() : this.#waitMs(better);
-      better.climbMs = Math.min(better.climbMs, nowMs + waitMs);
+      better.climbMs = Math.min(better.climbMs, rung.atMs + waitMs);
     }
     for (const one of this.#usable) one.failures = 0;
     this.#isAway = false;
     const wasBlocked = rung.blockedUntilMs > 0;
-    const atMs = nowMs;
-    Object.assign(rung, { verdict: undefined, blockedUntilMs: 0, climbMs: Infinity, atMs });
+    Object.assign(rung, { verdict: undefined, blockedUntilMs: 0, climbMs: Infinity });
     if (wasBlocked) this.#remember();
   }
 
@@ -194,7 +192,7 @@ export class Ladder {
     const { name } = rung.transport;
     if (fault !== undefined) return { name, verdict: 'unavailable', reason: fault };
     const agoMs = this.#nowMs() - atMs;
-    if (rung === this.#present) return { name, verdict: 'in use', reason: 'it works', agoMs };
+    if (rung === this.#present) return { name, verdict: 'in use', reason, agoMs };
     if (verdict === undefined) {
       return { name, verdict: 'not tried', reason: 'nothing speaks against it' };
     }
@@ -225,14 +223,10 @@ export class Ladder {
     };
   }
 
-  /** Names come from this ladder, by way of what is opened. */
-  #find(name: TransportName): Rung {
-    return this.#usable.find(({ transport }) => transport.name === name) as Rung;
-  }
-
+  /** What was found of the one with this name, which next or climb has given. */
   #note(name: TransportName, reason: string): Rung {
-    const atMs = this.#nowMs();
-    return Object.assign(this.#find(name), { verdict: 'failed' as const, reason, atMs });
+    const rung = this.#usable.find(({ transport }) => transport.name === name) as Rung;
+    return Object.assign(rung, { verdict: 'failed' as const, reason, atMs: this.#nowMs() });
   }
 
   /** Those above the one in use. */
