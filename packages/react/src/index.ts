@@ -1,4 +1,6 @@
 /** @trunkline/react: channels, who is in them, and the connection, as hooks. */
+'use client';
+
 export { LineProvider, useLine } from './line-provider.ts';
 export type { LineProviderProps } from './line-provider.ts';
 export { useChannel } from './use-channel.ts';
