@@ -4,12 +4,15 @@
  * Of each filter at most one command is under way. What is wished anew meanwhile is said when that
  * one was answered, and the answer itself is not told: so every opening belongs to the newest wish.
  *
- * What is told between a `revise` and the opening that answers it is of the reading before, or of
- * another filter that matches too, for a session is given each message once ([WILD-4]), from the
- * oldest place that it asked for: what it was given already does not come again for a filter that
- * begins later than that. So before a filter that names a place begins, those that match the same
- * channels begin again where they stand now. The filters of a new session are read in the order in
- * which the sink names them.
+ * A session is given each message once, however many filters match it, from the oldest place that
+ * was asked for: what it was given already does not come again for a filter that is answered later
+ * and begins behind that place ([WILD-4]). Hence:
+ * - Patterns are read first, and what comes for a filter that was not answered yet is told behind
+ *   its opening.
+ * - Before a filter is added that names a place, those that match the same channels begin again
+ *   where they stand now, so that what is older comes again.
+ * - When a filter that is read begins again, what is told before the opening is of the reading
+ *   before ([WS-13]).
  */
 import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
@@ -20,6 +23,9 @@ import { toCode, toGap, toMessage, toOpening, toPresence, toSnapshot } from '../
 import type { Platform, Timer } from '../platform.ts';
 import { membersIn, Session } from './session.ts';
 import type { Ask, Attempt, AttemptSink, Target, Transport, Welcome, Wish } from './transport.ts';
+
+/** Pushes that wait for openings; with more of them they are told as they come. */
+const HELD_MAX = 10_000;
 
 /** `GET /v1/ws`: one connection, both ways. */
 export const websocket: Transport = {
@@ -40,6 +46,13 @@ interface Reading {
   retryTimer?: Timer;
 }
 
+/** A push about a channel or pattern. */
+interface Push {
+  readonly type: string;
+  readonly channel: string;
+  readonly frame: Frame;
+}
+
 class WebSocketAttempt implements Attempt {
   readonly #sink: AttemptSink;
   readonly #platform: Platform;
@@ -48,6 +61,10 @@ class WebSocketAttempt implements Attempt {
   readonly #readings = new Map<string, Reading>();
   /** Whose wish is to be said, in this order; true where there is a new one. */
   readonly #due = new Map<string, boolean>();
+  /** What was wished when the session began and was not answered yet. */
+  readonly #opening = new Set<string>();
+  /** Pushes that wait for what is opening, in order. */
+  #held: Push[] = [];
   #paceTimer: Timer | undefined;
   #isPlanned = false;
   /** A token that came before the welcome. */
@@ -115,8 +132,12 @@ class WebSocketAttempt implements Attempt {
   #onWelcome(welcome: Welcome): void {
     if (this.#newToken !== undefined) this.renew(this.#newToken);
     this.#sink.onReady(welcome);
-    for (const filter of this.#sink.filters()) {
-      if (!this.#due.has(filter)) this.#due.set(filter, false);
+    // Patterns first.
+    const filters = this.#sink.filters().toSorted((a, b) => +isWildcard(b) - +isWildcard(a));
+    this.#due.clear();
+    for (const filter of filters) {
+      this.#due.set(filter, false);
+      this.#opening.add(filter);
     }
     this.#sayWishes();
   }
@@ -167,6 +188,8 @@ class WebSocketAttempt implements Attempt {
       if (reply instanceof CodedError) this.#onError(filter, reading, reply);
       else if (wish === undefined) this.#readings.delete(filter);
       else this.#onSubscribed(filter, reading, reply);
+      if (!this.#due.has(filter)) this.#opening.delete(filter);
+      this.#tellHeld();
       this.#sayWishes();
     });
   }
@@ -210,9 +233,35 @@ class WebSocketAttempt implements Attempt {
     }
   }
 
-  #onPush(type: string, { fields, source }: Frame): void {
-    const { channel } = fields;
+  #onPush(type: string, frame: Frame): void {
+    const { channel } = frame.fields;
     if (typeof channel !== 'string') return;
+    const push = { type, channel, frame };
+    if (this.#held.length === 0 && !this.#isOpening(channel)) {
+      this.#tell(push);
+    } else if (this.#held.push(push) > HELD_MAX) {
+      this.#opening.clear();
+      this.#tellHeld();
+    }
+  }
+
+  /** Tells what waits no more, in order: a mark holds for all that came before it. */
+  #tellHeld(): void {
+    let told = 0;
+    for (const push of this.#held) {
+      if (!this.#session.isOpen || this.#isOpening(push.channel)) break;
+      told += 1;
+      this.#tell(push);
+    }
+    if (told > 0) this.#held = this.#held.slice(told);
+  }
+
+  #isOpening(channel: string): boolean {
+    for (const filter of this.#opening) if (matchesPattern(filter, channel)) return true;
+    return false;
+  }
+
+  #tell({ type, channel, frame: { fields, source } }: Push): void {
     if (type === 'message') {
       const message = toMessage(fields, source);
       if (message !== undefined) this.#sink.onMessage(message);

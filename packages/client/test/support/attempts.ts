@@ -16,7 +16,7 @@ import type {
   Wish,
 } from '../../src/transports/transport.ts';
 import { websocket } from '../../src/transports/websocket.ts';
-import { fakePlatform } from './fakes.ts';
+import { fakePlatform, wireMessage } from './fakes.ts';
 import type { FakePlatform, FakeSocket } from './fakes.ts';
 
 /** A sink that has wishes and keeps all that it is told. */
@@ -163,6 +163,32 @@ export function welcomed(sink = new RecordingSink(), welcome: object = {}): Dial
   dialed.socket.open();
   dialed.socket.receive({ type: 'welcome', session: 's', ping: 25_000, ...welcome });
   return dialed;
+}
+
+/** Reads these filters, all of them open and nothing told yet. */
+export function reading(...filters: string[]): Dialed {
+  const dialed = welcomed(new RecordingSink(...filters));
+  for (const filter of filters) {
+    dialed.open(filter, filter.includes('#') ? { mark: '~0' } : { position: 'e:0' });
+  }
+  dialed.said();
+  dialed.sink.told();
+  return dialed;
+}
+
+/** Lets what was revised be said. */
+export function turn({ platform }: Dialed): Promise<void> {
+  return platform.clock.settle();
+}
+
+/** A push about channel `a`, or the one that is named. */
+export function push(type: string, others: object = {}): object {
+  return { type, channel: 'a', ...others };
+}
+
+/** The push of a message. */
+export function messagePush(channel: string, offset: number, others: object = {}): object {
+  return { type: 'message', ...wireMessage(offset), channel, ...others };
 }
 
 function toWord({ type, id, channel, after }: Record<string, unknown>): string {
