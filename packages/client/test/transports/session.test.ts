@@ -449,7 +449,7 @@ describe('the end of a session', () => {
     socket.receive({ type: 'error', code: 'rate_limited', message: 'slow', retryAfter: 7000 });
     socket.receive({ type: 'pong' });
     socket.end(1006);
-    expect(endings).toMatchObject([{ kind: 'lost', hint: {} }]);
+    expect(endings).toEqual([{ kind: 'lost', reason: 'closed with 1006', hint: {} }]);
   });
 
   test.each([

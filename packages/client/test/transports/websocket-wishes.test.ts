@@ -131,6 +131,8 @@ describe('filters that match the same channels [WILD-4]', () => {
     await turn(dialed);
     // One that is under way begins where it stood when it was asked.
     expect(said()).toEqual(['subscribe 5 a/2']);
+    dialed.open('a/#', { mark: '~9' });
+    expect([said(), sink.told()]).toEqual([[], ['open a/# ~9']]);
   });
 
   test('also where the new one is the pattern, or both are', async () => {
