@@ -1,9 +1,11 @@
 /** @jsxImportSource react */
 /** The page of `react.test.ts`: two routes, two components on one channel, who is there. */
 import { connect } from '@trunkline/client';
+import type { Line } from '@trunkline/client';
 import { LineProvider, useChannel, useConnection, usePresence } from '@trunkline/react';
 import { StrictMode, Suspense, useState } from 'react';
-import { createRoot } from 'react-dom/client';
+import { createRoot, hydrateRoot } from 'react-dom/client';
+import { renderToString } from 'react-dom/server.browser';
 
 /** What the test drives and looks at. */
 interface Page {
@@ -28,8 +30,8 @@ class NotedSocket extends WebSocket {
 }
 
 const CHANNEL = 'room/1';
-const url = new URLSearchParams(location.search).get('server') ?? '';
-const line = connect(url, { WebSocket: NotedSocket });
+const query = new URLSearchParams(location.search);
+const line = connect(query.get('server') ?? '', { WebSocket: NotedSocket });
 
 function Messages({ name }: { readonly name: string }) {
   const { messages, status, publish } = useChannel<string>(CHANNEL, { last: 20 });
@@ -66,11 +68,11 @@ function Connection() {
   return <p id="connection">{`${state} ${transport ?? ''}`}</p>;
 }
 
-function App() {
-  const [route, setRoute] = useState('two');
+function App({ line: given }: { readonly line: Line | undefined }) {
+  const [route, setRoute] = useState(query.get('route') ?? 'two');
   page.go = setRoute;
   return (
-    <LineProvider line={line}>
+    <LineProvider line={given}>
       <Connection />
       {route !== 'none' && <Messages name="first" />}
       {route === 'two' && <Messages name="second" />}
@@ -85,10 +87,19 @@ function App() {
 }
 
 const root = document.getElementById('root');
-if (root !== null) {
-  createRoot(root).render(
+const app = (
+  <StrictMode>
+    <App line={line} />
+  </StrictMode>
+);
+if (root !== null && query.has('hydrate')) {
+  // As a server has it, where there is no line.
+  root.innerHTML = renderToString(
     <StrictMode>
-      <App />
+      <App line={undefined} />
     </StrictMode>,
   );
+  hydrateRoot(root, app);
+} else if (root !== null) {
+  createRoot(root).render(app);
 }

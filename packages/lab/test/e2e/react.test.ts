@@ -57,11 +57,11 @@ async function servePage(): Promise<string> {
 }
 
 /** Opens the page on a server of its own. */
-async function openPage(...flags: string[]) {
+async function openPage(flags: readonly string[] = [], query = '') {
   const server = await NodeProcess.start(...flags);
   onTestFinished(() => server[Symbol.asyncDispose]());
   const errors: string[] = [];
-  const page = await browser.open(`${await servePage()}?server=${server.url}`, errors);
+  const page = await browser.open(`${await servePage()}?server=${server.url}${query}`, errors);
   onTestFinished(async () => {
     await page.close();
     expect(errors).toEqual([]);
@@ -91,7 +91,7 @@ async function sent(page: Page, type: string, channel = CHANNEL): Promise<unknow
 }
 
 test('two components share one list and one subscription, and StrictMode doubles nothing', async () => {
-  const { server, page } = await openPage('--memory');
+  const { server, page } = await openPage(['--memory']);
   await server.publish(CHANNEL, 'a');
   await server.publish(CHANNEL, 'b');
   await shows(page, 'first', ['a', 'b']);
@@ -107,7 +107,7 @@ test('two components share one list and one subscription, and StrictMode doubles
 });
 
 test('a route that is left and come back to keeps its list and touches no wire', async () => {
-  const { server, page } = await openPage('--memory');
+  const { server, page } = await openPage(['--memory']);
   await server.publish(CHANNEL, 'a');
   await shows(page, 'first', ['a']);
   await go(page, 'none');
@@ -120,7 +120,7 @@ test('a route that is left and come back to keeps its list and touches no wire',
 });
 
 test('a route that is left for good ends its subscription', async () => {
-  const { page } = await openPage('--memory');
+  const { page } = await openPage(['--memory']);
   await go(page, 'none');
   await expect.poll(async () => (await sent(page, 'unsubscribe')).length, POLL).toBe(1);
 });
@@ -141,7 +141,7 @@ test('over a server that is killed each message is shown once', async () => {
 });
 
 test('a component may wait until its channel is live', async () => {
-  const { server, page } = await openPage('--memory');
+  const { server, page } = await openPage(['--memory']);
   await server.publish('room/2', 'x');
   await go(page, 'awaited');
   await statusIs(page, 'awaited', 'live');
@@ -151,7 +151,15 @@ test('a component may wait until its channel is live', async () => {
 });
 
 test('who is there comes and goes', async () => {
-  const { page } = await openPage('--memory');
+  const { page } = await openPage(['--memory']);
   await go(page, 'people');
   await expect.poll(() => page.locator('#people').getAttribute('data-count'), POLL).toBe('1');
+});
+
+test('a browser takes over what a server rendered', async () => {
+  const { server, page } = await openPage(['--memory'], '&hydrate=1&route=awaited');
+  await server.publish('room/2', 'x');
+  await statusIs(page, 'awaited', 'live');
+  await expect.poll(() => page.locator('#awaited').textContent(), POLL).toBe('x');
+  expect(await sent(page, 'subscribe', 'room/2')).toHaveLength(1);
 });
