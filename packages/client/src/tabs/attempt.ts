@@ -138,7 +138,7 @@ export class SharedAttempt implements Attempt {
 
   #connect(port: Port, lock: string | undefined): void {
     this.#port = port;
-    this.#batch = new Batch(port);
+    this.#batch = new Batch(port, () => this.#refuse('this tab asks what can not be shared'));
     this.#lock = lock;
     port.listen((value) => {
       if (port === this.#port && this.#state !== 'ended') this.#hear(value);
@@ -160,8 +160,7 @@ export class SharedAttempt implements Attempt {
   #hear(value: unknown): void {
     const words = parseHostWords(value);
     if (words === undefined) {
-      const message = 'the host of the shared connection said what this version does not know';
-      this.#end({ kind: 'refused', error: new CodedError('bad_request', message) });
+      this.#refuse('the host of the shared connection said what this version does not know');
       return;
     }
     this.#heardMs = this.#options.clock.monotonicMs();
@@ -228,7 +227,8 @@ export class SharedAttempt implements Attempt {
         this.#settle(word.id)?.reject(fromErrorWord(word.error));
         break;
       case 'alive':
-        break;
+      case 'deep':
+        break; // Read by now.
       case 'tokenWanted':
         void this.#giveToken();
         break;
@@ -255,8 +255,7 @@ export class SharedAttempt implements Attempt {
 
   #onHost(version: number, host: string): void {
     if (version !== PORT_VERSION) {
-      const message = `expected a host of version ${PORT_VERSION}, got ${version}`;
-      this.#end({ kind: 'refused', error: new CodedError('bad_request', message) });
+      this.#refuse(`expected a host of version ${PORT_VERSION}, got ${version}`);
     } else if (this.#state === 'dialing') {
       this.#state = 'reached';
       this.#isProbing = false;
@@ -346,6 +345,11 @@ export class SharedAttempt implements Attempt {
     } else {
       this.#arm(SILENCE_MS_MAX - quietMs);
     }
+  }
+
+  /** Another transport may do. */
+  #refuse(message: string): void {
+    this.#end({ kind: 'refused', error: new CodedError('bad_request', message) });
   }
 
   #end(ending: Ending): void {

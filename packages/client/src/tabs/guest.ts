@@ -14,7 +14,7 @@ import { Batch, parseTabWords, PORT_VERSION, toEndingWord, toErrorWord } from '.
 import type { HostWord, Port, TabWord } from './port.ts';
 import type { TokenDesk } from './token-desk.ts';
 import type { Reading, ReadListener, Upstream, UpstreamState } from './upstream.ts';
-import { weightOf } from './weight.ts';
+import { weigh } from './weight.ts';
 
 /** Words that a tab has not taken yet; over it, it is sent away. */
 export const UNTAKEN_COUNT_MAX = 8192;
@@ -73,7 +73,7 @@ export class Guest {
   constructor(port: Port, options: GuestOptions) {
     this.#port = port;
     this.#options = options;
-    this.#batch = new Batch(port);
+    this.#batch = new Batch(port, () => this.#refuse('something can not be shared among tabs'));
     port.listen((value) => this.#hear(value));
     const late = options.clock.after(HELLO_MS_MAX, () => this.#state === 'new' && this.#go());
     this.#leave.push(() => late.cancel());
@@ -232,12 +232,17 @@ export class Guest {
     this.#told = event;
     this.#toldIn = this.#batch.number;
     this.#toldTo = readings;
-    if (event.kind === 'message') {
-      this.#say({ kind: 'message', readings, message: slim(event) }, weightOf(event));
-    } else if (event.kind === 'gap') this.#say({ kind: 'gap', readings, gap: event });
-    else if (event.kind === 'snapshot') {
-      this.#say({ kind: 'snapshot', event: slim(event) }, weightOf(event));
-    } else this.#say({ kind: 'presence', event });
+    if (event.kind === 'gap') this.#say({ kind: 'gap', readings, gap: event });
+    else if (event.kind === 'message')
+      this.#sayPayload({ kind: 'message', readings, message: slim(event) });
+    else if (event.kind === 'snapshot') this.#sayPayload({ kind: 'snapshot', event: slim(event) });
+    else this.#say({ kind: 'presence', event });
+  }
+
+  #sayPayload(word: HostWord): void {
+    const { bytes, isDeep } = weigh(word);
+    if (isDeep) this.#told = undefined; // Its readings are in the text already.
+    this.#say(isDeep ? { kind: 'deep', json: JSON.stringify(word) } : word, bytes);
   }
 
   #endReading(id: number): void {
@@ -257,8 +262,13 @@ export class Guest {
     }
     this.#asks.add(id);
     this.#options.upstream.request(ask).then((frame) => {
+      const { bytes, isDeep } = weigh(frame);
+      if (isDeep) {
+        fail(new CodedError('too_large', 'the answer is nested too deeply for tabs to share it'));
+        return;
+      }
       this.#asks.delete(id);
-      this.#say({ kind: 'answer', id, frame }, sum(frame.messages?.map(weightOf)));
+      this.#say({ kind: 'answer', id, frame }, bytes);
     }, fail);
   }
 
@@ -295,10 +305,6 @@ export class Guest {
       return;
     this.end({ kind: 'lost', reason: 'slow: this tab took too little', hint: { withinMs: 0 } });
   }
-}
-
-function sum(weights: readonly number[] = []): number {
-  return weights.reduce((total, weight) => total + weight, 0);
 }
 
 /** A view of a large buffer would be cloned with all of it. */

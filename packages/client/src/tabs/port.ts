@@ -7,7 +7,7 @@
 import { CodedError } from '@trunkline/wire';
 import type { Ending } from '../ending.ts';
 import type { Encoding, Frame } from '../encodings/encoding.ts';
-import { asObject, toCode } from '../events.ts';
+import { asObject, parseObject, toCode } from '../events.ts';
 import type {
   GapEvent,
   OpenEvent,
@@ -22,7 +22,11 @@ export const PORT_VERSION = 1;
 
 /** One end of a way between a tab and a host. What is posted arrives in order, or not at all. */
 export interface Port {
-  /** Never throws; after `close`, and where nobody listens any more, it does nothing. */
+  /**
+   * After `close`, and where nobody listens any more, it does nothing.
+   *
+   * @throws where the value can't be cloned.
+   */
   post(value: unknown): void;
   /** Begins to hear, once; what came before is not lost where the way keeps it. */
   listen(onValue: (value: unknown) => void): void;
@@ -90,6 +94,8 @@ export type HostWord =
   | { readonly kind: 'expired'; readonly channel: string; readonly position: string }
   | { readonly kind: 'presence'; readonly event: PresenceEvent }
   | { readonly kind: 'snapshot'; readonly event: SnapshotEvent }
+  /** Another word as JSON, which is nested too deeply for a clone. */
+  | { readonly kind: 'deep'; readonly json: string }
   | { readonly kind: 'refused'; readonly reading: number; readonly error: ErrorWord }
   | { readonly kind: 'answer'; readonly id: number; readonly frame: Frame }
   | { readonly kind: 'failed'; readonly id: number; readonly error: ErrorWord }
@@ -148,6 +154,7 @@ const HOST_WORDS: Readonly<Record<HostWord['kind'], Readonly<Record<string, Chec
   expired: { channel: isText, position: isText },
   presence: { event: ofChannel },
   snapshot: { event: ofChannel },
+  deep: { json: isText },
   refused: { reading: isNumber, error: isError },
   answer: { id: isNumber, frame: having({ fields: isFields }) },
   failed: { id: isNumber, error: isError },
@@ -167,7 +174,11 @@ export function parseTabWords(value: unknown): readonly TabWord[] | undefined {
 
 /** The words of a host; `undefined` when one is none that this version knows. */
 export function parseHostWords(value: unknown): readonly HostWord[] | undefined {
-  return isWords(value, HOST_WORDS) ? (value as readonly HostWord[]) : undefined;
+  if (!isWords(value, HOST_WORDS)) return undefined;
+  const words = (value as readonly HostWord[]).map((word) =>
+    word.kind === 'deep' ? parseObject(word.json) : word,
+  );
+  return isWords(words, HOST_WORDS) ? (words as readonly HostWord[]) : undefined;
 }
 
 function isWords(
@@ -238,11 +249,14 @@ export function wayOf(encoding: Encoding): string {
 /** Gathers what is said in a turn, and posts it as one message. */
 export class Batch<Word> {
   readonly #port: Port;
+  readonly #onFault: () => void;
   #words: Word[] = [];
   #number = 0;
 
-  constructor(port: Port) {
+  /** @param onFault something could not be cloned: what was said is not whole any more. */
+  constructor(port: Port, onFault: () => void) {
     this.#port = port;
+    this.#onFault = onFault;
   }
 
   push(word: Word): void {
@@ -260,6 +274,10 @@ export class Batch<Word> {
     if (words.length === 0) return;
     this.#words = [];
     this.#number += 1;
-    this.#port.post(words);
+    try {
+      this.#port.post(words);
+    } catch {
+      this.#onFault();
+    }
   }
 }

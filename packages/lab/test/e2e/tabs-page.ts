@@ -25,7 +25,7 @@ const shared =
 shown.line = new Line(query.get('server') ?? '', {
   transports: share === 'no' ? transports : shared,
   fetch: (input, init) => {
-    if (String(input).includes('/v1/sse')) shown.streamCount += 1;
+    if (new Request(input).url.includes('/v1/sse')) shown.streamCount += 1;
     return fetch(input, init);
   },
 });
