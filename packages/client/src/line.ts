@@ -192,10 +192,9 @@ export class Line {
   #watch(): () => void {
     const onWake = () => this.#connection.onWake();
     const unwatch = watchNetwork(globalThis, {
-      onOnline: onWake,
+      onOnline: () => this.#connection.onOnline(),
       onWake,
       onOffline: () => this.#connection.onOffline(),
-      onFreeze: () => {},
     });
     const unwatchSleep = watchSleep(this.#platform.clock, this.#unixMs, onWake);
     return () => {

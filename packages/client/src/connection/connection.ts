@@ -3,7 +3,7 @@
  * comes back after losses, changes to a better transport when one works again, and tells those that
  * read and publish which attempt to use. What the states mean is decided by `connection-state.ts`.
  */
-import { CodedError } from '@trunkline/wire';
+import { CodedError, CODES } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
 import type { RetryHint } from '../backoff.ts';
 import type { Encoding, Frame } from '../encodings/encoding.ts';
@@ -76,6 +76,8 @@ export class Connection {
   #turn = 0;
   #lossCount = 0;
   #isOnline = true;
+  /** True when the last token was refused, and none was taken since. */
+  #wasRefused = false;
   #waiters: Waiter[] = [];
 
   constructor(parts: ConnectionParts) {
@@ -131,13 +133,18 @@ export class Connection {
     return attempt.request(ask);
   }
 
-  /** The network came back, or the machine woke up: nothing known of before holds. */
-  onWake(): void {
+  /** There is a network again, or another one: what failed before may work. */
+  onOnline(): void {
     this.#isOnline = true;
     this.#parts.ladder.networkChanged();
+    this.onWake();
+    if (this.#live?.readyMs !== undefined) this.#planClimb();
+  }
+
+  /** The machine woke up, or the page is looked at: what was open may be gone without a word. */
+  onWake(): void {
     if (this.#live?.readyMs !== undefined) {
       this.#live.attempt?.probe();
-      this.#planClimb();
     } else if (this.#timer !== undefined) {
       this.#lossCount = 0;
       this.#wait({ withinMs: 0 });
@@ -160,8 +167,7 @@ export class Connection {
     } catch (error) {
       if (turn !== this.#turn) return;
       const coded = toCoded(error);
-      const { code, message } = coded;
-      if (code === 'unavailable') this.#comeBack(message, {});
+      if (CODES[coded.code].temporary) this.#comeBack(coded.message, {});
       else this.#refuse(coded);
     }
   }
@@ -205,7 +211,7 @@ export class Connection {
       onEnd: (ending) => {
         live.hasEnded = true;
         if (live.isChosen) this.#onEnd(live, ending, token);
-        else this.#onBetterEnd(live, ending);
+        else this.#onBetterEnd(live, ending, token);
       },
       room: () => Promise.resolve(),
     };
@@ -235,15 +241,22 @@ export class Connection {
       onLost();
     }
     if (livedMs >= GOOD_CONNECTION_MS) this.#lossCount = 0;
+    if (readyMs !== undefined) this.#wasRefused = false;
     if (ending.kind === 'stale') {
       tokens.refused(token);
-      this.#comeBack(reason, {});
+      ladder.left();
+      // One more fresh token may help; a server that refuses that one refuses all.
+      if (this.#wasRefused) this.#refuse(ending.error);
+      else this.#comeBack(reason, {});
+      this.#wasRefused = true;
     } else if (ending.kind === 'refused' && isFinal(ending.error)) {
       this.#refuse(ending.error);
     } else {
-      if (readyMs === undefined) ladder.failed(name, reason, howOf(ending));
-      else ladder.lost(name, livedMs, reason);
-      this.#comeBack(reason, ending.kind === 'lost' ? (ending.hint ?? {}) : {});
+      const hint = ending.kind === 'lost' ? ending.hint : undefined;
+      if (readyMs !== undefined) ladder.lost(name, livedMs, reason);
+      // A server that says when to come back was reached.
+      else if (hint === undefined) ladder.failed(name, reason, howOf(ending));
+      this.#comeBack(reason, hint ?? {});
     }
   }
 
@@ -279,6 +292,7 @@ export class Connection {
     if (live === undefined) return;
     live.isChosen = false;
     live.attempt?.close();
+    this.#parts.ladder.left();
     this.#parts.subscriptions.restart(false);
     if (live.readyMs !== undefined) this.#parts.onLost();
   }
@@ -298,9 +312,15 @@ export class Connection {
 
   async #climb(transport: Transport): Promise<void> {
     const turn = this.#turn;
-    const token = await this.#parts.tokens.current().catch(() => undefined);
-    if (turn !== this.#turn || this.#live?.readyMs === undefined) return;
-    this.#better = this.#try(transport, token, false);
+    this.#climbTimer = undefined;
+    try {
+      const token = await this.#parts.tokens.current();
+      if (turn !== this.#turn || this.#better !== undefined) return;
+      if (this.#live?.readyMs !== undefined) this.#better = this.#try(transport, token, false);
+    } catch {
+      // Without a token nothing is learnt of a transport. The one in use says so when it matters.
+      if (turn === this.#turn) this.#planClimb();
+    }
   }
 
   /** The better transport works: all that is read moves over, from where it stands. */
@@ -319,11 +339,13 @@ export class Connection {
     for (const filter of this.#parts.subscriptions.filters()) better.attempt?.revise(filter);
   }
 
-  #onBetterEnd(better: Live, ending: Ending): void {
+  #onBetterEnd(better: Live, ending: Ending, token: string | undefined): void {
     if (better !== this.#better) return;
+    const { ladder, tokens } = this.#parts;
     this.#better = undefined;
+    if (ending.kind === 'stale') tokens.refused(token);
     const reason = ending.kind === 'lost' ? ending.reason : ending.error.message;
-    this.#parts.ladder.climbFailed(better.transport.name, reason);
+    ladder.climbFailed(better.transport.name, reason, howOf(ending));
     this.#planClimb();
   }
 

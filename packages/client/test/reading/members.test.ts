@@ -184,12 +184,14 @@ test('a list that comes while pages are read is read after a pause, from its beg
   expect(asked).toHaveLength(1);
   // What is told in the pause is newer than the list.
   told.leave('dee');
+  told.join(member('fay', 9));
   await clock.pass(1);
   expect(asked.map(({ after }) => after)).toEqual(['n1', undefined]);
   await asked[1]?.answer({ members: [member('bob')], next: 'n4' });
-  await asked[2]?.answer({ members: [member('dee'), member('eve')] });
-  expect(namesOf(members)).toEqual(['bob', 'eve']);
-  expect(members).toMatchObject({ count: 2, isComplete: true });
+  await asked[2]?.answer({ members: [member('dee'), member('eve'), member('fay', 1)] });
+  expect(namesOf(members)).toEqual(['bob', 'eve', 'fay']);
+  expect(members.all).toContainEqual(member('fay', 9));
+  expect(members).toMatchObject({ count: 3, isComplete: true });
 });
 
 test('a crowd that changes every second is read once in a pause', async () => {
