@@ -171,6 +171,11 @@ export class Members {
     const reading = this.#reading;
     this.#isBusy = true;
     this.#draft = new Map();
+    // Pages have nothing newer of them.
+    for (const key of this.#changed) {
+      const member = this.#users.get(key);
+      if (member !== undefined) this.#draft.set(key, member);
+    }
     // The first list of all is shown while it comes.
     if (this.#users.size === 0) this.#users = this.#draft;
     let next: string | undefined;

@@ -89,7 +89,7 @@ async function run(seed: number): Promise<void> {
     server.answers.shift()?.();
     await clock.pass(10_000);
   }
-  const known = members.all.map(({ user }) => user).toSorted();
+  const known = members.all.map(({ user }) => String(user)).toSorted();
   expect(known, `seed ${seed}`).toEqual([...server.users.keys()].toSorted());
   expect(members, `seed ${seed}`).toMatchObject({ count: server.users.size, isComplete: true });
 }
