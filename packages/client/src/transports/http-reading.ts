@@ -2,8 +2,8 @@
  * HTTP reading: an attempt that reads by streams or questions, and asks by requests of their own.
  *
  * One read carries all that is wanted; when that changes all is read anew, from where it stands.
- * Not everything can begin in one read: patterns begin at one place, and one `last` holds for all
- * that have no place yet. So what does not go together is first brought up to the present by short
+ * Not everything can begin in one read: one `last` holds for all that have no place yet, and all
+ * patterns of a poll begin at one place. So what does not go together is first brought up to the present by short
  * polls, one group after the other, and then has a place of its own: first the names, each a
  * position; and then the patterns, a mark. For all patterns the mark of their first group is taken.
  * It is older than what the later groups were told, so some messages come twice, which the receiver
@@ -16,14 +16,14 @@ import type { RetryHint } from '../backoff.ts';
 import type { Frame } from '../encodings/encoding.ts';
 import { endingOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
-import { addressOf, bytesOf, networkError, refusalOf, tokenHeaders } from '../http.ts';
+import { networkError, refusalOf } from '../http.ts';
 import type { Query } from '../http.ts';
 import type { Platform, Timer } from '../platform.ts';
-import { acceptOf, HttpRequests, typeOf } from './http-requests.ts';
+import { acceptOf, answerOf, HttpRequests, NO_ANSWER, typeOf } from './http-requests.ts';
 import { tellAnswer } from './poll-answer.ts';
 import { compatible, queryOf, sharedOut } from './read-plan.ts';
 import { OPEN_MS_MAX, PROBE_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
-import type { Ask, Attempt, AttemptSink, Target, Wish } from './transport.ts';
+import type { Ask, Attempt, AttemptSink, Target, Welcome, Wish } from './transport.ts';
 
 /** How a transport reads. */
 export interface Reader {
@@ -45,7 +45,7 @@ export interface Read {
   /** When the server was last heard of, monotonic. */
   heardMs: number;
   /** The first answer is there, to be called before anything of it is told. */
-  readonly opened: (session?: string) => void;
+  readonly opened: (welcome?: Welcome) => void;
 }
 
 /** The answer to a poll. */
@@ -173,14 +173,9 @@ export class HttpAttempt implements Attempt {
     });
   }
 
-  /** Begins a GET below `/v1/`. */
+  /** Begins a request below `/v1/`. */
   fetch(call: string, query: Query, init: RequestInit): Promise<Response> {
-    const { target, platform } = this;
-    return platform.fetch(addressOf(target.url, 'http', call, query), {
-      cache: 'no-store',
-      ...init,
-      headers: { ...tokenHeaders(this.#requests.token), ...(init.headers as object) },
-    });
+    return this.#requests.fetch(call, query, init);
   }
 
   /** Asks a poll. @returns `undefined` where nothing is new since the answer with this tag. */
@@ -191,26 +186,27 @@ export class HttpAttempt implements Attempt {
     etag?: string,
   ): Promise<Answer | undefined> {
     const { encoding } = this.target;
+    const wait = waitSeconds || undefined;
     const ask = async (): Promise<Answer | undefined> => {
-      const wait = waitSeconds === 0 ? undefined : waitSeconds;
       const response = await this.fetch(
         'poll',
         { ...query, wait, session: this.session },
         {
           signal,
           headers: {
-            accept: acceptOf(encoding.mediaType),
+            accept: acceptOf(encoding),
             ...(etag !== undefined && { 'if-none-match': etag }),
           },
         },
       );
       if (response.status === 304) return undefined;
-      if (response.status !== 200) throw await refusalOf(response);
-      const frame = encoding.answerOf(await bytesOf(response), typeOf(response));
-      return { frame, etag: response.headers.get('etag') ?? undefined };
+      return {
+        frame: await answerOf(response, encoding),
+        etag: response.headers.get('etag') ?? undefined,
+      };
     };
-    const graceMs = waitSeconds === 0 ? OPEN_MS_MAX : SILENCE_GRACE_MS;
-    return this.within(waitSeconds * 1000 + graceMs, 'no answer in time', ask());
+    const limitMs = wait === undefined ? OPEN_MS_MAX : wait * 1000 + SILENCE_GRACE_MS;
+    return this.within(limitMs, NO_ANSWER, ask());
   }
 
   #schedule(): void {
@@ -257,21 +253,21 @@ export class HttpAttempt implements Attempt {
       this.#wanted = JSON.stringify(wishes);
       const isApart = (wish: Wish) => !present.has(wish.filter) && this.#isApart(wish, wishes);
       const easy = wishes.filter((wish) => !isApart(wish));
-      const together = easy.length === 0 ? wishes.slice(0, 1) : compatible(easy);
-      if (together.length === wishes.length) return sharedOut(wishes);
+      const together = easy.length === 0 ? wishes.slice(0, 1) : compatible(easy, streams);
+      if (together.length === wishes.length) return sharedOut(wishes, streams);
       if (streams && !this.#isReady) {
         // Only a stream proves that streams work: what can begin does, and the rest follows.
         this.#isRevised = true;
-        return sharedOut(together);
+        return sharedOut(together, streams);
       }
       const late = wishes.filter(
         (wish) =>
           !present.has(wish.filter) &&
-          (isApart(wish) || isWildcard(wish.filter) || wish.after === undefined),
+          (isApart(wish) || wish.after === undefined || (!streams && isWildcard(wish.filter))),
       );
       const names = late.filter(({ filter }) => !isWildcard(filter));
-      const [group] = sharedOut(names.length > 0 ? names : late);
-      if (group === undefined) return sharedOut(wishes);
+      const [group] = sharedOut(names.length > 0 ? names : late, false);
+      if (group === undefined) return sharedOut(wishes, streams);
       const read = this.#toRead(group, signal);
       await this.#judged(read, async () => {
         const answer = await this.poll(read, { ...queryOf(group), presence: undefined }, 0);
@@ -327,8 +323,8 @@ export class HttpAttempt implements Attempt {
       signal,
       places: new Map(wishes.flatMap(({ filter, after }) => (after ? [[filter, after]] : []))),
       heardMs: this.platform.clock.monotonicMs(),
-      opened: (session) => {
-        this.#ready(session);
+      opened: (welcome) => {
+        this.#ready(welcome);
         this.#unopened -= 1;
         if (this.#unopened === 0) this.#settle();
       },
@@ -340,10 +336,10 @@ export class HttpAttempt implements Attempt {
     if (this.#isRevised) this.#schedule();
   }
 
-  #ready(session?: string): void {
+  #ready(welcome: Welcome = {}): void {
     if (this.#isReady || this.#hasEnded) return;
     this.#isReady = true;
-    this.sink.onReady(session === undefined ? {} : { session });
+    this.sink.onReady(welcome);
     // Whoever is told of revisions only from now on may have had some.
     if (JSON.stringify(this.#wishes()) !== this.#wanted) this.#isRevised = true;
   }
@@ -355,7 +351,7 @@ export class HttpAttempt implements Attempt {
   async #reach(signal: AbortSignal): Promise<void> {
     if (!this.#isReady) {
       const work = this.fetch('poll', {}, { method: 'OPTIONS', signal });
-      const response = await this.within(OPEN_MS_MAX, 'no answer in time', work);
+      const response = await this.within(OPEN_MS_MAX, NO_ANSWER, work);
       if (response.status >= 500) throw await refusalOf(response);
       this.#ready();
     }
@@ -388,7 +384,7 @@ export class HttpAttempt implements Attempt {
     signal: AbortSignal,
   ): Promise<(readonly [string, CodedError])[]> {
     const work = this.fetch('poll', { channel: filters, limit: 1 }, { signal });
-    const response = await this.within(OPEN_MS_MAX, 'no answer in time', work);
+    const response = await this.within(OPEN_MS_MAX, NO_ANSWER, work);
     if (!typeOf(response).startsWith('application/problem+json')) {
       await response.body?.cancel();
       return []; // It is allowed; or it is not the server that says no.

@@ -6,8 +6,8 @@
  * stored, so that whoever sends them again can keep the order. Everything else is asked at once.
  */
 import { CodedError, CODES } from '@trunkline/wire';
-import type { Frame } from '../encodings/encoding.ts';
-import { asObject, parseObject, toCode } from '../events.ts';
+import type { Encoding, Frame } from '../encodings/encoding.ts';
+import { asObject, known, toCode } from '../events.ts';
 import { addressOf, bytesOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
 import type { Query } from '../http.ts';
 import type { Platform } from '../platform.ts';
@@ -51,7 +51,7 @@ export class HttpRequests {
   /** As `Attempt.request`. @throws {CodedError} */
   async request(ask: Ask): Promise<Frame> {
     if (ask.kind === 'call') throw new CodedError('not_found', 'there are no calls over HTTP');
-    if (ask.kind === 'publish') {
+    if (ask.kind === PUBLISH) {
       return new Promise((resolve, reject) => {
         if (this.#aborter.signal.aborted) reject(unsent());
         else this.#waiting.push({ members: ask.members, resolve, reject });
@@ -59,17 +59,24 @@ export class HttpRequests {
       });
     }
     const { encoding } = this.#target;
+    const headers = { accept: acceptOf(encoding) };
     const query = { channel: ask.channel, ...ask.query };
-    return this.#fetch(ask.kind, query, {}, async (response) => {
-      if (ask.kind === 'presence') return { fields: parseObject(await textOf(response)) ?? {} };
-      return encoding.answerOf(await bytesOf(response), typeOf(response));
+    return this.#ask(ask.kind, query, { headers }, (response) => answerOf(response, encoding));
+  }
+
+  /** Begins a request below `/v1/` with the present token. */
+  async fetch(call: string, query: Query, init: RequestInit): Promise<Response> {
+    return this.#platform.fetch(addressOf(this.#target.url, 'http', call, query), {
+      cache: 'no-store',
+      ...init,
+      headers: { ...tokenHeaders(this.token), ...(init.headers as object) },
     });
   }
 
   /** Publishes without an answer; dropped while a whole request of others waits. */
   send(members: string): void {
     if (this.#waiting.length >= PUBLISHES_PER_REQUEST_MAX) return;
-    this.request({ kind: 'publish', members }).catch(() => {}); // Nobody asked.
+    this.request({ kind: PUBLISH, members }).catch(() => {}); // Nobody asked.
   }
 
   /** What has no answer yet is rejected. Idempotent. */
@@ -111,66 +118,54 @@ export class HttpRequests {
   }
 
   /** One answer for each, in their order. [HTTP-12] */
-  async #post(batch: readonly Waiting[]): Promise<readonly unknown[]> {
+  #post(batch: readonly Waiting[]): Promise<readonly unknown[]> {
     const body = `[${batch.map(({ members }) => `{${members}}`).join()}]`;
-    const headers = { 'content-type': 'application/json' };
-    return this.#fetch('publish', {}, { method: 'POST', headers, body }, async (response) => {
+    const headers = { 'content-type': JSON_TYPE };
+    return this.#ask(PUBLISH, {}, { method: 'POST', headers, body }, async (response) => {
       const answers: unknown = JSON.parse(await textOf(response));
       if (Array.isArray(answers) && answers.length === batch.length) return answers as unknown[];
-      throw new CodedError('internal', `expected ${batch.length} answers`, { stored: 'unknown' });
+      throw new CodedError('internal', `expected ${batch.length} answers`, UNKNOWN);
     });
   }
 
-  /** @throws {CodedError} */
-  async #fetch<T>(
+  /** Asks, and gives up after a time. @throws {CodedError} */
+  async #ask<T>(
     call: string,
     query: Query,
     init: RequestInit,
     read: (response: Response) => Promise<T>,
   ): Promise<T> {
-    const { clock, fetch } = this.#platform;
-    const { url, encoding } = this.#target;
-    const { signal } = this.#aborter;
-    if (signal.aborted) throw unsent();
-    const stored = call === 'publish' ? 'unknown' : undefined;
+    const { token } = this;
+    const closing = this.#aborter.signal;
+    if (closing.aborted) throw unsent();
+    const fate = call === PUBLISH ? UNKNOWN : {};
     const aborter = new AbortController();
-    const end = () => aborter.abort(new CodedError('unavailable', CLOSED, told(stored)));
-    const timer = clock.after(ANSWER_MS_MAX, () =>
-      aborter.abort(new CodedError('timeout', 'no answer in time', told(stored))),
+    const { signal } = aborter;
+    const end = () => aborter.abort(new CodedError('unavailable', CLOSED, fate));
+    const timer = this.#platform.clock.after(ANSWER_MS_MAX, () =>
+      aborter.abort(new CodedError('timeout', NO_ANSWER, fate)),
     );
-    signal.addEventListener('abort', end);
+    closing.addEventListener('abort', end);
     try {
-      const response = await fetch(addressOf(url, 'http', call, query), {
-        cache: 'no-store',
-        ...init,
-        headers: {
-          accept: acceptOf(encoding.mediaType),
-          ...tokenHeaders(this.token),
-          ...(init.headers as Record<string, string> | undefined),
-        },
-        signal: aborter.signal,
-      });
+      const response = await this.fetch(call, query, { ...init, signal });
       if (response.status === 200) return await read(response);
-      throw this.#refusal(await refusalOf(response), call, response.status);
+      const error = await refusalOf(response);
+      const { code, message, retryAfter } = error;
+      // A gateway's failure says nothing of the log; a refusal below 500 was made before it.
+      const { stored = response.status < 500 ? false : 'unknown' } = error;
+      const isStale = code === 'unauthenticated';
+      if (isStale && token === this.token) this.#onStale(error);
+      // What was asked is as good as before, and is to be asked again with another token.
+      throw new CodedError(isStale ? 'unavailable' : code, message, {
+        ...(call === PUBLISH && { stored }),
+        ...(retryAfter !== undefined && { retryAfter }),
+      });
     } catch (error) {
-      throw networkError(error, stored);
+      throw networkError(error, fate.stored);
     } finally {
       timer.cancel();
-      signal.removeEventListener('abort', end);
+      closing.removeEventListener('abort', end);
     }
-  }
-
-  /** A gateway's failure says nothing of the log; a refusal below 500 was made before it. */
-  #refusal(refusal: CodedError, call: string, status: number): CodedError {
-    const { code, message, retryAfter, stored = status < 500 ? false : 'unknown' } = refusal;
-    const isStale = code === 'unauthenticated';
-    const error = new CodedError(isStale ? 'unavailable' : code, message, {
-      ...(call === 'publish' && { stored }),
-      ...(retryAfter === undefined ? {} : { retryAfter }),
-    });
-    // What was asked is as good as before: it is to be asked again with another token.
-    if (isStale) this.#onStale(refusal);
-    return error;
   }
 
   #refuseWaiting(): void {
@@ -179,8 +174,14 @@ export class HttpRequests {
 }
 
 /** The `Accept` of what has messages in it: a server without binary answers JSON. */
-export function acceptOf(mediaType: string): string {
+export function acceptOf({ mediaType }: Encoding): string {
   return mediaType === JSON_TYPE ? JSON_TYPE : `${mediaType}, ${JSON_TYPE};q=0.5`;
+}
+
+/** Reads a good answer. @throws {CodedError} when it is none. */
+export async function answerOf(response: Response, encoding: Encoding): Promise<Frame> {
+  if (response.status !== 200) throw await refusalOf(response);
+  return encoding.answerOf(await bytesOf(response), typeOf(response));
 }
 
 /** What an answer is written in. */
@@ -188,24 +189,24 @@ export function typeOf(response: Response): string {
   return response.headers.get('content-type') ?? '';
 }
 
+/** Why a request was given up. */
+export const NO_ANSWER = 'no answer in time';
+
 const JSON_TYPE = 'application/json';
+const PUBLISH = 'publish';
 const CLOSED = 'the connection was closed';
+const UNKNOWN: { readonly stored?: 'unknown' } = { stored: 'unknown' };
 
 function unsent(): CodedError {
   return new CodedError('unavailable', CLOSED, { stored: false });
 }
 
-function told(stored: 'unknown' | undefined): { readonly stored?: 'unknown' } {
-  return stored === undefined ? {} : { stored };
-}
-
 /** The answer to one of several that were published. */
-function toRefusal(fields: Readonly<Record<string, unknown>>): CodedError {
-  const { code, message, retryAfter, stored } = fields;
-  const name = toCode(code, 'internal');
-  const wasRefused = stored === false || (stored === undefined && CODES[name].http < 500);
-  return new CodedError(name, typeof message === 'string' ? message : name, {
-    stored: wasRefused ? false : 'unknown',
-    ...(typeof retryAfter === 'number' && retryAfter >= 0 ? { retryAfter } : {}),
+function toRefusal(fields: Frame['fields']): CodedError {
+  const code = toCode(fields['code'], 'internal');
+  const { stored = CODES[code].http < 500 ? false : 'unknown' } = fields;
+  return new CodedError(code, String(fields['message'] ?? code), {
+    stored: stored === false ? false : 'unknown',
+    ...known(fields, 'number', ['retryAfter']),
   });
 }

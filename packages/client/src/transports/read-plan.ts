@@ -1,9 +1,9 @@
 /**
  * Read plan: how all that is to be read is shared out among streams or questions over HTTP. Pure.
  *
- * One read has a place for each channel, but only one place for all its patterns [POLL-6], and one
- * `last` for all that have no place yet. It has at most so many channels, in a query that every
- * proxy lets through.
+ * One read has a place for each channel; a stream has one for each pattern, too, but a poll only one
+ * for all its patterns [POLL-6]. One `last` holds for all that have no place yet. A read has at most
+ * so many channels, in a query that every proxy lets through.
  */
 import { isWildcard } from '@trunkline/wire';
 import type { Query } from '../http.ts';
@@ -18,12 +18,12 @@ export const QUERY_LENGTH_MAX = 7000;
 /** Characters for the parameters beside the channels and their places. */
 const OTHERS_LENGTH = 200;
 
-/** Those that one read can begin: the first, and all that go with it. */
-export function compatible(wishes: readonly Wish[]): Wish[] {
+/** Those that one stream, or one poll, can begin: the first, and all that go with it. */
+export function compatible(wishes: readonly Wish[], isStream: boolean): Wish[] {
   let place: string | undefined;
   let count: number | undefined;
   return wishes.filter(({ filter, after, last = -1 }) => {
-    const own = isWildcard(filter) ? (after ?? '') : undefined;
+    const own = !isStream && isWildcard(filter) ? (after ?? '') : undefined;
     const isFresh = after === undefined;
     if (own !== undefined && own !== (place ?? own)) return false;
     if (isFresh && last !== (count ?? last)) return false;
@@ -34,11 +34,11 @@ export function compatible(wishes: readonly Wish[]): Wish[] {
 }
 
 /** As few reads as carry all of the wishes. */
-export function sharedOut(wishes: readonly Wish[]): Wish[][] {
+export function sharedOut(wishes: readonly Wish[], isStream: boolean): Wish[][] {
   const reads: Wish[][] = [];
   let left = wishes;
   while (left.length > 0) {
-    const read = fitting(compatible(left));
+    const read = fitting(compatible(left, isStream));
     left = left.filter((wish) => !read.includes(wish));
     reads.push(read);
   }

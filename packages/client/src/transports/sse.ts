@@ -3,6 +3,7 @@ import { CodedError, decodeBase64, parsePosition } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import {
   asObject,
+  known,
   parseObject,
   toCode,
   toGap,
@@ -21,8 +22,10 @@ import { queryOf } from './read-plan.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
 
-/** A comment comes at least so often. [SSE-7] */
-const COMMENT_INTERVAL_MS = 15_000;
+const TYPE = 'text/event-stream';
+
+/** A comment comes every 15 s. [SSE-7] */
+const SILENCE_MS_MAX = 15_000 + SILENCE_GRACE_MS;
 
 const NO_HEAD =
   'no answer in time: over HTTP/1.1 a browser has six connections to a server, and other tabs may ' +
@@ -68,42 +71,33 @@ class EventStream {
   /** Reads until the signal aborts. @throws {Error} when the stream ends otherwise. */
   async run(): Promise<void> {
     const { signal, wishes } = this.#read;
-    const { clock } = this.#attempt.platform;
-    let reason = NO_HEAD;
-    const dialing = clock.after(OPEN_MS_MAX, () =>
-      this.#attempt.end({ kind: 'lost', reason, isTimeout: true }),
-    );
-    try {
-      const headers = { accept: 'text/event-stream' };
-      const response = await this.#attempt.fetch('sse', queryOf(wishes), { signal, headers });
-      if (response.status !== 200) throw await refusalOf(response);
-      const type = typeOf(response);
-      if (!/^text\/event-stream\b/i.test(type) || response.body === null) {
-        throw new CodedError('bad_request', `expected text/event-stream, got ${type || 'nothing'}`);
-      }
-      reason = NO_EVENT;
-      const source = response.body.getReader();
-      while (!signal.aborted) {
-        await this.#take(source.read());
-        if (this.#hasOpened) dialing.cancel();
-        // Not reading on is all the back-pressure that is needed: the server's cursor stops.
-        await this.#attempt.sink.room();
-      }
-    } finally {
-      dialing.cancel();
+    const asked = this.#attempt.fetch('sse', queryOf(wishes), {
+      signal,
+      headers: { accept: TYPE },
+    });
+    const response = await this.#attempt.within(OPEN_MS_MAX, NO_HEAD, asked);
+    if (response.status !== 200) throw await refusalOf(response);
+    const type = typeOf(response);
+    if (!type.toLowerCase().startsWith(TYPE) || response.body === null) {
+      throw new CodedError('bad_request', `expected ${TYPE}, got ${type || 'nothing'}`);
+    }
+    const source = response.body.getReader();
+    while (!signal.aborted) {
+      const piece = source.read();
+      const { done, value } = await (this.#hasOpened
+        ? this.#attempt.within(SILENCE_MS_MAX, 'the stream fell silent', piece)
+        : this.#attempt.within(OPEN_MS_MAX, NO_EVENT, piece));
+      if (done) throw new CodedError('unavailable', 'the stream ended');
+      this.#take(value);
+      // Not reading on is all the back-pressure that is needed: the server's cursor stops.
+      await this.#attempt.sink.room();
     }
   }
 
-  /** Takes the next piece of the stream. */
-  async #take(piece: Promise<ReadableStreamReadResult<Uint8Array>>): Promise<void> {
+  #take(piece: Uint8Array): void {
     const { signal } = this.#read;
-    const limitMs = COMMENT_INTERVAL_MS + SILENCE_GRACE_MS;
-    const { done, value } = await (this.#hasOpened
-      ? this.#attempt.within(limitMs, 'the stream fell silent', piece)
-      : piece);
-    if (done) throw new CodedError('unavailable', 'the stream ended');
     this.#read.heardMs = this.#attempt.platform.clock.monotonicMs();
-    for (const item of this.#parser.push(value)) {
+    for (const item of this.#parser.push(piece)) {
       if (signal.aborted) return;
       if (item.kind === 'retry') this.#attempt.hint = { notBeforeMs: item.ms };
       else this.#onEvent(item.type, item.data, item.id);
@@ -117,15 +111,16 @@ class EventStream {
     if (type === 'open') {
       this.#open(parseObject(data) ?? {}, id);
     } else if (type === 'gap') {
-      const { channel, position, gap } = parseObject(data) ?? {};
-      const lost = toGap(gap);
-      if (lost !== undefined && typeof channel === 'string' && typeof position === 'string') {
-        sink.onGap({ kind: 'gap', channel, gap: lost, position }, filters);
+      const fields = parseObject(data) ?? {};
+      const { channel, position } = known(fields, 'string', ['channel', 'position']);
+      const gap = toGap(fields['gap']);
+      if (channel !== undefined && position !== undefined && gap !== undefined) {
+        sink.onGap({ kind: 'gap', channel, gap, position }, filters);
       }
     } else if (type === 'close') {
-      const { code, retryAfter } = parseObject(data) ?? {};
-      const wait = typeof retryAfter === 'number' && retryAfter >= 0 ? { retryAfter } : {};
-      throw new CodedError(toCode(code, 'unavailable'), 'the server closed the stream', wait);
+      const fields = parseObject(data) ?? {};
+      const code = toCode(fields['code'], 'unavailable');
+      throw new CodedError(code, 'said by the server', known(fields, 'number', ['retryAfter']));
     } else if (type === 'snapshot') {
       const { fields, source } = target.encoding.eventOf(data);
       const snapshot = toSnapshot(fields, source);
@@ -142,11 +137,10 @@ class EventStream {
   }
 
   #open(fields: Frame['fields'], id: string): void {
-    const { session } = fields;
     const positions = asObject(fields['positions']) ?? {};
     this.#hasOpened = true;
     this.#id = id;
-    this.#read.opened(typeof session === 'string' ? session : undefined);
+    this.#read.opened(known(fields, 'string', ['session']));
     const { filters, places, signal } = this.#read;
     for (const filter of filters) {
       if (signal.aborted) return;

@@ -92,45 +92,52 @@ function toRequest(
       respond(isBare ? null : text, status, { 'content-type': type, ...headers });
     },
     stream(type = 'text/event-stream') {
-      const encoder = new TextEncoder();
-      const pieces: Uint8Array[] = [];
-      let wake = () => {};
-      let isOver = false;
-      const body = new ReadableStream<Uint8Array>(
-        {
-          start: (controller) =>
-            init.signal.addEventListener('abort', () => controller.error(init.signal.reason)),
-          async pull(controller) {
-            while (pieces.length === 0 && !isOver) {
-              await new Promise<void>((resume) => (wake = resume));
-            }
-            const piece = pieces.shift();
-            if (piece === undefined) controller.close();
-            else controller.enqueue(piece);
-          },
-        },
-        { highWaterMark: 0 },
-      );
+      const [body, stream] = pipe(init.signal);
       respond(body, 200, { 'content-type': type });
-      return {
-        write(text) {
-          pieces.push(encoder.encode(text));
-          wake();
-        },
-        end() {
-          isOver = true;
-          wake();
-        },
-        get waiting() {
-          return pieces.length;
-        },
-      };
+      return stream;
     },
     fail(message) {
       isAnswered = true;
       reject(new TypeError('fetch failed', { cause: new Error(message) }));
     },
   };
+}
+
+/** A body that the test writes, and that nothing reads ahead. */
+function pipe(signal: AbortSignal): [ReadableStream<Uint8Array>, FakeStream] {
+  const encoder = new TextEncoder();
+  const pieces: Uint8Array[] = [];
+  let wake = () => {};
+  let isOver = false;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start: (controller) =>
+        signal.addEventListener('abort', () => controller.error(signal.reason)),
+      async pull(controller) {
+        while (pieces.length === 0 && !isOver) {
+          await new Promise<void>((resume) => (wake = resume));
+        }
+        const piece = pieces.shift();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const stream: FakeStream = {
+    write(text) {
+      pieces.push(encoder.encode(text));
+      wake();
+    },
+    end() {
+      isOver = true;
+      wake();
+    },
+    get waiting() {
+      return pieces.length;
+    },
+  };
+  return [body, stream];
 }
 
 /** A reader: it wants something of filters, and stands where it was told. */

@@ -1,3 +1,4 @@
+import type { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { exactJson } from '../../src/encodings/exact.ts';
 import {
@@ -33,7 +34,7 @@ function asking(): Asking {
     publish: (n) =>
       requests.request({ kind: 'publish', members: `"channel":"a","data":${n}` }).then(
         ({ fields }) => String(fields['offset']),
-        (error: { code: string; stored?: unknown }) => `${error.code} ${error.stored}`,
+        ({ code, stored }: CodedError) => `${code} ${stored}`,
       ),
     async asked() {
       await platform.clock.settle();
@@ -184,6 +185,16 @@ describe('publishing over HTTP', () => {
     await first;
     expect(((await asked()).body.match(/"v"/g) ?? []).length).toBe(PUBLISHES_PER_REQUEST_MAX);
     requests.close();
+  });
+
+  test('[AUTH-5] keeps what was asked with an older token, which proves nothing', async () => {
+    const { requests, publish, asked, stale } = asking();
+    const first = publish(1);
+    const request = await asked();
+    requests.token = 'newer';
+    request.answer(401, { code: 'unauthenticated' });
+    expect(await first).toBe('unavailable false');
+    expect(stale).toEqual([]);
   });
 
   test('uses a newer token from the next request on', async () => {

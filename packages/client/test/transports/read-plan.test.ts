@@ -69,8 +69,19 @@ describe('what begins in one read', () => {
       ['a/#', 'b'],
     ],
   ])('[POLL-6] %s', (_, wishes, together) => {
-    expect(filters(compatible(wishes))).toEqual(together);
+    expect(filters(compatible(wishes, false))).toEqual(together);
   });
+});
+
+test('[WILD-1] a stream has a place for each pattern, but one `last`', () => {
+  const wishes = [
+    { filter: 'a/#', after: '~1' },
+    { filter: '+', after: '~2' },
+    { filter: 'b/#' },
+    { filter: 'c', last: 2 },
+  ];
+  expect(filters(compatible(wishes, true))).toEqual(['a/#', '+', 'b/#']);
+  expect(sharedOut(wishes, true).map(filters)).toEqual([['a/#', '+', 'b/#'], ['c']]);
 });
 
 describe('the query of a read', () => {
@@ -138,7 +149,7 @@ describe('sharing out', () => {
       filter: `c${index}`,
       after: '~1',
     }));
-    const reads = sharedOut(wishes);
+    const reads = sharedOut(wishes, false);
     expect(reads.map(({ length }) => length)).toEqual([
       FILTERS_PER_READ_MAX,
       FILTERS_PER_READ_MAX,
@@ -156,7 +167,7 @@ describe('sharing out', () => {
       filter: `${index % 10}${name.slice(1)}${Math.floor(index / 10)}`,
       after: `e:${index}`,
     }));
-    const reads = sharedOut(wishes);
+    const reads = sharedOut(wishes, false);
     expect(filters(reads.flat()).toSorted()).toEqual(filters(wishes).toSorted());
     for (const read of reads) expect(lengthOf(read)).toBeLessThanOrEqual(QUERY_LENGTH_MAX);
   });
@@ -164,14 +175,14 @@ describe('sharing out', () => {
   test('says a long mark once for all', () => {
     const after = `~${'m'.repeat(3000)}`;
     const wishes = Array.from({ length: 50 }, (_, index) => ({ filter: `c/${index}`, after }));
-    const [read = [], ...others] = sharedOut(wishes);
+    const [read = [], ...others] = sharedOut(wishes, false);
     expect(others).toEqual([]);
     expect(lengthOf(read)).toBeLessThanOrEqual(QUERY_LENGTH_MAX);
   });
 
   test('reads apart what can not begin together', () => {
     const wishes = [{ filter: 'a', last: 1 }, { filter: 'b' }, { filter: 'c', last: 1 }];
-    expect(sharedOut(wishes).map(filters)).toEqual([['a', 'c'], ['b']]);
-    expect(sharedOut([])).toEqual([]);
+    expect(sharedOut(wishes, false).map(filters)).toEqual([['a', 'c'], ['b']]);
+    expect(sharedOut([], false)).toEqual([]);
   });
 });
