@@ -51,7 +51,8 @@ import type {
   OpeningParts,
 } from './selection/selection-opening.ts';
 import type { Leg } from './selection/catch-up.ts';
-import { olderThan } from './selection/older-legs.ts';
+import { boundedBy } from './selection/beginnings.ts';
+import type { Beginnings } from './selection/beginnings.ts';
 import { Overlaps } from './selection/overlaps.ts';
 import type { AnyCursor } from './selection/overlap-entry.ts';
 import type { OverlapCalls } from './selection/overlaps.ts';
@@ -68,6 +69,8 @@ export type HubParts = TableParts;
 export interface SubscribeOptions {
   /** The session whose own messages are left out. */
   readonly mutedSession?: string;
+  /** What is known of others of the session that have the same channels. */
+  readonly beginnings?: Beginnings | undefined;
   /** Where the resume is not recovered, begin at the snapshot if it helps [SNAP-3]. */
   readonly snapshot?: boolean;
 }
@@ -166,7 +169,7 @@ export class Hub implements HubCalls {
       settle: () => this.#selectionFanOut.settle(),
       goBack: (cursor, leg) => this.#goBack(cursor, leg),
       leaveOmitted: (cursor) => this.#selectionFanOut.leaveOmitted(cursor),
-      olderThan: (cursor, legs) => olderThan(broker, cursor, legs),
+      changedSince: (mark, filter) => broker.changedSince(mark, filter),
     };
     const reading = { broker, table, reader, selections, rulesOf };
     this.#openingParts = { ...reading, fanOut: this.#selectionFanOut };
@@ -248,7 +251,7 @@ export class Hub implements HubCalls {
     options: SubscribeOptions = {},
   ): Promise<Opened> {
     this.demand(caller.identity, 'subscribe', name);
-    const { mutedSession } = options;
+    const { beginnings, mutedSession } = options;
     if (this.#parts.config.rulesOf(name).volatile) {
       const cursor = await this.#volatile.subscribe(subscriber, name, mutedSession);
       return { cursor, volatile: true };
@@ -256,12 +259,11 @@ export class Hub implements HubCalls {
     const channel = await this.#table.acquire(name);
     try {
       const resolved = await resolveMark(this.#readParts, channel, start);
+      const isResume = start.after !== undefined || start.last !== undefined;
+      const known = isResume ? await beginnings?.find([{ channel: name }]) : undefined;
       const { reader } = this.#readParts;
-      const verdict = judge(
-        resolved,
-        await reader.boundsFor(channel, resolved),
-        channel.rules.resumeCountMax,
-      );
+      const bounds = boundedBy(await reader.boundsFor(channel, resolved), known?.get(name));
+      const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
       this.#countResume(verdict);
       const wantsSnapshot = options.snapshot === true && verdict.recovered !== true;
       const snapshot = wantsSnapshot ? await this.#usefulSnapshot(channel) : undefined;
@@ -289,8 +291,7 @@ export class Hub implements HubCalls {
   ): Promise<OpenedSelection> {
     for (const filter of starts.keys()) this.demand(caller.identity, 'subscribe', filter);
     try {
-      const { mutedSession } = options;
-      const opened = await openSelection(this.#openingParts, subscriber, starts, mutedSession);
+      const opened = await openSelection(this.#openingParts, subscriber, starts, options);
       for (const verdict of opened.verdicts.values()) this.#countResume(verdict);
       return opened;
     } catch (error) {

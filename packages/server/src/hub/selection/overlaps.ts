@@ -7,10 +7,11 @@
  * Until then a name that a pattern delivers waits, and who was unsubscribed goes on with what the
  * others want of it: nothing is lost or told twice, however slow the link is.
  */
-import { isWildcard } from '@trunkline/wire';
+import { isWildcard, overlaps } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
+import type { Broker } from '../../broker/broker.ts';
 import { Cursor } from '../cursor.ts';
-import { VolatileCursor } from '../volatile/volatile-channel.ts';
+import { Beginnings } from './beginnings.ts';
 import type { Leg } from './catch-up.ts';
 import { delivers, isAtHead, isTakenBy, part, relate, wants } from './overlap-entry.ts';
 import type { AnyCursor, Entry } from './overlap-entry.ts';
@@ -26,8 +27,8 @@ export interface OverlapCalls {
   goBack(cursor: AnyCursor, leg: Leg): void;
   /** A cursor is to read no more what it omits. */
   leaveOmitted(cursor: SelectionCursor): void;
-  /** Those of the legs that come before the place where the cursor began. */
-  olderThan(cursor: AnyCursor, legs: readonly Leg[]): Promise<readonly Leg[]>;
+  /** What changed since a mark, for where other cursors began. */
+  readonly changedSince: Broker['changedSince'];
 }
 
 /** The cursors of one session, by name and pattern. */
@@ -64,24 +65,24 @@ export class Overlaps {
   }
 
   /**
-   * What a cursor that was opened is to read and others of the session deliver already, from
-   * further back than they began: they are to read it again when it is added.
+   * What a subscription has to know of the others before it is judged where it begins; `undefined`
+   * where it is nobody's concern.
    */
-  async findOlder(filter: string, cursor: AnyCursor): Promise<readonly Leg[]> {
-    if (this.#isPlain && !isWildcard(filter)) return [];
-    const legs = legsOf(cursor);
+  beginningsFor(filter: string): Beginnings | undefined {
+    if (this.#isPlain && !isWildcard(filter)) return undefined;
     const own = this.#entries.get(filter);
-    if (own?.state === 'running' && !isWildcard(filter)) return [];
-    const others = [...this.#retired, ...this.#entries.values()].filter((entry) => entry !== own);
-    let older = legs.filter(({ channel }) => others.some((entry) => wants(entry, channel)));
-    for (const entry of others) {
-      // All that want a channel have it from where they began, whoever delivers it to them.
-      const wanted = older.filter(({ channel }) => wants(entry, channel));
-      if (wanted.length === 0) continue;
-      const left = new Set(await this.#hub.olderThan(entry.cursor, wanted));
-      older = older.filter((leg) => left.has(leg) || !wants(entry, leg.channel));
-    }
-    return older;
+    if (own?.state === 'running' && !isWildcard(filter)) return undefined;
+    const others = [...this.#retired, ...this.#entries.values()].filter(
+      (entry) => entry !== own && overlaps(filter, entry.filter),
+    );
+    if (others.length === 0) return undefined;
+    return new Beginnings(
+      this.#hub.changedSince,
+      others.map((entry) => ({
+        cursor: entry.cursor,
+        wants: (channel) => wants(entry, channel),
+      })),
+    );
   }
 
   /** To be called before the answer to what is added: what came before it leaves before it. */
@@ -93,9 +94,11 @@ export class Overlaps {
   /**
    * Adds a cursor and lets it run; one of the same filter ends.
    *
-   * @param again what `findOlder` found.
+   * @param beginnings what it was judged by: what it wants from further back than the others began
+   *   those are to read again.
    */
-  add(filter: string, cursor: AnyCursor, again: readonly Leg[]): void {
+  add(filter: string, cursor: AnyCursor, beginnings: Beginnings | undefined): void {
+    const again = beginnings?.olderOf(cursor) ?? [];
     const before = this.#entries.get(filter);
     if (before?.state === 'running' && !isWildcard(filter)) this.#restart(before, cursor);
     else {
@@ -309,15 +312,6 @@ export class Overlaps {
       namedPlaces: () => placesOf(named),
     };
   }
-}
-
-/** What a cursor that was opened is to read. */
-function legsOf(cursor: AnyCursor): readonly Leg[] {
-  if (cursor instanceof SelectionCursor) return cursor.catchUp?.left ?? [];
-  if (cursor instanceof VolatileCursor) return [];
-  const { channel, epoch, offset } = cursor;
-  const hasAll = epoch === channel.epoch && offset === channel.head;
-  return hasAll ? [] : [{ channel: channel.name, position: cursor.place }];
 }
 
 /** Where names of a log stand. */

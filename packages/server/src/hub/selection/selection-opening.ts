@@ -17,6 +17,7 @@ import type { PlaceMark } from '../place-mark.ts';
 import { judge } from '../recovery.ts';
 import { changedSincePlace, resolveMark, startAt } from '../reading/mark-starts.ts';
 import type { PlacedChannel } from '../reading/mark-starts.ts';
+import type { Beginnings } from './beginnings.ts';
 import { CatchUp, older } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
 import { toFilters } from './selection.ts';
@@ -61,15 +62,21 @@ export interface OpenedSelection {
   readonly losses: readonly ChannelLoss[];
 }
 
-/** Channels whose beginnings are kept as long as a reader lasts. */
-const BEGINS_COUNT_MAX = 16;
-
 /** Of a channel to which nobody published. */
 const NO_STREAM: StreamBounds = { epoch: ORIGIN.epoch, oldest: 1, top: 0 };
+
+/** What a reader may be opened with beside its starts. */
+export interface OpeningOptions {
+  /** The session whose own messages are left out. */
+  readonly mutedSession?: string;
+  /** What is known of others of the session that have the same channels, for patterns. */
+  readonly beginnings?: Beginnings | undefined;
+}
 
 /** What is being found out. */
 interface Opening {
   readonly cursor: SelectionCursor;
+  readonly beginnings: Beginnings | undefined;
   readonly legs: Leg[];
   readonly verdicts: Map<string, FilterVerdict>;
   readonly losses: ChannelLoss[];
@@ -84,7 +91,7 @@ export async function openSelection(
   parts: OpeningParts,
   subscriber: SelectionSubscriber,
   starts: ReadonlyMap<string, Start>,
-  mutedSession?: string,
+  { beginnings, mutedSession }: OpeningOptions = {},
 ): Promise<OpenedSelection> {
   const { selections, fanOut } = parts;
   const selection = await selections.acquire(toFilters(starts.keys()));
@@ -96,11 +103,11 @@ export async function openSelection(
     ({ cursor } = made);
     const catchUp = new CatchUp();
     cursor.catchUp = catchUp;
-    const opening: Opening = { cursor, legs: [], verdicts: new Map(), losses: [] };
+    const found = { legs: [], verdicts: new Map(), losses: [] };
+    const opening: Opening = { cursor, beginnings, ...found };
     const base = await resolveStarts(parts, opening, starts, made.here);
-    const begins = joined(opening.legs);
-    catchUp.begin(base, [...begins].map(toLeg));
-    cursor.begin = beginAt(base, begins);
+    catchUp.begin(base, [...joined(opening.legs)].map(toLeg));
+    cursor.begin = base;
     const mark = formatPlaceMark(base);
     const { verdicts, losses } = opening;
     return { cursor, verdicts, losses, ...(mark === undefined ? {} : { mark }) };
@@ -141,15 +148,6 @@ function joined(legs: readonly Leg[]): ReadonlyMap<string, Position> {
     places.set(channel, older(places.get(channel), position));
   }
   return places;
-}
-
-/**
- * Where a reader begins, for whoever compares it with others. Where it begins in single channels is
- * known exactly now: later on retention may have removed what a mark's place is told by.
- */
-function beginAt(base: PlaceMark, begins: ReadonlyMap<string, Position>): PlaceMark {
-  if (begins.size === 0 || begins.size > BEGINS_COUNT_MAX) return base;
-  return { mark: base.mark, behind: new Map([...base.behind, ...begins]) };
 }
 
 function toLeg([channel, position]: readonly [string, Position]): Leg {
@@ -217,7 +215,12 @@ async function resolvePatterns(
     return undefined;
   }
   const named = from?.behind ?? NOWHERE_ELSE;
-  const found = judgeChannels(parts, opening, changed, start, named);
+  const streams = await opening.beginnings?.find(changed);
+  const placed = changed.map((one) => ({
+    ...one,
+    stream: streams?.get(one.channel) ?? one.stream,
+  }));
+  const found = judgeChannels(parts, opening, placed, start, named);
   for (const pattern of patterns) {
     const loss = found.find(({ channel }) => matchesPattern(pattern, channel));
     const gap = loss === undefined ? {} : { gap: loss.gap };

@@ -9,7 +9,7 @@ import { CodedError, isWildcard } from '@trunkline/wire';
 import type { Gap, MemberPage, Position } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, Start } from '../../hub/hub-types.ts';
-import type { Leg } from '../../hub/selection/catch-up.ts';
+import type { Beginnings } from '../../hub/selection/beginnings.ts';
 import { Cursor } from '../../hub/cursor.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
@@ -90,13 +90,14 @@ export class Subscriptions {
     const { channel } = request;
     return this.#order.run(channel, async () => {
       this.#requireRoom(channel);
-      const open = isWildcard(channel) ? this.#openPattern(request) : this.#openName(request);
-      const { cursor, losses, ...told } = await open;
       const cursors = (this.#cursors ??= this.#hub.overlaps());
-      let again: readonly Leg[];
+      const beginnings = cursors.beginningsFor(channel);
+      const open = isWildcard(channel)
+        ? this.#openPattern(request, beginnings)
+        : this.#openName(request, beginnings);
+      const { cursor, losses, ...told } = await open;
       let members: Pick<SubscribeAnswer, 'members'>;
       try {
-        again = await cursors.findOlder(channel, cursor);
         if (!this.#mayStay(channel)) {
           this.#hub.unsubscribe(cursor);
           return;
@@ -109,7 +110,7 @@ export class Subscriptions {
       cursors.settle(channel);
       answer({ ...told, ...members });
       for (const loss of losses) this.#session.onGap(loss.channel, loss.gap, loss.position);
-      cursors.add(channel, cursor, again);
+      cursors.add(channel, cursor, beginnings);
       this.#tellAlone();
     });
   }
@@ -169,7 +170,7 @@ export class Subscriptions {
     this.#attendance?.end();
   }
 
-  async #openName(request: SubscribeRequest): Promise<Opened> {
+  async #openName(request: SubscribeRequest, beginnings?: Beginnings): Promise<Opened> {
     const { channel, start, presence, echo, snapshot } = request;
     const session = this.#session;
     const caller = session.caller();
@@ -177,12 +178,16 @@ export class Subscriptions {
     const muted = echo ? {} : { mutedSession: caller.session };
     const opened = await this.#hub.subscribe(session, caller, channel, start, {
       ...muted,
+      beginnings,
       snapshot,
     });
     return { ...opened, losses: [] };
   }
 
-  async #openPattern({ channel, start, echo }: SubscribeRequest): Promise<Opened> {
+  async #openPattern(
+    { channel, start, echo }: SubscribeRequest,
+    beginnings?: Beginnings,
+  ): Promise<Opened> {
     const session = this.#session;
     const caller = session.caller();
     const muted = echo ? {} : { mutedSession: caller.session };
@@ -191,7 +196,7 @@ export class Subscriptions {
       session,
       caller,
       starts,
-      muted,
+      { ...muted, beginnings },
     );
     return { ...verdicts.get(channel), cursor, losses, ...(mark === undefined ? {} : { mark }) };
   }

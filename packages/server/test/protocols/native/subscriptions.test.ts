@@ -121,6 +121,42 @@ describe('subscriptions of a session', () => {
     expect(hub.presence.page('a', { countMax: 10 }).members).toEqual([]);
   });
 
+  test('are given nothing again though the log forgets meanwhile where others began [WILD-4]', async () => {
+    const { broker, publish, subscribe, take } = await setUpSession();
+    await publish(2, 'a/1');
+    await subscribe('#');
+    await publish(3, 'a/1');
+    await take();
+    const changedSince = broker.changedSince.bind(broker);
+    // Retention goes on between any two questions.
+    broker.changedSince = async (...asked) => {
+      const changed = await changedSince(...asked);
+      broker.trim('a/1', 5);
+      return changed;
+    };
+    await subscribe('a/+', { after: { kind: 'mark', mark: '~2' } });
+    await publish(1, 'a/1');
+    expect(await take()).toEqual([
+      ...[expect.stringMatching(/^subscribed a\/\+ ~/), 'gap a/1 trimmed', 'a/1:6'],
+      ...['mark # ~6', 'mark a/+ ~6'],
+    ]);
+  });
+
+  test('begin behind what the log forgot, whatever memory has, where others began there [WILD-4]', async () => {
+    const { broker, publish, subscribe, take } = await setUpSession({
+      history: { countMax: 100, sizeMax: 1e9, ageMsMax: Infinity },
+    });
+    await publish(2, 'a/1');
+    await subscribe('#');
+    await publish(3, 'a/1');
+    await take();
+    broker.trim('a/1', 5);
+    const position = { epoch: 'e1', offset: 2 };
+    await subscribe('a/1', { after: { kind: 'position', position } });
+    await publish(1, 'a/1');
+    expect(await take()).toEqual(['subscribed a/1 e1:5', 'a/1:6', 'mark # ~6']);
+  });
+
   test('tell the mark of each pattern apart where several match a message [WS-17]', async () => {
     const { publish, subscribe, take } = await setUpSession();
     await subscribe('a/+');
