@@ -8,7 +8,7 @@ export type ConnectionState = 'disconnected' | 'connecting' | 'connected';
 
 /**
  * - `connect`: the application wants a connection.
- * - `opened`: the server answered that messages flow.
+ * - `opened`: the server answered that messages flow; once more when another transport took over.
  * - `lost`: it ended and may come back.
  * - `refused`: it ended and the code says that the same input would be refused again.
  * - `disconnect`: the application is done.
@@ -26,7 +26,12 @@ const NEXT: Readonly<Record<ConnectionState, Transitions>> = {
     refused: 'disconnected',
     disconnect: 'disconnected',
   },
-  connected: { lost: 'connecting', refused: 'disconnected', disconnect: 'disconnected' },
+  connected: {
+    opened: 'connected',
+    lost: 'connecting',
+    refused: 'disconnected',
+    disconnect: 'disconnected',
+  },
 };
 
 /** The state after `event`, or `undefined` when it can't happen in `state`. */

@@ -8,7 +8,7 @@ const EVENTS: readonly ConnectionEvent[] = ['connect', 'opened', 'lost', 'refuse
 const TABLE: Readonly<Record<ConnectionState, readonly (ConnectionState | '-')[]>> = {
   disconnected: ['connecting', '-', '-', '-', '-'],
   connecting: ['-', 'connected', 'connecting', 'disconnected', 'disconnected'],
-  connected: ['-', '-', 'connecting', 'disconnected', 'disconnected'],
+  connected: ['-', 'connected', 'connecting', 'disconnected', 'disconnected'],
 };
 
 for (const [state, row] of Object.entries(TABLE) as [ConnectionState, string[]][]) {

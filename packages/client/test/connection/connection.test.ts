@@ -1,0 +1,413 @@
+import { CodedError } from '@trunkline/wire';
+import { ManualClock } from '@trunkline/testkit';
+import { describe, expect, test } from 'vitest';
+import { Connection } from '../../src/connection/connection.ts';
+import type { StateEvent } from '../../src/connection/connection.ts';
+import { Ladder } from '../../src/connection/ladder.ts';
+import { Tokens } from '../../src/connection/tokens.ts';
+import { json } from '../../src/encodings/json.ts';
+import type { Ending } from '../../src/ending.ts';
+import type { TokenSource } from '../../src/http.ts';
+import { Subscription } from '../../src/reading/subscription.ts';
+import { Subscriptions } from '../../src/reading/subscriptions.ts';
+import type {
+  Attempt,
+  AttemptSink,
+  Target,
+  Transport,
+  TransportName,
+} from '../../src/transports/transport.ts';
+import { fakePlatform } from '../support/fakes.ts';
+
+/** An attempt whose server is the test. */
+class Tried implements Attempt {
+  readonly name: TransportName;
+  readonly target: Target;
+  readonly sink: AttemptSink;
+  readonly revised: string[] = [];
+  readonly renewed: string[] = [];
+  probes = 0;
+  isClosed = false;
+
+  constructor(name: TransportName, target: Target, sink: AttemptSink) {
+    this.name = name;
+    this.target = target;
+    this.sink = sink;
+  }
+
+  revise(filter: string): void {
+    this.revised.push(filter);
+  }
+
+  request() {
+    return Promise.resolve({ fields: { by: this.name } });
+  }
+
+  send(): void {}
+
+  renew(token: string): void {
+    this.renewed.push(token);
+  }
+
+  probe(): void {
+    this.probes += 1;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  lose(ending: Partial<Ending & { kind: 'lost' }> = {}): void {
+    this.sink.onEnd({ kind: 'lost', reason: 'gone', ...ending });
+  }
+}
+
+/** A connection over transports that the test plays; random numbers are a half. */
+function setUp(names: readonly TransportName[] = ['websocket'], token?: TokenSource) {
+  const clock = new ManualClock();
+  const tried: Tried[] = [];
+  const states: StateEvent[] = [];
+  const calls: string[] = [];
+  const transports = names.map(
+    (name): Transport => ({
+      name,
+      fault: () => undefined,
+      open(target, sink) {
+        const attempt = new Tried(name, target, sink);
+        tried.push(attempt);
+        return attempt;
+      },
+    }),
+  );
+  const platform = { ...fakePlatform(), clock };
+  const unixMs = () => clock.unixMs();
+  const subscriptions = new Subscriptions({
+    onRevise: (filter) => connection.revise(filter),
+    session: () => undefined,
+  });
+  const connection = new Connection({
+    url: 'http://rt.example.com',
+    encoding: json,
+    ladder: new Ladder(transports, { platform, unixMs }),
+    tokens: new Tokens(token, { clock, random: () => 0.5, unixMs }, (one) => connection.renew(one)),
+    subscriptions,
+    platform,
+    onReady: () => calls.push('ready'),
+    onLost: () => calls.push('lost'),
+    onState: (event) => states.push(event),
+  });
+  const at = (index: number): Tried => {
+    const attempt = tried.at(index);
+    if (attempt === undefined) throw new Error(`expected attempt ${index}`);
+    return attempt;
+  };
+  const begin = async (): Promise<Tried> => {
+    connection.open();
+    await clock.settle();
+    return at(-1);
+  };
+  /** Lets the time pass after which it dials again. */
+  const redial = async (ms = 10_000): Promise<Tried> => {
+    const count = tried.length;
+    await clock.pass(ms);
+    expect(tried.length).toBeGreaterThan(count);
+    return at(-1);
+  };
+  return { clock, tried, states, calls, connection, subscriptions, at, begin, redial };
+}
+
+describe('a connection', () => {
+  test('is connected when the server was reached', async () => {
+    const { connection, begin, states, calls } = setUp();
+    const attempt = await begin();
+    expect(connection.state).toBe('connecting');
+    expect(connection.transport).toBeUndefined();
+    attempt.sink.onReady({ session: 's' });
+    expect(states).toEqual([
+      { state: 'connecting' },
+      { state: 'connected', transport: 'websocket' },
+    ]);
+    expect(connection.welcome).toEqual({ session: 's' });
+    expect(calls).toEqual(['ready']);
+  });
+
+  test('comes back after a loss, with a wait that grows', async () => {
+    const { begin, tried, clock, states } = setUp();
+    (await begin()).sink.onReady({});
+    tried[0]?.lose();
+    expect(states.at(-1)).toEqual({ state: 'connecting', reason: 'gone' });
+    await clock.pass(49);
+    expect(tried).toHaveLength(1);
+    await clock.pass(1);
+    expect(tried).toHaveLength(2);
+    tried[1]?.lose();
+    await clock.pass(99);
+    expect(tried).toHaveLength(2);
+    await clock.pass(1);
+    expect(tried).toHaveLength(3);
+  });
+
+  test('waits shortly again after a good connection', async () => {
+    const { begin, tried, clock, redial } = setUp();
+    (await begin()).lose();
+    (await redial()).lose();
+    const third = await redial();
+    third.sink.onReady({});
+    await clock.pass(5000);
+    third.lose();
+    await clock.pass(50);
+    expect(tried).toHaveLength(4);
+  });
+
+  test('comes back when the server says', async () => {
+    const { begin, tried, clock } = setUp();
+    const first = await begin();
+    first.sink.onReady({});
+    first.lose({ hint: { notBeforeMs: 7000 } });
+    await clock.pass(6999);
+    expect(tried).toHaveLength(1);
+    await clock.pass(200);
+    expect(tried).toHaveLength(2);
+  });
+
+  test('reads over the next attempt from where it stands', async () => {
+    const { begin, subscriptions, redial } = setUp();
+    const told: unknown[] = [];
+    subscriptions.add(
+      new Subscription('a', {}, { onEvent: (event) => told.push(event.kind), onEnd: () => {} }),
+    );
+    const first = await begin();
+    first.sink.onReady({});
+    expect(first.sink.filters()).toEqual(['a']);
+    expect(first.sink.wish('a')).toEqual({ filter: 'a' });
+    first.sink.onOpen({ kind: 'open', channel: 'a', position: 'e:4' });
+    first.sink.onMessage({ kind: 'message', channel: 'a', epoch: 'e', offset: 5 });
+    first.lose();
+    const second = await redial();
+    second.sink.onReady({});
+    expect(second.sink.wish('a')).toEqual({ filter: 'a', after: 'e:5' });
+    expect(told).toEqual(['open', 'message']);
+  });
+
+  test('hears nothing of what it gave up', async () => {
+    const { begin, connection, states } = setUp();
+    const attempt = await begin();
+    attempt.sink.onReady({});
+    connection.close();
+    expect(attempt.isClosed).toBe(true);
+    expect(states.at(-1)).toEqual({ state: 'disconnected' });
+    connection.close();
+    expect(states).toHaveLength(3);
+  });
+
+  test('is opened again after it was closed', async () => {
+    const { begin, connection, at } = setUp();
+    await begin();
+    connection.close();
+    await begin();
+    at(-1).sink.onReady({});
+    expect(connection.state).toBe('connected');
+  });
+
+  test('lets requests wait for it, and refuses them when it ends', async () => {
+    const { begin, connection } = setUp();
+    await expect(connection.request({ kind: 'call', members: '' })).rejects.toThrow('closed');
+    const attempt = await begin();
+    const answer = connection.request({ kind: 'call', members: '' });
+    attempt.sink.onReady({});
+    expect(await answer).toEqual({ fields: { by: 'websocket' } });
+    attempt.lose();
+    const waiting = connection.request({ kind: 'call', members: '' });
+    connection.close();
+    await expect(waiting).rejects.toThrow('the line was closed');
+  });
+});
+
+describe('a refusal', () => {
+  test('ends it, and all that is read over it', async () => {
+    const { begin, states, subscriptions, tried, clock } = setUp();
+    const ends: unknown[] = [];
+    const listener = { onEvent: () => {}, onEnd: (error: unknown) => ends.push(error) };
+    subscriptions.add(new Subscription('a', {}, listener));
+    const error = new CodedError('forbidden', 'not from there');
+    (await begin()).sink.onEnd({ kind: 'refused', error });
+    expect(states.at(-1)).toEqual({ state: 'disconnected', reason: 'not from there', error });
+    expect(ends).toEqual([error]);
+    await clock.pass(600_000);
+    expect(tried).toHaveLength(1);
+  });
+
+  test('that another transport may not meet is a failure of this one', async () => {
+    const { begin, redial } = setUp(['websocket', 'sse']);
+    const odd = { kind: 'refused', error: new CodedError('bad_request', 'no upgrade') } as const;
+    (await begin()).sink.onEnd(odd);
+    (await redial()).sink.onEnd(odd);
+    expect((await redial()).name).toBe('sse');
+  });
+
+  test.each([
+    ['without a token', undefined],
+    ['of a token that does not change', 'old'],
+  ])('%s is final', async (_, token) => {
+    const { begin, states, clock } = setUp(['websocket'], token);
+    const error = new CodedError('unauthenticated', 'a valid token is needed');
+    (await begin()).sink.onEnd({ kind: 'stale', error });
+    await clock.pass(1000);
+    expect(states.at(-1)).toMatchObject({ state: 'disconnected' });
+    expect(states.at(-1)?.error?.code).toBe('unauthenticated');
+  });
+
+  test('of a token has a fresh one tried, once', async () => {
+    let count = 0;
+    const { begin, redial, states, clock, tried } = setUp(['websocket'], () => `t${(count += 1)}`);
+    const error = new CodedError('unauthenticated', 'expired');
+    (await begin()).sink.onEnd({ kind: 'stale', error });
+    const second = await redial();
+    expect(second.target.token).toBe('t2');
+    second.sink.onEnd({ kind: 'stale', error });
+    expect(states.at(-1)).toMatchObject({ state: 'disconnected', error });
+    await clock.pass(600_000);
+    expect(tried).toHaveLength(2);
+  });
+
+  test('of a token that was good before has a fresh one tried again', async () => {
+    let count = 0;
+    const { begin, redial, connection } = setUp(['websocket'], () => `t${(count += 1)}`);
+    const error = new CodedError('unauthenticated', 'expired');
+    let attempt = await begin();
+    for (let round = 0; round < 3; round += 1) {
+      attempt.sink.onReady({});
+      attempt.sink.onEnd({ kind: 'stale', error });
+      attempt = await redial();
+    }
+    expect(connection.state).toBe('connecting');
+    expect(attempt.target.token).toBe('t4');
+  });
+
+  test('to give a token, for now, is a loss', async () => {
+    let isAway = true;
+    const { connection, clock, at } = setUp(['websocket'], () => {
+      if (isAway) throw new CodedError('rate_limited', 'too often');
+      return 't';
+    });
+    connection.open();
+    await clock.settle();
+    expect(connection.state).toBe('connecting');
+    isAway = false;
+    await clock.pass(5000);
+    expect(at(0).target.token).toBe('t');
+  });
+});
+
+describe('a better transport', () => {
+  /** Connected over the second one, because the first one failed. */
+  async function steppedDown() {
+    const all = setUp(['websocket', 'sse']);
+    (await all.begin()).lose();
+    (await all.redial()).lose();
+    const lower = await all.redial();
+    expect(lower.name).toBe('sse');
+    lower.sink.onReady({ session: 'low' });
+    return { ...all, lower };
+  }
+
+  test('is tried beside the one in use, and takes all over', async () => {
+    const { lower, redial, connection, subscriptions, states, calls } = await steppedDown();
+    const told: unknown[] = [];
+    const listener = { onEvent: (event: unknown) => told.push(event), onEnd: () => {} };
+    subscriptions.add(new Subscription('a', {}, listener));
+    await Promise.resolve();
+    lower.sink.wish('a');
+    lower.sink.onOpen({ kind: 'open', channel: 'a', position: 'e:4' });
+    const higher = await redial(700_000);
+    expect(higher.name).toBe('websocket');
+    expect(higher.sink.filters()).toEqual([]);
+    expect(higher.sink.wish('a')).toBeUndefined();
+    expect(lower.isClosed).toBe(false);
+    lower.sink.onMessage({ kind: 'message', channel: 'a', epoch: 'e', offset: 5 });
+    higher.sink.onReady({ session: 'high' });
+    expect(lower.isClosed).toBe(true);
+    expect(higher.revised).toEqual(['a']);
+    expect(higher.sink.wish('a')).toEqual({ filter: 'a', after: 'e:5' });
+    expect(connection.transport).toBe('websocket');
+    expect(connection.welcome.session).toBe('high');
+    expect(calls).toEqual(['ready', 'lost', 'ready']);
+    expect(states.at(-1)).toEqual({ state: 'connected', transport: 'websocket' });
+  });
+
+  test('that fails again disturbs nothing', async () => {
+    const { lower, redial, connection } = await steppedDown();
+    (await redial(700_000)).lose();
+    expect(connection.transport).toBe('sse');
+    expect(lower.isClosed).toBe(false);
+    expect((await redial(2_000_000)).name).toBe('websocket');
+  });
+
+  test('is given up with the connection', async () => {
+    const { redial, connection } = await steppedDown();
+    const higher = await redial(700_000);
+    connection.close();
+    expect(higher.isClosed).toBe(true);
+  });
+
+  test('is tried once, whatever the network tells meanwhile', async () => {
+    const { redial, connection, clock, tried } = await steppedDown();
+    await redial(700_000);
+    const count = tried.length;
+    connection.onOnline();
+    connection.onOnline();
+    await clock.pass(60_000);
+    expect(tried).toHaveLength(count);
+  });
+});
+
+describe('the network', () => {
+  test('that is there again ends the wait', async () => {
+    const { begin, clock, tried, connection } = setUp();
+    (await begin()).lose({ hint: { notBeforeMs: 200_000 } });
+    connection.onOnline();
+    await clock.pass(1);
+    expect(tried).toHaveLength(2);
+  });
+
+  test('that went away is not asked for a while', async () => {
+    const { begin, clock, tried, connection } = setUp();
+    const attempt = await begin();
+    attempt.sink.onReady({});
+    connection.onOffline();
+    expect(attempt.probes).toBe(1);
+    attempt.lose();
+    await clock.pass(29_999);
+    expect(tried).toHaveLength(1);
+    await clock.pass(1);
+    expect(tried).toHaveLength(2);
+  });
+
+  test('after a sleep what is open is asked for a sign of life', async () => {
+    const { begin, connection } = setUp();
+    const attempt = await begin();
+    attempt.sink.onReady({});
+    connection.onWake();
+    expect(attempt.probes).toBe(1);
+  });
+});
+
+test('a newer token is handed to what is open', async () => {
+  const { begin, connection } = setUp();
+  const attempt = await begin();
+  attempt.sink.onReady({});
+  connection.renew('newer');
+  expect(attempt.renewed).toEqual(['newer']);
+});
+
+test('1,000 losses leave no timer behind', async () => {
+  const { begin, redial, connection, clock } = setUp(['websocket', 'sse']);
+  let attempt = await begin();
+  for (let round = 0; round < 1000; round += 1) {
+    if (round % 3 === 0) attempt.sink.onReady({});
+    attempt.lose();
+    attempt = await redial();
+  }
+  connection.close();
+  expect(clock.timerCount).toBe(0);
+});
