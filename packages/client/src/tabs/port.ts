@@ -252,8 +252,9 @@ export class Batch<Word> {
   readonly #onFault: () => void;
   #words: Word[] = [];
   #number = 0;
+  #isFaulty = false;
 
-  /** @param onFault something could not be cloned: what was said is not whole any more. */
+  /** @param onFault something could not be posted: what was said is not whole. At most once. */
   constructor(port: Port, onFault: () => void) {
     this.#port = port;
     this.#onFault = onFault;
@@ -277,6 +278,8 @@ export class Batch<Word> {
     try {
       this.#port.post(words);
     } catch {
+      if (this.#isFaulty) return;
+      this.#isFaulty = true;
       this.#onFault();
     }
   }

@@ -51,6 +51,24 @@ function portOver(channel: MessagePortLike | BroadcastLike, start: () => void): 
 }
 
 /**
+ * Waits for the first value of a port before somebody listens to it, who then hears that one too.
+ *
+ * @param onFirst may listen to the port that it is given, at once.
+ */
+export function onFirstValue(port: Port, onFirst: (value: unknown, port: Port) => void): void {
+  let hear: ((value: unknown) => void) | undefined;
+  const rest: Port = {
+    post: (value) => port.post(value),
+    listen: (onValue) => (hear = onValue),
+    close: () => port.close(),
+  };
+  port.listen((value) => {
+    if (hear === undefined) onFirst(value, rest);
+    hear?.(value);
+  });
+}
+
+/**
  * Two ends in this page. Values are cloned as on any other port: what an application does with a
  * message must not show in another tab's.
  */

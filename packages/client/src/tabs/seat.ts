@@ -12,7 +12,7 @@ import { holdLock } from './election.ts';
 import type { Locks } from './election.ts';
 import type { TabHost } from './host.ts';
 import type { Port } from './port.ts';
-import { portPair } from './ports.ts';
+import { onFirstValue, portPair } from './ports.ts';
 
 /** A tab whose last attempt ended leads on for so long, for the next one most likely comes. */
 export const LINGER_MS = 10_000;
@@ -248,11 +248,7 @@ class Call {
   #listen(name: string): void {
     const port = this.#options.openChannel(name);
     this.#port = port;
-    let onValue: ((value: unknown) => void) | undefined;
-    port.listen((value) => {
-      if (onValue !== undefined) onValue(value);
-      else this.#handlers.onPort({ ...port, listen: (listener) => (onValue = listener) }, name);
-    });
+    onFirstValue(port, (_value, rest) => this.#handlers.onPort(rest, name));
   }
 
   lose(): void {

@@ -9,6 +9,7 @@ import type { Locks } from './election.ts';
 import { TabHost } from './host.ts';
 import { parseTabWords, toEndingWord, wayOf } from './port.ts';
 import type { Port, TabWord } from './port.ts';
+import { onFirstValue } from './ports.ts';
 import { TokenDesk } from './token-desk.ts';
 import type { OpenUpstream } from './upstream.ts';
 
@@ -39,18 +40,16 @@ export class WorkerHost {
 
   /** Serves a tab, once it has said who it is. */
   accept(port: Port): void {
-    let hear = (value: unknown): void => {
+    onFirstValue(port, (value, rest) => {
       const host = this.#hostFor(value);
-      if (typeof host === 'string') {
-        const error = new CodedError('bad_request', host);
-        port.post([{ kind: 'end', ending: toEndingWord({ kind: 'refused', error }) }]);
-        port.close();
+      if (typeof host !== 'string') {
+        host.accept(rest);
         return;
       }
-      host.accept({ ...port, listen: (listener) => (hear = listener) });
-      hear(value);
-    };
-    port.listen((value) => hear(value));
+      const error = new CodedError('bad_request', host);
+      port.post([{ kind: 'end', ending: toEndingWord({ kind: 'refused', error }) }]);
+      port.close();
+    });
   }
 
   /** The host for a tab by its first words, or why there is none. */

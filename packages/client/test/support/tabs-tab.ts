@@ -39,10 +39,10 @@ export class FakeTab {
   token: string | undefined;
   room: () => Promise<void> = () => Promise.resolve();
 
-  constructor(page: FakePage, options: Omit<SharedParts, 'locks' | 'openChannel' | 'page'>) {
+  constructor(page: FakePage, options: Omit<SharedParts, 'locks' | 'openChannel'>) {
     this.page = page;
     const { locks, openChannel } = page;
-    this.#transport = transportOf({ ...options, locks, openChannel, page: new EventTarget() });
+    this.#transport = transportOf({ page: new EventTarget(), ...options, locks, openChannel });
   }
 
   /** Begins to connect. */

@@ -91,7 +91,7 @@ describe('a tab', () => {
 
   test('that says what is no word is refused', async () => {
     const { world, host } = setUp();
-    const visitor = new Visitor(host, HELLO, { kind: 'later' } as unknown as TabWord);
+    const visitor = new Visitor(host, HELLO, { kind: 'later' } as never);
     await world.rest();
     expect(visitor.told()).toMatchObject([{ kind: 'end', ending: { kind: 'refused' } }]);
   });

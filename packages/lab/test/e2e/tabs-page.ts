@@ -6,29 +6,23 @@ const query = new URLSearchParams(location.search);
 const transports = query.get('transports') === 'all' ? [websocket, sse, longPoll] : [sse];
 const share = query.get('share');
 
-/** What the test asks for. */
-interface Shown {
-  readonly got: unknown[];
-  readonly faults: string[];
-  readonly line: Line;
-  /** Event streams that this tab has asked for. */
-  streamCount: number;
-}
-
-const shown = { got: [], faults: [], streamCount: 0 } as unknown as Shown & { line: Line };
-Object.assign(globalThis, { shown });
-
 const worker = (name: string) => new SharedWorker('/worker.js', { type: 'module', name });
-const shared =
-  share === 'no' ? [] : [sharedTransport({ transports, ...(share === 'worker' && { worker }) })];
+const shared = () => [sharedTransport({ transports, ...(share === 'worker' && { worker }) })];
 
-shown.line = new Line(query.get('server') ?? '', {
-  transports: share === 'no' ? transports : shared,
-  fetch: (input, init) => {
-    if (new Request(input).url.includes('/v1/sse')) shown.streamCount += 1;
-    return fetch(input, init);
-  },
-});
+/** What the test asks for. `streamCount`: event streams that this tab has asked for. */
+const shown = {
+  got: [] as unknown[],
+  faults: [] as string[],
+  streamCount: 0,
+  line: new Line(query.get('server') ?? '', {
+    transports: share === 'no' ? transports : shared(),
+    fetch: (input, init) => {
+      if (new Request(input).url.includes('/v1/sse')) shown.streamCount += 1;
+      return fetch(input, init);
+    },
+  }),
+};
+Object.assign(globalThis, { shown });
 
 void (async () => {
   for await (const message of shown.line.channel('room/1')) {
