@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { Pull } from '../../src/reading/pull.ts';
 
 function pullOf() {
-  const stop = vi.fn();
+  const stop = vi.fn<() => void>();
   return { pull: new Pull<number>(() => stop), stop };
 }
 
@@ -64,7 +64,8 @@ test('stops when the loop is left, also while it waits', async () => {
 test('stops at the end of its scope', async () => {
   const { pull, stop } = pullOf();
   {
-    await using _scoped = pull;
+    await using scoped = pull;
+    expect(scoped[Symbol.asyncIterator]()).toBe(pull);
   }
   expect(stop).toHaveBeenCalledOnce();
 });
