@@ -109,6 +109,16 @@ export class SimulatedServer {
     this.#eventStream = new EventStreamProtocol({ ...surroundings, hub, retryMs: 1000 });
   }
 
+  /** What HTTP requests are answered with. */
+  get hub(): Hub {
+    return this.#hub;
+  }
+
+  /** What speaks on event streams. */
+  get eventStream(): EventStreamProtocol {
+    return this.#eventStream;
+  }
+
   /** Resolves when it takes clients. */
   open(): Promise<void> {
     return this.#hub.open();
@@ -137,6 +147,11 @@ export class SimulatedServer {
     return this.#serve({ peer, duplex: false, ...shared }, (link) =>
       this.#eventStream.open(link, request),
     );
+  }
+
+  /** A one-way link, on which whatever `open` answers speaks. */
+  openOneWay(peer: MemoryPeer, open: (link: Link) => LinkHandler): MemoryLink {
+    return this.#serve({ peer, duplex: false }, open);
   }
 
   /** A client's publish by HTTP. */
