@@ -1,0 +1,121 @@
+import { CodedError } from '@trunkline/wire';
+import { ManualClock } from '@trunkline/testkit';
+import { expect, onTestFinished, test } from 'vitest';
+import type { StateEvent } from '../src/connection/connection.ts';
+import { Line } from '../src/line.ts';
+import type { LineOptions } from '../src/line.ts';
+import { FakeTransport } from './support/fake-transport.ts';
+
+/** What ends with the test has nobody who waits for it. */
+const ignore = (): void => {};
+
+async function setUp(options: Partial<LineOptions> = {}) {
+  const clock = new ManualClock();
+  const server = new FakeTransport();
+  const line = new Line('http://server.example', {
+    ...{ clock, random: () => 0.5, transports: [server] },
+    ...options,
+  });
+  onTestFinished(() => line.close());
+  const states: StateEvent[] = [];
+  line.on('state', (event) => states.push(event));
+  await clock.settle();
+  return { clock, server, line, states };
+}
+
+test.each(['', 'nowhere', 'ftp://server.example'])('refuses %j as an address', (url) => {
+  expect(() => new Line(url, { transports: [] })).toThrow(/^url must be like/);
+});
+
+test('says what there is to try when nothing can work here', async () => {
+  const clock = new ManualClock();
+  const server = Object.assign(new FakeTransport(), { fault: () => 'no sockets here' });
+  const line = new Line('http://server.example', { clock, transports: [server] });
+  const states: StateEvent[] = [];
+  line.on('state', (event) => states.push(event));
+  await clock.settle();
+  expect(line.state).toBe('disconnected');
+  await expect(line.publish('a', 1)).rejects.toThrow('no sockets here');
+});
+
+test('connects by itself and tells how it goes', async () => {
+  const { server, line, states } = await setUp();
+  expect(line.state).toBe('connecting');
+  server.accept();
+  expect([line.state, line.transport]).toEqual(['connected', 'websocket']);
+  server.drop();
+  expect(states).toEqual([
+    { state: 'connected', transport: 'websocket' },
+    { state: 'connecting', reason: 'dropped' },
+  ]);
+  expect(line.explain().tried).toMatchObject([{ name: 'websocket' }]);
+});
+
+test('publishes when it can, in the order it was told to', async () => {
+  const { server, line, clock } = await setUp();
+  line.publish('a', 1, { key: 'k1' }).catch(ignore);
+  line.publish('a', 2, { key: 'k2' }).catch(ignore);
+  expect(line.waiting).toBe(2);
+  server.accept();
+  await clock.settle();
+  expect(server.asks).toMatchObject([
+    { members: '"channel":"a","data":1,"key":"k1"' },
+    { members: '"channel":"a","data":2,"key":"k2"' },
+  ]);
+});
+
+test('rejects what can not be published', async () => {
+  const { line } = await setUp();
+  await expect(line.publish('a', () => {})).rejects.toMatchObject({
+    code: 'bad_request',
+    stored: false,
+  });
+});
+
+test('rejects what waits when it is closed, and takes it again when it is opened', async () => {
+  const { server, line, clock } = await setUp();
+  const waiting = line.publish('a', 1);
+  line.close();
+  await expect(waiting).rejects.toMatchObject({ code: 'unavailable', stored: false });
+  await expect(line.publish('a', 2)).rejects.toThrow('closed');
+  await expect(line.call('x')).rejects.toThrow('closed');
+  line.open();
+  await clock.settle();
+  server.accept();
+  line.publish('a', 3).catch(ignore);
+  await clock.settle();
+  expect(server.asks).toHaveLength(1);
+});
+
+test('rejects what waits when the server refuses for good', async () => {
+  const { line, clock } = await setUp({
+    token: () => {
+      throw new CodedError('forbidden', 'no token for you');
+    },
+  });
+  const waiting = line.publish('a', 1);
+  await expect(waiting).rejects.toMatchObject({ code: 'forbidden', stored: false });
+  await clock.settle();
+  expect(line.state).toBe('disconnected');
+});
+
+test('calls a service', async () => {
+  const { server, line, clock } = await setUp();
+  server.accept();
+  void line.call('sum', [1, 2]);
+  await clock.settle();
+  expect(server.asks).toEqual([{ kind: 'call', members: '"method":"sum","data":[1,2]' }]);
+});
+
+test('leaves no timer behind', async () => {
+  const { server, line, clock } = await setUp();
+  server.accept();
+  line.channel('a').subscribe(() => {});
+  line.publish('a', 1).catch(ignore);
+  line.send('b', 1);
+  await clock.settle();
+  server.drop();
+  line.close();
+  await clock.settle();
+  expect(clock.timerCount).toBe(0);
+});
