@@ -3,13 +3,13 @@
  *
  * One read carries all that is wanted; when that changes all is read anew, from where it stands.
  * Not everything can begin in one read: one `last` holds for all that have no place yet, and all
- * patterns of a poll begin at one place. So what does not go together is first brought up to the present by short
- * polls, one group after the other, and then has a place of its own: first the names, each a
- * position; and then the patterns, a mark. For all patterns the mark of their first group is taken.
- * It is older than what the later groups were told, so some messages come twice, which the receiver
- * drops by their offsets; and it is younger than the moment they were asked for, so no pattern gets
- * what came before it. And no name is ahead of a pattern that matches it: a poll reads what is named
- * from the place of the name alone.
+ * patterns of a poll begin at one place. What does not go together is first brought up to the
+ * present by short polls, one group after the other, and then has a place of its own: first the
+ * names, each a position; and then the patterns, a mark. For all patterns the mark of their first
+ * group is taken. It is older than what the later groups were told, so some messages come twice,
+ * which the receiver drops by their offsets; and it is younger than the moment they were asked for,
+ * so no pattern gets what came before it. And no name is ahead of a pattern that matches it: a poll
+ * reads what is named from the place of the name alone.
  */
 import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
 import type { RetryHint } from '../backoff.ts';

@@ -205,7 +205,8 @@ function unsent(): CodedError {
 function toRefusal(fields: Frame['fields']): CodedError {
   const code = toCode(fields['code'], 'internal');
   const { stored = CODES[code].http < 500 ? false : 'unknown' } = fields;
-  return new CodedError(code, String(fields['message'] ?? code), {
+  const { message = code } = known(fields, 'string', ['message']);
+  return new CodedError(code, message, {
     stored: stored === false ? false : 'unknown',
     ...known(fields, 'number', ['retryAfter']),
   });

@@ -1,4 +1,5 @@
 /** The client's transports over HTTP against a server: what is wanted changes while it is published. */
+import { seededRandom } from '@trunkline/testkit';
 import { matchesPattern } from '@trunkline/wire';
 import { expect, test } from 'vitest';
 import { json } from '../../../client/src/encodings/json.ts';
@@ -81,7 +82,7 @@ class Reader {
       if (tape === undefined) return;
       if (gap !== undefined) throw new Error(`${channel} lost ${JSON.stringify(gap)}`);
       if (!tape.isOpen && position !== undefined) tape.begins.set(channel, parse(position)[1]);
-      const isNow = tape.wish.last === undefined && tape.wish.after === undefined;
+      const isNow = (tape.wish.last ?? 0) === 0 && tape.wish.after === undefined;
       if (!tape.isOpen && position === undefined && isNow) {
         for (const [name, top] of this.#tops) tape.begins.set(name, top);
       }
@@ -94,7 +95,8 @@ class Reader {
         if (tape.filter !== channel && !matchesPattern(tape.filter, channel)) continue;
         if (filters?.includes(tape.filter) === false || !tape.isOpen) continue;
         tape.take(channel, offset);
-        if (tape.filter === channel) tape.move(`${epoch}:${tape.offsets.get(channel)?.at(-1)}`);
+        const taken = tape.offsets.get(channel)?.at(-1);
+        if (tape.filter === channel && taken !== undefined) tape.move(`${epoch}:${taken}`);
       }
       this.#changed();
     },
@@ -134,6 +136,30 @@ async function publishRound(server: LabServer, tops: Map<string, number>): Promi
   }
 }
 
+/** True when everybody has, or began at, the newest of each channel. */
+function hasAll(reader: Reader, tops: ReadonlyMap<string, number>): boolean {
+  return [...reader.tapes.values()].every(({ filter, offsets, begins, isOpen }) =>
+    CHANNELS.every((channel) => {
+      if (filter !== channel && !matchesPattern(filter, channel)) return true;
+      const newest = offsets.get(channel)?.at(-1) ?? begins.get(channel) ?? 0;
+      return isOpen && newest >= (tops.get(channel) ?? 0);
+    }),
+  );
+}
+
+/** No offset is missing or out of order, from where each began. */
+function expectWhole(reader: Reader): void {
+  for (const { filter, offsets, begins } of reader.tapes.values()) {
+    for (const [channel, list] of offsets) {
+      const where = `${filter} ${channel}`;
+      const [begin = 0] = list;
+      expect({ where, list }).toEqual({ where, list: list.map((_, index) => begin + index) });
+      const known = begins.get(channel);
+      if (known !== undefined) expect(begin, where).toBeLessThanOrEqual(known + 1);
+    }
+  }
+}
+
 const transports = [sse, longPoll, shortPollEvery(100)];
 
 test.each(transports)(
@@ -168,25 +194,48 @@ test.each(transports)(
           await reader.until('opening', () => reader.tapes.get(wish.filter)?.isOpen === true);
         await publishRound(server, tops);
       }
-      await reader.until('the rest', () =>
-        [...reader.tapes.values()].every(({ filter, offsets, isOpen }) =>
-          CHANNELS.every((channel) => {
-            if (filter !== channel && !matchesPattern(filter, channel)) return true;
-            return isOpen && offsets.get(channel)?.at(-1) === tops.get(channel);
-          }),
-        ),
-      );
-      for (const { filter, offsets, begins } of reader.tapes.values()) {
-        for (const [channel, list] of offsets) {
-          const where = `${filter} ${channel}`;
-          const [begin = 0] = list;
-          expect({ where, list }).toEqual({ where, list: list.map((_, index) => begin + index) });
-          const known = begins.get(channel);
-          if (known !== undefined) expect(begin, where).toBeLessThanOrEqual(known + 1);
-        }
-      }
+      await reader.until('the rest', () => hasAll(reader, tops));
+      expectWhole(reader);
       expect(reader.tapes.get('c')?.offsets.get('c')?.[0]).toBe(1);
       expect(reader.tapes.get('#')?.offsets.get('b/1')?.[0]).toBe(1);
+    } finally {
+      attempt.close();
+    }
+    expect(server.faults).toEqual([]);
+  },
+);
+
+const FILTERS = [...CHANNELS, 'a/+', 'b/#', '#', '+', 'a/#', '+/1'];
+
+test.each(transports.flatMap((transport) => [1, 2, 3].map((seed) => ({ transport, seed }))))(
+  '[GUA-3] [WILD-1] loses nothing while readers come and go over $transport.name (seed $seed)',
+  async ({ transport, seed }) => {
+    await using server = await startServer();
+    const random = seededRandom(seed);
+    const tops = new Map<string, number>();
+    const reader = new Reader(tops);
+    reader.want({ filter: 'a/1' });
+    const target = { url: server.url, encoding: json };
+    const attempt = transport.open(target, reader.sink, platformOf({}));
+    reader.attempt = attempt;
+    try {
+      for (let step = 0; step < 30; step += 1) {
+        await publishRound(server, tops);
+        const filter = random.pick(FILTERS);
+        const chance = random.fraction();
+        if (reader.tapes.delete(filter)) attempt.revise(filter);
+        else if (chance < 0.4) reader.want({ filter });
+        else if (chance < 0.7) reader.want({ filter, last: random.integer(5) });
+        else reader.want({ filter, after: 'start' });
+        if (random.chance(0.3)) await publishRound(server, tops);
+        if (random.chance(0.3)) {
+          await reader.until('openings', () =>
+            [...reader.tapes.values()].every((one) => one.isOpen),
+          );
+        }
+      }
+      await reader.until('the rest', () => hasAll(reader, tops));
+      expectWhole(reader);
     } finally {
       attempt.close();
     }
