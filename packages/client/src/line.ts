@@ -126,8 +126,8 @@ export class Line {
    * @throws {UncertainError} when nobody can say any more whether it was stored.
    */
   async publish(channel: string, data: Payload, options: PublishOptions = {}): Promise<Published> {
-    const { signal, key } = options;
-    return this.#outbox.publish(channel, toMembers(channel, data, options), { signal, key });
+    const { signal, key, retry } = options;
+    return this.#outbox.publish(channel, toMembers(channel, data, options), { signal, key, retry });
   }
 
   /** Publishes to a volatile channel without an answer: of a slot the newest is sent. */
@@ -204,10 +204,13 @@ export class Line {
   }
 
   #onState(event: StateEvent): void {
-    // What waits for a connection that will not come back is told so now.
-    if (event.error !== undefined) {
-      const { code, message } = event.error;
-      this.#outbox.close(new CodedError(code, message, { stored: false }));
+    const { error, refusal = error, reason } = event;
+    if (reason !== undefined) {
+      const { code, message } = refusal ?? { code: 'unavailable', message: reason };
+      const unsent = new CodedError(code, message, { stored: false });
+      // What waits for a connection that will not come back is told so now.
+      if (error !== undefined) this.#outbox.close(unsent);
+      else this.#outbox.onFailure(unsent);
     }
     this.#tell('state', event);
   }

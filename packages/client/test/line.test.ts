@@ -64,6 +64,16 @@ test('publishes when it can, in the order it was told to', async () => {
   ]);
 });
 
+test('says why it did not publish what waits for no other connection', async () => {
+  const { server, line } = await setUp();
+  const waiting = line.publish('a', 1, { retry: false });
+  line.publish('a', 2).catch(ignore);
+  server.drop();
+  const error = { code: 'unavailable', message: 'dropped', stored: false };
+  await expect(waiting).rejects.toMatchObject(error);
+  expect(line.waiting).toBe(1);
+});
+
 test('rejects what can not be published', async () => {
   const { line } = await setUp();
   await expect(line.publish('a', () => {})).rejects.toMatchObject({

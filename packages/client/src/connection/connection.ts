@@ -29,6 +29,8 @@ export interface StateEvent {
   readonly reason?: string;
   /** Why it will not come back by itself. */
   readonly error?: CodedError;
+  /** How the server refused what is tried again all the same, since another transport may do. */
+  readonly refusal?: CodedError;
 }
 
 /** What a connection is made of. */
@@ -243,10 +245,10 @@ export class Connection {
     if (livedMs >= GOOD_CONNECTION_MS) this.#lossCount = 0;
     if (readyMs !== undefined) this.#wasRefused = false;
     if (ending.kind === 'stale') {
-      tokens.refused(token);
+      const hasOther = tokens.refused(token);
       ladder.left();
       // One more fresh token may help; a server that refuses that one refuses all.
-      if (this.#wasRefused) this.#refuse(ending.error);
+      if (this.#wasRefused || !hasOther) this.#refuse(ending.error);
       else this.#comeBack(reason, {});
       this.#wasRefused = true;
     } else if (ending.kind === 'refused' && isFinal(ending.error)) {
@@ -256,14 +258,14 @@ export class Connection {
       if (readyMs !== undefined) ladder.lost(name, livedMs, reason);
       // A server that says when to come back was reached.
       else if (hint === undefined) ladder.failed(name, reason, howOf(ending));
-      this.#comeBack(reason, hint ?? {});
+      this.#comeBack(reason, hint ?? {}, ending.kind === 'refused' ? ending.error : undefined);
     }
   }
 
-  #comeBack(reason: string, hint: RetryHint): void {
+  #comeBack(reason: string, hint: RetryHint, refusal?: CodedError): void {
     this.#abandonBetter();
     this.#begin();
-    this.#enter('lost', reason);
+    this.#enter('lost', { reason, ...(refusal !== undefined && { refusal }) });
     this.#wait(hint);
   }
 
@@ -279,7 +281,7 @@ export class Connection {
   /** The server's final word. */
   #refuse(error: CodedError): void {
     this.#stop();
-    this.#enter('refused', error.message, error);
+    this.#enter('refused', { reason: error.message, error });
     this.#refuseWaiters(error);
     this.#parts.subscriptions.end(error);
   }
@@ -356,17 +358,12 @@ export class Connection {
     better?.attempt?.close();
   }
 
-  #enter(event: ConnectionEvent, reason?: string, error?: CodedError): boolean {
+  #enter(event: ConnectionEvent, why: Omit<StateEvent, 'state' | 'transport'> = {}): boolean {
     const next = nextState(this.#state, event);
     if (next === undefined) return false;
     this.#state = next;
     const { transport } = this;
-    this.#parts.onState({
-      state: next,
-      ...(transport !== undefined && { transport }),
-      ...(reason !== undefined && { reason }),
-      ...(error !== undefined && { error }),
-    });
+    this.#parts.onState({ state: next, ...(transport !== undefined && { transport }), ...why });
     return true;
   }
 }

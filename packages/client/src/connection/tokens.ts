@@ -67,12 +67,18 @@ export class Tokens {
     return isGood ? Promise.resolve(this.#token) : this.#ask();
   }
 
-  /** The server did not take this token: it is not given again. [CODE-3] */
-  refused(token: string | undefined): void {
+  /**
+   * The server did not take this token: it is not given again. [CODE-3]
+   *
+   * @returns false when there can be no other one.
+   */
+  refused(token: string | undefined): boolean {
     this.#refused = token;
-    if (token !== this.#token) return;
-    this.#token = undefined;
-    this.#renewal?.cancel();
+    if (token === this.#token) {
+      this.#token = undefined;
+      this.#renewal?.cancel();
+    }
+    return typeof this.#source === 'function';
   }
 
   /** Forgets the token and renews nothing; what is asked for is rejected. Until `current`. */

@@ -73,6 +73,10 @@ interface Entry {
   readonly reject: (error: unknown) => void;
   /** Listens to the signal no more. */
   readonly release: () => void;
+  /** It fails where others would be sent again. */
+  readonly isOnce: boolean;
+  /** Why it is given up, once its attempt has told what became of it. */
+  closedBy?: CodedError;
   /** Where it is under way. */
   attempt?: Attempt | undefined;
   /** Milliseconds since it was first sent; `undefined` when it certainly was not stored. */
@@ -122,6 +126,7 @@ export class Outbox {
    *
    * @param members of {@link toMembers}.
    * @param options.signal gives it up.
+   * @param options.retry false: it is sent once, and does not wait for another connection.
    * @throws {CodedError} when it was refused, or is not sent at all; `stored` says whether it may
    *   be stored all the same.
    * @throws {UncertainError} when it was sent, its answer is lost, and it was given up or its key
@@ -131,11 +136,17 @@ export class Outbox {
   publish(
     channel: string,
     members: string,
-    options: { readonly key?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+    options: {
+      readonly key?: string | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly retry?: boolean | undefined;
+    } = {},
   ): Promise<Published> {
     return new Promise((resolve, reject) => {
       this.#serial += 1;
-      const { key = `${this.#keyPrefix}-${this.#serial}`, signal } = options;
+      const { signal, retry = true } = options;
+      // What is never sent again needs none.
+      const { key = retry ? `${this.#keyPrefix}-${this.#serial}` : undefined } = options;
       const giveUp = () => {
         this.#giveUp(entry, signal?.reason);
         this.#pump();
@@ -143,10 +154,11 @@ export class Outbox {
       const entry: Entry = {
         serial: this.#serial,
         channel,
-        members: `${members},"key":${JSON.stringify(key)}`,
+        members: key === undefined ? members : `${members},"key":${JSON.stringify(key)}`,
         resolve,
         reject,
         release: () => signal?.removeEventListener('abort', giveUp),
+        isOnce: !retry,
         tries: 0,
         retryMs: 0,
       };
@@ -175,10 +187,23 @@ export class Outbox {
     this.#pump();
   }
 
-  /** Gives up everything, and what is published until `open`. Idempotent. */
+  /** There is no connection, and it will be tried again: who does not wait for that is told so. */
+  onFailure(error: CodedError): void {
+    for (const entry of this.#entries) {
+      if (entry.isOnce && entry.attempt === undefined) this.#giveUp(entry, error);
+    }
+  }
+
+  /**
+   * Gives up everything, and what is published until `open`. What is under way is told what becomes
+   * of it, so this is to be called in the turn in which the attempt is closed. Idempotent.
+   */
   close(error = new CodedError('unavailable', 'the line was closed', { stored: false })): void {
     this.#closedBy = error;
-    for (const entry of this.#entries) this.#giveUp(entry, error);
+    for (const entry of this.#entries) {
+      if (entry.attempt === undefined) this.#giveUp(entry, error);
+      else entry.closedBy ??= error;
+    }
     this.onLost();
   }
 
@@ -269,9 +294,13 @@ export class Outbox {
       entry.isInDoubt = true;
       this.#pass(entry);
     } else if (entry.isInDoubt !== true) entry.age = undefined;
+    if (entry.closedBy !== undefined) {
+      this.#giveUp(entry, entry.closedBy);
+      return;
+    }
     // Of an attempt that is over no code is the server's word on this publish.
-    if (attempt !== this.#attempt) return;
-    if (coded !== undefined && CODES[coded.code].temporary) {
+    if (!entry.isOnce && attempt !== this.#attempt) return;
+    if (!entry.isOnce && coded !== undefined && CODES[coded.code].temporary) {
       const { clock, random } = this.#platform;
       const hint = { notBeforeMs: coded.retryAfter ?? 0 };
       // One more, since a wait of nothing would spin.

@@ -36,6 +36,10 @@ export interface PublishOptions extends SendOptions {
   readonly ttl?: number;
   /** Gives the publish up. */
   readonly signal?: AbortSignal;
+  /**
+   * False: it is sent once, and fails where it would be sent again or wait for another connection.
+   */
+  readonly retry?: boolean;
 }
 
 /**

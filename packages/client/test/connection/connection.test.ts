@@ -238,9 +238,12 @@ describe('a refusal', () => {
   });
 
   test('that another transport may not meet is a failure of this one', async () => {
-    const { begin, redial } = setUp(['websocket', 'sse']);
+    const { begin, redial, states } = setUp(['websocket', 'sse']);
     const odd = { kind: 'refused', error: new CodedError('bad_request', 'no upgrade') } as const;
     (await begin()).sink.onEnd(odd);
+    expect(states.at(-1)).toEqual({
+      ...{ state: 'connecting', reason: 'no upgrade', refusal: odd.error },
+    });
     (await redial()).sink.onEnd(odd);
     expect((await redial()).name).toBe('sse');
   });
@@ -248,13 +251,16 @@ describe('a refusal', () => {
   test.each([
     ['without a token', undefined],
     ['of a token that does not change', 'old'],
-  ])('%s is final', async (_, token) => {
+  ])('%s is final, in the words of the server', async (_, token) => {
     const { begin, states, clock } = setUp(['websocket'], token);
     const error = new CodedError('unauthenticated', 'a valid token is needed');
     (await begin()).sink.onEnd({ kind: 'stale', error });
+    expect(states).toEqual([
+      { state: 'connecting' },
+      { state: 'disconnected', reason: error.message, error },
+    ]);
     await clock.pass(1000);
-    expect(states.at(-1)).toMatchObject({ state: 'disconnected' });
-    expect(states.at(-1)?.error?.code).toBe('unauthenticated');
+    expect(states).toHaveLength(2);
   });
 
   test('of a token has a fresh one tried, once', async () => {

@@ -124,7 +124,7 @@ describe('[CODE-3] a token that the server refused', () => {
   test('is followed by a fresh one', async () => {
     const given = ['a', 'b'];
     const { tokens } = tokensOf(() => given.shift() ?? 'none');
-    tokens.refused((await tokens.current()) ?? '');
+    expect(tokens.refused((await tokens.current()) ?? '')).toBe(true);
     expect(await tokens.current()).toBe('b');
   });
 
@@ -144,7 +144,7 @@ describe('[CODE-3] a token that the server refused', () => {
 
   test('ends it where there is no source', async () => {
     const { tokens } = tokensOf(undefined);
-    tokens.refused(await tokens.current());
+    expect(tokens.refused(await tokens.current())).toBe(false);
     expect(await errorOf(tokens.current())).toMatchObject({ code: 'unauthenticated' });
   });
 

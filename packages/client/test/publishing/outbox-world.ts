@@ -21,7 +21,10 @@ export class OutboxWorld {
   }
 
   /** Publishes numbers that go on from those before. */
-  publish(channel = 'a', options: { key?: string; signal?: AbortSignal } = {}): void {
+  publish(
+    channel = 'a',
+    options: { key?: string; signal?: AbortSignal; retry?: boolean } = {},
+  ): void {
     const index = this.results.push(undefined) - 1;
     this.outbox.publish(channel, toMembers(channel, index), options).then(
       (published) => (this.results[index] = published),

@@ -389,6 +389,22 @@ describe('closing an outbox', () => {
     world.expectIdle();
   });
 
+  test('tells of what is under way what its attempt does as it ends', async () => {
+    const world = new OutboxWorld();
+    const { publishes } = world.ready();
+    world.publishAll('a', 'b', 'c', 'd');
+    world.outbox.close(new CodedError('unauthenticated', 'expired', { stored: false }));
+    world.outbox.open();
+    publishes[0]?.accept();
+    publishes[1]?.refuse('unavailable', { stored: false });
+    publishes[2]?.refuse('forbidden', { stored: false });
+    publishes[3]?.refuse('unavailable', { stored: 'unknown' });
+    await world.clock.settle();
+    const refused = 'unauthenticated false';
+    expect(world.told).toEqual(['e:1', refused, refused, 'UncertainError']);
+    world.expectIdle();
+  });
+
   test('tells why when there is more to say, and opens again', async () => {
     const world = new OutboxWorld();
     world.publish('a');
