@@ -2,7 +2,13 @@
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { MemberPage, Position } from '@trunkline/wire';
 import { backoffMs } from './backoff.ts';
-import type { GapEvent, OpenEvent, ReceivedMessage, SnapshotEvent } from './events.ts';
+import type {
+  GapEvent,
+  OpenEvent,
+  PresenceEvent,
+  ReceivedMessage,
+  SnapshotEvent,
+} from './events.ts';
 import { toPresence } from './events.ts';
 import type { Line } from './line.ts';
 import type { Platform } from './platform.ts';
@@ -15,7 +21,8 @@ import type { HistoryMessage, HistoryOptions, HistoryPage } from './reading/hist
 import { Members } from './reading/members.ts';
 import { Pull } from './reading/pull.ts';
 import { Reading } from './reading/reading.ts';
-import type { ReadingEvent, ReadingOptions } from './reading/subscription.ts';
+import type { TakenEvent } from './reading/reading.ts';
+import type { ReadingOptions } from './reading/subscription.ts';
 import { validate } from './schema.ts';
 import type { Schema } from './schema.ts';
 
@@ -56,6 +63,10 @@ export interface ChannelListener<T> {
   readonly onGap?: (gap: GapEvent) => void;
   /** The state of the channel, in place of the messages before it. */
   readonly onSnapshot?: (snapshot: SnapshotEvent) => void;
+  /** Who is there, comes and goes; with `presence: true`. See also {@link Channel.members}. */
+  readonly onPresence?: (event: PresenceEvent) => void;
+  /** Of a pattern: everything up to this mark was told, and `after` it goes on from here. */
+  readonly onMark?: (mark: string) => void;
   /** It is over, and why: nothing more will come. */
   readonly onEnd?: (error: unknown) => void;
 }
@@ -97,7 +108,9 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
    */
   subscribe(listener: ChannelListener<T> | ChannelListener<T>['onMessage']): () => void {
     const own = typeof listener === 'function' ? { onMessage: listener } : listener;
-    const { presence, ...options } = this.#options;
+    const { presence, ...others } = this.#options;
+    // The members are followed apart.
+    const options = own.onPresence === undefined ? others : this.#options;
     const taker = new ChannelTaker<T>(own, this.#options, {
       platform: this.#platform,
       unfollow: presence === true ? this.#follow() : undefined,
@@ -195,7 +208,7 @@ class ChannelTaker<T> {
     else this.#parts.report(error);
   }
 
-  take(event: ReadingEvent): void | PromiseLike<void> {
+  take(event: TakenEvent): void | PromiseLike<void> {
     switch (event.kind) {
       case 'open':
         return this.#onOpen(event);
@@ -205,8 +218,10 @@ class ChannelTaker<T> {
         return this.#onGap(event);
       case 'snapshot':
         return this.#listener.onSnapshot?.(event);
+      case 'mark':
+        return this.#listener.onMark?.(event.mark);
       default:
-        return undefined;
+        return this.#listener.onPresence?.(event);
     }
   }
 

@@ -11,7 +11,7 @@ export type { ConnectionState } from './connection/connection-state.ts';
 export type { Explanation, TriedTransport, Verdict } from './connection/explanation.ts';
 export type { LadderMemory } from './connection/ladder.ts';
 export type { Encoding, Frame } from './encodings/encoding.ts';
-export type { GapEvent, OpenEvent, SnapshotEvent } from './events.ts';
+export type { GapEvent, OpenEvent, PresenceEvent, SnapshotEvent } from './events.ts';
 export type { TokenSource } from './http.ts';
 export { Line } from './line.ts';
 export type { LineEvents, LineOptions } from './line.ts';

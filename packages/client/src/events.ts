@@ -49,6 +49,14 @@ export interface GapEvent {
   readonly position: string;
 }
 
+/** Everything up to the mark was told of the channels that the pattern matches. */
+export interface MarkEvent {
+  readonly kind: 'mark';
+  /** The pattern. */
+  readonly channel: string;
+  readonly mark: string;
+}
+
 /** Who came or went, or who is there; the list replaces what was known. */
 export type PresenceEvent =
   | { readonly kind: 'join' | 'leave'; readonly channel: string; readonly member: Member }

@@ -76,6 +76,35 @@ describe('a listener', () => {
     expect(errors).toEqual(['thrown', 'rejected']);
   });
 
+  test('hears who is there, comes and goes, in order with the messages', async () => {
+    const { server, line, clock } = await setUp();
+    const told: string[] = [];
+    const ada = { session: '1', user: 'ada', since: 1 };
+    const listener = {
+      onMessage: ({ data }: Message) => void told.push(String(data)),
+      onPresence: ({ kind }: { kind: string }) => void told.push(kind),
+    };
+    line.channel(ROOM, { presence: true }).subscribe(listener);
+    line.channel(ROOM).subscribe({ ...listener, onPresence: () => expect.unreachable() });
+    await clock.settle();
+    server.list(ROOM, ada);
+    server.push(ROOM, 1);
+    server.leave(ROOM, ada);
+    server.join(ROOM, ada);
+    expect(told).toEqual(['presence', '1', '1', 'leave', 'join']);
+  });
+
+  test('of a pattern hears up to where everything was told', async () => {
+    const { server, line, clock } = await setUp();
+    const marks: string[] = [];
+    const told = { onMessage: () => {}, onMark: (mark: string) => void marks.push(mark) };
+    line.channel('room/+').subscribe(told);
+    line.channel(ROOM).subscribe({ ...told, onMark: () => expect.unreachable() });
+    await clock.settle();
+    server.reach('~1', 'room/+', ROOM);
+    expect(marks).toEqual(['~1']);
+  });
+
   test('hears that it is over', async () => {
     const { server, line, clock } = await setUp();
     const ends: unknown[] = [];

@@ -2,6 +2,7 @@
  * Reading: hands the events of a subscription to somebody who may be slow, one after the other. What
  * comes meanwhile waits here, and when that is much it waits in the log of the server instead.
  */
+import type { MarkEvent } from '../events.ts';
 import { Subscription } from './subscription.ts';
 import type { ReadingEvent, ReadingOptions } from './subscription.ts';
 import type { Subscriptions } from './subscriptions.ts';
@@ -11,10 +12,13 @@ const WAITING_MAX = 256;
 /** And with so few it is read on. */
 const WAITING_MIN = 64;
 
+/** What is told, in order. */
+export type TakenEvent = ReadingEvent | MarkEvent;
+
 /** Who takes the events. */
 export interface Taker {
   /** Until what is returned has resolved nothing more is told. A failure ends the reading. */
-  take(event: ReadingEvent): void | PromiseLike<void>;
+  take(event: TakenEvent): void | PromiseLike<void>;
   /** Nothing more will come, and why. Not called after `end`. */
   onEnd(error: unknown): void;
 }
@@ -23,7 +27,7 @@ export class Reading {
   readonly #subscriptions: Subscriptions;
   readonly #subscription: Subscription;
   readonly #taker: Taker;
-  readonly #waiting: ReadingEvent[] = [];
+  readonly #waiting: TakenEvent[] = [];
   #isBusy = false;
   #hasEnded = false;
   /** Why it is over when what waits has been told. */
@@ -34,6 +38,11 @@ export class Reading {
     this.#taker = taker;
     this.#subscription = new Subscription(filter, options, {
       onEvent: (event) => this.#onEvent(event),
+      onMark: (mark) => {
+        // One that waits is of no use any more.
+        if (this.#waiting.at(-1)?.kind === 'mark') this.#waiting.pop();
+        this.#onEvent({ kind: 'mark', channel: filter, mark });
+      },
       onEnd: (error) => {
         this.#last = { error };
         this.#tellOn();
@@ -54,7 +63,7 @@ export class Reading {
     this.#subscriptions.remove(this.#subscription);
   }
 
-  #onEvent(event: ReadingEvent): void {
+  #onEvent(event: TakenEvent): void {
     this.#waiting.push(event);
     this.#tellOn();
     if (this.#waiting.length > WAITING_MAX && !this.#subscription.isPaused) {
@@ -74,7 +83,7 @@ export class Reading {
     }
   }
 
-  #tell(event: ReadingEvent): void {
+  #tell(event: TakenEvent): void {
     try {
       const taken = this.#taker.take(event);
       if (taken === undefined) return;

@@ -21,6 +21,8 @@ export type ReadingOptions = Omit<Wish, 'filter'>;
 /** Who reads. Nothing is told after `onEnd`. */
 export interface ReadingListener {
   onEvent(event: ReadingEvent): void;
+  /** Of a pattern: everything up to the mark was told. */
+  onMark?(mark: string): void;
   /** The server will not have it read. */
   onEnd(error: Error): void;
 }

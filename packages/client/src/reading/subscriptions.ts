@@ -264,7 +264,11 @@ export class Subscriptions {
 
   #reach(wire: Wire, mark: string): void {
     wire.head?.reach(mark, this.#age);
-    for (const one of wire.subscriptions) if (one.isOpen) one.place.reach(mark, this.#age);
+    for (const one of wire.subscriptions) {
+      if (!one.isOpen) continue;
+      one.place.reach(mark, this.#age);
+      if (this.#patterns.has(wire)) one.listener.onMark?.(mark);
+    }
     if (waitingOf(wire).length > 0) this.#arrange(wire);
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ReceivedMessage } from '../../src/events.ts';
 import { Reading } from '../../src/reading/reading.ts';
-import type { ReadingEvent } from '../../src/reading/subscription.ts';
+import type { TakenEvent } from '../../src/reading/reading.ts';
 import { Subscriptions } from '../../src/reading/subscriptions.ts';
 
 function message(offset: number): ReceivedMessage {
@@ -9,14 +9,15 @@ function message(offset: number): ReceivedMessage {
 }
 
 /** Reads channel `a`; the test is the server, and says how each event is taken. */
-function setUp(take: (event: ReadingEvent) => void | PromiseLike<void>) {
+function setUp(take: (event: TakenEvent) => void | PromiseLike<void>, filter = 'a') {
   const revised: string[] = [];
   const subscriptions = new Subscriptions({
-    onRevise: (filter) => revised.push(filter),
+    onRevise: (name) => revised.push(name),
     session: () => undefined,
   });
   const ends: unknown[] = [];
-  const reading = new Reading(subscriptions, 'a', {}, { take, onEnd: (error) => ends.push(error) });
+  const onEnd = (error: unknown) => void ends.push(error);
+  const reading = new Reading(subscriptions, filter, {}, { take, onEnd });
   const open = (): void => {
     const { after } = subscriptions.wish('a') ?? {};
     const resumed = after === undefined ? {} : { recovered: true };
@@ -48,6 +49,32 @@ test('tells one after the other to somebody who needs time', async () => {
   finish();
   await Promise.resolve();
   expect(told).toEqual([1, 2]);
+});
+
+test('tells a mark behind the messages before it, and the newest alone', async () => {
+  const told: unknown[] = [];
+  let finish = (): void => {};
+  const { subscriptions } = setUp((event) => {
+    told.push(event.kind === 'mark' ? event.mark : event.kind);
+    if (event.kind !== 'message') return undefined;
+    return new Promise<void>((resolve) => (finish = resolve));
+  }, '+');
+  subscriptions.wish('+');
+  subscriptions.onOpen({ kind: 'open', channel: '+', mark: '~0' });
+  subscriptions.onMessage({ ...message(1), mark: '~1' });
+  subscriptions.onMark(['+', 'a'], '~2');
+  expect(told).toEqual(['open', 'message']);
+  finish();
+  await Promise.resolve();
+  expect(told).toEqual(['open', 'message', '~2']);
+});
+
+test('tells no marks of a name', () => {
+  const told: unknown[] = [];
+  const { subscriptions, open } = setUp(({ kind }) => void told.push(kind));
+  open();
+  subscriptions.onMark(['a'], '~1');
+  expect(told).toEqual(['open']);
 });
 
 test('leaves to the log what is too much, and reads it later', async () => {

@@ -74,6 +74,11 @@ export class FakeTransport implements Transport {
     this.#sink?.onGap({ kind: 'gap', channel, gap: { reason: 'trimmed' }, position });
   }
 
+  /** Everything up to the mark was told. */
+  reach(mark: string, ...filters: readonly string[]): void {
+    this.#sink?.onMark(filters, mark);
+  }
+
   /** Who is there. */
   list(channel: string, ...members: readonly Member[]): void {
     this.#sink?.onPresence({ kind: 'presence', channel, members, count: members.length });
