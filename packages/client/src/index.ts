@@ -1,14 +1,14 @@
 /** @trunkline/client: read and publish from browsers, Node, Bun, Deno and workers. */
 import { Line } from './line.ts';
 import type { LineOptions } from './line.ts';
-import { longPoll } from './transports/long-poll.ts';
-import { shortPoll } from './transports/short-poll.ts';
+import { longPoll, longPollFor } from './transports/long-poll.ts';
+import { shortPoll, shortPollEvery } from './transports/short-poll.ts';
 import { sse } from './transports/sse.ts';
 import type { Transport } from './transports/transport.ts';
 import { websocket } from './transports/websocket.ts';
 
 export * from './core.ts';
-export { longPoll, shortPoll, sse, websocket };
+export { longPoll, longPollFor, shortPoll, shortPollEvery, sse, websocket };
 
 /** How to connect. */
 export interface ConnectOptions extends Omit<LineOptions, 'transports'> {

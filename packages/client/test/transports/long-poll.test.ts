@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { longPoll } from '../../src/transports/long-poll.ts';
+import { longPoll, longPollFor } from '../../src/transports/long-poll.ts';
 import { attemptOver, HttpReader, page } from '../support/http-fakes.ts';
 
 describe('long polling', () => {
@@ -27,6 +27,17 @@ describe('long polling', () => {
     expect(reader.told()).toEqual(['a 5', 'a 6']);
     attempt.close();
     expect(third.signal.aborted).toBe(true);
+  });
+
+  test.each([
+    [40.9, '40'],
+    [0, '1'],
+    [600, '60'],
+  ])('waits for %s s if told to, as far as the server grants it', async (seconds, wait) => {
+    const { asked, attempt } = attemptOver(longPollFor(seconds), new HttpReader('a'));
+    (await asked()).answer(200, page({ a: 'e:4' }));
+    expect((await asked()).query).toEqual({ channel: 'a', after: 'e:4', wait });
+    attempt.close();
   });
 
   test('does not hammer a server that will not wait', async () => {
