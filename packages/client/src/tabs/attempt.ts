@@ -20,8 +20,10 @@ import {
 import type { HostWord, Port, TabWord } from './port.ts';
 import type { Dialing, DialHandlers } from './seat.ts';
 
-/** After so long without a word the host is asked for one. */
+/** After so long without a word the host is asked for one, */
 const SILENCE_MS_MAX = 10_000;
+/** and has so long: a page may be busy, and the next leader costs everyone a new beginning. */
+const ANSWER_MS_MAX = 5000;
 /** A timer that is so late says that this tab was asleep itself: the host gets another chance. */
 const LATE_MS_MAX = 1000;
 /** Requests that wait for an answer. */
@@ -341,7 +343,7 @@ export class SharedAttempt implements Attempt {
       const reason = 'the host of the shared connection gives no sign of life';
       this.#end({ kind: 'lost', reason });
     } else if (this.#isProbing || quietMs >= SILENCE_MS_MAX) {
-      this.#askForLife(PROBE_MS_MAX);
+      this.#askForLife(ANSWER_MS_MAX);
     } else {
       this.#arm(SILENCE_MS_MAX - quietMs);
     }

@@ -156,7 +156,9 @@ export class Guest {
       this.#leave.push(holdLock(locks, lock, { onHeld: () => this.#go() }));
       return;
     }
-    this.#watchdog = new Watchdog(clock, GUEST_SILENCE_MS_MAX, () => this.#go());
+    // If it lives after all, it comes back.
+    const silent = { kind: 'lost', reason: 'this tab was silent for too long' } as const;
+    this.#watchdog = new Watchdog(clock, GUEST_SILENCE_MS_MAX, () => this.end(silent));
     this.#leave.push(() => this.#watchdog?.stop());
   }
 
@@ -194,7 +196,6 @@ export class Guest {
   }
 
   #read(id: number, wish: Wish, before: number | undefined): void {
-    if (before !== undefined) this.#endReading(before);
     if (this.#state !== 'open' || this.#readings.has(id)) return;
     if (this.#readings.size >= READINGS_MAX) {
       const message = `one tab reads at most ${READINGS_MAX} names and patterns`;
@@ -204,6 +205,8 @@ export class Guest {
     // The session is that of all tabs, and what another one publishes is no echo.
     const { echo: _echo, ...rest } = wish;
     this.#readings.set(id, this.#options.upstream.read(rest, this.#listener(id)));
+    // Not before: what nobody reads any more would be given up on the wire, and begun again.
+    if (before !== undefined) this.#endReading(before);
   }
 
   #listener(id: number): ReadListener {
@@ -233,9 +236,10 @@ export class Guest {
     this.#toldIn = this.#batch.number;
     this.#toldTo = readings;
     if (event.kind === 'gap') this.#say({ kind: 'gap', readings, gap: event });
-    else if (event.kind === 'message')
+    else if (event.kind === 'message') {
       this.#sayPayload({ kind: 'message', readings, message: slim(event) });
-    else if (event.kind === 'snapshot') this.#sayPayload({ kind: 'snapshot', event: slim(event) });
+    } else if (event.kind === 'snapshot')
+      this.#sayPayload({ kind: 'snapshot', event: slim(event) });
     else this.#say({ kind: 'presence', event });
   }
 
@@ -301,9 +305,9 @@ export class Guest {
     this.#batch.push(word);
     this.#untaken.push(weight);
     this.#untakenBytes += weight;
-    if (this.#untaken.length <= UNTAKEN_COUNT_MAX && this.#untakenBytes <= UNTAKEN_BYTES_MAX)
-      return;
-    this.end({ kind: 'lost', reason: 'slow: this tab took too little', hint: { withinMs: 0 } });
+    if (this.#untaken.length > UNTAKEN_COUNT_MAX || this.#untakenBytes > UNTAKEN_BYTES_MAX) {
+      this.end({ kind: 'lost', reason: 'slow: this tab took too little', hint: { withinMs: 0 } });
+    }
   }
 }
 

@@ -26,6 +26,8 @@ export interface SeatOptions {
   readonly clock: Clock;
   /** A name that nobody else has. */
   readonly newId: () => string;
+  /** Tells `pagehide`. */
+  readonly page: Partial<EventTarget>;
   /** Makes the host that others in this group are served by. */
   readonly createHost: (id: string, onClose: () => void) => TabHost;
 }
@@ -66,6 +68,8 @@ export class Seat {
   #host: { readonly id: string; readonly tabs: TabHost } | undefined;
   #leads = false;
   #linger: Timer | undefined;
+  // A page that is kept for going back to holds no connection, and others must not wait for it.
+  readonly #onHide = (): void => this.resign();
 
   constructor(options: SeatOptions) {
     this.#options = options;
@@ -99,6 +103,7 @@ export class Seat {
   /** Gives the connection to another tab, now. This one may dial again. Idempotent. */
   resign(): void {
     this.#linger?.cancel();
+    this.#options.page.removeEventListener?.('pagehide', this.#onHide);
     this.#leave?.();
     this.#leave = undefined;
     this.#stepDown();
@@ -114,8 +119,9 @@ export class Seat {
 
   /** Listens to who leads, and waits to lead. */
   #enter(how: { readonly steal?: boolean } = {}): void {
-    const { group, locks, openChannel } = this.#options;
+    const { group, locks, openChannel, page } = this.#options;
     if (this.#meeting === undefined) {
+      page.addEventListener?.('pagehide', this.#onHide);
       this.#meeting = openChannel(group);
       this.#meeting.listen((value) => this.#onMeeting(value));
     }

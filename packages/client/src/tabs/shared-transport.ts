@@ -51,7 +51,7 @@ export interface SharedParts extends ShareOptions {
 
 /** A transport named `shared`, made of these parts. */
 export function transportOf(parts: SharedParts): Transport {
-  const seats = new Map<string, Seat>();
+  const seats = new Map<string, Place>();
   return {
     name: 'shared',
     fault: () => faultOf(parts),
@@ -64,14 +64,20 @@ export function transportOf(parts: SharedParts): Transport {
         ...(onTokenWanted === undefined ? {} : { onTokenWanted }),
         dial(handlers) {
           if (parts.worker !== undefined) return dialWorker(parts, group, idOf(platform), handlers);
-          let seat = seats.get(group);
-          if (seat === undefined)
-            seats.set(group, (seat = createSeat(parts, group, target, platform)));
-          return seat.dial(handlers);
+          const place = seats.get(group) ?? createPlace(parts, group, target, platform);
+          seats.set(group, place);
+          place.target = target;
+          return place.seat.dial(handlers);
         },
       });
     },
   };
+}
+
+/** A seat, and the newest target that was dialed from it: its token is the freshest. */
+interface Place {
+  readonly seat: Seat;
+  target: Target;
 }
 
 function faultOf({ worker, locks, openChannel }: SharedParts): string | undefined {
@@ -93,19 +99,20 @@ export function idOf({ random }: Pick<Platform, 'random'>): string {
   return [1, 2, 3].map(() => Math.floor(random() * 2 ** 40).toString(36)).join('');
 }
 
-function createSeat(options: SharedParts, group: string, target: Target, platform: Platform): Seat {
-  const locks = options.locks ?? ownLocks();
+function createPlace(parts: SharedParts, group: string, target: Target, platform: Platform): Place {
+  const locks = parts.locks ?? ownLocks();
   if (locks === undefined) throw new Error('expected Web Locks: `fault` says so');
   const { clock } = platform;
   const seat = new Seat({
     ...{ group, locks, clock },
-    openChannel: options.openChannel ?? broadcastPort,
+    openChannel: parts.openChannel ?? broadcastPort,
     newId: () => idOf(platform),
+    page: parts.page ?? globalThis,
     createHost(id, onClose) {
       const tokens = new TokenDesk();
-      const { token, ...rest } = target;
+      const { token, ...rest } = place.target;
       if (token !== undefined) tokens.offer(token);
-      const upstream = options.openUpstream({
+      const upstream = parts.openUpstream({
         ...{ target: rest, platform },
         // Who came without a token is let in without one, or by a cookie.
         ...(token === undefined ? {} : { token: () => tokens.take() }),
@@ -113,41 +120,50 @@ function createSeat(options: SharedParts, group: string, target: Target, platfor
       return new TabHost(upstream, { id, group, clock, locks, tokens, onClose });
     },
   });
-  // A page that is kept for going back to holds no connection, and others must not wait for it.
-  const page: Partial<EventTarget> = options.page ?? globalThis;
-  page.addEventListener?.('pagehide', () => seat.resign());
-  return seat;
+  const place: Place = { seat, target };
+  return place;
 }
 
 /** The way to a worker, which says itself when it can't be had. */
 function dialWorker(
-  { worker: start, ...options }: SharedParts,
+  parts: SharedParts,
   group: string,
   id: string,
   { onPort, onGone }: DialHandlers,
 ): Dialing {
-  const locks = options.locks ?? ownLocks();
+  const locks = parts.locks ?? ownLocks();
+  const name = `${group}/${id}`;
   const over = new AbortController();
-  let close: (() => void) | undefined;
+  const { signal } = over;
+  const fail = (): void => onGone({ kind: 'lost', reason: 'the shared worker did not start' });
+  let hasBegun = false;
   const begin = (lock?: string): void => {
-    if (over.signal.aborted) return;
-    const worker = start?.(group);
-    if (worker === undefined) return;
-    const fail = (): void => onGone({ kind: 'lost', reason: 'the shared worker did not start' });
-    worker.addEventListener('error', fail, { signal: over.signal });
+    if (hasBegun || signal.aborted) return;
+    hasBegun = true;
+    let worker: WorkerLike | undefined;
+    try {
+      worker = parts.worker?.(group);
+    } catch {
+      // What the policy of the page forbids is thrown.
+    }
+    if (worker === undefined) {
+      fail();
+      return;
+    }
+    worker.addEventListener('error', fail, { signal });
     const port = messagePort(worker.port);
-    over.signal.addEventListener('abort', () => port.close());
+    signal.addEventListener('abort', () => port.close());
     onPort(port, lock);
   };
-  const lock = `${group}/${id}`;
+  let release = (): void => {};
   if (locks === undefined) queueMicrotask(() => begin());
-  else close = holdLock(locks, lock, { onHeld: () => begin(lock), onLost: () => begin() });
+  else release = holdLock(locks, name, { onHeld: () => begin(name), onLost: () => begin() });
   return {
     reached() {},
     silent() {},
     close() {
       over.abort();
-      close?.();
+      release();
     },
   };
 }

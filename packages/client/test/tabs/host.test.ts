@@ -226,7 +226,7 @@ describe('a tab is gone', () => {
     expect(counts).toEqual([1]);
     await world.rest(1);
     expect(counts).toEqual([1, 0]);
-    expect(visitor.kinds()).toEqual(['hello', 'alive']);
+    expect(visitor.kinds()).toEqual(['hello', 'alive', 'end']);
   });
 
   test('when it takes nothing: what waits for it is bounded, and it may come back', async () => {

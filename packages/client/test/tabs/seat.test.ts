@@ -18,7 +18,7 @@ class Tab {
     const { locks, openChannel, clock } = this.page;
     let ids = 0;
     this.seat = new Seat({
-      ...{ group: 'g', locks, openChannel, clock },
+      ...{ group: 'g', locks, openChannel, clock, page: new EventTarget() },
       newId: () => `${name}${(ids += 1)}`,
       createHost: (id, onClose) => {
         this.hosts.push(id);

@@ -1,7 +1,9 @@
+import { CodedError } from '@trunkline/wire';
 import { expect, test, vi } from 'vitest';
 import { json } from '../../src/encodings/json.ts';
 import { transportOf } from '../../src/tabs/shared-transport.ts';
 import type { SharedParts } from '../../src/tabs/shared-transport.ts';
+import type { UpstreamStart } from '../../src/tabs/upstream.ts';
 import { fakePlatform } from '../support/fakes.ts';
 import { FakePage, FakeWorld, fakeWorker } from '../support/tabs-fakes.ts';
 import { FakeTab } from '../support/tabs-tab.ts';
@@ -78,6 +80,43 @@ test('a worker that does not start ends the attempt', async () => {
   await page.world.rest();
   worker.dispatchEvent(new Event('error'));
   expect(endings).toMatchObject([{ kind: 'lost', reason: 'the shared worker did not start' }]);
+});
+
+test('a worker that the page may not have ends the attempt', async () => {
+  const { world, tab } = setUp();
+  const worker = () => {
+    throw new Error('policy');
+  };
+  const one = tab('1', { worker });
+  for (let count = 0; count < 20; count += 1) await world.step();
+  expect(one.endings[0]).toMatchObject({ kind: 'lost' });
+  one.close();
+  one.page.die();
+});
+
+test('[CODE-3] the next host has the newest token of its tab', async () => {
+  const { world, upstreams, tab } = setUp();
+  const starts: UpstreamStart[] = [];
+  const one = tab('1', {
+    openUpstream(start) {
+      starts.push(start);
+      const upstream = new FakeUpstream(new FakeLog(), one.page);
+      upstreams.push(upstream);
+      return upstream;
+    },
+  });
+  one.close();
+  one.token = 'old';
+  one.dial();
+  await world.rest();
+  upstreams[0]?.fail({ kind: 'stale', error: new CodedError('unauthenticated', 'old') });
+  await world.rest();
+  one.token = 'new';
+  one.dial();
+  await world.rest();
+  const tokens = [];
+  for (const { token } of starts) tokens.push(await token?.());
+  expect(tokens).toEqual(['old', 'new']);
 });
 
 test('a page that is left gives the connection away', async () => {

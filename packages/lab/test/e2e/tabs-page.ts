@@ -13,6 +13,7 @@ const shared = () => [sharedTransport({ transports, ...(share === 'worker' && { 
 const shown = {
   got: [] as unknown[],
   faults: [] as string[],
+  reasons: [] as (string | undefined)[],
   streamCount: 0,
   line: new Line(query.get('server') ?? '', {
     transports: share === 'no' ? transports : shared(),
@@ -23,6 +24,9 @@ const shown = {
   }),
 };
 Object.assign(globalThis, { shown });
+shown.line.on('state', ({ reason }) => {
+  shown.reasons.push(reason);
+});
 
 void (async () => {
   for await (const message of shown.line.channel('room/1')) {
