@@ -203,8 +203,8 @@ export class Connection {
         else this.#choose(live);
       },
       onOpen: (opening) => subscriptions.onOpen(opening),
-      onMessage: (message) => subscriptions.onMessage(message),
-      onGap: (gap) => subscriptions.onGap(gap),
+      onMessage: (message, filters) => subscriptions.onMessage(message, filters),
+      onGap: (gap, filters) => subscriptions.onGap(gap, filters),
       onMark: (filters, mark) => subscriptions.onMark(filters, mark),
       onExpired: (channel, position) => subscriptions.onExpired(channel, position),
       onPresence: (event) => subscriptions.onOther(event),

@@ -146,11 +146,12 @@ export class Subscriptions {
     this.#arrange(wire);
   }
 
-  onMessage(message: ReceivedMessage): void {
+  /** @param filters those that it is for, where the transport knows. */
+  onMessage(message: ReceivedMessage, filters?: readonly string[]): void {
     const { channel, epoch, offset, mark } = message;
     const position = epoch === undefined || offset === undefined ? undefined : { epoch, offset };
     if (mark !== undefined) this.#age += 1;
-    for (const wire of this.#matching(channel)) {
+    for (const wire of this.#matching(channel, filters)) {
       for (const one of wire.subscriptions) {
         if (one.isOpen) this.#deliver(wire, one, message, position);
       }
@@ -159,11 +160,12 @@ export class Subscriptions {
     }
   }
 
-  onGap(event: GapEvent): void {
+  /** @param filters as with messages. */
+  onGap(event: GapEvent, filters?: readonly string[]): void {
     const { channel } = event;
     const position = parsePosition(event.position);
     if (position === undefined) return;
-    for (const wire of this.#matching(channel)) {
+    for (const wire of this.#matching(channel, filters)) {
       wire.head?.take(channel, position);
       for (const one of wire.subscriptions) {
         if (one.isOpen && one.place.take(channel, position)) one.listener.onEvent(event);
@@ -272,8 +274,9 @@ export class Subscriptions {
     if (waitingOf(wire).length > 0) this.#arrange(wire);
   }
 
-  /** All that read this channel, by its name or by a pattern. */
-  #matching(channel: string): Wire[] {
+  /** All that read this channel, by its name or by a pattern; of these filters, where they are told. */
+  #matching(channel: string, filters?: readonly string[]): Wire[] {
+    if (filters !== undefined) return filters.flatMap((filter) => this.#wires.get(filter) ?? []);
     const named = this.#wires.get(channel);
     const wires = named === undefined ? [] : [named];
     for (const wire of this.#patterns) {
