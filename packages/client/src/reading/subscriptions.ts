@@ -274,15 +274,18 @@ export class Subscriptions {
     if (waitingOf(wire).length > 0) this.#arrange(wire);
   }
 
-  /** All that read this channel, by its name or by a pattern; of these filters, where they are told. */
+  /**
+   * All that read this channel, by its name or by a pattern.
+   *
+   * @param filters where they are told, of these only.
+   */
   #matching(channel: string, filters?: readonly string[]): Wire[] {
-    if (filters !== undefined) return filters.flatMap((filter) => this.#wires.get(filter) ?? []);
     const named = this.#wires.get(channel);
     const wires = named === undefined ? [] : [named];
     for (const wire of this.#patterns) {
       if (matchesPattern(wire.filter, channel)) wires.push(wire);
     }
-    return wires;
+    return filters === undefined ? wires : wires.filter(({ filter }) => filters.includes(filter));
   }
 
   #deliver(

@@ -117,7 +117,7 @@ export interface AttemptSink {
   onReady(welcome: Welcome): void;
   /** The filter is read from here on; told before its messages, and again when it began anew. */
   onOpen(opening: OpenEvent): void;
-  /** @param filters those that it is for, where the transport knows: then for no other that matches. */
+  /** @param filters where it is for some only: it is for those of them that match its channel. */
   onMessage(message: ReceivedMessage, filters?: readonly string[]): void;
   /** @param filters as with messages. */
   onGap(gap: GapEvent, filters?: readonly string[]): void;

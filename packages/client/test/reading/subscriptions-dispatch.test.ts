@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { Subscription } from '../../src/reading/subscription.ts';
+import type { ReadingOptions } from '../../src/reading/subscription.ts';
+import { Subscriptions } from '../../src/reading/subscriptions.ts';
+
+/** Readers that have begun, and all that they were told since, as short words. */
+class Readers {
+  readonly told: string[] = [];
+  readonly subscriptions = new Subscriptions({
+    onRevise: () => {},
+    session: () => undefined,
+  });
+
+  constructor(...filters: readonly string[]) {
+    this.subscriptions.restart(false);
+    for (const filter of filters) this.add(filter);
+  }
+
+  add(filter: string, options: ReadingOptions = {}): void {
+    const listener = {
+      onEvent: (event: object) => {
+        const { kind, channel, offset } = event as {
+          kind: string;
+          channel: string;
+          offset?: number;
+        };
+        if (kind !== 'open') this.told.push(`${filter}: ${kind} ${channel} ${offset ?? ''}`.trim());
+      },
+      onEnd: () => {},
+    };
+    this.subscriptions.add(new Subscription(filter, options, listener));
+    this.subscriptions.wish(filter);
+    const at = /[+#]/.test(filter) ? { mark: '~1' } : { position: 'e:1' };
+    this.subscriptions.onOpen({ kind: 'open', channel: filter, ...at });
+  }
+
+  message(channel: string, offset: number, filters?: readonly string[]): void {
+    const message = { kind: 'message', channel, epoch: 'e', offset, data: 1 } as const;
+    this.subscriptions.onMessage(message, filters);
+  }
+
+  gap(channel: string, position: string, filters?: readonly string[]): void {
+    const gap = { reason: 'trimmed' } as const;
+    this.subscriptions.onGap({ kind: 'gap', channel, gap, position }, filters);
+  }
+}
+
+describe('subscriptions hand', () => {
+  test('[WILD-4] a message to all that match its channel', () => {
+    const readers = new Readers('a/1', 'b/1', 'a/+', 'b/+');
+    readers.message('a/1', 2);
+    expect(readers.told).toEqual(['a/1: message a/1 2', 'a/+: message a/1 2']);
+  });
+
+  test('[WILD-4] a message of one read to those of the read that match its channel', () => {
+    const readers = new Readers('a/1', 'b/1', 'a/+', 'b/+', '#');
+    readers.message('a/1', 2, ['a/1', 'b/1', 'a/+', 'b/+']);
+    expect(readers.told).toEqual(['a/1: message a/1 2', 'a/+: message a/1 2']);
+  });
+
+  test('[WILD-5] a loss of one read to those of the read that match its channel', () => {
+    const readers = new Readers('a/1', 'b/1', 'a/+', 'b/+', '#');
+    readers.gap('a/1', 'e:7', ['a/1', 'b/1', 'b/+', '#']);
+    expect(readers.told).toEqual(['a/1: gap a/1', '#: gap a/1']);
+  });
+});
