@@ -9,6 +9,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   ensureChromium,
+  ensureClient,
   ensureConsole,
   ensureCurl,
   ensureDependencies,
@@ -27,11 +28,12 @@ const LINTED = ['packages', 'scripts', 'vitest.config.ts'];
 /** Set when somebody asked to end: what would come next does not begin any more. */
 let interrupted = false;
 
-const COMMANDS = { start, test, check, format, fuzz, bench };
+const COMMANDS = { start, test, check, format, fuzz, bench, pack };
 
 /** Runs the server until it ends; every further argument is a flag of `trunkline serve`. */
 async function start(args) {
   ensureConsole();
+  ensureClient();
   // Measured: less is collected too often while publishing, more costs 3 KB a connection.
   const flags = ['--max-semi-space-size=4', 'packages/cli/src/main.ts', 'serve'];
   return runUntilEnd(NODE, [...flags, ...args]);
@@ -40,6 +42,7 @@ async function start(args) {
 /** Runs all tests and a short fuzzing; arguments are handed to vitest, e.g. a path. */
 async function test(args) {
   ensureConsole();
+  ensureClient();
   ensureCurl();
   const env = {
     ...process.env,
@@ -104,6 +107,11 @@ async function fuzz(args) {
 async function bench(args) {
   ensureConsole();
   return runUntilEnd(NODE, ['packages/lab/bench/main.ts', ...args]);
+}
+
+/** Builds and packs what applications install; `--dry-run` only shows it. */
+async function pack(args) {
+  return runUntilEnd(NODE, ['scripts/pack.ts', ...args]);
 }
 
 async function addFuzzing(counts, args, report) {

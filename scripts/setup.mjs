@@ -22,8 +22,13 @@ const LOCK = join(ROOT, 'package-lock.json');
 /** Where npm itself notes what it installed; it writes this file last. */
 const INSTALLED = join(ROOT, 'node_modules/.package-lock.json');
 const SETUP_STAMP = join(ROOT, 'node_modules/.trunkline-setup');
+const CACHE = join(ROOT, 'node_modules/.cache/trunkline');
 const CONSOLE = join(ROOT, 'packages/console');
-const CONSOLE_STAMP = join(ROOT, 'node_modules/.cache/trunkline/console-sources');
+const CONSOLE_STAMP = join(CACHE, 'console-sources');
+const CLIENT_STAMP = join(CACHE, 'client-sources');
+/** What the client is built from, and by. */
+const CLIENT_SOURCES = ['wire', 'client', 'react'].map((name) => join(ROOT, 'packages', name));
+const CLIENT_BUILD = join(ROOT, 'scripts/build-client.ts');
 /** What the tests import in Python; Debian has each as `python3-…`. */
 const PYTHON_PACKAGES = ['websockets', 'h2', 'wsproto'];
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -49,13 +54,29 @@ export function ensureDependencies() {
 
 /** Builds the console page unless it was built from these sources. */
 export function ensureConsole() {
-  const hash = hashOfFiles(CONSOLE, ['dist', 'node_modules', 'test']);
-  const built = existsSync(join(CONSOLE, 'dist/index.html')) && existsSync(CONSOLE_STAMP);
-  if (built && readFileSync(CONSOLE_STAMP, 'utf8') === hash) return;
   const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
-  step('Building the console page', NODE, [vite, 'build', CONSOLE, '--logLevel', 'warn']);
-  mkdirSync(join(CONSOLE_STAMP, '..'), { recursive: true });
-  writeFileSync(CONSOLE_STAMP, hash);
+  ensureBuilt(join(CONSOLE, 'dist/index.html'), CONSOLE_STAMP, hashOfSources(CONSOLE), () =>
+    step('Building the console page', NODE, [vite, 'build', CONSOLE, '--logLevel', 'warn']),
+  );
+}
+
+/** Builds the client that browsers load, unless it was built from these sources. */
+export function ensureClient() {
+  const hash = createHash('sha256').update(readFileSync(CLIENT_BUILD));
+  for (const folder of CLIENT_SOURCES) hash.update(hashOfSources(folder));
+  const built = join(ROOT, 'packages/client/dist/client.js');
+  ensureBuilt(built, CLIENT_STAMP, hash.digest('hex'), () =>
+    step('Building the client', NODE, [CLIENT_BUILD]),
+  );
+}
+
+/** Builds unless `file` is there and the stamp says that it was built from what has this hash. */
+function ensureBuilt(file, stamp, hash, build) {
+  const isBuilt = existsSync(file) && existsSync(stamp);
+  if (isBuilt && readFileSync(stamp, 'utf8') === hash) return;
+  build();
+  mkdirSync(join(stamp, '..'), { recursive: true });
+  writeFileSync(stamp, hash);
 }
 
 /**
@@ -159,6 +180,11 @@ function findPython() {
 function inPath(name) {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** One hash over what a package is built from. */
+function hashOfSources(folder) {
+  return hashOfFiles(folder, ['dist', 'node_modules', 'test']);
 }
 
 /** One hash over the names and contents of the files in a folder. */

@@ -139,6 +139,8 @@ export function readManifests(root: string): Map<string, Manifest> {
 /** What the checks read of a `package.json`. */
 export interface Manifest {
   readonly name: string;
+  /** A package of this repository maps each entry to one file. */
+  readonly exports?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
