@@ -67,6 +67,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       flush: (channel) => events.flush(channel),
       queue: (channel) => this.#markDirty(channel),
       covers: (name) => events.covers(name),
+      doubt: (name) => events.doubt(name),
       interrupt: (channel) => events.interrupt(channel),
     });
   }

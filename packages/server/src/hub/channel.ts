@@ -156,6 +156,7 @@ export class Channel implements Alarm {
     this.epoch = epoch;
     this.head = head;
     this.told = 0;
+    this.unshared = 0;
     this.pending = [];
     this.forget();
   }

@@ -5,7 +5,9 @@
  * Meanwhile, and until the broker's own place has come as far as what was read, the channel is
  * `unsettled`: a mark says apart where its readers stand.
  */
-import type { Broker } from '../broker/broker.ts';
+import { isOrigin } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
+import type { Broker, ChangedChannel } from '../broker/broker.ts';
 import type { Clock } from '../clock.ts';
 import type { Turn } from '../link/turn.ts';
 import type { Log } from '../observe/log.ts';
@@ -31,6 +33,8 @@ export interface HealingEvents {
   queue(channel: Channel): void;
   /** True when someone follows the channel by a pattern. */
   covers(name: string): boolean;
+  /** Those who follow the channel by a pattern may miss something of it. */
+  doubt(name: string): void;
   /** The stream did not go on where it was: live cursors must read on from the log. */
   interrupt(channel: Channel): void;
 }
@@ -52,6 +56,7 @@ export class Healing {
     channel.stale = true;
     if (channel.healing || channel.isClosed) return;
     channel.healing = true;
+    this.#share(channel);
     this.unsettled.add(channel);
     void this.#healUntilWhole(channel); // It ends only when nothing is missing.
   }
@@ -84,6 +89,17 @@ export class Healing {
     } catch {
       // A broker that is away says so by itself, to those who want something of it.
     }
+  }
+
+  /**
+   * From here on marks say that the channel stands where it was read up to. Who follows it by a
+   * pattern and has still to be told of what it was opened behind reads that from its last mark.
+   */
+  #share(channel: Channel): void {
+    if (!this.#events.covers(channel.name)) return;
+    const isShared = channel.told >= channel.unshared;
+    channel.unshared = 0;
+    if (!isShared) this.#events.doubt(channel.name);
   }
 
   async #healUntilWhole(channel: Channel): Promise<void> {
@@ -124,7 +140,10 @@ export class Healing {
       if (channel.told >= channel.newest) break;
       await this.#pause(RETRY_MS);
     }
-    if (!channel.healing) this.unsettled.delete(channel);
+    if (channel.healing) return;
+    this.unsettled.delete(channel);
+    // Nobody follows it by a pattern now: to who does later it is as if it had just been opened.
+    if (channel.told < channel.newest) channel.unshared = channel.newest;
   }
 
   /** Finds out how much of a channel the sink was told. Never fails: what is not known stays so. */
@@ -136,9 +155,7 @@ export class Healing {
     try {
       const [change] = (await broker.changedSince(place, [channel.name])) ?? [];
       if (channel.epoch !== epoch) return;
-      const then = change?.position ?? { epoch, offset: newest };
-      const offset = then.epoch === epoch ? Math.min(then.offset, newest) : 0;
-      channel.told = Math.max(channel.told, offset);
+      channel.told = Math.max(channel.told, toldOf({ epoch, offset: newest }, change));
     } catch {
       // Whoever reads the log meanwhile says that it is away.
     }
@@ -179,4 +196,18 @@ export class Healing {
     const jittered = delayMs * (0.5 + this.#parts.random.fraction());
     return new Promise((resolve) => this.#parts.clock.after(jittered, resolve));
   }
+}
+
+/**
+ * How much the sink was told of a channel that was read up to a position.
+ *
+ * @param change what came after the broker's place, and where the channel stood there.
+ */
+function toldOf({ epoch, offset }: Position, change: ChangedChannel | undefined): number {
+  if (change === undefined) return offset;
+  const { position, stream } = change;
+  if (position.epoch === epoch) return Math.min(position.offset, offset);
+  // Behind the end of its life nothing is told of it any more.
+  const isOver = stream.epoch !== epoch && (isOrigin(position) || position.epoch === stream.epoch);
+  return isOver ? offset : 0;
 }

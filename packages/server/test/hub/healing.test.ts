@@ -20,6 +20,7 @@ async function setUp(isCovered = false) {
       flush: (channel) => told.push(`flush ${channel.newest}`),
       queue: (channel) => told.push(`queue ${channel.newest}`),
       covers: () => isCovered,
+      doubt: (name) => told.push(`doubt ${name}`),
       interrupt: (channel) => told.push(`interrupt ${channel.head}`),
     },
   );
@@ -78,6 +79,46 @@ describe('healing', () => {
     broker.releaseSink();
     await clock.pass(2_000);
     expect(healing.unsettled.size).toBe(0);
+  });
+
+  test('has readers told again of what they were not given before marks say where it stands', async () => {
+    const { channel, clock, healing, told } = await setUp(true);
+    channel.unshared = 1;
+    healing.heal(channel);
+    expect(told).toEqual(['doubt news']);
+    await clock.settle();
+    healing.heal(channel);
+    expect(told).toEqual(['doubt news']);
+  });
+
+  test('keeps in mind what it read while nobody followed the channel by a pattern', async () => {
+    const { channel, clock, healing, publish, told } = await setUp();
+    channel.unshared = 1;
+    await publish(2);
+    healing.heal(channel);
+    await clock.settle();
+    expect([channel.unshared, channel.told]).toEqual([3, 0]);
+    expect(told).not.toContain('doubt news');
+  });
+
+  test('finds out of a life that is over that all of it was told, once the next one was', async () => {
+    const { broker, channel, clock, healing, publish } = await setUp(true);
+    broker.holdSink();
+    await publish(1);
+    channel.reset('e1', 2);
+    await healing.findTold(channel);
+    expect(channel.told).toBe(1);
+    await broker.purge('news');
+    await publish(1);
+    await healing.findTold(channel);
+    expect(channel.told).toBe(1);
+    broker.releaseSink();
+    await publish(1);
+    broker.holdSink();
+    await publish(1);
+    await healing.findTold(channel);
+    expect(channel.told).toBe(2);
+    await clock.settle();
   });
 
   test('finds out by itself that a wake-up was lost', async () => {

@@ -119,6 +119,11 @@ export class ScriptedBroker implements Broker {
     for (const tell of this.#untold?.splice(0, count) ?? []) tell();
   }
 
+  /** The sink is never told of those messages, and from now on at once. */
+  forgetUntold(): void {
+    this.#untold = undefined;
+  }
+
   /** Tells the sink the rest, and from now on at once. */
   releaseSink(): void {
     this.tell();
@@ -151,7 +156,11 @@ export class ScriptedBroker implements Broker {
   purge(channel: string): Promise<void> {
     this.lose(channel);
     this.#order.push({ channel, epoch: '0', offset: 0 });
-    if (this.#isWatched(channel)) this.#sink?.onGap(channel);
+    const tell = (): void => {
+      if (this.#isWatched(channel)) this.#sink?.onGap(channel);
+    };
+    if (this.#untold === undefined) tell();
+    else this.#untold.push(tell);
     return Promise.resolve();
   }
 
