@@ -95,13 +95,17 @@ export class CatchUp {
    */
   note(channel: string, position: Position): boolean {
     if (this.reading.has(channel)) return true;
+    const ahead = this.#ahead.get(channel)?.place;
+    // What was read before the broker told it is no news.
+    const wasRead = ahead?.epoch === position.epoch && position.offset < ahead.offset;
+    const news = wasRead ? ahead : position;
     if (this.#opening.has(channel)) {
       if (this.#looking.has(channel) && this.#opening.get(channel) === undefined) {
-        this.#opening.set(channel, position);
+        this.#opening.set(channel, news);
       }
       return true;
     }
-    this.#noted.set(channel, older(this.#noted.get(channel), position));
+    this.#noted.set(channel, older(this.#noted.get(channel), news));
     return this.#noted.size <= NOTED_COUNT_MAX;
   }
 
@@ -241,8 +245,8 @@ export class CatchUp {
   get ahead(): readonly Channel[] {
     for (const [name, { channel, place }] of this.#ahead) {
       const { epoch, offset } = place;
-      const isTold = channel.isClosed || channel.epoch !== epoch || channel.told >= offset;
-      if (isTold) this.#ahead.delete(name);
+      // Of a closed one as well it has to be found out: it is opened anew by what is told next.
+      if (channel.epoch !== epoch || channel.told >= offset) this.#ahead.delete(name);
     }
     return [...this.#ahead.values()].map(({ channel }) => channel);
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseAfter } from '@trunkline/wire';
+import { LINGER_MS } from '../../../src/hub/config.ts';
 import { anyone } from '../hub-setup.ts';
 import { away } from '../scripted-broker.ts';
 import { setUpSelections } from './selection-setup.ts';
@@ -178,6 +179,69 @@ describe('a channel in doubt', () => {
     await clock.pass(1_000);
     await publish(1, 'a/1');
     expect(reader.takeMessages()).toEqual(['a/1:2']);
+    expect(reader.opened?.cursor.state).toBe('live');
+  });
+
+  test('is in no mark at its head while readers have still to be told of what it was opened behind', async () => {
+    const { broker, clock, follow, publish, subscribe } = await setUpSelections();
+    await publish(1);
+    broker.holdSink();
+    await publish(1, 'other');
+    await publish(2);
+    await subscribe(); // It stands at 3, of which the broker has told the first.
+    const reader = await follow({ '+': {} });
+    expect(reader.opened?.mark).toBe('~1');
+    broker.doubt('news');
+    broker.tell(1);
+    await clock.pass(100);
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1);
+    expect(reader.takeMessages().toSorted()).toEqual(['news:2', 'news:3', 'news:4', 'other:1']);
+  });
+
+  test('has its readers back where they were told of nothing, for what comes as a doubt alone', async () => {
+    const { broker, clock, follow, publish, subscribe } = await setUpSelections();
+    await publish(1);
+    broker.holdSink();
+    await publish(2);
+    await subscribe();
+    const reader = await follow({ '+': {} });
+    broker.forgetUntold();
+    broker.doubt('news');
+    await clock.pass(1_000);
+    await publish(1);
+    expect(reader.takeMessages()).toEqual(['news:2', 'news:3', 'news:4']);
+  });
+
+  test('has its readers back for what was read when nobody followed it by a pattern', async () => {
+    const { broker, clock, follow, publish, subscribe } = await setUpSelections();
+    await publish(1);
+    await subscribe();
+    broker.holdSink();
+    await publish(2);
+    broker.doubt('news');
+    await clock.pass(1_000);
+    const reader = await follow({ '+': {} });
+    expect(reader.opened?.mark).toBe('~1');
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1);
+    expect(reader.takeMessages()).toEqual(['news:2', 'news:3', 'news:4']);
+  });
+
+  test('is given once to who read ahead of the broker, though it was closed meanwhile [GUA-4]', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    await publish(1, 'a/1');
+    broker.holdSink();
+    await publish(2, 'a/1');
+    const reader = await follow({ 'a/+': { after: parseAfter('~1') } });
+    expect(reader.takeMessages()).toEqual(['a/1:2', 'a/1:3']);
+    await clock.pass(2 * LINGER_MS);
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:4']);
     expect(reader.opened?.cursor.state).toBe('live');
   });
 
