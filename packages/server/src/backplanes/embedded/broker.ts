@@ -287,13 +287,21 @@ export class EmbeddedBroker implements Broker {
   #publishInMemory(channel: string, entry: Entry): void {
     const isFree = !this.#ahead.has(channel);
     if (isFree && this.#memory.has(channel)) return this.#memoryQueue.add(entry);
+    const first: Entry = {
+      ...entry,
+      onOutcome: (outcome) => {
+        // It has moved all the same: no message tells that its life before is over.
+        if (outcome.kind !== 'appended') this.#tellGap(channel);
+        entry.onOutcome(outcome);
+      },
+    };
     this.#addAhead(channel, {
       operation: { kind: 'leave', channel },
       size: entry.size,
       onOutcome: (outcome) => {
         if (outcome.kind === 'left') this.#place.reach(outcome.sequence);
         try {
-          this.#memoryQueue.add(entry);
+          this.#memoryQueue.add(first);
         } catch (error) {
           entry.onError(toBrokerError(error));
         }
@@ -374,7 +382,9 @@ export class EmbeddedBroker implements Broker {
     this.#learnOrder();
     const channels = new Set<string>();
     for (const { operation } of entries) {
-      if (operation.kind === 'append') channels.add(operation.channel);
+      // A move may have ended a life, which no message tells.
+      const isMove = operation.kind === 'leave' && operation.channel !== NO_CHANNEL;
+      if (operation.kind === 'append' || isMove) channels.add(operation.channel);
     }
     for (const channel of channels) this.#tellGap(channel);
   }

@@ -78,10 +78,10 @@ class HeldStore implements LogStore {
   close(): void {}
 }
 
-async function heldBroker() {
+async function heldBroker(changes: Partial<typeof EMBEDDED_DEFAULTS> = {}) {
   const clock = new ManualClock();
   const random = seededRandom(1);
-  const limits = EMBEDDED_DEFAULTS;
+  const limits = { ...EMBEDDED_DEFAULTS, ...changes };
   const durable = new HeldStore(new MemoryStore({ random, limits }));
   const memory = new MemoryStore({ random, limits });
   const broker = new EmbeddedBroker({ memory, durable, clock, log: silentLog, limits });
@@ -321,6 +321,22 @@ describe('EmbeddedBroker', () => {
     await clock.settle();
     durable.held[0]?.settle('doubtful');
     await expect(asked).rejects.toMatchObject({ kind: 'unavailable', stored: false });
+  });
+
+  test('tells that a life may be over when its channel moved, or may have, without a message', async () => {
+    const cases = [
+      { how: 'doubtful', changes: {} },
+      { how: 'stored', changes: { memorySizeMax: 1 } },
+    ] as const;
+    for (const { how, changes } of cases) {
+      const { clock, durable, broker, sink } = await heldBroker(changes);
+      await broker.watch('m');
+      const asked = broker.publish('m', draft('1'), options({ durable: false }));
+      await clock.settle();
+      durable.held[0]?.settle(how);
+      await expect(asked).rejects.toMatchObject({ kind: 'unavailable', stored: false });
+      expect(sink.gaps).toEqual(['m']);
+    }
   });
 
   test('sweeps at its interval, and stops with the broker', async () => {
