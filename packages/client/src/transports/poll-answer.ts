@@ -1,5 +1,5 @@
 /** Poll answer: what it says, told to whoever reads. [POLL-3] */
-import { CodedError, isWildcard } from '@trunkline/wire';
+import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import { asObject, toGap, toOpening, toSnapshot } from '../events.ts';
 import type { OpenEvent } from '../events.ts';
@@ -40,8 +40,10 @@ export function tellAnswer(
   for (const [channel, value] of Object.entries(gaps)) {
     const gap = toGap(value);
     const position = before.get(channel);
-    if (filters.includes(channel) || gap === undefined || typeof position !== 'string') continue;
-    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, filters);
+    // Whoever named a channel has its loss by the opening; patterns do not have it yet.
+    const patterns = filters.filter((one) => isWildcard(one) && matchesPattern(one, channel));
+    if (patterns.length === 0 || gap === undefined || typeof position !== 'string') continue;
+    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, patterns);
   }
   for (const [channel, value] of Object.entries(of('snapshots'))) {
     const snapshot = toSnapshot({ ...asObject(value), channel }, undefined);

@@ -74,6 +74,13 @@ describe('the answer to a poll', () => {
     expect(reader.openings[0]).toMatchObject({ recovered: false, gap });
   });
 
+  test('[POLL-6] [REC-7] tells patterns what a channel lost that is named beside them', () => {
+    const gap = { reason: 'trimmed', from: 3, to: 7 };
+    const answer = page({ a: 'e:9' }, [['a', 8]], { gaps: { a: gap } });
+    const read = readOf({ filter: 'a' }, { filter: '#', after: '~1' });
+    expect(tell(read, false, answer).told.slice(0, 2)).toEqual(['open a e:7', 'gap a e:7']);
+  });
+
   test('[MSG-6] tells what expired, of channels that were named', () => {
     const read = readOf({ filter: 'a' });
     expect(tell(read, true, page({ a: 'e:2' }, [['a', 1]])).told).toEqual([
