@@ -22,8 +22,8 @@ import type { Dialing, DialHandlers } from './seat.ts';
 
 /** After so long without a word the host is asked for one, */
 const SILENCE_MS_MAX = 10_000;
-/** and has so long: a page may be busy, and the next leader costs everyone a new beginning. */
-const ANSWER_MS_MAX = 5000;
+/** and has at least so long. At most twice as long, by chance: else all tabs would want to lead. */
+const ANSWER_MS_MIN = 3000;
 /** A timer that is so late says that this tab was asleep itself: the host gets another chance. */
 const LATE_MS_MAX = 1000;
 /** Requests that wait for an answer. */
@@ -34,6 +34,8 @@ export interface SharedAttemptOptions {
   readonly group: string;
   readonly target: Target;
   readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
   readonly dial: (handlers: DialHandlers) => Dialing;
   /** Gives a fresh token to the host. */
   readonly onTokenWanted?: () => string | undefined | Promise<string | undefined>;
@@ -343,7 +345,7 @@ export class SharedAttempt implements Attempt {
       const reason = 'the host of the shared connection gives no sign of life';
       this.#end({ kind: 'lost', reason });
     } else if (this.#isProbing || quietMs >= SILENCE_MS_MAX) {
-      this.#askForLife(ANSWER_MS_MAX);
+      this.#askForLife(Math.round(ANSWER_MS_MIN * (1 + this.#options.random())));
     } else {
       this.#arm(SILENCE_MS_MAX - quietMs);
     }

@@ -58,9 +58,9 @@ export function transportOf(parts: SharedParts): Transport {
     open(target, sink, platform) {
       const group = groupOf(target, parts.name ?? '');
       const { onTokenWanted } = parts;
-      const { clock } = platform;
+      const { clock, random } = platform;
       return new SharedAttempt(sink, {
-        ...{ group, target, clock },
+        ...{ group, target, clock, random },
         ...(onTokenWanted === undefined ? {} : { onTokenWanted }),
         dial(handlers) {
           if (parts.worker !== undefined) return dialWorker(parts, group, idOf(platform), handlers);
