@@ -1,4 +1,5 @@
 /** @trunkline/client: read and publish from browsers, Node, Bun, Deno and workers. */
+import type { TokenSource } from './http.ts';
 import { Line } from './line.ts';
 import type { LineOptions } from './line.ts';
 import { longPoll, longPollFor } from './transports/long-poll.ts';
@@ -14,7 +15,15 @@ export { longPoll, longPollFor, shortPoll, shortPollEvery, sse, websocket };
 export interface ConnectOptions extends Omit<LineOptions, 'transports'> {
   /** All there are, the best first, when absent. */
   readonly transports?: readonly Transport[];
+  /** One connection for all tabs: `shareTabs` of `@trunkline/client/tabs`. */
+  readonly tabs?: Sharing;
 }
+
+/** Puts the way over other tabs before the transports of this one. */
+export type Sharing = (own: {
+  readonly transports: readonly Transport[];
+  readonly token?: TokenSource;
+}) => Transport;
 
 /**
  * Connects, and stays connected over whatever works here, until `close`.
@@ -23,5 +32,8 @@ export interface ConnectOptions extends Omit<LineOptions, 'transports'> {
  * @throws {CodedError} `bad_request` when `url` is no address.
  */
 export function connect(url: string, options: ConnectOptions = {}): Line {
-  return new Line(url, { transports: [websocket, sse, longPoll, shortPoll], ...options });
+  const { tabs, transports = [websocket, sse, longPoll, shortPoll], ...rest } = options;
+  const { token } = rest;
+  const shared = tabs?.({ transports, ...(token !== undefined && { token }) });
+  return new Line(url, { ...rest, transports: shared ? [shared, ...transports] : transports });
 }

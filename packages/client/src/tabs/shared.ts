@@ -28,3 +28,13 @@ export function sharedTransport({ transports, token, ...options }: SharedOptions
     ...(token === undefined ? {} : { onTokenWanted: () => currentToken(token) }),
   });
 }
+
+/**
+ * The option `tabs` of `connect`.
+ *
+ * @param options what is shared with whom: by default with all tabs that have the same address.
+ */
+export function shareTabs(options: ShareOptions = {}) {
+  return (own: Pick<SharedOptions, 'transports' | 'token'>): Transport =>
+    sharedTransport({ ...options, ...own });
+}
