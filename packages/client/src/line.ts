@@ -17,7 +17,7 @@ import { json } from './encodings/json.ts';
 import type { Encoding, Frame } from './encodings/encoding.ts';
 import { addressOf } from './http.ts';
 import type { TokenSource } from './http.ts';
-import { platformOf } from './platform.ts';
+import { platformOf, systemUnixMs } from './platform.ts';
 import type { Platform } from './platform.ts';
 import { Conflation } from './publishing/conflation.ts';
 import { Outbox } from './publishing/outbox.ts';
@@ -40,7 +40,7 @@ export interface LineOptions extends Partial<Platform> {
   readonly outbox?: OutboxLimits;
   /** Where it is remembered which transports fail on this network; `localStorage` when absent. */
   readonly memory?: LadderMemory;
-  /** Unix milliseconds, which may jump; `Date.now` when absent. */
+  /** Unix milliseconds, which may jump; the machine's when absent. */
   readonly unixMs?: () => number;
 }
 
@@ -71,7 +71,7 @@ export class Line {
   constructor(url: string, options: LineOptions) {
     const address = addressOf(url, 'http', '');
     const platform = platformOf(options);
-    const { unixMs = Date.now, memory = storageOf(address) } = options;
+    const { unixMs = systemUnixMs, memory = storageOf(address) } = options;
     const { clock, random } = platform;
     this.#platform = platform;
     this.#unixMs = unixMs;

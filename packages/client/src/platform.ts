@@ -43,6 +43,9 @@ const systemClock: Clock = {
   },
 };
 
+/** Unix milliseconds of the machine; may jump. */
+export const systemUnixMs = (): number => Date.now();
+
 /** Fills what the caller did not bring from the globals, looked up now and not at import. */
 export function platformOf(given: Partial<Platform>): Platform {
   return {
