@@ -23,10 +23,10 @@ import { asksBack, doesMatch, filtersFor, isFor, SessionState } from './session-
 import type { Allowance, Following, View } from './session-state.ts';
 import { Skips } from './skips.ts';
 import type { PublishLookup, Skip } from './skips.ts';
-import { earliest, keptOf, placeOf } from './starts.ts';
+import { earliest, keptOf, placeOf, restBegin } from './starts.ts';
 import type { StreamTable } from './stream-table.ts';
 import { checkLoss, checkVerdicts } from './follow-verdicts.ts';
-import { exactly, isBefore, isSameLife, mayBeBefore, wordsFor } from './whereabouts.ts';
+import { eitherOf, exactly, isBefore, isSameLife, mayBeBefore, wordsFor } from './whereabouts.ts';
 import type { Whereabouts } from './whereabouts.ts';
 
 type Fail = (promise: BrokenPromise, text: string) => void;
@@ -258,7 +258,11 @@ export class SessionCheck {
     const isOpening = opening?.hasLost === true && isOfAnswer(opening, channel);
     const isOwn = session.delivererOf(channel) === opening;
     const place = exactly(position);
-    if (isOpening) this.#mark(opening, channel, earliest(place, opening.kept.get(channel)), view);
+    if (isOpening) {
+      const stands = earliest(place, opening.kept.get(channel));
+      opening.places.set(channel, stands);
+      this.#mark(opening, channel, stands, view);
+    }
     if (isOpening && !isOwn) {
       // Another subscription goes on; what this one lost it may still have there.
       if (view.cursor?.epoch === place.epoch) this.#jumpWith(view, place);
@@ -307,6 +311,7 @@ export class SessionCheck {
       for (const allowance of view.allowances) {
         if (allowance.subscription === following.name) allowance.owedTo = undefined;
       }
+      if (doesMatch(following, channel)) view.begin = restBegin(session, channel, view.begin);
       const next = session.delivererOf(channel);
       if (next === undefined) {
         session.views.delete(channel);
@@ -411,16 +416,6 @@ function isOfAnswer(opening: Following, channel: string): boolean {
 /** True when `a` certainly stands after `b`. */
 function isLater(a: Whereabouts | undefined, b: Whereabouts): boolean {
   return a !== undefined && isBefore(b, a);
-}
-
-/** One of two places, nobody can tell which: what was given need not be given again. */
-function eitherOf(
-  asked: Whereabouts | undefined,
-  given: Whereabouts | undefined,
-): Whereabouts | undefined {
-  if (asked === undefined || given === undefined || asked.epoch !== given.epoch) return asked;
-  const from = Math.min(asked.from, given.from);
-  return { epoch: asked.epoch, from, to: Math.max(asked.to, given.to) };
 }
 
 /** Where a mark may stand that is given now: what is still to come again is behind it. */

@@ -2,9 +2,9 @@
 import { isMark } from '@trunkline/wire';
 import type { ChannelHead, FollowingEvent } from '../follow-history.ts';
 import type { MarkEntry } from './marks.ts';
-import { filtersFor } from './session-state.ts';
-import type { Following } from './session-state.ts';
-import { exactly, nowIn, startOf } from './whereabouts.ts';
+import { doesMatch, filtersFor } from './session-state.ts';
+import type { Following, SessionState } from './session-state.ts';
+import { eitherOf, exactly, nowIn, startOf } from './whereabouts.ts';
 import type { Whereabouts } from './whereabouts.ts';
 
 /** Finds what a mark that was handed back stood for. */
@@ -49,6 +49,20 @@ export function earliest(
   others: readonly (Whereabouts | undefined)[] = [],
 ): Whereabouts | undefined {
   return others.reduce(earlier, place);
+}
+
+/** Where a session may have begun in a channel that is left to the subscriptions it still has. */
+export function restBegin(
+  session: SessionState,
+  channel: string,
+  begin: Whereabouts | undefined,
+): Whereabouts | undefined {
+  const [first, ...others] = session.answered
+    .filter((following) => doesMatch(following, channel))
+    .map(({ places }) => places.get(channel));
+  // What only the one that left had asked for, another one that asks for it may have again.
+  const rest = earliest(first, others);
+  return rest === undefined ? undefined : eitherOf(begin, rest);
 }
 
 function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {

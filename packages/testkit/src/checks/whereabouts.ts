@@ -15,6 +15,19 @@ export function exactly({ epoch, offset }: Position): Whereabouts {
   return { epoch, from: offset, to: offset };
 }
 
+/** One of two places, nobody can tell which: what was given need not be given again. */
+export function eitherOf(
+  asked: Whereabouts | undefined,
+  given: Whereabouts | undefined,
+): Whereabouts | undefined {
+  if (asked === undefined || given === undefined) return asked;
+  // Before the first message any life may begin.
+  if (asked.epoch !== given.epoch)
+    return asked.epoch === ORIGIN.epoch ? { ...given, from: 0 } : asked;
+  const from = Math.min(asked.from, given.from);
+  return { epoch: asked.epoch, from, to: Math.max(asked.to, given.to) };
+}
+
 /** The position, where there is only one. */
 export function positionIn(where: Whereabouts | undefined): Position | undefined {
   if (where === undefined || where.from !== where.to) return undefined;

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { checkHistory, formatViolation } from '../../src/history-checker.ts';
+import type { HistoryEvent } from '../../src/history.ts';
+import {
+  ended,
+  follows,
+  given,
+  left,
+  lost,
+  marked,
+  published,
+  whole,
+} from '../follow-histories.ts';
+
+function faultsOf(...events: readonly HistoryEvent[]): string[] {
+  return checkHistory({ events, keyWindowMs: 1000, ...whole }).map(formatViolation);
+}
+
+/** A pattern from the first message on, with a mark behind that, which was given all three. */
+const first: readonly HistoryEvent[] = [
+  ...published,
+  ...follows('s1', { '#': { after: 'start' } }, { recovered: true, top: 3 }),
+  ...[given('e:1'), marked('s1', '~a'), given('e:2'), given('e:3')],
+];
+
+/** The same pattern again, from the mark. */
+const again = follows('s9', { '#': { after: '~a' } }, { recovered: true, top: 3 });
+
+const trimmed = { reason: 'trimmed', from: 1, to: 3 } as const;
+
+describe('where a session began', () => {
+  test('is where those began that it still has, once one has left', () => {
+    const later = follows('s2', { '+': {} }, { top: 3 });
+    expect(
+      faultsOf(...first, ...later, ...left('s1'), ...again, given('e:2'), given('e:3')),
+    ).toEqual([]);
+  });
+
+  test('is where it was, if one that it still has began there too', () => {
+    const equal = follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 });
+    expect(faultsOf(...first, ...equal, ...left('s1'), ...again, given('e:2'))).toEqual([
+      expect.stringContaining('got e:2 again, being at e:3'),
+    ]);
+  });
+
+  test('is behind what one lost that goes on, for one that begins anew', () => {
+    const named = follows('s2', { news: {} }, { position: 'e:3', top: 3 });
+    const lossy = follows('s3', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 });
+    const events = [...first, ...named, ...lossy, lost('e:3', trimmed), ...again];
+    expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
+  });
+
+  test('is behind what was lost, by a mark of then, though another one had nothing before', () => {
+    const before = [...follows('s0', { '+': {} }), marked('s0', '~z'), ended];
+    const begun = [...before, ...follows('s1', { '#': {} })];
+    const stream = { epoch: 'e', oldest: 3, top: 3 };
+    const heads = new Map([['news', { asked: stream, answered: stream, comparable: true }]]);
+    const lossy = follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 }).map((event) =>
+      event.kind === 'following' ? { ...event, heads } : event,
+    );
+    const told = [marked('s2', '~c'), lost('e:3', trimmed), ...left('s1'), ended];
+    const resumed = follows(
+      's3',
+      { '+': { after: '~c' } },
+      { session: 'w2', recovered: true, top: 3 },
+    );
+    expect(faultsOf(...begun, ...published, ...lossy, ...told, ...resumed)).toEqual([]);
+  });
+});
