@@ -30,6 +30,8 @@ interface Wire {
   asked: { readonly wish: Wish; readonly from?: Place; readonly by?: Subscription } | undefined;
   /** After which place offsets were missing last. */
   hole: string | undefined;
+  /** An opening will come for what was revised: until then nothing needs to be revised again. */
+  isRevised: boolean;
 }
 
 /** What the subscriptions need of the connection. */
@@ -63,7 +65,7 @@ export class Subscriptions {
     const { filter } = subscription;
     let wire = this.#wires.get(filter);
     if (wire === undefined) {
-      const none = { head: undefined, asked: undefined, hole: undefined };
+      const none = { head: undefined, asked: undefined, hole: undefined, isRevised: false };
       wire = { filter, subscriptions: new Set(), ...none };
       this.#wires.set(filter, wire);
       if (isWildcard(filter)) this.#patterns.add(wire);
@@ -101,6 +103,8 @@ export class Subscriptions {
     for (const wire of this.#wires.values()) {
       wire.head = undefined;
       wire.asked = undefined;
+      // All that is to be read is asked for by itself.
+      wire.isRevised = true;
       for (const one of wire.subscriptions) one.isOpen = false;
     }
   }
@@ -131,6 +135,7 @@ export class Subscriptions {
     const wire = this.#wires.get(opening.channel);
     if (wire?.asked === undefined) return;
     const { from, by } = wire.asked;
+    wire.isRevised = false;
     const start = this.#startOf(opening, wire.asked);
     for (const one of wire.subscriptions) {
       if (one.isPaused) continue;
@@ -228,7 +233,9 @@ export class Subscriptions {
     if (head === undefined || waiting.some(wantsOpening) || !isAskedFor(wire)) {
       // Where nobody can tell who stands further back, the next mark will.
       const isUnclear = waiting.every(({ hasBegun }) => hasBegun) && hasIncomparable(wire);
-      if (!isUnclear) this.#options.onRevise(filter);
+      if (isUnclear) return;
+      wire.isRevised = true;
+      this.#options.onRevise(filter);
       return;
     }
     for (const one of waiting) this.#begin(one, placeEvent(filter, head), head);
@@ -271,7 +278,8 @@ export class Subscriptions {
       one.place.reach(mark, this.#age);
       if (this.#patterns.has(wire)) one.listener.onMark?.(mark);
     }
-    if (waitingOf(wire).length > 0) this.#arrange(wire);
+    // Who waits may have had to wait for a mark; what is asked for already is not asked for anew.
+    if (waitingOf(wire).length > 0 && !wire.isRevised) this.#arrange(wire);
   }
 
   /**

@@ -6,8 +6,9 @@ import { Subscriptions } from '../../src/reading/subscriptions.ts';
 /** Readers that have begun, and all that they were told since, as short words. */
 class Readers {
   readonly told: string[] = [];
+  readonly revised: string[] = [];
   readonly subscriptions = new Subscriptions({
-    onRevise: () => {},
+    onRevise: (filter) => void this.revised.push(filter),
     session: () => undefined,
   });
 
@@ -63,4 +64,17 @@ describe('subscriptions hand', () => {
     readers.gap('a/1', 'e:7', ['a/1', 'b/1', 'b/+', '#']);
     expect(readers.told).toEqual(['a/1: gap a/1', '#: gap a/1']);
   });
+});
+
+test('[WILD-4] what was revised is not revised again by a mark that comes before its opening', async () => {
+  const readers = new Readers('#');
+  await Promise.resolve(); // Whoever is added is seen to in a microtask.
+  readers.revised.length = 0;
+  const listener = { onEvent: () => {}, onEnd: () => {} };
+  readers.subscriptions.add(new Subscription('#', { after: '~0' }, listener));
+  await Promise.resolve();
+  expect(readers.revised).toEqual(['#']);
+  readers.subscriptions.onMark(['#'], '~2');
+  readers.subscriptions.onMark(['#'], '~3');
+  expect(readers.revised).toEqual(['#']);
 });
