@@ -85,8 +85,9 @@ export class Reading {
 
   #tell(event: TakenEvent): void {
     try {
-      const taken = this.#taker.take(event);
-      if (taken === undefined) return;
+      const taken = this.#taker.take(event) as PromiseLike<void> | undefined;
+      // A listener may return what it happens to have, as of `push`.
+      if (typeof taken?.then !== 'function') return;
       this.#isBusy = true;
       taken.then(
         () => {

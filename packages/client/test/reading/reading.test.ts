@@ -35,6 +35,16 @@ test('tells at once what somebody takes at once', () => {
   expect(reading.after).toBe('e:1');
 });
 
+test('goes on whatever is returned that is no promise', () => {
+  const told: TakenEvent[] = [];
+  const take = (event: TakenEvent): unknown => [told.push(event), null, 'then', {}][told.length];
+  const { subscriptions, open, ends } = setUp(take as (event: TakenEvent) => void);
+  open();
+  for (const offset of [1, 2, 3, 4]) subscriptions.onMessage(message(offset));
+  expect(told.length).toBe(5);
+  expect(ends).toEqual([]);
+});
+
 test('tells one after the other to somebody who needs time', async () => {
   const told: number[] = [];
   let finish = (): void => {};
