@@ -1,12 +1,13 @@
 /**
- * Assets: the built page and the browser examples as answers ready to be sent, by URL path.
+ * Assets: the built page, the browser examples and the client for browsers, as answers ready to be
+ * sent, by URL path.
  *
  * Runs in Node, beside a server; nothing here is part of the page. Files are read once, so a
  * request never reaches the disk and no path from a request is ever opened.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** One answer. */
@@ -23,10 +24,14 @@ export interface AssetFolders {
   readonly dist?: string;
   /** The example pages; nothing is served for a folder that does not exist. */
   readonly examples?: string;
+  /** What `scripts/build-client.ts` wrote; nothing is served for a folder that does not exist. */
+  readonly client?: string;
 }
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const EXAMPLES = fileURLToPath(new URL('../../../examples/browser', import.meta.url));
+
+const CLIENT = fileURLToPath(new URL('../../client/dist', import.meta.url));
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -46,6 +51,13 @@ const COMMON_HEADERS: Readonly<Record<string, string>> = {
 /** A name with a hash in it never gets another content. */
 const CACHE_FOREVER = 'public, max-age=31536000, immutable';
 const CACHE_ASK = 'no-cache';
+
+/** [HTTP-24] Static code, the same for everyone: any page may load it, isolated ones too. */
+const CLIENT_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'access-control-allow-origin': '*',
+  'cross-origin-resource-policy': 'cross-origin',
+};
 
 /** `'self'` covers `ws:` and `wss:` of the same host (CSP Level 3, §6.7.2.8). */
 const PAGE_POLICY = [
@@ -70,11 +82,12 @@ and start the server again. Channels work without it.</p>
 </html>
 `;
 
-/** Reads the page and the examples: `/`, `/assets/…` and `/examples/…`. */
+/** Reads them all: `/`, `/assets/…`, `/examples/…`, `/client.js` and `/client/…`. */
 export function consoleAssets(folders: AssetFolders = {}): ReadonlyMap<string, Asset> {
   const assets = new Map<string, Asset>();
   readDist(folders.dist ?? DIST, assets);
   readExamples(folders.examples ?? EXAMPLES, assets);
+  readClient(folders.client ?? CLIENT, assets);
   return assets;
 }
 
@@ -107,6 +120,20 @@ function readExamples(folder: string, assets: Map<string, Asset>): void {
     if (extname(name) !== '.html') continue;
     const body = readFileSync(join(folder, name));
     assets.set(`/examples/${name}`, page(body, examplePolicy(body.toString('utf8'))));
+  }
+}
+
+/** The build lies as its modules import each other, so the paths are the same. */
+function readClient(folder: string, assets: Map<string, Asset>): void {
+  if (!existsSync(folder)) return;
+  for (const path of globSync('client{.js,.js.map,/*.js,/*.js.map}', { cwd: folder })) {
+    const contentType = CONTENT_TYPES[extname(path)];
+    if (contentType === undefined) continue;
+    assets.set(`/${path.replaceAll(sep, '/')}`, {
+      body: readFileSync(join(folder, path)),
+      contentType,
+      headers: { ...CLIENT_HEADERS, 'cache-control': isHashed(path) ? CACHE_FOREVER : CACHE_ASK },
+    });
   }
 }
 

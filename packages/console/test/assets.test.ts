@@ -25,7 +25,7 @@ const built = {
 
 describe('consoleAssets', () => {
   test('serves the built page with types, and keeps only hashed names in caches', () => {
-    const assets = consoleAssets({ dist: folder(built), examples: folder({}) });
+    const assets = consoleAssets({ dist: folder(built), examples: folder({}), client: folder({}) });
     expect([...assets.keys()].sort()).toEqual([
       '/',
       '/assets/icon.svg',
@@ -42,7 +42,7 @@ describe('consoleAssets', () => {
   });
 
   test('allows the page nothing but its own files', () => {
-    const assets = consoleAssets({ dist: folder(built), examples: folder({}) });
+    const assets = consoleAssets({ dist: folder(built), examples: folder({}), client: folder({}) });
     const policy = assets.get('/')?.headers['content-security-policy'] ?? '';
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('unsafe');
@@ -51,7 +51,7 @@ describe('consoleAssets', () => {
 
   test('says how to build the page when it is missing', () => {
     const missing = join(tmpdir(), 'trunkline-no-such-folder');
-    const assets = consoleAssets({ dist: missing, examples: missing });
+    const assets = consoleAssets({ dist: missing, examples: missing, client: missing });
     expect([...assets.keys()]).toEqual(['/']);
     const text = Buffer.from(assets.get('/')?.body ?? []).toString();
     expect(text).toContain('vite.js build packages/console');
@@ -67,6 +67,31 @@ describe('consoleAssets', () => {
     const hash = createHash('sha256').update(script).digest('base64');
     expect(policy).toContain(`script-src 'sha256-${hash}'`);
     expect(policy).toContain("style-src 'none'");
+  });
+
+  test('[HTTP-24] serves the client to pages of every origin, and nothing else that was built', () => {
+    const client = folder({
+      'client.js': 'export {};',
+      'client.js.map': '{}',
+      'client/core.js': 'export {};',
+      'client/line-CfKCYdcj.js': 'export {};',
+      'types/client/index.d.ts': 'export {};',
+    });
+    const assets = consoleAssets({ dist: folder(built), examples: folder({}), client });
+    const served = [...assets.keys()].filter((path) => path.startsWith('/client'));
+    expect(served.toSorted()).toEqual([
+      '/client.js',
+      '/client.js.map',
+      '/client/core.js',
+      '/client/line-CfKCYdcj.js',
+    ]);
+    expect(assets.get('/client.js')).toMatchObject({
+      contentType: 'text/javascript; charset=utf-8',
+      headers: { 'access-control-allow-origin': '*', 'cache-control': 'no-cache' },
+    });
+    expect(assets.get('/client/core.js')?.headers['cache-control']).toBe('no-cache');
+    expect(assets.get('/client/line-CfKCYdcj.js')?.headers['cache-control']).toContain('immutable');
+    expect(assets.get('/')?.headers).not.toHaveProperty('access-control-allow-origin');
   });
 
   test('serves the four examples of this checkout', () => {

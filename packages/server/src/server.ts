@@ -25,12 +25,13 @@ import { compileNamespaces } from './config/namespaces.ts';
 import type { ServerConfig } from './config/schema.ts';
 import { drain } from './drain.ts';
 import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
-import { AnswerGzip, FileGzip } from './http/gzip.ts';
+import { createFileServer } from './http/files.ts';
+import type { Asset } from './http/files.ts';
+import { AnswerGzip } from './http/gzip.ts';
 import { DEFAULT_HTTP2_LIMITS } from './http/h2-limits.ts';
 import { createHttpListener } from './http/listener.ts';
 import type { HttpListener } from './http/listener.ts';
 import { createOriginRules } from './http/origin.ts';
-import type { HttpAnswer, RequestHead } from './http/request.ts';
 import { Hub } from './hub/hub.ts';
 import { Turn } from './link/turn.ts';
 import { createPinoLog } from './observe/pino-log.ts';
@@ -52,13 +53,6 @@ import { openEcho } from './transports/websocket/echo.ts';
 import { createWebSocketTransport } from './transports/websocket/transport.ts';
 import type { WebSocketTransport } from './transports/websocket/transport.ts';
 import { Wheel } from './wheel.ts';
-
-/** A file that is served as it is, e.g. of the console page. */
-export interface Asset {
-  readonly body: Uint8Array;
-  readonly contentType: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** What a server may be given instead of its own. */
 export interface ServerParts {
@@ -271,7 +265,7 @@ export class TrunklineServer {
       },
       ...(minting === undefined ? {} : { tokenSecret: minting }),
       readiness: () => (this.#state === 'open' ? 'ready' : 'draining'),
-      ...(assets === undefined ? {} : { fallback: assetServer(assets) }),
+      ...(assets === undefined ? {} : { fallback: createFileServer(assets) }),
       metrics: this.#createMetrics(gate.authenticator),
       ...(compression.answers ? { gzip: new AnswerGzip(compression) } : {}),
     });
@@ -410,19 +404,6 @@ function nativeConfig(config: ServerConfig, access: Access, node: string) {
     frameBytesMax: link.frameBytesMax,
     keyWindowMs: store.keyWindowMs,
     highWaterSize: link.pendingBytesMax,
-  };
-}
-
-/** Files hold no secrets, so they are compressed whatever the configuration says. */
-function assetServer(
-  assets: ReadonlyMap<string, Asset>,
-): (request: RequestHead) => HttpAnswer | undefined {
-  const gzip = new FileGzip();
-  return (request) => {
-    const asset = assets.get(request.path);
-    if (asset === undefined) return undefined;
-    const headers = { ...asset.headers, 'content-type': asset.contentType };
-    return gzip.answer(request, { status: 200, headers, body: asset.body });
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { formatPosition } from '@trunkline/wire';
+import { matchesEtag } from '../http/etag.ts';
 import type { HttpAnswer, HttpRequest } from '../http/request.ts';
 import type { ChannelRead, Caller, ReadRequest, ReadResult, Verdict } from '../hub/hub-types.ts';
 import { snapshotMembers } from '../hub/snapshots.ts';
@@ -159,14 +160,6 @@ function shortAnswer(request: HttpRequest, result: ReadResult, members: string):
   const etag = `W/"${hash('sha256', JSON.stringify(told), 'base64url')}"`;
   // Kept by the client alone and asked for again each time, or `If-None-Match` had no use.
   const headers = { etag, 'cache-control': 'private, no-cache', ...VARY };
-  if (isMatch(request.headers['if-none-match'], etag)) return { status: 304, headers };
+  if (matchesEtag(request.headers['if-none-match'], etag)) return { status: 304, headers };
   return pageAnswer(toPage(parts, result, members), binary, headers);
-}
-
-/** RFC 9110 §13.1.2, by weak comparison (§8.8.3.2). */
-function isMatch(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  if (ifNoneMatch.trim() === '*') return true;
-  const opaque = etag.replace(/^W\//, '');
-  return ifNoneMatch.split(',').some((tag) => tag.trim().replace(/^W\//, '') === opaque);
 }
