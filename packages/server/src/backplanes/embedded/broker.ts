@@ -287,21 +287,13 @@ export class EmbeddedBroker implements Broker {
   #publishInMemory(channel: string, entry: Entry): void {
     const isFree = !this.#ahead.has(channel);
     if (isFree && this.#memory.has(channel)) return this.#memoryQueue.add(entry);
-    const first: Entry = {
-      ...entry,
-      onOutcome: (outcome) => {
-        // It has moved all the same: no message tells that its life before is over.
-        if (outcome.kind !== 'appended') this.#tellGap(channel);
-        entry.onOutcome(outcome);
-      },
-    };
     this.#addAhead(channel, {
       operation: { kind: 'leave', channel },
       size: entry.size,
       onOutcome: (outcome) => {
         if (outcome.kind === 'left') this.#place.reach(outcome.sequence);
         try {
-          this.#memoryQueue.add(first);
+          this.#memoryQueue.add(entry);
         } catch (error) {
           entry.onError(toBrokerError(error));
         }
