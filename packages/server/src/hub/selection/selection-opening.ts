@@ -216,10 +216,10 @@ async function resolvePatterns(
   }
   const named = from?.behind ?? NOWHERE_ELSE;
   const streams = await opening.beginnings?.find(changed);
-  const placed = changed.map((one) => ({
-    ...one,
-    stream: streams?.get(one.channel) ?? one.stream,
-  }));
+  const placed =
+    streams === undefined
+      ? changed
+      : changed.map((one) => ({ ...one, stream: streams.get(one.channel) ?? one.stream }));
   const found = judgeChannels(parts, opening, placed, start, named);
   for (const pattern of patterns) {
     const loss = found.find(({ channel }) => matchesPattern(pattern, channel));
