@@ -64,7 +64,9 @@ export function nowIn({ asked, answered }: ChannelHead): Whereabouts | undefined
 export function startOf({ asked, answered }: ChannelHead): Whereabouts | undefined {
   const { epoch, oldest } = answered;
   if (asked.epoch !== epoch && asked.epoch !== ORIGIN.epoch) return undefined;
-  return { epoch, from: asked.epoch === epoch ? asked.oldest - 1 : 0, to: oldest - 1 };
+  const before = asked.epoch === epoch ? asked.oldest : 1;
+  // Where the time of day went back, what was too old is not any more.
+  return { epoch, from: Math.min(before, oldest) - 1, to: Math.max(before, oldest) - 1 };
 }
 
 /** In words. */
