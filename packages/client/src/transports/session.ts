@@ -325,10 +325,10 @@ function failure(
   return new CodedError(code, message, { stored });
 }
 
-/** What the server's error object says; a refusal tells what is not stored. [PUB-4] */
+/** What the server's error object says; that of a publish tells whether it is stored. [PUB-4] */
 function errorOf({ code, message, retryAfter, stored }: Frame['fields']): CodedError {
   return new CodedError(toCode(code, 'internal'), String(message ?? code), {
     ...(typeof retryAfter === 'number' && retryAfter >= 0 && { retryAfter }),
-    stored: stored === false ? stored : 'unknown',
+    ...((stored === false || stored === 'unknown') && { stored }),
   });
 }

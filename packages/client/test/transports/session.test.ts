@@ -215,7 +215,7 @@ describe('commands', () => {
     expect(one).toMatchObject({ code: 'rate_limited', retryAfter: 9, stored: false });
     expect(two).toMatchObject({ code: 'internal', stored: 'unknown' });
     expect(two).toMatchObject({ retryAfter: undefined, message: 'never heard of' });
-    expect(three).toMatchObject({ code: 'forbidden', stored: 'unknown' });
+    expect(three).toMatchObject({ code: 'forbidden', stored: undefined });
   });
 
   test('fail unsent before the welcome and after the end', () => {
