@@ -76,7 +76,13 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   client: ['@trunkline/wire'],
   react: ['@trunkline/client', '@trunkline/client/*'],
   server: ['@trunkline/wire'],
-  cli: ['@trunkline/client', '@trunkline/server', '@trunkline/console', '@trunkline/wire'],
+  cli: [
+    '@trunkline/client',
+    '@trunkline/client/*',
+    '@trunkline/server',
+    '@trunkline/console',
+    '@trunkline/wire',
+  ],
   testkit: [
     '@trunkline/server',
     '@trunkline/server/internal/*',
@@ -86,6 +92,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   lab: [
     '@trunkline/server',
     '@trunkline/client',
+    '@trunkline/client/*',
     '@trunkline/wire',
     '@trunkline/testkit',
     '@trunkline/testkit/contracts/*',

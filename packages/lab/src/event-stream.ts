@@ -1,8 +1,8 @@
 /** EventStreamPeer: an event stream as a test sees it, comments and times to wait included. */
 import { request as openRequest } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { EventStreamParser } from '@trunkline/client/single';
-import type { StreamItem } from '@trunkline/client/single';
+import { EventStreamParser } from '@trunkline/client/event-stream';
+import type { StreamItem } from '@trunkline/client/event-stream';
 import type { Fields } from './http.ts';
 import { Queue, within } from './queue.ts';
 
