@@ -1,9 +1,33 @@
 /** Event printer: what a subscription tells, for people or for programs. */
 import pc from 'picocolors';
-import type { Gap, OpenEvent, ReceivedMessage, SubscriptionEvent } from '@trunkline/client/single';
+import type {
+  ConnectionState,
+  Gap,
+  GapEvent,
+  Member,
+  Message,
+  OpenEvent,
+  PresenceEvent,
+  SnapshotEvent,
+} from '@trunkline/client';
 import { encodeBase64 } from '@trunkline/wire';
-import type { Member } from '@trunkline/wire';
 import type { Io } from './io.ts';
+
+/** The connection changed. */
+export interface ConnectionEvent {
+  readonly kind: 'state';
+  readonly state: ConnectionState;
+  readonly reason?: string;
+}
+
+/** What is printed. */
+export type PrintedEvent =
+  | Message
+  | OpenEvent
+  | GapEvent
+  | PresenceEvent
+  | SnapshotEvent
+  | ConnectionEvent;
 
 /**
  * Messages go to standard output; what happens to the connection goes to standard error for people,
@@ -23,13 +47,13 @@ export class EventPrinter {
     this.#colours = pc.createColors(io.colour);
   }
 
-  print(event: SubscriptionEvent): void {
+  print(event: PrintedEvent): void {
     if (this.#json) this.#io.stdout.write(`${toJson(event)}\n`);
     else if (event.kind === 'message') this.#io.stdout.write(`${this.#line(event)}\n`);
     else this.#io.stderr.write(`trunkline: ${describe(event)}\n`);
   }
 
-  #line(message: ReceivedMessage): string {
+  #line(message: Message): string {
     const { dim, cyan } = this.#colours;
     const { epoch, offset, channel } = message;
     const event = message.event === undefined ? '' : `${cyan(printable(message.event))} `;
@@ -40,7 +64,7 @@ export class EventPrinter {
 }
 
 /** One object on one line, with its position; the payload is embedded as published. */
-function toJson(event: SubscriptionEvent): string {
+function toJson(event: PrintedEvent): string {
   if (event.kind !== 'message' && event.kind !== 'snapshot') return JSON.stringify(event);
   const { source, data, bytes, ...rest } = event;
   const isLogged = event.kind === 'message' && event.epoch !== undefined;
@@ -52,7 +76,7 @@ function toJson(event: SubscriptionEvent): string {
   return `${text.slice(0, -1)},"data":${source ?? JSON.stringify(data)}}`;
 }
 
-function payload(message: ReceivedMessage): string {
+function payload(message: Message): string {
   const { bytes, source, data } = message;
   if (bytes !== undefined) return `(${bytes.length} bytes) ${encodeBase64(bytes)}`;
   if (source !== undefined) return source;
@@ -68,7 +92,7 @@ function printable(text: string): string {
   );
 }
 
-function describe(event: Exclude<SubscriptionEvent, ReceivedMessage>): string {
+function describe(event: Exclude<PrintedEvent, Message>): string {
   switch (event.kind) {
     case 'state':
       return event.reason === undefined ? event.state : `${event.state} (${event.reason})`;

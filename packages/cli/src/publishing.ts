@@ -1,38 +1,38 @@
 /**
- * Publishing: many lines into one channel, in order. One request is under way at a time and carries
+ * Publishing: many lines into one channel, in order. One batch is under way at a time and carries
  * what has come meanwhile: a slow typist's line leaves at once, a fast pipe fills whole batches, and
- * no line can overtake another.
+ * no line can overtake another. Those behind a batch that failed are tried all the same.
  */
-import { CodedError, publishBatch } from '@trunkline/client/single';
-import type { BatchItem, Outgoing, Published, PublishOptions } from '@trunkline/client/single';
+import type { Line, Payload, Published, PublishOptions } from '@trunkline/client';
 
-/** Lines in one request. */
+/** Lines in one batch: as many as one request carries. */
 const BATCH_COUNT_MAX = 500;
-/** Characters in one request: well below the server's bound for a body. */
+/** Characters in one batch: well below the server's bound for a body. */
 const BATCH_LENGTH_MAX = 256 * 1024;
-/** Lines that wait for a request; over it nothing is read. */
+/** Lines that wait for a batch; over it nothing is read. */
 const WAITING_MAX = 2 * BATCH_COUNT_MAX;
 
 /** What is to be published, and where it stood. */
 export interface PublishingItem {
   readonly line: number;
   readonly length: number;
-  readonly message: Outgoing;
+  readonly data: Payload;
+  readonly options: PublishOptions;
 }
 
 /** What became of an item. */
-export type Outcome = (item: PublishingItem, result: Published | CodedError) => void;
+export type Outcome = (item: PublishingItem, result: Published | Error) => void;
 
 export class Publishing {
-  readonly #options: PublishOptions;
+  readonly #line: Line;
   readonly #channel: string;
   readonly #onOutcome: Outcome;
   #waiting: PublishingItem[] = [];
   #running: Promise<void> | undefined;
   #wake: (() => void)[] = [];
 
-  constructor(options: PublishOptions, channel: string, onOutcome: Outcome) {
-    this.#options = options;
+  constructor(line: Line, channel: string, onOutcome: Outcome) {
+    this.#line = line;
     this.#channel = channel;
     this.#onOutcome = onOutcome;
   }
@@ -40,7 +40,7 @@ export class Publishing {
   /** Takes an item; resolves when another one is welcome. */
   async add(item: PublishingItem): Promise<void> {
     this.#waiting.push(item);
-    // Never rejects: a failed request is an outcome of each of its items.
+    // Never rejects: a failure is an outcome of its item.
     this.#running ??= this.#run();
     while (this.#waiting.length >= WAITING_MAX) {
       await new Promise<void>((resolve) => this.#wake.push(resolve));
@@ -53,12 +53,12 @@ export class Publishing {
   }
 
   async #run(): Promise<void> {
-    // What the reader has at hand in this turn shares the first request.
+    // What the reader has at hand in this turn shares the first batch.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch();
       for (const resolve of this.#wake.splice(0)) resolve();
-      const results = await this.#publish(batch);
+      const results = await Promise.all(batch.map((item) => this.#publish(item)));
       for (const [index, item] of batch.entries()) {
         const result = results[index];
         if (result !== undefined) this.#onOutcome(item, result);
@@ -78,13 +78,11 @@ export class Publishing {
     return this.#waiting.splice(0, count);
   }
 
-  async #publish(batch: readonly PublishingItem[]): Promise<(Published | CodedError)[]> {
-    const items = batch.map(({ message }): BatchItem => ({ channel: this.#channel, message }));
+  async #publish({ data, options }: PublishingItem): Promise<Published | Error> {
     try {
-      return await publishBatch(this.#options, items);
+      return await this.#line.publish(this.#channel, data, options);
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error;
-      return batch.map(() => error);
+      return error instanceof Error ? error : new Error(String(error));
     }
   }
 }

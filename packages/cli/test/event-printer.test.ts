@@ -1,11 +1,11 @@
-import type { SubscriptionEvent } from '@trunkline/client/single';
 import { describe, expect, test } from 'vitest';
 import { EventPrinter } from '../src/event-printer.ts';
+import type { PrintedEvent } from '../src/event-printer.ts';
 import { fakeIo } from './support/io.ts';
 
 const MESSAGE = { kind: 'message', channel: 'a', epoch: 'e', offset: 7 } as const;
 
-function print(json: boolean, ...events: SubscriptionEvent[]) {
+function print(json: boolean, ...events: PrintedEvent[]) {
   const io = fakeIo();
   const printer = new EventPrinter(io, json);
   for (const event of events) printer.print(event);
@@ -13,10 +13,10 @@ function print(json: boolean, ...events: SubscriptionEvent[]) {
 }
 
 describe('printing for people', () => {
-  test.each<[SubscriptionEvent, string]>([
+  test.each<[PrintedEvent, string]>([
     [{ ...MESSAGE, data: { x: 1 }, source: '{"x": 1.0}' }, 'e:7 {"x": 1.0}\n'],
     [{ ...MESSAGE, data: 'hi', contentType: 'text/plain', event: 'said' }, 'e:7 said hi\n'],
-    [{ ...MESSAGE, bytes: new Uint8Array([0, 1]) }, 'e:7 (2 bytes) AAE=\n'],
+    [{ ...MESSAGE, data: undefined, bytes: new Uint8Array([0, 1]) }, 'e:7 (2 bytes) AAE=\n'],
     [{ ...MESSAGE, data: 'a\u001b[2Jb\u0007' }, 'e:7 a\\u001b[2Jb\\u0007\n'],
   ])('prints %j', (event, line) => {
     const io = print(false, event);
@@ -55,7 +55,7 @@ describe('printing for programs', () => {
     const io = print(
       true,
       { ...MESSAGE, data: 'two\nlines' },
-      { ...MESSAGE, bytes: new Uint8Array([0, 1]) },
+      { ...MESSAGE, data: undefined, bytes: new Uint8Array([0, 1]) },
       { kind: 'state', state: 'connected' },
     );
     const objects = io

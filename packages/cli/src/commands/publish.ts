@@ -1,7 +1,7 @@
 /** `trunkline publish`: one message from the command line, or one a line from standard input. */
 import { Command } from 'commander';
-import { publish } from '@trunkline/client/single';
-import type { Outgoing, Published, PublishOptions } from '@trunkline/client/single';
+import { connect, JsonSource, sse } from '@trunkline/client';
+import type { Line, Published, PublishOptions } from '@trunkline/client';
 import { channelNameFault, eventFault, TTL_MAX } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { describeError } from '../describe-error.ts';
@@ -9,6 +9,9 @@ import type { Io } from '../io.ts';
 import { readLines } from '../lines.ts';
 import { Publishing } from '../publishing.ts';
 import { UsageError } from '../usage-error.ts';
+
+/** Characters that wait for an answer: more than the longest line has as JSON. */
+const WAITING_LENGTH_MAX = 64 * 1024 * 1024;
 
 interface PublishFlags {
   readonly json?: true;
@@ -33,56 +36,71 @@ export function createCommand(io: Io): Command {
   addClientFlags(command).action(async (channel: string, data: string | undefined) => {
     const flags = command.opts<PublishFlags>();
     checkNames(channel, flags);
-    const options = {
-      ...clientTarget(command, io),
+    if (data !== undefined && flags.json === true) checkJson(data);
+    const { url, ...target } = clientTarget(command, io);
+    const line = connect(url, {
+      ...target,
+      // Nothing is read, and requests carry whole batches.
+      transports: [sse],
+      outbox: { sizeMax: WAITING_LENGTH_MAX },
       ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
-    };
-    if (data === undefined) {
-      await publishLines(options, channel, flags, io);
-      return;
+    });
+    try {
+      if (data === undefined) await publishLines(line, channel, flags, io);
+      else {
+        const options = publishOptions(flags, flags.key);
+        io.stdout.write(toText(await line.publish(channel, payload(data, flags), options)));
+      }
+    } finally {
+      line.close();
     }
-    if (flags.json === true) checkJson(data);
-    const published = await publish(options, channel, outgoing(data, flags, flags.key));
-    io.stdout.write(toText(published));
   });
   return command;
 }
 
 /** @throws when any line failed, after all were tried. */
 async function publishLines(
-  options: PublishOptions,
+  line: Line,
   channel: string,
   flags: PublishFlags,
   io: Io,
 ): Promise<void> {
   let failed = 0;
-  const fail = (line: number, error: unknown) => {
+  const fail = (number: number, error: unknown) => {
     failed += 1;
-    io.stderr.write(`trunkline: line ${line}: ${describeError(error)}\n`);
+    io.stderr.write(`trunkline: line ${number}: ${describeError(error)}\n`);
   };
-  const publishing = new Publishing(options, channel, ({ line }, result) => {
-    if (result instanceof Error) fail(line, result);
+  const publishing = new Publishing(line, channel, (item, result) => {
+    if (result instanceof Error) fail(item.line, result);
     else io.stdout.write(toText(result));
   });
-  for await (const { number: line, text } of readLines(io.stdin)) {
+  for await (const { number, text } of readLines(io.stdin)) {
     if (flags.json === true && text.trim() === '') continue;
     try {
       if (flags.json === true) checkJson(text);
     } catch (error) {
-      fail(line, error);
+      fail(number, error);
       continue;
     }
-    const key = flags.key === undefined ? undefined : `${flags.key}:${line}`;
-    await publishing.add({ line, length: text.length, message: outgoing(text, flags, key) });
+    const key = flags.key === undefined ? undefined : `${flags.key}:${number}`;
+    const options = publishOptions(flags, key);
+    const data = payload(text, flags);
+    await publishing.add({ line: number, length: text.length, data, options });
     await io.stdout.drained();
   }
   await publishing.finish();
   if (failed > 0) throw new Error(`${failed} ${failed === 1 ? 'line' : 'lines'} failed`);
 }
 
-function outgoing(text: string, flags: PublishFlags, key: string | undefined): Outgoing {
+function payload(text: string, flags: PublishFlags): string | JsonSource {
+  return flags.json === true ? new JsonSource(text) : text;
+}
+
+function publishOptions(flags: PublishFlags, key: string | undefined): PublishOptions {
   return {
-    ...(flags.json === true ? { source: text } : { data: text, contentType: 'text/plain' }),
+    // A command says what failed, and ends.
+    retry: false,
+    ...(flags.json === true ? {} : { contentType: 'text/plain' }),
     ...(flags.event === undefined ? {} : { event: flags.event }),
     ...(key === undefined ? {} : { key }),
     ...(flags.retain === undefined ? {} : { retain: true }),

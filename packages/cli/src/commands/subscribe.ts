@@ -1,12 +1,20 @@
 /** `trunkline subscribe`: prints channels until it is asked to end, and says how to go on. */
 import { Command, Option } from 'commander';
-import { Progress, subscribe } from '@trunkline/client/single';
-import type { SubscribeOptions, TransportName } from '@trunkline/client/single';
+import { connect, longPollFor, shortPollEvery, sse, websocket } from '@trunkline/client';
+import type { ChannelOptions, Line, OpenEvent, Transport } from '@trunkline/client';
+import { exactJson } from '@trunkline/client/exact';
 import { channelNameFault, isWildcard, patternFault } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { EventPrinter } from '../event-printer.ts';
+import type { PrintedEvent } from '../event-printer.ts';
 import type { Io } from '../io.ts';
+import { Progress } from '../progress.ts';
 import { UsageError } from '../usage-error.ts';
+
+/** How long a poll waits when nothing else is said, in seconds. */
+const WAIT_SECONDS = 25;
+/** From an answer to the next question, for polls that do not wait. */
+const POLL_INTERVAL_MS = 1000;
 
 /** Transports with a place in the contract that this version does not have. */
 const LATER = ['wt', 'mqtt'];
@@ -37,36 +45,116 @@ export function createCommand(io: Io): Command {
     .option('--json', 'one JSON object a line');
   addClientFlags(command).action(async (channels: string[]) => {
     const flags = command.opts<SubscribeFlags>();
-    const aborter = new AbortController();
-    io.stops.onStop(() => aborter.abort());
-    const options: SubscribeOptions = {
-      ...clientTarget(command, io),
-      channel: channels.map(checkedChannel),
-      ...subscribeOptions(flags),
-      signal: aborter.signal,
+    const filters = [...new Set(channels.map(checkedChannel))];
+    const { transport, after, ...reading } = subscribeOptions(flags);
+    const { url, ...target } = clientTarget(command, io);
+    const line = connect(url, {
+      ...target,
+      encoding: exactJson,
+      transports: [transport],
       ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
-    };
+    });
     const many = channels.length > 1 || channels.some(isWildcard);
-    await print(options, new EventPrinter(io, flags.json === true, many), io);
+    const printer = new EventPrinter(io, flags.json === true, many);
+    const progress = new Progress(filters, after);
+    try {
+      await new Printing(line, printer, progress, io).run(filters, reading);
+    } finally {
+      const place = progress.position;
+      if (place !== undefined) {
+        io.stderr.write(`trunkline: at ${place}; go on with --after ${quoted(place)}\n`);
+      }
+    }
   });
   return command;
 }
 
-async function print(options: SubscribeOptions, printer: EventPrinter, io: Io): Promise<void> {
-  // What was printed counts, not what was received: nothing unread may be skipped.
-  const progress = new Progress([options.channel].flat());
-  try {
-    for await (const event of subscribe(options)) {
-      printer.print(event);
-      progress.follow(event);
-      await io.stdout.drained();
-      if (options.signal?.aborted === true) break;
-    }
-  } finally {
-    const place = progress.position ?? options.after;
-    if (place !== undefined) {
-      io.stderr.write(`trunkline: at ${place}; go on with --after ${quoted(place)}\n`);
-    }
+/** Prints what comes over a line, once, until it is asked to end. */
+class Printing {
+  readonly #line: Line;
+  readonly #printer: EventPrinter;
+  readonly #progress: Progress;
+  readonly #io: Io;
+  #isOver = false;
+
+  constructor(line: Line, printer: EventPrinter, progress: Progress, io: Io) {
+    this.#line = line;
+    this.#printer = printer;
+    this.#progress = progress;
+    this.#io = io;
+  }
+
+  /** @throws why it ended before it was asked to. */
+  run(filters: readonly string[], options: ChannelOptions<unknown>): Promise<void> {
+    const line = this.#line;
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => {
+        this.#end(error instanceof Error ? error.message : String(error));
+        reject(error as Error);
+      };
+      this.#print({ kind: 'state', state: line.state });
+      line.on('state', ({ state, reason, error, refusal }) => {
+        // What was received before is printed first; then each reading ends with the error.
+        if (error !== undefined) return;
+        // Another transport may do, but there is none.
+        if (refusal !== undefined) fail(refusal);
+        else this.#print({ kind: 'state', state, ...(reason === undefined ? {} : { reason }) });
+      });
+      line.on('error', fail);
+      for (const filter of filters) this.#read(filter, options, fail);
+      this.#io.stops.onStop(() => {
+        this.#end('aborted');
+        resolve();
+      });
+    });
+  }
+
+  #read(filter: string, options: ChannelOptions<unknown>, onEnd: (error: unknown) => void): void {
+    const { presence, snapshot, ...ofAll } = options;
+    const ofNames = { ...(presence && { presence }), ...(snapshot && { snapshot }) };
+    const after = this.#progress.placeOf(filter);
+    const channel = this.#line.channel(filter, {
+      ...ofAll,
+      ...(isWildcard(filter) ? {} : ofNames),
+      ...(after === undefined ? {} : { after }),
+    });
+    const print = (event: PrintedEvent) => this.#print(event, filter);
+    let opening: OpenEvent | undefined;
+    channel.subscribe({
+      onMessage: (message) => {
+        if (this.#isOver) return undefined;
+        if (this.#progress.isNew(message)) print(message);
+        else this.#progress.follow(filter, message);
+        return this.#io.stdout.drained();
+      },
+      onOpen: (event) => {
+        opening = event;
+        print(event);
+      },
+      onGap: (event) => {
+        // What was lost by then the opening has said.
+        if (event.gap !== opening?.gap) print(event);
+      },
+      onSnapshot: print,
+      onPresence: print,
+      onMark: (mark) => {
+        if (!this.#isOver) this.#progress.reach(filter, mark);
+      },
+      onEnd,
+    });
+  }
+
+  #print(event: PrintedEvent, filter?: string): void {
+    if (this.#isOver) return;
+    this.#printer.print(event);
+    // Also when that was the end.
+    if (filter !== undefined) this.#progress.follow(filter, event);
+  }
+
+  #end(reason: string): void {
+    this.#print({ kind: 'state', state: 'disconnected', reason });
+    this.#isOver = true;
+    this.#line.close();
   }
 }
 
@@ -77,13 +165,10 @@ function quoted(place: string): string {
 
 function subscribeOptions(flags: SubscribeFlags) {
   const { after, partial, presence, snapshot } = flags;
-  const transport = transportOf(flags.transport);
+  const transport = transportOf(flags);
   const last = flags.last === undefined ? undefined : count('--last', flags.last, 1_000_000);
   if (after !== undefined && last !== undefined) {
     throw new UsageError('give --after or --last, not both');
-  }
-  if (flags.wait !== undefined && transport !== 'poll') {
-    throw new UsageError('--wait goes with --transport poll only');
   }
   return {
     transport,
@@ -92,14 +177,20 @@ function subscribeOptions(flags: SubscribeFlags) {
     ...(partial === undefined ? {} : { partial }),
     ...(presence === undefined ? {} : { presence }),
     ...(snapshot === undefined ? {} : { snapshot }),
-    ...(flags.wait === undefined ? {} : { waitSeconds: count('--wait', flags.wait, 60) }),
   };
 }
 
-function transportOf(name: string): TransportName {
+function transportOf({ transport: name, wait }: SubscribeFlags): Transport {
   if (LATER.includes(name)) throw new UsageError(`--transport ${name} is not available yet`);
-  if (name === 'ws' || name === 'sse' || name === 'poll') return name;
-  throw new UsageError(`--transport must be one of ${TRANSPORTS.join(', ')}, got ${name}`);
+  if (!TRANSPORTS.includes(name)) {
+    throw new UsageError(`--transport must be one of ${TRANSPORTS.join(', ')}, got ${name}`);
+  }
+  if (name === 'poll') {
+    const waitSeconds = wait === undefined ? WAIT_SECONDS : count('--wait', wait, 60);
+    return waitSeconds === 0 ? shortPollEvery(POLL_INTERVAL_MS) : longPollFor(waitSeconds);
+  }
+  if (wait !== undefined) throw new UsageError('--wait goes with --transport poll only');
+  return name === 'sse' ? sse : websocket;
 }
 
 function checkedChannel(channel: string): string {

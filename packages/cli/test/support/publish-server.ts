@@ -1,4 +1,4 @@
-/** A server that only takes publishes, on a real socket. */
+/** A server that only takes publishes, on a real socket, and says that it is there. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -42,6 +42,10 @@ export async function startPublishServer(
     take(request, response).catch(() => request.socket.destroy());
   });
   const take = async (request: IncomingMessage, response: ServerResponse) => {
+    if (request.method === 'OPTIONS') {
+      response.writeHead(204).end();
+      return;
+    }
     atOnce += 1;
     mostAtOnce = Math.max(mostAtOnce, atOnce);
     authorizations.add(request.headers.authorization);
