@@ -1,23 +1,34 @@
 /** The client in both encodings: what it gives to the application is the same. */
-import { subscribe } from '@trunkline/client/single';
-import type { ReceivedMessage, SubscribeOptions } from '@trunkline/client/single';
+import { connect, longPoll, sse, websocket } from '@trunkline/client';
+import type { ConnectOptions, Message } from '@trunkline/client';
+import { binary } from '@trunkline/client/binary';
+import { exactJson } from '@trunkline/client/exact';
 import { expect, test } from 'vitest';
 import { startServer } from '../../src/server.ts';
 
 const BIG = '{"n":12345678901234567890}';
 
-async function firstMessages(options: SubscribeOptions, count: number): Promise<ReceivedMessage[]> {
-  const messages: ReceivedMessage[] = [];
-  for await (const event of subscribe(options)) {
-    if (event.kind === 'message') messages.push(event);
-    if (messages.length === count) break;
+async function firstMessages(
+  url: string,
+  options: ConnectOptions,
+  count: number,
+): Promise<Message[]> {
+  const line = connect(url, options);
+  const messages: Message[] = [];
+  try {
+    for await (const message of line.channel('room/7', { after: 'start' })) {
+      messages.push(message);
+      if (messages.length === count) break;
+    }
+  } finally {
+    line.close();
   }
   return messages;
 }
 
-test.each(['ws', 'poll'] as const)(
-  '[BIN-1] [BIN-2] receives the same over %s',
-  async (transport) => {
+test.each([{ transport: websocket }, { transport: longPoll }, { transport: sse }])(
+  '[BIN-1] [BIN-2] receives the same over $transport.name',
+  async ({ transport }) => {
     await using server = await startServer();
     const channel = 'room/7';
     await server.publishAll([
@@ -26,10 +37,12 @@ test.each(['ws', 'poll'] as const)(
       { channel, bytes: 'AAH/' },
       { channel, bytes: Buffer.from(BIG).toString('base64'), contentType: 'application/json' },
     ]);
-    const options = { url: server.url, channel, transport, after: 'start' };
-    const json = await firstMessages({ ...options, encoding: 'json' }, 4);
-    const binary = await firstMessages({ ...options, encoding: 'binary' }, 4);
-    expect(binary).toEqual(json);
-    expect(binary[3]?.source).toBe(BIG);
+    const options = { transports: [transport] };
+    const json = await firstMessages(server.url, { ...options, encoding: exactJson }, 4);
+    const inBinary = await firstMessages(server.url, { ...options, encoding: binary }, 4);
+    const plain = await firstMessages(server.url, options, 4);
+    expect(inBinary).toEqual(json);
+    expect(inBinary[3]?.source).toBe(BIG);
+    expect(plain).toEqual(json.map(({ source: _, ...message }) => message));
   },
 );
