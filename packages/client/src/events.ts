@@ -1,7 +1,6 @@
 /** Events: what a subscription gives to the application, and how the wire's objects become them. */
 import { decodeBase64, isCodeName, parsePosition } from '@trunkline/wire';
 import type { CodeName, Gap, GapReason, Member, MemberPage, Sender } from '@trunkline/wire';
-import type { ConnectionState } from './connection/connection-state.ts';
 
 /** Messages of a channel, or of those a pattern matches, flow from here on. */
 export interface OpenEvent {
@@ -72,22 +71,6 @@ export interface SnapshotEvent {
   readonly bytes?: Uint8Array;
   readonly contentType?: string;
 }
-
-/** The connection changed. */
-export interface StateEvent {
-  readonly kind: 'state';
-  readonly state: ConnectionState;
-  readonly reason?: string;
-}
-
-/** Everything that a subscription gives to the application. */
-export type SubscriptionEvent =
-  | OpenEvent
-  | ReceivedMessage
-  | GapEvent
-  | PresenceEvent
-  | SnapshotEvent
-  | StateEvent;
 
 /** Untrusted JSON as an object; `undefined` when it is none. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -6,12 +6,6 @@ import { parseObject, toCode } from './events.ts';
 /** Characters or bytes of an answer that are read at most. */
 const ANSWER_LENGTH_MAX = 64 * 1024 * 1024;
 
-/** Where the server is. */
-export interface Endpoint {
-  /** `http:` or `https:` (`ws:` and `wss:` mean the same), with a path if the server has one. */
-  readonly url: string;
-}
-
 /** A token, or what gives a fresh one for every attempt. */
 export type TokenSource = string | (() => string | Promise<string>);
 

@@ -19,7 +19,7 @@ export const exactJson: Encoding = {
 };
 
 /** The messages of an answer to a poll or for history, each with the source of its payload. */
-export function toMessages(answer: string): ReceivedMessage[] {
+function toMessages(answer: string): ReceivedMessage[] {
   const list = memberSource(answer, 'messages');
   if (list?.startsWith('[') !== true) return [];
   return elementSources(list).flatMap((source) => {

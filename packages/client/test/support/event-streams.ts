@@ -1,8 +1,8 @@
 /** Event streams: golden ones, and a second reading of the rules to compare the parser with. */
 import { readFileSync } from 'node:fs';
 import { decodeBase64 } from '@trunkline/wire';
-import { EventStreamParser } from '../../src/event-stream.ts';
-import type { StreamItem } from '../../src/event-stream.ts';
+import { EventStreamParser } from '../../src/transports/event-stream.ts';
+import type { StreamItem } from '../../src/transports/event-stream.ts';
 
 /** A case of `spec/vectors/event-stream.json`. */
 export interface StreamVector {
