@@ -30,7 +30,10 @@ export interface OtherSubscription {
   wants(channel: string): boolean;
 }
 
-/** What one new subscription has to know of the others; its session opens nothing else meanwhile. */
+/**
+ * What one new subscription has to know of the others. Until it is added its session adds no other
+ * that has one of its channels.
+ */
 export class Beginnings {
   readonly #changedSince: Broker['changedSince'];
   readonly #others: readonly OtherSubscription[];
