@@ -14,6 +14,7 @@ import {
   ensureCurl,
   ensureDependencies,
   ensurePython,
+  ensureRuntimes,
   NODE,
   ROOT,
   SetupError,
@@ -48,6 +49,7 @@ async function test(args) {
     ...process.env,
     TRUNKLINE_CHROMIUM: ensureChromium(),
     TRUNKLINE_PYTHON: ensurePython(),
+    ...ensureRuntimes(),
   };
   const folder = mkdtempSync(join(tmpdir(), 'trunkline-test-'));
   try {

@@ -31,6 +31,13 @@ const CLIENT_SOURCES = ['wire', 'client', 'react'].map((name) => join(ROOT, 'pac
 const CLIENT_BUILD = join(ROOT, 'scripts/build-client.ts');
 /** What the tests import in Python; Debian has each as `python3-…`. */
 const PYTHON_PACKAGES = ['websockets', 'h2', 'wsproto'];
+/**
+ * Other runtimes that the client is tested in, from npm. They are 200 MB, so they are no
+ * dependencies that every `npm ci` would fetch.
+ */
+const RUNTIMES = { bun: '1.4.5', deno: '2.9.6' };
+const RUNTIMES_FOLDER = join(CACHE, `runtimes-${Object.values(RUNTIMES).join('-')}`);
+const RUNTIMES_MS_MAX = 180_000;
 const CHROMIUM_NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** A step that can't be done; the message says what to do. */
@@ -108,6 +115,37 @@ export function ensureCurl() {
   return ensurePackage('curl', 'the tests of compression need curl', () => inPath('curl'));
 }
 
+/**
+ * Finds Bun and Deno, and fetches them from npm where they are not there. Unlike the others they
+ * may be missing: then the tests in them are skipped, and the summary names each.
+ *
+ * @returns {Record<string, string>} the variables that tell the tests where they are.
+ */
+export function ensureRuntimes() {
+  const missing = Object.keys(RUNTIMES).filter((name) => findRuntime(name) === undefined);
+  if (missing.length > 0) {
+    const wanted = missing.map((name) => `${name}@${RUNTIMES[name]}`);
+    mkdirSync(RUNTIMES_FOLDER, { recursive: true });
+    // Else npm would take the nearest folder above that has one.
+    writeFileSync(join(RUNTIMES_FOLDER, 'package.json'), '{"private":true}\n');
+    const args = [
+      // Started by npm, it would install where that was started.
+      ...['install', '--prefix', RUNTIMES_FOLDER, '--no-save', '--no-package-lock'],
+      // The packages' own scripts only make a link to what was fetched.
+      ...['--ignore-scripts', '--no-audit', '--no-fund', '--fetch-retries=1', ...wanted],
+    ];
+    const options = { cwd: RUNTIMES_FOLDER, timeout: RUNTIMES_MS_MAX };
+    try {
+      npm(`Fetching ${wanted.join(' and ')} for the tests`, args, options);
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      console.error(`${error.message}; the tests in ${missing.join(' and ')} are skipped`);
+    }
+  }
+  const found = Object.keys(RUNTIMES).map((name) => [variableOf(name), findRuntime(name)]);
+  return Object.fromEntries(found.filter(([, path]) => path !== undefined));
+}
+
 /** What `find` finds, if need be after Debian packages were installed: their names, with blanks. */
 function ensurePackage(names, need, find) {
   const found = find();
@@ -125,12 +163,16 @@ function ensurePackage(names, need, find) {
 }
 
 function installDependencies() {
-  const npm = process.env.npm_execpath;
-  // Started by npm, the same npm is used. Development dependencies even under NODE_ENV=production:
-  // the Node that runs everything is one.
-  const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
-  const flags = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  step('Installing the dependencies with npm ci', command, [...first, ...flags]);
+  // Development dependencies even under NODE_ENV=production: the Node that runs everything is one.
+  const flags = ['--include=dev', '--no-audit', '--no-fund'];
+  npm('Installing the dependencies with npm ci', ['ci', ...flags]);
+}
+
+/** Runs npm; started by npm, the same one. */
+function npm(what, args, options) {
+  const path = process.env.npm_execpath;
+  const [command, first] = path?.endsWith('.js') ? [process.execPath, [path]] : ['npm', []];
+  step(what, command, [...first, ...args, '--loglevel=error'], options);
 }
 
 /** Why the installed Node can't be used, or `undefined` when it can. */
@@ -165,6 +207,28 @@ function findChromium() {
     if (path !== undefined) return path;
   }
   return undefined;
+}
+
+function findRuntime(name) {
+  const given = process.env[variableOf(name)];
+  const packages = {
+    bun: ['@oven', 'bin/bun'],
+    deno: ['@deno', 'deno'],
+  };
+  const [scope, file] = packages[name];
+  // The one for this machine, whichever npm found to be it.
+  const folder = join(RUNTIMES_FOLDER, 'node_modules', scope);
+  const fetched = existsSync(folder)
+    ? readdirSync(folder).map((one) => join(folder, one, file))
+    : [];
+  const candidates = [given, ...fetched, inPath(name)];
+  return candidates.find(
+    (path) => path !== undefined && existsSync(path) && spawnSync(path, ['--version']).status === 0,
+  );
+}
+
+function variableOf(name) {
+  return `TRUNKLINE_${name.toUpperCase()}`;
 }
 
 /** Debian's packages are for its own Python, which need not be the first in the path. */
