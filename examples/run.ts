@@ -1,0 +1,131 @@
+/**
+ * Runs one of the examples: `node examples/run.ts chat`. Starts a server in development mode, which
+ * comes back when it is killed, and serves the page.
+ */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { connect } from '@trunkline/client';
+import type { Line } from '@trunkline/client';
+import { createServer } from 'vite';
+
+const MAIN = join(import.meta.dirname, '../packages/cli/src/main.ts');
+
+/** The examples, each in a folder of its name. */
+export const EXAMPLES = ['chat', 'dashboard', 'stream', 'upload', 'cursors'];
+
+/** What each example's server is told. */
+export const CONFIG = join(import.meta.dirname, 'trunkline.yaml');
+
+/** What stands beside the page of an example, as an application's own server: answers `/api/…`. */
+export type Backend = (
+  line: Line,
+) => (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** A page that is served. */
+export interface ServedExample extends AsyncDisposable {
+  readonly url: string;
+}
+
+/**
+ * Serves the page of an example, and its `backend.ts` where it has one.
+ *
+ * @param server where Trunkline is.
+ * @param port another one is taken where this one is in use.
+ */
+export async function serveExample(
+  name: string,
+  server: string,
+  port: number,
+): Promise<ServedExample> {
+  const path = join(import.meta.dirname, name, 'backend.ts');
+  const line = existsSync(path) ? connect(server) : undefined;
+  const answer = line && ((await import(path)) as { readonly default: Backend }).default(line);
+  const vite = await createServer({
+    configFile: false,
+    root: import.meta.dirname,
+    logLevel: 'error',
+    server: { host: '127.0.0.1', port, watch: { ignored: ['**/packages/**'] } },
+    // The page finds its server by this name.
+    define: { 'import.meta.env.TRUNKLINE': JSON.stringify(server) },
+    optimizeDeps: { noDiscovery: true },
+    plugins: [
+      {
+        name: 'backend',
+        configureServer({ middlewares }) {
+          middlewares.use('/favicon.ico', (_request, response) => void response.end());
+          if (answer === undefined) return;
+          middlewares.use('/api', (request, response) => {
+            answer(request, response).catch((error: unknown) => {
+              console.error(error);
+              response.destroy();
+            });
+          });
+        },
+      },
+    ],
+  });
+  await vite.listen();
+  const [origin = ''] = vite.resolvedUrls?.local ?? [];
+  return {
+    url: new URL(`${name}/`, origin).href,
+    async [Symbol.asyncDispose]() {
+      line?.close();
+      await vite.close();
+    },
+  };
+}
+
+/** A server that is started again, on its port and with its data, until it is ended. */
+class Server implements AsyncDisposable {
+  readonly #data = mkdtempSync(join(tmpdir(), 'trunkline-example-'));
+  #child: ChildProcess | undefined;
+  #port = '0';
+  #hasEnded = false;
+
+  /** @returns where it is. */
+  async start(): Promise<string> {
+    const flags = ['--port', this.#port, '--data', this.#data, '--config', CONFIG];
+    const child = spawn(process.execPath, [MAIN, 'serve', ...flags], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#child = child;
+    const lines = createInterface({ input: child.stdout });
+    for await (const line of lines) {
+      const [, url] = /^ready (\S+)/.exec(line) ?? [];
+      if (url === undefined) continue;
+      child.stdout.resume();
+      this.#port = new URL(url).port;
+      console.log(`server  ${url}, process ${child.pid}: kill -9 it and watch it come back`);
+      child.once('exit', () => void (this.#hasEnded || this.start()));
+      return url;
+    }
+    throw new Error('the server did not start');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#hasEnded = true;
+    const gone = new Promise((resolve) => this.#child?.once('exit', resolve));
+    this.#child?.kill();
+    await gone;
+    rmSync(this.#data, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) {
+  const [name = ''] = process.argv.slice(2);
+  if (!EXAMPLES.includes(name)) {
+    console.error(`expected one of ${EXAMPLES.join(', ')}, got ${name || 'nothing'}`);
+    process.exit(2);
+  }
+  await using server = new Server();
+  await using page = await serveExample(name, await server.start(), 5173);
+  console.log(`page    ${page.url}`);
+  await new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+}
