@@ -101,8 +101,8 @@ export class Connection {
   }
 
   open(): void {
-    if (!this.#enter('connect')) return;
-    void this.#dial();
+    // Whoever hears of a state may close it at once, here and below.
+    if (this.#enter('connect') && this.#state === 'connecting') void this.#dial();
   }
 
   /** Ends it for good, unless it is opened again. Idempotent. */
@@ -226,6 +226,7 @@ export class Connection {
     ladder.worked(transport.name);
     subscriptions.restart(transport.isContiguous === true);
     this.#enter('opened');
+    if (this.#live !== live) return;
     onReady(attempt, welcome);
     for (const { resolve } of this.#waiters.splice(0)) resolve(attempt);
     this.#planClimb();
@@ -264,9 +265,9 @@ export class Connection {
 
   #comeBack(reason: string, hint: RetryHint, refusal?: CodedError): void {
     this.#abandonBetter();
-    this.#begin();
+    const turn = this.#begin();
     this.#enter('lost', { reason, ...(refusal !== undefined && { refusal }) });
-    this.#wait(hint);
+    if (turn === this.#turn) this.#wait(hint);
   }
 
   #wait(hint: RetryHint): void {

@@ -63,7 +63,11 @@ class Tried implements Attempt {
 }
 
 /** A connection over transports that the test plays; random numbers are a half. */
-function setUp(names: readonly TransportName[] = ['websocket'], token?: TokenSource) {
+function setUp(
+  names: readonly TransportName[] = ['websocket'],
+  token?: TokenSource,
+  onState = (_: StateEvent): void => {},
+) {
   const clock = new ManualClock();
   const tried: Tried[] = [];
   const states: StateEvent[] = [];
@@ -94,7 +98,10 @@ function setUp(names: readonly TransportName[] = ['websocket'], token?: TokenSou
     platform,
     onReady: () => calls.push('ready'),
     onLost: () => calls.push('lost'),
-    onState: (event) => states.push(event),
+    onState: (event) => {
+      states.push(event);
+      onState(event);
+    },
   });
   const at = (index: number): Tried => {
     const attempt = tried.at(index);
@@ -207,6 +214,28 @@ describe('a connection', () => {
     await begin();
     at(-1).sink.onReady({});
     expect(connection.state).toBe('connected');
+  });
+
+  test.each([
+    ['it is opened', 1],
+    ['the server was reached', 2],
+    ['it was lost', 3],
+  ])('may be closed by whoever hears that %s', async (_, after) => {
+    let count = 0;
+    const { clock, tried, connection, calls } = setUp(['websocket', 'sse'], undefined, () => {
+      count += 1;
+      if (count === after) connection.close();
+    });
+    connection.open();
+    await clock.settle();
+    tried[0]?.sink.onReady({});
+    if (count === 2) tried[0]?.lose();
+    await clock.pass(600_000);
+    expect(connection.state).toBe('disconnected');
+    expect(tried).toHaveLength(after === 1 ? 0 : 1);
+    expect(tried.every(({ isClosed }) => isClosed || after === 3)).toBe(true);
+    expect(calls.filter((call) => call === 'ready')).toHaveLength(after === 3 ? 1 : 0);
+    expect(clock.timerCount).toBe(0);
   });
 
   test('lets requests wait for it, and refuses them when it ends', async () => {
