@@ -1,13 +1,13 @@
 /** `trunkline subscribe`: prints channels until it is asked to end, and says how to go on. */
 import { Command, Option } from 'commander';
 import { connect, longPollFor, shortPollEvery, sse, websocket } from '@trunkline/client';
-import type { ChannelOptions, Line, OpenEvent, Transport } from '@trunkline/client';
+import type { Transport } from '@trunkline/client';
 import { exactJson } from '@trunkline/client/exact';
 import { channelNameFault, isWildcard, patternFault } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
 import { EventPrinter } from '../event-printer.ts';
-import type { PrintedEvent } from '../event-printer.ts';
 import type { Io } from '../io.ts';
+import { Printing } from '../printing.ts';
 import { Progress } from '../progress.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -67,95 +67,6 @@ export function createCommand(io: Io): Command {
     }
   });
   return command;
-}
-
-/** Prints what comes over a line, once, until it is asked to end. */
-class Printing {
-  readonly #line: Line;
-  readonly #printer: EventPrinter;
-  readonly #progress: Progress;
-  readonly #io: Io;
-  #isOver = false;
-
-  constructor(line: Line, printer: EventPrinter, progress: Progress, io: Io) {
-    this.#line = line;
-    this.#printer = printer;
-    this.#progress = progress;
-    this.#io = io;
-  }
-
-  /** @throws why it ended before it was asked to. */
-  run(filters: readonly string[], options: ChannelOptions<unknown>): Promise<void> {
-    const line = this.#line;
-    return new Promise((resolve, reject) => {
-      const fail = (error: unknown) => {
-        this.#end(error instanceof Error ? error.message : String(error));
-        reject(error as Error);
-      };
-      this.#print({ kind: 'state', state: line.state });
-      line.on('state', ({ state, reason, error, refusal }) => {
-        // What was received before is printed first; then each reading ends with the error.
-        if (error !== undefined) return;
-        // Another transport may do, but there is none.
-        if (refusal !== undefined) fail(refusal);
-        else this.#print({ kind: 'state', state, ...(reason === undefined ? {} : { reason }) });
-      });
-      line.on('error', fail);
-      for (const filter of filters) this.#read(filter, options, fail);
-      this.#io.stops.onStop(() => {
-        this.#end('aborted');
-        resolve();
-      });
-    });
-  }
-
-  #read(filter: string, options: ChannelOptions<unknown>, onEnd: (error: unknown) => void): void {
-    const { presence, snapshot, ...ofAll } = options;
-    const ofNames = { ...(presence && { presence }), ...(snapshot && { snapshot }) };
-    const after = this.#progress.placeOf(filter);
-    const channel = this.#line.channel(filter, {
-      ...ofAll,
-      ...(isWildcard(filter) ? {} : ofNames),
-      ...(after === undefined ? {} : { after }),
-    });
-    const print = (event: PrintedEvent) => this.#print(event, filter);
-    let opening: OpenEvent | undefined;
-    channel.subscribe({
-      onMessage: (message) => {
-        if (this.#isOver) return undefined;
-        if (this.#progress.isNew(message)) print(message);
-        else this.#progress.follow(filter, message);
-        return this.#io.stdout.drained();
-      },
-      onOpen: (event) => {
-        opening = event;
-        print(event);
-      },
-      onGap: (event) => {
-        // What was lost by then the opening has said.
-        if (event.gap !== opening?.gap) print(event);
-      },
-      onSnapshot: print,
-      onPresence: print,
-      onMark: (mark) => {
-        if (!this.#isOver) this.#progress.reach(filter, mark);
-      },
-      onEnd,
-    });
-  }
-
-  #print(event: PrintedEvent, filter?: string): void {
-    if (this.#isOver) return;
-    this.#printer.print(event);
-    // Also when that was the end.
-    if (filter !== undefined) this.#progress.follow(filter, event);
-  }
-
-  #end(reason: string): void {
-    this.#print({ kind: 'state', state: 'disconnected', reason });
-    this.#isOver = true;
-    this.#line.close();
-  }
 }
 
 /** As a shell takes it; places of several channels have ampersands. */
