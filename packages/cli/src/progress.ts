@@ -14,7 +14,7 @@ export class Progress {
   readonly #filters: readonly string[];
   /** Where each filter stands: a name at a position, a pattern at a mark. */
   readonly #places = new Map<string, string>();
-  /** The newest of channels that come by more than one filter. */
+  /** The newest that was printed of channels that come by more than one filter. */
   readonly #newest = new Map<string, Position>();
   /** And what has no offset to be known by. */
   readonly #seen = new WeakSet<Message>();
@@ -26,7 +26,11 @@ export class Progress {
     const own = after.includes('=') ? new URLSearchParams(after) : undefined;
     for (const filter of filters) {
       const place = own === undefined ? after : own.get(filter);
-      if (place !== null) this.#places.set(filter, place);
+      if (place === null) continue;
+      this.#places.set(filter, place);
+      // A pattern may stand further back than the name of a channel that it matches.
+      const position = parsePosition(place);
+      if (position !== undefined) this.#newest.set(filter, position);
     }
   }
 

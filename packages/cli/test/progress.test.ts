@@ -86,6 +86,13 @@ describe('a message', () => {
     expect(progress.isNew(message('b/x', 1, 'f'))).toBe(true);
   });
 
+  test('was printed where its name begins after it', () => {
+    const progress = new Progress(['b/x', 'b/+'], 'b%2Fx=e%3A2&b%2F%2B=~1');
+    expect([1, 2, 3].map((offset) => progress.isNew(message('b/x', offset)))).toEqual([
+      ...[false, false, true],
+    ]);
+  });
+
   test('without an offset is known by itself', () => {
     const progress = new Progress(['b/x', 'b/+']);
     const one = message('b/x');

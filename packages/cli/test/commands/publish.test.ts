@@ -31,6 +31,40 @@ describe('trunkline publish', () => {
   });
 });
 
+describe('trunkline publish does not wait', () => {
+  test('for a server that is not there', async () => {
+    const { url, [Symbol.asyncDispose]: close } = await startPublishServer();
+    await close();
+    const io = fakeIo({ stdin: 'a\nb\n' });
+    expect(await run(['publish', 'a', 'x', '--url', url], io)).toBe(1);
+    expect(io.errText()).toMatch(/^trunkline: unavailable: connect ECONNREFUSED \S+$/m);
+    expect(await run(['publish', 'a', '--url', url], io)).toBe(1);
+    expect(io.errText()).toMatch(/line 1: unavailable: .*\n.*line 2: unavailable: .*\n/);
+    // What found nobody is certainly not stored.
+    expect(io.errText()).not.toContain('may have been stored');
+  });
+
+  test.each([
+    [401, 'unauthenticated'],
+    [403, 'forbidden'],
+    [429, 'rate_limited'],
+    [503, 'unavailable'],
+  ])('where it is refused with %i', async (status, code) => {
+    const problem = { code, detail: 'in words', retryAfter: 60_000, stored: false };
+    let asked = 0;
+    const io = fakeIo({
+      fetch: (_, init) => {
+        asked += 1;
+        if (init?.method !== 'POST') return Promise.resolve(new Response(null, { status: 204 }));
+        return Promise.resolve(new Response(JSON.stringify(problem), { status }));
+      },
+    });
+    expect(await run(['publish', 'a', 'x'], io)).toBe(1);
+    expect(io.errText()).toBe(`trunkline: ${code}: in words\n`);
+    expect(asked).toBe(2);
+  });
+});
+
 describe('trunkline publish from standard input', () => {
   const count = 5000;
   const stdin = Array.from({ length: count }, (_, index) => `${index + 1}\n`).join('');
