@@ -245,7 +245,7 @@ export class HttpAttempt implements Attempt {
   /** Brings up what can't begin together with the rest. @returns the wishes of each read. */
   async #prepare(signal: AbortSignal): Promise<readonly (readonly Wish[])[]> {
     const { streams } = this.#reader;
-    const present = new Set<string>();
+    const present = new Map<string, string | undefined>();
     let mark: string | undefined;
     for (;;) {
       this.#isRevised = false;
@@ -276,14 +276,14 @@ export class HttpAttempt implements Attempt {
         const { fields } = answer.frame;
         const place = tellAnswer(this.sink, read, answer.frame, true);
         if (fields['more'] === true) return;
-        for (const filter of read.filters) present.add(filter);
+        for (const filter of read.filters) present.set(filter, read.places.get(filter));
         if (names.length === 0) {
           mark ??= place;
           return;
         }
         // Patterns that were brought up before would be behind.
         mark = undefined;
-        for (const filter of present) if (isWildcard(filter)) present.delete(filter);
+        for (const filter of present.keys()) if (isWildcard(filter)) present.delete(filter);
       });
       await this.sink.room();
       if (signal.aborted) return [];
@@ -301,11 +301,17 @@ export class HttpAttempt implements Attempt {
     });
   }
 
-  /** @param present those brought up to the present, the patterns at this mark or later. */
-  #wishes(present: ReadonlySet<string> = new Set(), mark?: string): Wish[] {
+  /**
+   * @param present those brought up to the present, and to which place.
+   * @param mark where their patterns go on: none of them stands before it.
+   */
+  #wishes(present = new Map<string, string | undefined>(), mark?: string): Wish[] {
     return this.sink.filters().flatMap((filter) => {
       const wish = this.#refused.has(filter) ? undefined : this.sink.wish(filter);
       if (wish === undefined) return [];
+      const place = present.get(filter);
+      // Somebody may have joined meanwhile who begins elsewhere.
+      if (place !== undefined && place !== wish.after) present.delete(filter);
       if (!present.has(filter)) return [wish];
       // A volatile channel has no place, and no `last`: it goes with everything.
       const after = isWildcard(filter) ? (mark ?? wish.after) : (wish.after ?? '');

@@ -34,7 +34,10 @@ export function tellAnswer(
     // A mark is where the messages lead: with some, patterns still stand where they did.
     const place = messages.length > 0 ? undefined : mark;
     const opening = openingOf(filter, fields, before.get(filter), place ?? places.get(filter));
-    if (opening.position !== undefined) places.set(filter, opening.position);
+    const { position, gap } = opening;
+    // Whoever asked from a place still stands there: what is between was over.
+    const isNew = gap !== undefined || !places.get(filter);
+    if (position !== undefined && isNew) places.set(filter, position);
     sink.onOpen(opening);
   }
   for (const [channel, value] of Object.entries(gaps)) {

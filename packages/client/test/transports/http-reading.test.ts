@@ -169,6 +169,18 @@ describe('what can not begin in one read', () => {
     attempt.close();
   });
 
+  test('[WILD-4] begins where somebody stands who joined while it was brought up', async () => {
+    const reader = new HttpReader({ filter: 'a/#', after: '~5' }, { filter: 'b/#', after: '~6' });
+    const { attempt, asked } = attemptOver(longPoll, reader);
+    const first = await asked();
+    expect(first.query).toMatchObject({ channel: 'a/#', after: '~5' });
+    // With the answer the wish is the older one's.
+    reader.onWord = (word) => word === 'mark ~7' && reader.want({ filter: 'a/#', after: '~2' });
+    first.answer(200, page({}, [], { mark: '~7', recovered: { 'a/#': true } }));
+    expect((await asked()).query).toMatchObject({ channel: 'a/#', after: '~2' });
+    attempt.close();
+  });
+
   test('waits for a first stream, which proves that streams work', async () => {
     const wishes = [{ filter: 'a' }, { filter: 'b', last: 9 }, { filter: 'c/#', after: '~1' }];
     const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));

@@ -93,6 +93,12 @@ describe('the answer to a poll', () => {
     expect(place).toBe('e:6');
   });
 
+  test('[MSG-6] tells what expired before anything came', () => {
+    const read = readOf({ filter: 'a', after: 'e:1' });
+    const { told } = tell(read, true, page({ a: 'e:2' }, [], { recovered: { a: true } }));
+    expect(told).toEqual(['open a e:2', 'expired a e:2']);
+  });
+
   test('[POLL-8] tells the state before what followed', () => {
     const snapshots = { a: { position: 'e:2', time: 1, data: 7 } };
     const { told } = tell(
