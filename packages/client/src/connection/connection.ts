@@ -255,11 +255,11 @@ export class Connection {
     } else if (ending.kind === 'refused' && isFinal(ending.error)) {
       this.#refuse(ending.error);
     } else {
-      const hint = ending.kind === 'lost' ? ending.hint : undefined;
+      const { hint = {} } = ending.kind === 'lost' ? ending : {};
       if (readyMs !== undefined) ladder.lost(name, livedMs, reason);
-      // A server that says when to come back was reached.
-      else if (hint === undefined) ladder.failed(name, reason, howOf(ending));
-      this.#comeBack(reason, hint ?? {}, ending.kind === 'refused' ? ending.error : undefined);
+      // A server that says when to come back was reached. An empty hint says nothing.
+      else if (Object.keys(hint).length === 0) ladder.failed(name, reason, howOf(ending));
+      this.#comeBack(reason, hint, ending.kind === 'refused' ? ending.error : undefined);
     }
   }
 

@@ -177,6 +177,20 @@ describe('a connection', () => {
     expect(tried).toHaveLength(2);
   });
 
+  test('tries another transport when the first fails and was told nothing of coming back', async () => {
+    const { begin, redial } = setUp(['websocket', 'sse']);
+    (await begin()).lose({ hint: {} });
+    (await redial()).lose({ hint: {} });
+    expect((await redial()).name).toBe('sse');
+  });
+
+  test('tries the same transport again that was told when to come back', async () => {
+    const { begin, redial } = setUp(['websocket', 'sse']);
+    (await begin()).lose({ hint: { withinMs: 0 } });
+    (await redial()).lose({ hint: { notBeforeMs: 10 } });
+    expect((await redial()).name).toBe('websocket');
+  });
+
   test('reads over the next attempt from where it stands', async () => {
     const { begin, subscriptions, redial } = setUp();
     const told: unknown[] = [];
