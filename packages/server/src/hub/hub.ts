@@ -41,7 +41,7 @@ import { Presence } from './presence/presence.ts';
 import type { Stay } from './presence/presence.ts';
 import { Publishing } from './publishing.ts';
 import { resolveMark } from './reading/mark-starts.ts';
-import { judge } from './recovery.ts';
+import { boundedBy, judge } from './recovery.ts';
 import type { SelectionSubscriber } from './selection/selection-cursor.ts';
 import { SelectionFanOut } from './selection/selection-fan-out.ts';
 import { openSelection } from './selection/selection-opening.ts';
@@ -51,7 +51,6 @@ import type {
   OpeningParts,
 } from './selection/selection-opening.ts';
 import type { Leg } from './selection/catch-up.ts';
-import { boundedBy } from './selection/beginnings.ts';
 import type { Beginnings } from './selection/beginnings.ts';
 import { Overlaps } from './selection/overlaps.ts';
 import type { AnyCursor } from './selection/overlap-entry.ts';
@@ -261,9 +260,9 @@ export class Hub implements HubCalls {
       const resolved = await resolveMark(this.#readParts, channel, start);
       const isResume = start.after !== undefined || start.last !== undefined;
       const known = isResume ? await beginnings?.find([{ channel: name }]) : undefined;
-      const { reader } = this.#readParts;
-      const bounds = boundedBy(await reader.boundsFor(channel, resolved), known?.get(name));
-      const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
+      const inMemory = await this.#readParts.reader.boundsFor(channel, resolved.start);
+      const bounds = boundedBy(boundedBy(inMemory, resolved.stream), known?.get(name));
+      const verdict = judge(resolved.start, bounds, channel.rules.resumeCountMax);
       this.#countResume(verdict);
       const wantsSnapshot = options.snapshot === true && verdict.recovered !== true;
       const snapshot = wantsSnapshot ? await this.#usefulSnapshot(channel) : undefined;

@@ -40,6 +40,19 @@ export function judge(start: Start, stream: StreamBounds, resumeCountMax = Infin
   return judgePosition(asked, stream, start.partial === true, resumeCountMax);
 }
 
+/**
+ * What a start is to be judged by that was found out with the help of the log: what the log had
+ * removed by then is lost, though memory may still have it. A place that it does not know any more
+ * is told as one from before that, and what the reader has might be given again.
+ *
+ * @param known what the log had when it was asked.
+ */
+export function boundedBy(bounds: StreamBounds, known: StreamBounds | undefined): StreamBounds {
+  if (known?.epoch !== bounds.epoch) return bounds;
+  const oldest = Math.min(known.oldest, bounds.top + 1);
+  return oldest > bounds.oldest ? { ...bounds, oldest } : bounds;
+}
+
 function judgePosition(
   asked: Position,
   stream: StreamBounds,

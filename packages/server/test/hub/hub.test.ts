@@ -95,6 +95,26 @@ describe('a resume', () => {
     expect((await subscribe(after('e1:1'))).take()).toEqual(['e1:2']);
   });
 
+  test('by a mark gives nothing again where the log has forgotten what came after it [GUA-4]', async () => {
+    const { broker, hub, publish, subscribe } = setUp({
+      history: { countMax: 100, sizeMax: 1e9, ageMsMax: Infinity },
+    });
+    await hub.open();
+    await subscribe(); // Memory keeps what comes.
+    await publish(4);
+    broker.trim('news', 4);
+    const changedSince = broker.changedSince.bind(broker);
+    broker.changedSince = async (...asked) => {
+      const changed = await changedSince(...asked);
+      return changed?.map((change) => ({ ...change, position: { epoch: 'e1', offset: 0 } }));
+    };
+    const reader = await subscribe(after('~2'));
+    expect(reader.opened).toMatchObject({
+      ...{ recovered: false, gap: { reason: 'trimmed' }, position: { epoch: 'e1', offset: 4 } },
+    });
+    expect(reader.take()).toEqual([]);
+  });
+
   test('by a mark goes on where the mark stands', async () => {
     const { broker, hub, publish, subscribe } = setUp();
     await hub.open();

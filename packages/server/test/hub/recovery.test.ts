@@ -1,6 +1,6 @@
 import { parseAfter } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { judge, lossOf } from '../../src/hub/recovery.ts';
+import { boundedBy, judge, lossOf } from '../../src/hub/recovery.ts';
 
 const stream = { epoch: 'e1', oldest: 4, top: 9 };
 const none = { epoch: '0', oldest: 1, top: 0 };
@@ -102,6 +102,19 @@ describe('judge', () => {
         if (gap?.to !== undefined) expect(gap.to).toBe(position.offset);
       }
     }
+  });
+});
+
+describe('boundedBy', () => {
+  test('is what memory has of what the log had, up to where this node stands', () => {
+    const bounds = (oldest: number, top: number, epoch = 'e1') => ({
+      ...{ epoch, oldest, top },
+    });
+    expect(boundedBy(bounds(1, 6), bounds(5, 9))).toEqual(bounds(5, 6));
+    expect(boundedBy(bounds(1, 6), bounds(8, 9))).toEqual(bounds(7, 6));
+    expect(boundedBy(bounds(4, 6), bounds(2, 6))).toEqual(bounds(4, 6));
+    expect(boundedBy(bounds(1, 6), bounds(5, 9, 'e2'))).toEqual(bounds(1, 6));
+    expect(boundedBy(bounds(1, 6), undefined)).toEqual(bounds(1, 6));
   });
 });
 

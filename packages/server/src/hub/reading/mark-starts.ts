@@ -22,6 +22,13 @@ export interface PlacedChannel {
   readonly stream: StreamBounds;
 }
 
+/** A start that names no mark. */
+export interface ResolvedStart {
+  readonly start: Start;
+  /** What the log had when it was asked about the mark: see `boundedBy`. */
+  readonly stream?: StreamBounds;
+}
+
 /** A channel that is settled, and where it is to be read from. */
 export interface MarkReading {
   readonly channel: Channel;
@@ -71,10 +78,10 @@ export async function resolveMark(
   parts: { readonly broker: Broker; readonly table: ChannelTable },
   channel: Channel,
   start: Start,
-): Promise<Start> {
-  if (start.after?.kind !== 'mark') return start;
+): Promise<ResolvedStart> {
+  if (start.after?.kind !== 'mark') return { start };
   await parts.table.settle(channel);
-  const [resolved = start] = await resolveMarks(parts.broker, [{ channel, start }]);
+  const [resolved = { start }] = await lookUpMarks(parts.broker, [{ channel, start }]);
   return resolved;
 }
 
@@ -86,6 +93,13 @@ export async function resolveMarks(
   broker: Pick<Broker, 'changedSince'>,
   readings: readonly MarkReading[],
 ): Promise<readonly Start[]> {
+  return (await lookUpMarks(broker, readings)).map(({ start }) => start);
+}
+
+async function lookUpMarks(
+  broker: Pick<Broker, 'changedSince'>,
+  readings: readonly MarkReading[],
+): Promise<readonly ResolvedStart[]> {
   // The heads are taken first: what comes while the marks are looked up is then after them.
   const heads = readings.map(({ channel }) => channel.position);
   const lookups = new Map<string, Promise<readonly PlacedChannel[] | undefined>>();
@@ -103,19 +117,23 @@ export async function resolveMarks(
     lookups.set(mark, lookup);
     return lookup;
   };
-  const resolve = async ({ channel, start }: MarkReading, head?: Position): Promise<Start> => {
+  const resolve = async (
+    { channel, start }: MarkReading,
+    head: Position = channel.position,
+  ): Promise<ResolvedStart> => {
     const { after } = start;
-    if (after?.kind !== 'mark') return start;
+    if (after?.kind !== 'mark') return { start };
     const place = parsePlaceMark(after.mark);
     const own = place.behind.get(channel.name);
-    if (own !== undefined) return { ...start, ...startAt(own) };
+    if (own !== undefined) return { start: { ...start, ...startAt(own) } };
     const changed = await lookUp(after.mark, place);
     if (changed === undefined) {
       const unknown: After = { kind: 'unknown', text: after.mark };
-      return { ...start, after: unknown };
+      return { start: { ...start, after: unknown } };
     }
     const then = changed.find((change) => change.channel === channel.name);
-    return { ...start, ...(then?.start ?? startAt(head ?? channel.position)) };
+    if (then === undefined) return { start: { ...start, ...startAt(head) } };
+    return { start: { ...start, ...then.start }, stream: then.stream };
   };
   return Promise.all(readings.map((reading, index) => resolve(reading, heads[index])));
 }

@@ -112,16 +112,6 @@ export class Beginnings {
   }
 }
 
-/**
- * What a log had that was asked about others counts for a resume, though memory may have more: what
- * was removed by then is lost.
- */
-export function boundedBy(bounds: StreamBounds, known: StreamBounds | undefined): StreamBounds {
-  if (known?.epoch !== bounds.epoch) return bounds;
-  const oldest = Math.min(known.oldest, bounds.top + 1);
-  return oldest > bounds.oldest ? { ...bounds, oldest } : bounds;
-}
-
 /** What a cursor that was opened is to read. */
 function legsOf(cursor: AnyCursor): readonly Leg[] {
   if (cursor instanceof SelectionCursor) return cursor.catchUp?.left ?? [];

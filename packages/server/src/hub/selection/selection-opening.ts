@@ -14,7 +14,7 @@ import type { Start, Verdict } from '../hub-types.ts';
 import type { LogReader } from '../log-reader.ts';
 import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
 import type { PlaceMark } from '../place-mark.ts';
-import { judge } from '../recovery.ts';
+import { boundedBy, judge } from '../recovery.ts';
 import { changedSincePlace, resolveMark, startAt } from '../reading/mark-starts.ts';
 import type { PlacedChannel } from '../reading/mark-starts.ts';
 import type { Beginnings } from './beginnings.ts';
@@ -181,8 +181,9 @@ async function resolveName(
   const channel = await table.acquire(name);
   try {
     const resolved = await resolveMark({ broker, table }, channel, start);
-    const bounds = await reader.boundsFor(channel, resolved);
-    const verdict = judge(resolved, bounds, channel.rules.resumeCountMax);
+    const inMemory = await reader.boundsFor(channel, resolved.start);
+    const bounds = boundedBy(inMemory, resolved.stream);
+    const verdict = judge(resolved.start, bounds, channel.rules.resumeCountMax);
     verdicts.set(name, verdict);
     // What it was told of since then comes after the verdict, or before and is not wanted.
     cursor.catchUp?.drop(name);

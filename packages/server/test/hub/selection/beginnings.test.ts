@@ -1,8 +1,7 @@
 import { MemoryLink } from '@trunkline/testkit';
 import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import type { StreamBounds } from '../../../src/broker/broker.ts';
-import { Beginnings, boundedBy } from '../../../src/hub/selection/beginnings.ts';
+import { Beginnings } from '../../../src/hub/selection/beginnings.ts';
 import { CatchUp } from '../../../src/hub/selection/catch-up.ts';
 import type { Leg } from '../../../src/hub/selection/catch-up.ts';
 import type { AnyCursor } from '../../../src/hub/selection/overlap-entry.ts';
@@ -121,16 +120,5 @@ describe('what the log has of channels that others want', () => {
     expect(await beginnings.find(asked)).toEqual(
       new Map([['a', { epoch: 'e1', oldest: 5, top: 6 }]]),
     );
-  });
-
-  test('bounds what memory has, up to where this node stands', () => {
-    const bounds = (oldest: number, top: number, epoch = 'e1'): StreamBounds => ({
-      ...{ epoch, oldest, top },
-    });
-    expect(boundedBy(bounds(1, 6), bounds(5, 9))).toEqual(bounds(5, 6));
-    expect(boundedBy(bounds(1, 6), bounds(8, 9))).toEqual(bounds(7, 6));
-    expect(boundedBy(bounds(4, 6), bounds(2, 6))).toEqual(bounds(4, 6));
-    expect(boundedBy(bounds(1, 6), bounds(5, 9, 'e2'))).toEqual(bounds(1, 6));
-    expect(boundedBy(bounds(1, 6), undefined)).toEqual(bounds(1, 6));
   });
 });
