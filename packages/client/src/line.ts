@@ -50,6 +50,8 @@ export interface LineEvents {
   readonly state: StateEvent;
   /** Something went wrong that no call of the application hears of. */
   readonly error: Error;
+  /** A newer token takes the place of a good one. */
+  readonly token: undefined;
 }
 
 type Listeners = { readonly [Name in keyof LineEvents]: Set<(event: LineEvents[Name]) => void> };
@@ -62,7 +64,7 @@ export class Line {
   readonly #tokens: Tokens;
   readonly #outbox: Outbox;
   readonly #conflation: Conflation;
-  readonly #listeners: Listeners = { state: new Set(), error: new Set() };
+  readonly #listeners: Listeners = { state: new Set(), error: new Set(), token: new Set() };
   #unwatch: (() => void) | undefined;
   /** Who reads. For what is built on a line; applications use {@link Line.channel}. */
   readonly subscriptions: Subscriptions;
@@ -77,12 +79,15 @@ export class Line {
     this.#unixMs = unixMs;
     this.subscriptions = new Subscriptions({
       onRevise: (filter) => this.#connection.revise(filter),
-      session: () => this.#connection.welcome.session,
+      session: () => this.session,
     });
     const ladderOptions = { platform, unixMs, ...(memory !== undefined && { memory }) };
     this.#ladder = new Ladder(options.transports, ladderOptions);
     const timeOptions = { clock, random, unixMs };
-    this.#tokens = new Tokens(options.token, timeOptions, (token) => this.#connection.renew(token));
+    this.#tokens = new Tokens(options.token, timeOptions, (token) => {
+      this.#connection.renew(token);
+      this.#tell('token', undefined);
+    });
     this.#outbox = new Outbox(timeOptions, options.outbox);
     this.#conflation = new Conflation(clock);
     this.#connection = new Connection({
@@ -112,6 +117,16 @@ export class Line {
   /** What carries the connection now. */
   get transport(): Transport['name'] | undefined {
     return this.#connection.transport;
+  }
+
+  /** What the server calls this session, where the transport has one. */
+  get session(): string | undefined {
+    return this.#connection.welcome.session;
+  }
+
+  /** Who the server says this is. */
+  get user(): string | undefined {
+    return this.#connection.welcome.user;
   }
 
   /** A name, or a pattern like `room/+`. Nothing is read before somebody listens. */

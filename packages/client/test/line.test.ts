@@ -117,6 +117,41 @@ test('calls a service', async () => {
   expect(server.asks).toEqual([{ kind: 'call', members: '"method":"sum","data":[1,2]' }]);
 });
 
+test('tells tools of its session and of what is read', async () => {
+  const { server, line, clock } = await setUp();
+  expect([line.session, line.user]).toEqual([undefined, undefined]);
+  server.accept();
+  const end = line.channel('a').subscribe(() => {});
+  line.channel('a').subscribe(() => {});
+  line.channel('b/+').subscribe(() => {});
+  await clock.settle();
+  expect(line.session).toBe('s');
+  const read = () =>
+    line.subscriptions.inspect().map((one) => [one.filter, one.subscriptions.size]);
+  expect(read()).toEqual([
+    ['a', 2],
+    ['b/+', 1],
+  ]);
+  end();
+  expect(read()[0]).toEqual(['a', 1]);
+});
+
+test('[AUTH-5] tells that a newer token took the place of a good one', async () => {
+  const unixMs = 1_700_000_000_000;
+  const tokenOf = (exp: number): string => `h.${btoa(JSON.stringify({ exp }))}.s`;
+  const tokens = [tokenOf(unixMs / 1000 + 60), tokenOf(unixMs / 1000 + 600)];
+  const { server, line, clock } = await setUp({
+    token: () => tokens.shift() ?? '',
+    unixMs: () => unixMs,
+  });
+  let count = 0;
+  line.on('token', () => (count += 1));
+  server.accept();
+  expect(count).toBe(0);
+  await clock.pass(60_000);
+  expect([count, line.state]).toEqual([1, 'connected']);
+});
+
 test('leaves no timer behind', async () => {
   const { server, line, clock } = await setUp();
   server.accept();

@@ -34,6 +34,12 @@ interface Wire {
   isRevised: boolean;
 }
 
+/** What is read of one name or pattern, for tools that show it. */
+export interface WireView {
+  readonly filter: string;
+  readonly subscriptions: ReadonlySet<Subscription>;
+}
+
 /** What the subscriptions need of the connection. */
 export interface SubscriptionsOptions {
   /** What is to be read of this filter is another thing now. */
@@ -58,6 +64,11 @@ export class Subscriptions {
   /** All that is to be read. */
   filters(): string[] {
     return [...this.#wires.values()].filter(isActive).map(({ filter }) => filter);
+  }
+
+  /** All that is read, with who reads it. */
+  inspect(): readonly WireView[] {
+    return [...this.#wires.values()];
   }
 
   /** Begins to read. Its listener hears nothing before this has returned. */
