@@ -109,9 +109,11 @@ export class SessionCheck {
     const onSkip = (skip: Skip): void => this.#skips.add(skip);
     checkVerdicts({ following, event, entryOf, failer, purgesOf: this.#parts.purgesOf, onSkip });
     for (const [channel, head] of event.heads) {
-      const { place, mutes } = placeOf({ following, event, channel, head, entryOf });
+      const wasPurged = this.#parts.purgesOf(channel) > 0;
+      const opened = { following, event, channel, head, wasPurged, entryOf };
+      const { place, mutes } = placeOf(opened);
       following.places.set(channel, place);
-      following.kept.set(channel, keptOf({ following, event, channel, head, entryOf }));
+      following.kept.set(channel, keptOf(opened));
       const deliverer = deliverers.get(channel);
       const view = session.views.get(channel);
       const own = following.muted ? [...mutes, session.name] : mutes;
@@ -415,7 +417,8 @@ function isOfAnswer(opening: Following, channel: string): boolean {
 
 /** True when `a` certainly stands after `b`. */
 function isLater(a: Whereabouts | undefined, b: Whereabouts): boolean {
-  return a !== undefined && isBefore(b, a);
+  // Before the first message one stands before all there is of any life.
+  return a !== undefined && (isBefore(b, a) || (b.epoch === ORIGIN.epoch && a.from > 0));
 }
 
 /** Where a mark may stand that is given now: what is still to come again is behind it. */

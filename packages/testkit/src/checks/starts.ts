@@ -1,5 +1,5 @@
 /** Starts: where a subscription begins in one channel, by its answer and what its marks stood for. */
-import { isMark } from '@trunkline/wire';
+import { isMark, ORIGIN } from '@trunkline/wire';
 import type { ChannelHead, FollowingEvent } from '../follow-history.ts';
 import type { MarkEntry } from './marks.ts';
 import { doesMatch, filtersFor } from './session-state.ts';
@@ -16,6 +16,8 @@ export interface OpenedChannel {
   readonly event: FollowingEvent;
   readonly channel: string;
   readonly head: ChannelHead;
+  /** True when a life of it may have ended by now. */
+  readonly wasPurged: boolean;
   readonly entryOf: EntryOf;
 }
 
@@ -66,7 +68,7 @@ export function restBegin(
 }
 
 function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
-  const { following, event, channel, head, entryOf } = opened;
+  const { following, event, channel, head, wasPurged, entryOf } = opened;
   const { after, last } = following.starts.get(filter) ?? {};
   const { position, recovered, gap } = event.verdicts.get(filter) ?? {};
   const entry = after === undefined ? undefined : entryOf(filter, after, channel);
@@ -75,7 +77,8 @@ function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
   const isForeign = recovered === false && gap?.reason === 'unknown';
   if (after === 'start') return { place: startOf(head), mutes };
   if (after !== undefined && isMark(after) && !isForeign) return { place: entry?.where, mutes };
-  const now = nowIn(head);
+  // A log may tell late of a life that is over.
+  const now = wasPurged && head.answered.epoch === ORIGIN.epoch ? undefined : nowIn(head);
   if (after !== undefined || last === undefined || now === undefined) return { place: now, mutes };
   return { place: { ...now, from: 0 }, mutes };
 }

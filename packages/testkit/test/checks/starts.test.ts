@@ -66,4 +66,17 @@ describe('where a session began', () => {
     );
     expect(faultsOf(...begun, ...published, ...lossy, ...told, ...resumed)).toEqual([]);
   });
+
+  test('is behind the first message, for one that begins anew before it beside a name', () => {
+    const begun = [...follows('s1', { '#': {} }), marked('s1', '~a'), ...published];
+    const named = follows('s2', { news: {} }, { position: 'e:1', top: 1 });
+    const events = [...begun, given('e:1'), ...named, ...again, given('e:1')];
+    expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
+  });
+
+  test('may be in a life that was purged, of which the log tells late', () => {
+    const purged = { kind: 'purged', step: 0, channel: 'news' } as const;
+    const events = [...published, purged, ...follows('s1', { '#': {} }), given('e:3')];
+    expect(checkHistory({ events, keyWindowMs: 1000 }).map(formatViolation)).toEqual([]);
+  });
 });
