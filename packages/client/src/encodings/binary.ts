@@ -11,7 +11,7 @@ import type { ChannelMessage, ServerRecord } from '@trunkline/wire';
 import { toMessage } from '../events.ts';
 import type { Encoding, Frame } from './encoding.ts';
 import { exactJson } from './exact.ts';
-import { fieldsOf, notJson } from './json.ts';
+import { notJson } from './json.ts';
 
 /** `trunkline.v1.bin` (spec/binary.md). JSON payloads keep their `source`. */
 export const binary: Encoding = {
@@ -39,7 +39,7 @@ function framesOfRecord(record: ServerRecord): Frame[] {
     const { fields, source } = toFrame(message);
     return toMessage(fields, source) ?? [];
   });
-  return [{ fields: fieldsOf(record.json), messages }];
+  return [{ ...exactJson.eventOf(record.json), messages }];
 }
 
 /** A message as the push it would be in JSON, its bytes as bytes. */

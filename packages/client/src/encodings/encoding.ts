@@ -11,6 +11,8 @@ export interface Frame {
   readonly source?: string;
   /** The messages of an answer to a poll or for history. */
   readonly messages?: readonly ReceivedMessage[];
+  /** As `source`, of the snapshots in an answer, by channel. */
+  readonly snapshotSources?: ReadonlyMap<string, string>;
 }
 
 /** One way of writing what the contract says. */

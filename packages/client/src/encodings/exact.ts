@@ -3,7 +3,7 @@
  * text is cut out of what came, at the price of reading it twice.
  */
 import { elementSources, memberSource } from '@trunkline/wire';
-import { parseObject, toMessage } from '../events.ts';
+import { asObject, parseObject, toMessage } from '../events.ts';
 import type { ReceivedMessage } from '../events.ts';
 import type { Encoding, Frame } from './encoding.ts';
 import { fieldsOf, json, linesOf } from './json.ts';
@@ -35,5 +35,18 @@ function frameOf(text: string): Frame {
     fields,
     ...(source !== undefined && { source }),
     ...(Array.isArray(fields['messages']) && { messages: toMessages(text) }),
+    ...('snapshots' in fields && { snapshotSources: toSnapshotSources(fields, text) }),
   };
+}
+
+function toSnapshotSources(fields: Frame['fields'], text: string): ReadonlyMap<string, string> {
+  const all = memberSource(text, 'snapshots') ?? '{}';
+  const channels = Object.keys(asObject(fields['snapshots']) ?? {});
+  return new Map(
+    channels.flatMap((channel) => {
+      const own = memberSource(all, channel) ?? '';
+      const source = own.startsWith('{') ? memberSource(own, 'data') : undefined;
+      return source === undefined ? [] : [[channel, source]];
+    }),
+  );
 }

@@ -36,9 +36,7 @@ export interface PublishOptions extends SendOptions {
   readonly ttl?: number;
   /** Gives the publish up. */
   readonly signal?: AbortSignal;
-  /**
-   * False: it is sent once, and fails where it would be sent again or wait for another connection.
-   */
+  /** False: it is sent once, and fails when that fails or when the server is not reached. */
   readonly retry?: boolean;
 }
 

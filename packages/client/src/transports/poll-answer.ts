@@ -17,7 +17,7 @@ import type { AttemptSink } from './transport.ts';
 export function tellAnswer(
   sink: AttemptSink,
   { filters, only, signal, places }: Read,
-  { fields, messages = [] }: Frame,
+  { fields, messages = [], snapshotSources }: Frame,
   isFirst: boolean,
 ): string | undefined {
   const of = (member: string) => asObject(fields[member]) ?? {};
@@ -49,7 +49,8 @@ export function tellAnswer(
     if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, patterns);
   }
   for (const [channel, value] of Object.entries(of('snapshots'))) {
-    const snapshot = toSnapshot({ ...asObject(value), channel }, undefined);
+    const source = snapshotSources?.get(channel);
+    const snapshot = toSnapshot({ ...asObject(value), channel }, source);
     if (snapshot !== undefined && !signal.aborted) sink.onSnapshot(snapshot);
   }
   for (const message of messages) {

@@ -32,6 +32,14 @@ describe('exact JSON', () => {
     expect(answer.messages).toEqual([expect.objectContaining({ offset: 1, source: big })]);
   });
 
+  test('keeps the text of each snapshot of an answer [SNAP-4]', () => {
+    const snapshots = `{"a":{"position":"e:1","data":${big}},"b":{"bytes":"AA=="},"c":1}`;
+    expect(exactJson.eventOf(`{"snapshots":${snapshots}}`).snapshotSources).toEqual(
+      new Map([['a', big]]),
+    );
+    expect(exactJson.eventOf('{"snapshots":[1]}').snapshotSources).toEqual(new Map());
+  });
+
   test('finds no messages where there is no list of them', () => {
     for (const text of ['{}', '{"messages":{"a":[1]}}', '{"messages":null}']) {
       expect(exactJson.eventOf(text)).not.toHaveProperty('messages');

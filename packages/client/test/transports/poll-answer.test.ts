@@ -109,6 +109,16 @@ describe('the answer to a poll', () => {
     expect(told).toEqual(['open a e:2', 'snapshot a e:2', 'a 3']);
   });
 
+  test('[POLL-8] tells the text of the state where the encoding keeps it', () => {
+    const reader = new HttpReader();
+    const sources: unknown[] = [];
+    reader.onSnapshot = ({ source }) => void sources.push(source);
+    const answer = `{"messages":[],"positions":{"a":"e:2"},
+      "snapshots":{"a":{"position":"e:2","data":1.50}}}`;
+    tellAnswer(reader, readOf({ filter: 'a' }), exactJson.eventOf(answer), true);
+    expect(sources).toEqual(['1.50']);
+  });
+
   test('[POLL-7] opens volatile channels without a place', () => {
     const { told, place } = tell(readOf({ filter: 'v' }), true, page({}, [], { volatile: ['v'] }));
     expect(told).toEqual(['open v']);
