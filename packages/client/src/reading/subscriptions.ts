@@ -156,7 +156,7 @@ export class Subscriptions {
       const isNew = !one.hasBegun && !one.wantsOwnStart;
       if (isAsked || isNew) this.#begin(one, opening, start);
       else if (!one.hasBegun || !one.place.isAfter(start)) one.isOpen = false;
-      else if (!one.isOpen) this.#resume(one);
+      else if (!one.isOpen) this.#resume(one, start);
     }
     wire.head ??= start.copy();
     this.#arrange(wire);
@@ -264,7 +264,9 @@ export class Subscriptions {
   }
 
   /** It goes on from its own place, of which the opening of another one says nothing. */
-  #resume(one: Subscription): void {
+  #resume(one: Subscription, start: Place): void {
+    // The oldest message of all is where the other one begins.
+    if (one.place.after === 'start') one.place.moveTo(start);
     one.isOpen = true;
     one.listener.onEvent({ ...placeEvent(one.filter, one.place), recovered: true });
   }

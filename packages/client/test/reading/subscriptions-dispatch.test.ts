@@ -78,3 +78,17 @@ test('[WILD-4] what was revised is not revised again by a mark that comes before
   readers.subscriptions.onMark(['#'], '~3');
   expect(readers.revised).toEqual(['#']);
 });
+
+test('[REC-1] who begins with the oldest message is told where that is, also by the opening of another', () => {
+  const openings: object[] = [];
+  const subscriptions = new Subscriptions({ onRevise: () => {}, session: () => undefined });
+  subscriptions.restart(true);
+  for (const after of ['0:0', 'start']) {
+    const listener = { onEvent: (event: object) => void openings.push(event), onEnd: () => {} };
+    subscriptions.add(new Subscription('a', { after }, listener));
+  }
+  expect(subscriptions.wish('a')).toMatchObject({ after: '0:0' });
+  subscriptions.onOpen({ kind: 'open', channel: 'a', position: '0:0', recovered: true });
+  const opening = { kind: 'open', channel: 'a', position: '0:0', recovered: true };
+  expect(openings).toEqual([opening, opening]);
+});
