@@ -166,7 +166,8 @@ class WebSocketAttempt implements Attempt {
    */
   #putBehindOthers({ filter, after, last }: Wish): boolean {
     const beginsNow = after === undefined && last === undefined;
-    if (beginsNow || (this.#readings.has(filter) && !isWildcard(filter))) return false;
+    const isRead = this.#readings.get(filter)?.isOpen === true;
+    if (beginsNow || (isRead && !isWildcard(filter))) return false;
     this.#due.delete(filter);
     for (const [other, { isBusy }] of this.#readings) {
       if (isBusy || this.#due.has(other) || other === filter) continue;
@@ -188,7 +189,8 @@ class WebSocketAttempt implements Attempt {
       if (reply instanceof CodedError) this.#onError(filter, reading, reply);
       else if (wish === undefined) this.#readings.delete(filter);
       else this.#onSubscribed(filter, reading, reply);
-      if (!this.#due.has(filter)) this.#opening.delete(filter);
+      // What comes from here on is of this reading, even if another one is due.
+      this.#opening.delete(filter);
       this.#tellHeld();
       this.#sayWishes();
     });
@@ -222,7 +224,8 @@ class WebSocketAttempt implements Attempt {
       reading.isBusy = true;
       reading.retryTimer = clock.after(delayMs, () => {
         reading.isBusy = false;
-        if (!this.#due.has(filter)) this.#due.set(filter, false);
+        // What others were given meanwhile has to come again.
+        this.#due.set(filter, true);
         this.#sayWishes();
       });
     } else {

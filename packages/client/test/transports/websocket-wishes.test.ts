@@ -179,16 +179,16 @@ describe('filters that match the same channels [WILD-4]', () => {
     expect(sink.told()).toEqual(['open a/1 e:5', 'a/1 6', 'a/2 2', 'b 2', 'a/1 7']);
   });
 
-  test('wait for an opening that was wished anew meanwhile', async () => {
+  test('wait for the first answer, also where another wish is due then', async () => {
     const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
     dialed.open('a/#', { mark: '~1' });
     dialed.attempt.revise('a/1');
     await turn(dialed);
     dialed.socket.receive(messagePush('a/1', 6));
-    dialed.open('a/1');
     expect(dialed.sink.told()).toEqual(['ready', 'open a/# ~1']);
-    dialed.open('a/1', { position: 'e:5' });
-    expect(dialed.sink.told()).toEqual(['open a/1 e:5', 'a/1 6']);
+    dialed.open('a/1');
+    dialed.open('a/1', { position: 'e:6' });
+    expect(dialed.sink.told()).toEqual(['a/1 6', 'open a/1 e:6']);
   });
 
   test.each(['forbidden', 'unavailable'])('wait for none that is refused with %s', (code) => {
@@ -231,6 +231,34 @@ describe('filters that match the same channels [WILD-4]', () => {
     dialed.open('a/1');
     expect(dialed.sink.told().slice(2)).toEqual(['open a/1 e:0', 'a/1 1']);
   });
+});
+
+test('[WILD-4] what was refused for now begins behind those that match the same channels', async () => {
+  const wishes = [
+    { filter: '#', after: '~1' },
+    { filter: 'a', after: 'e:3' },
+  ];
+  const dialed = welcomed(new RecordingSink(...wishes));
+  dialed.open('#', { mark: '~1' });
+  dialed.refuse('a', 'unavailable');
+  dialed.said();
+  dialed.platform.clock.advance(50);
+  await turn(dialed);
+  expect(dialed.said()).toEqual(['subscribe 3 # ~1', 'subscribe 4 a e:3']);
+});
+
+test('[WS-13] what comes behind the first answer is of that reading, though another one is due', async () => {
+  const dialed = welcomed(new RecordingSink('#', 'a'));
+  const { attempt, sink, socket } = dialed;
+  dialed.open('#', { mark: '~1' });
+  sink.want({ filter: 'a', after: 'e:0' });
+  attempt.revise('a');
+  dialed.open('a', { position: 'e:8' });
+  await turn(dialed);
+  socket.receive(messagePush('a', 9));
+  expect(sink.told()).toEqual(['ready', 'open # ~1', 'a 9']);
+  dialed.open('a', { position: 'e:0' });
+  expect(sink.told()).toEqual(['open a e:0']);
 });
 
 describe('a filter that is refused', () => {
