@@ -9,18 +9,16 @@
  * 4. The checker judges what the applications were told. The same seed gives the same run.
  */
 import type { Violation } from './history.ts';
-import type { Tamper } from './line-simulation/application.ts';
 import { checkLines } from './line-simulation/line-checker.ts';
 import { LineWorld } from './line-simulation/line-world.ts';
+import type { LineWorldOptions } from './line-simulation/line-world.ts';
 
 export type { Tamper } from './line-simulation/application.ts';
 
 /** What to run. */
-export interface LineSimulationOptions {
+export interface LineSimulationOptions extends LineWorldOptions {
   readonly seed: number;
   readonly steps: number;
-  /** A mistake that is put into the client, to see that it is noticed. */
-  readonly tamper?: Tamper;
 }
 
 /** How much happened in a run; a run in which nothing happens proves nothing. */
@@ -51,8 +49,8 @@ export interface LineSimulationResult {
 export async function runLineSimulation(
   options: LineSimulationOptions,
 ): Promise<LineSimulationResult> {
-  const { seed, steps, tamper = {} } = options;
-  const world = new LineWorld(seed, tamper);
+  const { seed, steps } = options;
+  const world = new LineWorld(seed, options);
   const { recorder, machine } = world;
   const violations: Violation[] = [];
   try {

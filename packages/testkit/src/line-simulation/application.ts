@@ -1,7 +1,7 @@
 /** Application: somebody who reads and publishes over one line, reloads the page and comes back. */
 import { connect, longPoll, shortPoll, sse, websocket } from '@trunkline/client';
 import type { Line, LadderMemory, Published, Transport } from '@trunkline/client';
-import { parsePosition } from '@trunkline/wire';
+import { isWildcard, parsePosition } from '@trunkline/wire';
 import type { ManualClock } from '../manual-clock.ts';
 import type { SeededRandom } from '../random.ts';
 import { identityOf } from '../simulation/simulated-server.ts';
@@ -23,12 +23,17 @@ const TRANSPORTS: readonly (readonly Transport[])[] = [
   [shortPoll],
 ];
 
-/** Names and patterns that are read; they overlap in many ways. */
-const FILTERS: readonly string[] = [
-  ...['news', 'room/1', 'room/2', 'room/3', 'hall/x', 'room'],
-  ...['room/+', '#', 'room/#', '+/x', 'hall/+'],
-  ...['room/now', 'now'],
+/** Names and patterns of which no two match the same channel: each line reads those of one list. */
+const APART: readonly (readonly string[])[] = [
+  ['news', 'room/1', 'room/2', 'room/3', 'hall/x', 'room', 'room/now', 'now'],
+  ['news', 'room/+', 'room', 'hall/+', 'now'],
+  ['room/#', 'hall/x', 'hall/1', 'news', 'now'],
+  ['#'],
+  ['+/x', 'room/1', 'room/3', 'room/now', 'news', 'hall/1'],
 ];
+
+/** And such that overlap in many ways. */
+const OVERLAPPING = [...new Set(APART.flat())];
 
 /** Listeners of one line. */
 const READERS_MAX = 8;
@@ -47,6 +52,10 @@ export interface ApplicationParts {
   readonly recorder: LineRecorder;
   readonly server: () => SimulatedServer | undefined;
   readonly tamper: Tamper;
+  /** True when it reads names and patterns that match the same channels, and patterns several times. */
+  readonly overlaps: boolean;
+  /** True when the disk may store what it says it did not: then what is sent again may be passed. */
+  readonly hasDoubts: boolean;
 }
 
 /** What is said, and where. */
@@ -65,6 +74,7 @@ export class Application {
   readonly #parts: ApplicationParts;
   readonly #clock: DeviceClock;
   readonly #memory: LadderMemory;
+  readonly #filters: readonly string[];
   #line: Line;
   #name = '';
   #readers: LineReader[] = [];
@@ -85,6 +95,7 @@ export class Application {
     });
     this.#clock = new DeviceClock(clock);
     this.transports = random.pick(TRANSPORTS);
+    this.#filters = parts.overlaps ? OVERLAPPING : random.pick(APART);
     let remembered: string | null = null;
     this.#memory = { read: () => remembered, write: (text) => void (remembered = text) };
     this.#line = this.#newLine();
@@ -116,7 +127,8 @@ export class Application {
   listen(): void {
     const { random } = this.#parts;
     if (this.#readers.length >= READERS_MAX) return;
-    const filter = random.pick(FILTERS);
+    const filter = random.pick(this.#filters);
+    if (!this.#isWelcome(filter)) return;
     this.#listen({
       filter,
       ...random.pick<Partial<ReaderStart>>([{}, {}, { last: 3 }, { last: 50 }, { after: 'start' }]),
@@ -166,7 +178,7 @@ export class Application {
 
   /** Says something new. */
   publish({ channel, padding, ttl, isVolatile = false }: Saying): void {
-    const { recorder, clock } = this.#parts;
+    const { recorder, clock, hasDoubts } = this.#parts;
     const payload = recorder.name('payload-');
     const purges = recorder.purgesOf(channel);
     const begin = (): string => {
@@ -174,7 +186,7 @@ export class Application {
       recorder.record({
         kind: 'publish',
         attempt,
-        connection: this.#name,
+        connection: hasDoubts ? `${this.#name} ${payload}` : this.#name,
         user: this.user,
         channel,
         payload,
@@ -221,6 +233,7 @@ export class Application {
   /** Another listener goes on where this one stands, or begins from now if it stands nowhere. */
   #goOn(reader: LineReader): void {
     const { place: after } = reader;
+    if (!this.#isWelcome(reader.start.filter)) return;
     const { last: _last, after: _after, continues: _continues, ...start } = reader.start;
     const from = after === undefined ? {} : { after, continues: reader.name };
     this.#listen({ ...start, ...from });
@@ -230,6 +243,11 @@ export class Application {
     const { clock, random, recorder } = this.#parts;
     const parts = { line: this.#line, name: this.#name, recorder, random: random.fork(), clock };
     this.#readers.push(new LineReader(parts, start));
+  }
+
+  #isWelcome(filter: string): boolean {
+    const isRead = this.#readers.some(({ start }) => start.filter === filter);
+    return this.#parts.overlaps || !isWildcard(filter) || !isRead;
   }
 
   #stop(reader: LineReader): void {

@@ -3,6 +3,7 @@
  * Sockets and proofs of identity are not simulated: whoever asks is known.
  */
 import { CODES, CodedError } from '@trunkline/wire';
+import { readRequest } from '@trunkline/server/internal/admission/event-stream.ts';
 import { failureAnswer } from '@trunkline/server/internal/api/answers.ts';
 import type { ApiCall, ApiContext } from '@trunkline/server/internal/api/call.ts';
 import { API_DEFAULTS } from '@trunkline/server/internal/api/config.ts';
@@ -11,7 +12,6 @@ import { poll } from '@trunkline/server/internal/api/poll.ts';
 import { listMembers } from '@trunkline/server/internal/api/presence.ts';
 import { publish, withStored } from '@trunkline/server/internal/api/publish.ts';
 import { Query } from '@trunkline/server/internal/api/query.ts';
-import { startsOf } from '@trunkline/server/internal/api/starts.ts';
 import { WaitingPolls } from '@trunkline/server/internal/api/waiting-polls.ts';
 import type { Identity } from '@trunkline/server/internal/auth/identity.ts';
 import type {
@@ -74,13 +74,7 @@ export class HttpService {
 
   /** Opens an event stream. @throws {CodedError} when it is refused. */
   openStream(head: RequestHead, identity: Identity, peer: MemoryPeer): MemoryLink {
-    const query = new Query(head.search);
-    const request = {
-      caller: this.#caller(identity),
-      starts: startsOf(query, head, query.filters()),
-      presence: query.flag('presence'),
-      snapshot: query.flag('snapshot'),
-    };
+    const request = readRequest(head, this.#caller(identity));
     const { eventStream } = this.#server;
     return this.#server.openOneWay(peer, (link) => eventStream.open(link, request));
   }

@@ -122,16 +122,14 @@ function changeLink(
   if (links.length > 0) change(random.pick(links), random);
 }
 
-function jumpInTime(world: LineWorld): void {
-  const { clock, random } = world;
-  world.jumps += 1;
+function jumpInTime({ clock, random }: LineWorld): void {
   clock.stepUnix(random.integer(20_000) - 10_000);
 }
 
-function changeDisk({ machine, random }: LineWorld): void {
+function changeDisk({ machine, random, hasDoubts }: LineWorld): void {
   const { faults } = machine;
   faults.full = random.chance(0.15);
   faults.unreadable = random.chance(0.15);
-  faults.unknownChance = random.pick([0, 0, 0.2]);
+  faults.unknownChance = hasDoubts ? random.pick([0, 0, 0.2]) : 0;
   faults.delayMsMax = random.pick([0, 10, 100]);
 }

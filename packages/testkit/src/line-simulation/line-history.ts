@@ -57,7 +57,12 @@ export interface HearsEvent extends ReaderMoment {
   readonly payload: string;
   /** Unix milliseconds. */
   readonly unixMs: number;
-  readonly mark?: string;
+}
+
+/** Everything up to a mark was given to it. */
+export interface ReachesEvent extends ReaderMoment {
+  readonly kind: 'reaches';
+  readonly mark: string;
 }
 
 /** It was told of a loss. */
@@ -84,6 +89,7 @@ export type ReadingEvent =
   | ListensEvent
   | BeginsEvent
   | HearsEvent
+  | ReachesEvent
   | MissesEvent
   | EndsEvent
   | StopsEvent;

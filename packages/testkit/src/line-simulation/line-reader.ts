@@ -10,6 +10,7 @@ import type {
   EndsEvent,
   HearsEvent,
   MissesEvent,
+  ReachesEvent,
   ReadingEvent,
 } from './line-history.ts';
 import type { LineRecorder } from './line-recorder.ts';
@@ -20,7 +21,7 @@ const SLOW_MS_MAX = 400;
 type Unnamed<T> = T extends ReadingEvent ? Omit<T, 'step' | 'reader'> : never;
 
 /** What a listener is told. */
-type Told = Unnamed<BeginsEvent | HearsEvent | MissesEvent | EndsEvent>;
+type Told = Unnamed<BeginsEvent | HearsEvent | MissesEvent | ReachesEvent | EndsEvent>;
 
 /** Where and how a listener begins. */
 export interface ReaderStart
@@ -76,7 +77,7 @@ export class LineReader {
     });
     this.#stop = this.channel.subscribe({
       onMessage: (message) => {
-        const { channel, epoch, offset, mark, data } = message;
+        const { channel, epoch, offset, data } = message;
         const position =
           epoch === undefined || offset === undefined ? undefined : { epoch, offset };
         this.#tell({
@@ -85,10 +86,8 @@ export class LineReader {
           payload: payloadId(data),
           unixMs: parts.clock.unixMs(),
           ...(position !== undefined && { position }),
-          ...(mark !== undefined && { mark }),
         });
-        if (filter !== channel) this.#place = mark ?? this.#place;
-        else if (position !== undefined) this.#place = `${epoch}:${offset}`;
+        if (filter === channel && position !== undefined) this.#place = `${epoch}:${offset}`;
         return this.#room();
       },
       onOpen: ({ position, mark, recovered, gap }) => {
@@ -109,6 +108,10 @@ export class LineReader {
         if (gap === this.#toldGap) return;
         this.#tell({ kind: 'misses', channel, gap, position: parsed(position) });
         if (filter === channel) this.#place = position;
+      },
+      onMark: (mark) => {
+        this.#tell({ kind: 'reaches', mark });
+        this.#place = mark;
       },
       onEnd: (error) => {
         this.#tell({ kind: 'ends', reason: String(error) });

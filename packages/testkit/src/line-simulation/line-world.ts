@@ -28,6 +28,14 @@ const CLIMB_SECONDS = 1_600;
 /** Longer than what is on its way when a line is closed. */
 const CLOSING_MS = 20_000;
 
+/** What may be chosen beside the seed. */
+export interface LineWorldOptions {
+  /** A mistake that is put into the client, to see that it is noticed. */
+  readonly tamper?: Tamper;
+  /** True when a line reads names and patterns that match the same channels. */
+  readonly overlaps?: boolean;
+}
+
 /** Everything of one run. The same seed makes the same world and the same steps. */
 export class LineWorld {
   readonly clock = new ManualClock();
@@ -35,10 +43,10 @@ export class LineWorld {
   readonly recorder: LineRecorder;
   readonly machine: Machine;
   readonly applications: readonly Application[];
-  /** While the disk may store what it says it did not, as places among the events. */
-  jumps = 0;
+  /** True when the disk may store what it says it did not. */
+  readonly hasDoubts: boolean;
 
-  constructor(seed: number, tamper: Tamper) {
+  constructor(seed: number, { tamper = {}, overlaps = false }: LineWorldOptions = {}) {
     this.random = seededRandom(seed);
     this.recorder = new LineRecorder((channel) => this.machine.stateOf(channel));
     this.machine = new Machine({
@@ -50,6 +58,7 @@ export class LineWorld {
       },
       onFailure: this.recorder.fail,
     });
+    this.hasDoubts = this.random.chance(0.5);
     this.applications = Array.from(
       { length: APPLICATIONS },
       (_, index) =>
@@ -60,6 +69,8 @@ export class LineWorld {
           recorder: this.recorder,
           server: () => this.machine.server,
           tamper,
+          overlaps,
+          hasDoubts: this.hasDoubts,
         }),
     );
   }

@@ -29,6 +29,8 @@ type Places = ReadonlyMap<string, Position>;
 
 interface Reader {
   readonly listens: ListensEvent;
+  /** Its line, and those of the readers whose place it took over. */
+  readonly lines: ReadonlySet<string>;
   hasBegun: boolean;
   /** What it was given or told to go on from. */
   places: Map<string, Position>;
@@ -62,6 +64,8 @@ export class ReadingCheck {
         return this.#onHears(reader, event);
       case 'misses':
         return this.#onMisses(reader, event);
+      case 'reaches':
+        return note(reader, event.mark);
       case 'ends':
         reader.hasEnded = true;
         return this.#fail(reader, event.step, 'unasked', `it ended: ${event.reason}`);
@@ -99,6 +103,7 @@ export class ReadingCheck {
     const before = this.#readers.get(listens.continues ?? '');
     const reader: Reader = {
       listens,
+      lines: new Set([...(before?.lines ?? []), listens.line]),
       hasBegun: false,
       places: new Map(),
       bases: new Map(),
@@ -109,7 +114,9 @@ export class ReadingCheck {
     if (before === undefined || listens.after === undefined) return;
     const { filter, after } = listens;
     if (isWildcard(filter)) {
-      if (before.atMark?.mark === after) reader.bases = new Map(before.atMark.bases);
+      if (before.atMark?.mark !== after) return;
+      reader.bases = new Map(before.atMark.bases);
+      reader.atMark = before.atMark;
     } else {
       const place = before.places.get(filter);
       if (place !== undefined) reader.places.set(filter, place);
@@ -176,7 +183,6 @@ export class ReadingCheck {
       } else this.#expectNothingMissing(reader, channel, position, step);
       reader.places.set(channel, position);
     }
-    if (event.mark !== undefined) note(reader, event.mark);
   }
 
   #onMisses(reader: Reader, event: MissesEvent): void {
@@ -212,11 +218,19 @@ export class ReadingCheck {
   }
 
   /** It was over, or is not wanted. */
-  #isExcused({ listens }: Reader, channel: string, position: Position): boolean {
+  #isExcused({ listens, lines }: Reader, channel: string, position: Position): boolean {
     const payload = this.#facts.table.payloadAt({ channel, position });
+    const mayLack = ({ ttl, connection }: PublishEvent): boolean =>
+      ttl !== undefined || (!listens.echo && lines.has(connection.split(' ')[0] ?? ''));
     const publish = this.#facts.publishes.get(payload ?? '');
-    if (publish === undefined) return false;
-    return publish.ttl !== undefined || (!listens.echo && publish.connection === listens.line);
+    if (publish !== undefined) return mayLack(publish);
+    // Nobody was told which one it is: it may be any of those that nobody was told a place of.
+    return [...this.#facts.publishes.values()].some(
+      (one) =>
+        one.channel === channel &&
+        mayLack(one) &&
+        this.#facts.table.placesOf(one.payload).length === 0,
+    );
   }
 
   #fail(
