@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { exactJson } from '../../src/encodings/exact.ts';
+import type { SnapshotEvent } from '../../src/events.ts';
 import type { Read } from '../../src/transports/http-reading.ts';
 import { openingOf, tellAnswer } from '../../src/transports/poll-answer.ts';
 import type { Wish } from '../../src/transports/transport.ts';
@@ -110,9 +111,10 @@ describe('the answer to a poll', () => {
   });
 
   test('[POLL-8] tells the text of the state where the encoding keeps it', () => {
-    const reader = new HttpReader();
     const sources: unknown[] = [];
-    reader.onSnapshot = ({ source }) => void sources.push(source);
+    const reader = Object.assign(new HttpReader(), {
+      onSnapshot: ({ source }: SnapshotEvent) => void sources.push(source),
+    });
     const answer = `{"messages":[],"positions":{"a":"e:2"},
       "snapshots":{"a":{"position":"e:2","data":1.50}}}`;
     tellAnswer(reader, readOf({ filter: 'a' }), exactJson.eventOf(answer), true);
