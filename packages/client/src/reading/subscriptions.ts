@@ -406,7 +406,8 @@ function isAskedFor(wire: Wire): boolean {
   return (presence !== true || wish?.presence === true) && (echo === false || wish?.echo !== false);
 }
 
-function placeEvent(channel: string, { after = '' }: Place): OpenEvent {
+function placeEvent(channel: string, { after = 'start' }: Place): OpenEvent {
   const at = after.startsWith('~') ? { mark: after } : { position: after };
-  return { kind: 'open', channel, ...(after !== '' && at) };
+  // A volatile channel has no place, whatever was asked for.
+  return { kind: 'open', channel, ...(after !== 'start' && at) };
 }

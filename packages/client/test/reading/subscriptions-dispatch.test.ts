@@ -92,3 +92,19 @@ test('[REC-1] who begins with the oldest message is told where that is, also by 
   const opening = { kind: 'open', channel: 'a', position: '0:0', recovered: true };
   expect(openings).toEqual([opening, opening]);
 });
+
+test('[VOL-1] whoever joins a volatile channel that was asked for from the start is told no place', async () => {
+  const openings: object[] = [];
+  const subscriptions = new Subscriptions({ onRevise: () => {}, session: () => undefined });
+  subscriptions.restart(true);
+  const listener = { onEvent: (event: object) => void openings.push(event), onEnd: () => {} };
+  subscriptions.add(new Subscription('v', { after: 'start' }, listener));
+  subscriptions.wish('v');
+  subscriptions.onOpen({ kind: 'open', channel: 'v', volatile: true });
+  subscriptions.add(new Subscription('v', {}, listener));
+  await Promise.resolve();
+  expect(openings).toEqual([
+    { kind: 'open', channel: 'v', volatile: true },
+    { kind: 'open', channel: 'v' },
+  ]);
+});
