@@ -190,17 +190,22 @@ export class Line {
 
   /** Ends the connection. What waits to be published is rejected. Idempotent. */
   close(): void {
-    this.#unwatch?.();
-    this.#unwatch = undefined;
-    this.#tokens.stop();
+    this.#rest();
     this.#outbox.close();
-    this.#conflation.close();
     this.#connection.close();
   }
 
   /** For what is built on a line: reports what no call hears of. */
   report(error: unknown): void {
     this.#tell('error', error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** Nothing is to be done any more until it is opened: no timer is left behind. */
+  #rest(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#tokens.stop();
+    this.#conflation.close();
   }
 
   /** Listens to what the machine tells of its network and its sleep. */
@@ -220,6 +225,7 @@ export class Line {
 
   #onState(event: StateEvent): void {
     const { error, refusal = error, reason } = event;
+    if (error !== undefined) this.#rest();
     if (reason !== undefined) {
       const { code, message } = refusal ?? { code: 'unavailable', message: reason };
       const unsent = new CodedError(code, message, { stored: false });

@@ -164,3 +164,21 @@ test('leaves no timer behind', async () => {
   await clock.settle();
   expect(clock.timerCount).toBe(0);
 });
+
+test('leaves no timer behind when the server refuses for good, until it is opened', async () => {
+  const isAllowed = { value: false };
+  const { server, line, clock } = await setUp({
+    token: () => {
+      if (isAllowed.value) return 't';
+      throw new CodedError('forbidden', 'no token for you');
+    },
+  });
+  line.channel('a').subscribe(() => {});
+  await clock.settle();
+  expect([line.state, clock.timerCount]).toEqual(['disconnected', 0]);
+  isAllowed.value = true;
+  line.open();
+  await clock.settle();
+  server.accept();
+  expect(line.state).toBe('connected');
+});
