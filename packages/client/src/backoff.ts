@@ -12,7 +12,10 @@ const HINT_MS_MAX = 300_000;
 
 /** What the server said about coming back. */
 export interface RetryHint {
-  /** At a random moment inside so many milliseconds, instead of the usual wait. */
+  /**
+   * At a random moment inside so many milliseconds, instead of the usual wait; but no sooner than
+   * that one where this is not the first try: who is sent away again and again would never rest.
+   */
   readonly withinMs?: number;
   /** Not before so many milliseconds, and then the usual wait. */
   readonly notBeforeMs?: number;
@@ -25,9 +28,10 @@ export interface RetryHint {
  * @param fraction in [0, 1), random.
  */
 export function backoffMs(attempt: number, fraction: number, hint: RetryHint = {}): number {
-  if (hint.withinMs !== undefined) return Math.round(fraction * bounded(hint.withinMs));
+  const { withinMs, notBeforeMs = 0 } = hint;
   const ceiling = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 30));
-  return bounded(hint.notBeforeMs ?? 0) + Math.round(fraction * ceiling);
+  if (withinMs === undefined) return bounded(notBeforeMs) + Math.round(fraction * ceiling);
+  return Math.round(fraction * Math.max(bounded(withinMs), attempt > 0 ? ceiling : 0));
 }
 
 function bounded(ms: number): number {

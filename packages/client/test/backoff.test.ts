@@ -19,6 +19,11 @@ describe('backoff', () => {
     expect(backoffMs(0, 0.9, { withinMs: 0 })).toBe(0);
   });
 
+  test('waits as usual when it is sent away again and again', () => {
+    expect(backoffMs(1, 0.5, { withinMs: 0 })).toBe(100);
+    expect(backoffMs(9, 0.5, { withinMs: 0 })).toBe(2500);
+  });
+
   test('does not come back before the server said, nor all at that moment', () => {
     expect(backoffMs(0, 0, { notBeforeMs: 3000 })).toBe(3000);
     expect(backoffMs(3, 0.5, { notBeforeMs: 3000 })).toBe(3400);

@@ -40,12 +40,15 @@ async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Pro
       const { fields, messages = [] } = answer.frame;
       const { session, more } = fields;
       ({ etag } = answer);
-      hasMore = more === true;
-      isEmpty = messages.length === 0;
       if (typeof session === 'string') attempt.session = session;
       const after = tellAnswer(sink, read, answer.frame, isFirst);
+      const asked = JSON.stringify(query);
       // Where no mark can say it the places do that each of them was told.
       query = after === undefined ? queryOf(movedOn(read)) : { ...query, after, last: undefined };
+      // An answer that leads nowhere, as out of a cache, would come at once without end.
+      isEmpty =
+        JSON.stringify(query) === asked && messages.every(({ epoch }) => epoch !== undefined);
+      hasMore = more === true && !isEmpty;
     }
     isFirst = false;
     await sink.room();

@@ -51,6 +51,29 @@ describe('polling', () => {
     attempt.close();
   });
 
+  test.each([{}, { more: true }])(
+    'asks a server no faster that gives the same answer again and again %j',
+    async (others) => {
+      const { open, platform, attempt } = attemptOver(longPoll, new HttpReader('a'));
+      const answer = page({ a: 'e:2' }, [['a', 2]], others);
+      for (let ms = 0; ms < 10_000; ms += 10) {
+        for (const request of await open()) request.answer(200, answer);
+        await platform.clock.pass(10);
+      }
+      expect(platform.requests.length).toBeLessThan(15);
+      attempt.close();
+    },
+  );
+
+  test('[VOL-1] asks on at once behind messages that have no place', async () => {
+    const { asked, attempt } = attemptOver(longPoll, new HttpReader('v'));
+    const volatile = { ...page({}), volatile: ['v'], messages: [{ channel: 'v', data: 1 }] };
+    (await asked()).answer(200, volatile);
+    (await asked()).answer(200, volatile);
+    expect((await asked()).query).toEqual({ channel: 'v', wait: '25' });
+    attempt.close();
+  });
+
   test('does not ask while there is no room', async () => {
     const { asked, open, reader, platform, attempt } = attemptOver(longPoll, new HttpReader('a'));
     reader.hold();
