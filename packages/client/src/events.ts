@@ -123,6 +123,7 @@ export function toMessage(
   const isLogged = isPlace(place);
   if (!isLogged && (offset !== undefined || epoch !== undefined)) return undefined;
   const bytes = toBytes(fields['bytes']);
+  if (bytes === undefined && fields['bytes'] !== undefined) return undefined;
   const from = toSender(fields['from']);
   const told = known(fields, 'string', ['contentType', 'event', 'mark']);
   const isJson = bytes === undefined && told.contentType === undefined;
@@ -142,7 +143,11 @@ function isPlace(place: {
   readonly offset: unknown;
   readonly epoch: unknown;
 }): place is { offset: number; epoch: string } {
-  return typeof place.epoch === 'string' && Number.isSafeInteger(place.offset);
+  return (
+    typeof place.epoch === 'string' &&
+    Number.isSafeInteger(place.offset) &&
+    Number(place.offset) > 0
+  );
 }
 
 /** Reads a push or event about presence; `undefined` when it is none. [PRES-5] */

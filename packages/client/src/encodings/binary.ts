@@ -8,10 +8,9 @@ import {
   payloadKind,
 } from '@trunkline/wire';
 import type { ChannelMessage, ServerRecord } from '@trunkline/wire';
-import { toMessage } from '../events.ts';
 import type { Encoding, Frame } from './encoding.ts';
 import { exactJson } from './exact.ts';
-import { notJson } from './json.ts';
+import { messageOf, notJson } from './json.ts';
 
 /** `trunkline.v1.bin` (spec/binary.md). JSON payloads keep their `source`. */
 export const binary: Encoding = {
@@ -35,9 +34,9 @@ export const binary: Encoding = {
 function framesOfRecord(record: ServerRecord): Frame[] {
   if (record.kind === 'messages') return record.messages.map(toFrame);
   if (record.kind === 'json') return [exactJson.eventOf(record.json)];
-  const messages = record.messages.flatMap((message) => {
+  const messages = record.messages.map((message) => {
     const { fields, source } = toFrame(message);
-    return toMessage(fields, source) ?? [];
+    return messageOf(fields, source);
   });
   return [{ ...exactJson.eventOf(record.json), messages }];
 }

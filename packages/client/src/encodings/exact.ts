@@ -3,10 +3,10 @@
  * text is cut out of what came, at the price of reading it twice.
  */
 import { elementSources, memberSource } from '@trunkline/wire';
-import { asObject, parseObject, toMessage } from '../events.ts';
+import { asObject } from '../events.ts';
 import type { ReceivedMessage } from '../events.ts';
 import type { Encoding, Frame } from './encoding.ts';
-import { fieldsOf, json, linesOf } from './json.ts';
+import { fieldsOf, json, linesOf, messageOf } from './json.ts';
 
 const decoder = new TextDecoder();
 
@@ -22,10 +22,9 @@ export const exactJson: Encoding = {
 function toMessages(answer: string): ReceivedMessage[] {
   const list = memberSource(answer, 'messages');
   if (list?.startsWith('[') !== true) return [];
-  return elementSources(list).flatMap((source) => {
-    const fields = parseObject(source);
-    return (fields && toMessage(fields, memberSource(source, 'data'))) ?? [];
-  });
+  return elementSources(list).map((source) =>
+    messageOf(fieldsOf(source), memberSource(source, 'data')),
+  );
 }
 
 function frameOf(text: string): Frame {

@@ -1,6 +1,7 @@
 /** JSON: the default encoding. Payloads are what `JSON.parse` makes of them. */
 import { CodedError, JSON_SUBPROTOCOL } from '@trunkline/wire';
 import { asObject, parseObject, toMessage } from '../events.ts';
+import type { ReceivedMessage } from '../events.ts';
 import type { Encoding, Frame } from './encoding.ts';
 
 const decoder = new TextDecoder();
@@ -28,6 +29,18 @@ export function fieldsOf(text: string): Frame['fields'] {
   return fields;
 }
 
+/**
+ * A message of an answer. The answer says where it leads, so that one that was left out would be
+ * lost without a word.
+ *
+ * @throws {CodedError} when it is none.
+ */
+export function messageOf(fields: Frame['fields'], source?: string): ReceivedMessage {
+  const message = toMessage(fields, source);
+  if (message === undefined) throw notJson('a broken message');
+  return message;
+}
+
 /** The complaint about something that came in place of an object. */
 export function notJson(text: string): CodedError {
   return new CodedError('bad_request', `expected a JSON object from the server, got ${text}`);
@@ -39,6 +52,6 @@ function frameOf(text: string): Frame {
   if (!Array.isArray(messages)) return { fields };
   return {
     fields,
-    messages: messages.flatMap((one: unknown) => toMessage(asObject(one) ?? {}) ?? []),
+    messages: messages.map((one: unknown) => messageOf(asObject(one) ?? {})),
   };
 }

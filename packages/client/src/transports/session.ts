@@ -26,6 +26,8 @@ const PING_MS = 25_000;
 const PING_MS_MIN = 1000;
 /** No longer time that the server names is believed. */
 const TOLD_MS_MAX = 300_000;
+/** No lower rate of commands a second is believed. */
+const RATE_MIN = 1;
 /** At least so much of the time for an answer must pass while the page is awake. */
 const AWAKE_MS = 1000;
 /** So many milliseconds' worth of the server's rate of commands may be sent at once. */
@@ -189,16 +191,22 @@ export class Session {
     if (this.#isWelcome) return;
     this.#isWelcome = true;
     const limits = asObject(fields['limits']) ?? {};
+    const { commandsPerSecond = 0, ...others } = known(limits, 'number', [
+      ...(['keyWindowMs', 'commandsPerSecond', 'messageBytes'] as const),
+    ]);
+    const isPaced = commandsPerSecond > 0;
+    // With much less than one a second it would wait for days.
+    const rate = Math.max(RATE_MIN, commandsPerSecond);
     const welcome = {
       ...known(fields, 'string', ['session', 'user']),
-      ...known(limits, 'number', ['keyWindowMs', 'commandsPerSecond', 'messageBytes']),
+      ...others,
+      ...(isPaced && { commandsPerSecond: rate }),
     };
     const { ping } = fields;
     if (typeof ping === 'number') {
       this.#pingMs = Math.min(Math.max(PING_MS_MIN, ping), TOLD_MS_MAX);
     }
-    const { commandsPerSecond = 0 } = welcome;
-    if (commandsPerSecond > 0) this.#commandMs = 1000 / commandsPerSecond;
+    if (isPaced) this.#commandMs = 1000 / rate;
     this.#listenForSilence();
     this.#handlers.onWelcome(welcome);
   }
@@ -255,7 +263,7 @@ export class Session {
   #leaveWithin(within: unknown): void {
     if (this.#leaveTimer !== undefined) return;
     const { clock, random } = this.#platform;
-    const withinMs = Math.min(Math.max(0, Number(within) || 0), TOLD_MS_MAX);
+    const withinMs = typeof within === 'number' ? Math.min(Math.max(0, within), TOLD_MS_MAX) : 0;
     this.#leaveByMs = this.#nowMs + withinMs;
     this.#leaveTimer = clock.after(Math.round(random() * withinMs), () =>
       this.end({ kind: 'lost', reason: 'draining: asked to go away', hint: { withinMs: 0 } }),
@@ -327,7 +335,9 @@ function failure(
 
 /** What the server's error object says; that of a publish tells whether it is stored. [PUB-4] */
 function errorOf({ code, message, retryAfter, stored }: Frame['fields']): CodedError {
-  return new CodedError(toCode(code, 'internal'), String(message ?? code), {
+  const told =
+    [message, code].find((one) => typeof one === 'string') ?? 'the server did not say why';
+  return new CodedError(toCode(code, 'internal'), told, {
     ...(typeof retryAfter === 'number' && retryAfter >= 0 && { retryAfter }),
     ...((stored === false || stored === 'unknown') && { stored }),
   });

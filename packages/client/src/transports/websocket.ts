@@ -27,6 +27,9 @@ import type { Ask, Attempt, AttemptSink, Target, Transport, Welcome, Wish } from
 /** Pushes that wait for openings; with more of them they are told as they come. */
 const HELD_MAX = 10_000;
 
+/** What was read for so long before it was refused begins with short waits again. */
+const GOOD_READING_MS = 5000;
+
 /** `GET /v1/ws`: one connection, both ways. */
 export const websocket: Transport = {
   name: 'websocket',
@@ -42,6 +45,8 @@ interface Reading {
   isBusy: boolean;
   /** The server reads it, were it by an older wish. */
   isOpen: boolean;
+  /** Since when, monotonic; `Infinity` where it was not opened since the last refusal. */
+  openedMs: number;
   refusalCount: number;
   retryTimer?: Timer;
 }
@@ -181,7 +186,7 @@ class WebSocketAttempt implements Attempt {
     this.#due.delete(filter);
     const known = this.#readings.get(filter);
     if (wish === undefined && known === undefined) return;
-    const reading = known ?? { isBusy: false, isOpen: false, refusalCount: 0 };
+    const reading = known ?? { isBusy: false, isOpen: false, openedMs: Infinity, refusalCount: 0 };
     this.#readings.set(filter, reading);
     reading.isBusy = true;
     this.#session.request(wishMembers(filter, wish), (reply) => {
@@ -199,7 +204,7 @@ class WebSocketAttempt implements Attempt {
   #onSubscribed(filter: string, reading: Reading, { fields }: Frame): void {
     reading.isBusy = false;
     reading.isOpen = true;
-    reading.refusalCount = 0;
+    reading.openedMs = this.#platform.clock.monotonicMs();
     if (this.#due.has(filter)) return;
     const opening = toOpening(filter, fields);
     if (opening === undefined) {
@@ -219,6 +224,8 @@ class WebSocketAttempt implements Attempt {
       this.#session.end(ending);
     } else if (ending.kind === 'lost') {
       const { clock, random } = this.#platform;
+      if (clock.monotonicMs() - reading.openedMs >= GOOD_READING_MS) reading.refusalCount = 0;
+      reading.openedMs = Infinity;
       const delayMs = backoffMs(reading.refusalCount, random(), ending.hint);
       reading.refusalCount += 1;
       reading.isBusy = true;
@@ -267,7 +274,8 @@ class WebSocketAttempt implements Attempt {
   #tell({ type, channel, frame: { fields, source } }: Push): void {
     if (type === 'message') {
       const message = toMessage(fields, source);
-      if (message !== undefined) this.#sink.onMessage(message);
+      if (message === undefined) this.#doubt(type, channel);
+      else this.#sink.onMessage(message);
     } else if (type === 'snapshot') {
       const snapshot = toSnapshot(fields, source);
       if (snapshot !== undefined) this.#sink.onSnapshot(snapshot);
@@ -283,9 +291,8 @@ class WebSocketAttempt implements Attempt {
     const { position, mark, epoch, to } = fields;
     if (type === 'gap') {
       const gap = toGap(fields['gap']);
-      if (gap !== undefined && typeof position === 'string') {
-        this.#sink.onGap({ kind: 'gap', channel, gap, position });
-      }
+      if (gap === undefined || typeof position !== 'string') this.#doubt(type, channel);
+      else this.#sink.onGap({ kind: 'gap', channel, gap, position });
     } else if (type === 'expired' && typeof epoch === 'string' && typeof to === 'number') {
       this.#sink.onExpired(channel, `${epoch}:${to}`);
     } else if (type === 'mark' && typeof mark === 'string') {
@@ -294,6 +301,11 @@ class WebSocketAttempt implements Attempt {
       const present = toPresence(type, fields);
       if (present !== undefined) this.#sink.onPresence(present);
     }
+  }
+
+  /** Passed over it would be a loss that nobody hears of: what was missed is read anew. */
+  #doubt(type: string, channel: string): void {
+    this.#session.end({ kind: 'lost', reason: `the server sent a broken ${type} of ${channel}` });
   }
 
   /** The answer to a command that is under way says what becomes of that one. */

@@ -26,11 +26,19 @@ describe('exact JSON', () => {
   });
 
   test('keeps the text of each message of an answer [HIST-1]', () => {
-    const body = new TextEncoder().encode(`{"messages":[${message}, {}, 5, "y"],"more":true}`);
+    const body = new TextEncoder().encode(`{"messages":[${message}],"more":true}`);
     const answer = exactJson.answerOf(body, 'application/json');
     expect(answer.fields['more']).toBe(true);
     expect(answer.messages).toEqual([expect.objectContaining({ offset: 1, source: big })]);
   });
+
+  test.each(['{}', '5', '"y"', '{"channel":"a","offset":"1","epoch":"e"}'])(
+    'reads no answer with a broken message: %s',
+    (broken) => {
+      const body = new TextEncoder().encode(`{"messages":[${message}, ${broken}]}`);
+      expect(() => exactJson.answerOf(body, 'application/json')).toThrow(/expected a JSON object/);
+    },
+  );
 
   test('keeps the text of each snapshot of an answer [SNAP-4]', () => {
     const snapshots = `{"a":{"position":"e:1","data":${big}},"b":{"bytes":"AA=="},"c":1}`;

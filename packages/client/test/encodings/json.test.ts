@@ -26,15 +26,23 @@ describe('JSON', () => {
     ]);
   });
 
-  test('makes messages of those in an answer, and leaves out what is none [MSG-5]', () => {
+  test('makes messages of those in an answer [MSG-2]', () => {
     const message = '{"channel":"a","epoch":"e","offset":1,"data":1.50}';
-    const text = `{"position":"e:1","messages":[${message}, {}, 5, null, "y", []]}`;
+    const text = `{"position":"e:1","messages":[${message}]}`;
     const messages = [{ kind: 'message', channel: 'a', epoch: 'e', offset: 1, data: 1.5 }];
     expect(json.answerOf(utf8(text), 'application/json').messages).toEqual(messages);
     expect(json.framesOf(text)[0]?.messages).toEqual(messages);
     expect(json.answerOf(utf8('{"messages":{}}'), 'application/json')).not.toHaveProperty(
       'messages',
     );
+  });
+
+  test.each([
+    ...['{}', '5', 'null', '"y"', '[]', '{"channel":"a","epoch":"e"}'],
+    ...['{"channel":"a","epoch":"e","offset":0}', '{"channel":"a","bytes":"!"}'],
+  ])('reads no answer with a broken message, which would be lost without a word: %s', (broken) => {
+    const text = `{"position":"e:1","messages":[${broken}]}`;
+    expect(() => json.answerOf(utf8(text), 'application/json')).toThrow(/a broken message/);
   });
 
   test('reads the event of a stream', () => {

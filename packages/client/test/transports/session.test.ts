@@ -218,6 +218,14 @@ describe('commands', () => {
     expect(three).toMatchObject({ code: 'forbidden', stored: undefined });
   });
 
+  test('fail with an error that says nothing that can be read', () => {
+    const { session, socket } = welcomed();
+    const [reply] = [ask(session)];
+    // Such an object can't be made a text of.
+    socket.receive({ type: 'error', id: 1, code: 5, message: { toString: 1, valueOf: 1 } });
+    expect(reply).toMatchObject([{ code: 'internal', message: 'the server did not say why' }]);
+  });
+
   test('fail unsent before the welcome and after the end', () => {
     const { session } = opened();
     expect(ask(session)).toMatchObject([{ code: 'unavailable', stored: false }]);
@@ -285,6 +293,13 @@ describe('commands', () => {
       for (let count = 0; count < 100; count += 1) free.send('"type":"x"');
       expect(free.paceMs).toBe(0);
     }
+  });
+
+  test('never wait longer than for a rate of one a second', () => {
+    const { session, welcomes } = welcomed({ limits: { commandsPerSecond: 1e-9 } });
+    for (let count = 0; count < 2; count += 1) session.send('"type":"x"');
+    expect(session.paceMs).toBe(1500);
+    expect(welcomes).toMatchObject([{ commandsPerSecond: 1 }]);
   });
 });
 
@@ -403,12 +418,15 @@ describe('a session that lives', () => {
     expect(clock.timerCount).toBe(0);
   });
 
-  test.each([undefined, -1, 'soon', null, NaN])('leaves at once within %j', (within) => {
-    const { socket, clock, endings } = welcomed();
-    socket.receive({ type: 'goaway', within });
-    clock.advance(0);
-    expect(endings).toHaveLength(1);
-  });
+  test.each([undefined, -1, 'soon', null, NaN, { valueOf: 1, toString: 1 }])(
+    'leaves at once within %j',
+    (within) => {
+      const { socket, clock, endings } = welcomed();
+      socket.receive({ type: 'goaway', within });
+      clock.advance(0);
+      expect(endings).toHaveLength(1);
+    },
+  );
 
   test('leaves in time, however long it is told', () => {
     const { socket, clock, endings } = welcomed();

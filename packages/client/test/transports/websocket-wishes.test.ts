@@ -172,7 +172,7 @@ describe('filters that match the same channels [WILD-4]', () => {
     dialed.open('a/#', { mark: '~1' });
     socket.receive(messagePush('b', 1), messagePush('a/2', 1), messagePush('a/1', 6));
     // What comes behind it waits as well, or its mark would hold for what was not told.
-    socket.receive(messagePush('a/2', 2, { mark: '~2' }), messagePush('b', 2), push('gap', {}));
+    socket.receive(messagePush('a/2', 2, { mark: '~2' }), messagePush('b', 2), push('later'));
     expect(sink.told()).toEqual(['ready', 'open b e:0', 'open a/# ~1', 'b 1', 'a/2 1']);
     dialed.open('a/1', { position: 'e:5' });
     socket.receive(messagePush('a/1', 7));
@@ -303,12 +303,27 @@ describe('a filter that is refused', () => {
     });
     expect(waits).toEqual([50, 100, 200, 400, 800, 1600, 2500, 2500]);
     dialed.open('a');
+    platform.clock.advance(5000);
     dialed.attempt.revise('a');
     dialed.attempt.send('"channel":"v"');
     dialed.refuse('a', 'internal');
     said();
     platform.clock.advance(50);
     expect(said()).toHaveLength(1);
+  });
+
+  test('as soon as it is read waits longer each time as well [CODE-5]', () => {
+    const dialed = welcomed(new RecordingSink('a'));
+    const { platform, said, socket } = dialed;
+    const waits = Array.from({ length: 8 }, () => {
+      said();
+      dialed.open('a');
+      socket.receive(push('unsubscribed', { code: 'unavailable' }));
+      const before = platform.clock.monotonicMs();
+      while (said().length === 0) platform.clock.advance(1);
+      return platform.clock.monotonicMs() - before;
+    });
+    expect(waits).toEqual([50, 100, 200, 400, 800, 1600, 2500, 2500]);
   });
 
   test('for now while it is withdrawn is not asked for again', async () => {

@@ -187,13 +187,27 @@ describe('what is read', () => {
   test('ignores what it does not know or can not read [MSG-5]', () => {
     const { socket, sink } = reading('a');
     socket.receive(
-      ...[push('later'), push('message'), push('gap'), push('gap', { gap: { reason: 'x' } })],
+      ...[push('later'), push('message')],
       ...[push('expired', { epoch: 'e' }), push('expired', { to: 4 }), push('mark')],
       ...[push('snapshot'), push('join'), push('presence'), { type: 'message', channel: 5 }],
-      ...[messagePush('a', -0.5), { type: 'unsubscribed' }, push('subscribed'), push('published')],
+      ...[{ type: 'unsubscribed' }, push('subscribed'), push('published')],
     );
     socket.receive(messagePush('a', 1));
     expect(sink.told()).toEqual(['a -', 'a 1']);
+  });
+
+  test.each([
+    ['message', messagePush('a', -0.5)],
+    ['message', messagePush('a', 1, { epoch: 5 })],
+    ['message', messagePush('a', 1, { bytes: '!' })],
+    ['gap', push('gap')],
+    ['gap', push('gap', { gap: { reason: 'x' } })],
+  ])('is not gone on with behind a broken %s, which may be a loss', (type, broken) => {
+    const { socket, sink } = reading('a');
+    socket.receive(broken, messagePush('a', 2));
+    expect(sink.told()).toEqual(['lost']);
+    const reason = `the server sent a broken ${type} of a`;
+    expect(sink.endings).toMatchObject([{ kind: 'lost', reason }]);
   });
 
   test('keeps the text of payloads where the encoding does [MSG-3]', () => {
