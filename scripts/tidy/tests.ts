@@ -11,6 +11,10 @@ export const UNTESTED: readonly { readonly files: RegExp; readonly why: string }
   { files: /^packages\/[^/]+\/src\/index\.ts$/, why: 'names what others may use, nothing more' },
   { files: /\/config\.ts$/, why: 'fields as data; config/schema.test.ts reads them all' },
   { files: /^packages\/console\/src\/.+\.tsx$/, why: 'the lab looks at the page in a browser' },
+  {
+    files: /^packages\/client\/src\/devtools\/(?:devtools|panel|styles)\.ts$/,
+    why: 'the lab looks at the overlay in a browser',
+  },
   { files: /^packages\/lab\//, why: 'it is tests' },
   {
     files: /^packages\/testkit\/src\/contracts\//,
