@@ -29,7 +29,7 @@ const LINTED = ['packages', 'scripts', 'vitest.config.ts'];
 /** Set when somebody asked to end: what would come next does not begin any more. */
 let interrupted = false;
 
-const COMMANDS = { start, test, check, format, fuzz, bench, pack };
+const COMMANDS = { start, example, test, check, format, fuzz, bench, pack };
 
 /** Runs the server until it ends; every further argument is a flag of `trunkline serve`. */
 async function start(args) {
@@ -38,6 +38,11 @@ async function start(args) {
   // Measured: less is collected too often while publishing, more costs 3 KB a connection.
   const flags = ['--max-semi-space-size=4', 'packages/cli/src/main.ts', 'serve'];
   return runUntilEnd(NODE, [...flags, ...args]);
+}
+
+/** Runs one of the examples of the client, by its name. */
+async function example(args) {
+  return runUntilEnd(NODE, ['examples/run.ts', ...args]);
 }
 
 /** Runs all tests and a short fuzzing; arguments are handed to vitest, e.g. a path. */

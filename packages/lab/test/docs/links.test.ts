@@ -45,10 +45,13 @@ test('every link of a page leads somewhere', () => {
   expect(faults).toEqual([]);
 });
 
-test('every page of the guide is named in its index', () => {
-  const index = readFileSync(join(ROOT, 'docs/guide/README.md'), 'utf8');
-  const names = globSync('*.md', { cwd: join(ROOT, 'docs/guide') }).filter(
-    (name) => name !== 'README.md',
-  );
-  for (const name of names) expect(index).toContain(`](${name})`);
-});
+test.each(['docs/guide', 'docs/guide/client'])(
+  'every page of %s is named in its index',
+  (folder) => {
+    const index = readFileSync(join(ROOT, folder, 'README.md'), 'utf8');
+    const names = globSync('*.md', { cwd: join(ROOT, folder) }).filter(
+      (name) => name !== 'README.md',
+    );
+    for (const name of names) expect(index).toContain(`](${name})`);
+  },
+);

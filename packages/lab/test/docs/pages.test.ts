@@ -6,7 +6,7 @@ import { PageRun } from '../../src/page-run.ts';
 import { parseBlocks, readBlocks } from '../../src/pages.ts';
 
 const ROOT = join(import.meta.dirname, '../../../..');
-const PAGES = ['README.md', 'examples/README.md', ...globSync('docs/guide/*.md', { cwd: ROOT })];
+const PAGES = ['README.md', 'examples/README.md', ...globSync('docs/guide/**/*.md', { cwd: ROOT })];
 
 describe.concurrent('a page', () => {
   test.for(PAGES.toSorted())('%s works as it says', async (page, context) => {
