@@ -75,7 +75,7 @@ async function test(args) {
   }
 }
 
-/** Types, lint, format and the rules of this repository. */
+/** Types, lint, format, the rules of this repository, and how large the client is. */
 async function check() {
   const checks = {
     types: [join(BIN, 'tsc'), '-p', 'tsconfig.json'],
@@ -84,6 +84,7 @@ async function check() {
     layers: [NODE, 'scripts/layers.ts'],
     tidy: [NODE, 'scripts/tidy.ts'],
     codes: [NODE, 'scripts/codes.ts', '--check'],
+    size: [NODE, 'scripts/size.ts'],
   };
   const failed = [];
   for (const [name, [command, ...args]] of Object.entries(checks)) {
