@@ -3,8 +3,8 @@ import { CodedError, CODES } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
 import { parseObject, toCode } from './events.ts';
 
-/** Characters or bytes of an answer that are read at most. */
-const ANSWER_LENGTH_MAX = 64 * 1024 * 1024;
+/** Bytes of an answer that are read at most. */
+const ANSWER_SIZE_MAX = 64 * 1024 * 1024;
 
 /** A token, or what gives a fresh one for every attempt. */
 export type TokenSource = string | (() => string | Promise<string>);
@@ -70,18 +70,32 @@ export async function refusalOf(response: Response): Promise<CodedError> {
 
 /** The whole text of an answer. @throws {CodedError} when it is over the bound. */
 export async function textOf(response: Response): Promise<string> {
-  const text = await response.text();
-  if (text.length > ANSWER_LENGTH_MAX) {
-    throw new CodedError('too_large', `the answer is longer than ${ANSWER_LENGTH_MAX} characters`);
-  }
-  return text;
+  return new TextDecoder().decode(await bytesOf(response));
 }
 
 /** The whole answer as bytes. @throws {CodedError} when it is over the bound. */
 export async function bytesOf(response: Response): Promise<Uint8Array> {
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.length > ANSWER_LENGTH_MAX) {
-    throw new CodedError('too_large', `the answer is longer than ${ANSWER_LENGTH_MAX} bytes`);
+  // Some runtimes have no streams.
+  if (!response.body) return new Uint8Array(await response.arrayBuffer());
+  const pieces: Uint8Array[] = [];
+  const reader = response.body.getReader();
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    size += value.length;
+    if (size <= ANSWER_SIZE_MAX) continue;
+    reader.cancel().catch(() => {}); // Whatever comes of it.
+    throw new CodedError('too_large', `the answer is longer than ${ANSWER_SIZE_MAX} bytes`);
+  }
+  const [first] = pieces;
+  if (pieces.length === 1 && first !== undefined) return first;
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
   }
   return bytes;
 }
@@ -99,13 +113,16 @@ export function networkError(error: unknown, stored?: 'unknown'): CodedError {
   });
 }
 
+/**
+ * What a status means that came without a code, so not from the server: something on the way does
+ * not let this through. That is no final word, since another transport or another network may.
+ */
 function codeOfStatus(status: number): CodeName {
   const names = Object.keys(CODES) as CodeName[];
   const exact = names.find((name) => CODES[name].http === status);
-  if (exact !== undefined) return exact;
+  if (exact !== undefined && status !== 403 && status !== 409) return exact;
   // Gateways have more 5xx than the registry: 502 and 504 mean that the server is away.
-  if (status >= 500) return 'unavailable';
-  return 'bad_request';
+  return status >= 500 ? 'unavailable' : 'bad_request';
 }
 
 /** The problem's own milliseconds, or `Retry-After` in seconds (RFC 9110 §10.2.3). */

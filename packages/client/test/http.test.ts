@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressOf, networkError, refusalOf } from '../src/http.ts';
+import { addressOf, bytesOf, networkError, refusalOf, textOf } from '../src/http.ts';
 
 describe('addresses', () => {
   test.each([
@@ -41,13 +41,16 @@ describe('refusals', () => {
 
   test.each([
     [401, 'unauthenticated'],
+    [403, 'bad_request'],
+    [409, 'bad_request'],
+    [429, 'rate_limited'],
     [404, 'not_found'],
     [418, 'bad_request'],
     [500, 'internal'],
     [502, 'unavailable'],
     [503, 'unavailable'],
     [504, 'unavailable'],
-  ])('with status %i alone are %s', async (status, code) => {
+  ])('with status %i alone, as of a proxy, are %s', async (status, code) => {
     expect(await refusal(status, '<html>')).toMatchObject({ code });
   });
 
@@ -59,6 +62,49 @@ describe('refusals', () => {
 
   test('never name a code that the registry does not have', async () => {
     expect(await refusal(500, '{"code":"constructor"}')).toMatchObject({ code: 'internal' });
+  });
+});
+
+describe('answers', () => {
+  const pieces = (...texts: string[]) => {
+    const encoder = new TextEncoder();
+    const queue = texts.map((text) => encoder.encode(text));
+    return new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const piece = queue.shift();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      },
+    });
+  };
+
+  test.each([[[]], [['ab']], [['a', '\u00e4', 'b']]])('are read whole from %j', async (texts) => {
+    expect(await textOf(new Response(pieces(...texts)))).toBe(texts.join(''));
+    expect(await textOf(new Response(texts.join('')))).toBe(texts.join(''));
+  });
+
+  test('without end are given up at the bound, and not read on', async () => {
+    let given = 0;
+    let isCancelled = false;
+    const piece = new Uint8Array(1024 * 1024);
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        given += 1;
+        controller.enqueue(piece);
+      },
+      cancel() {
+        isCancelled = true;
+      },
+    });
+    await expect(bytesOf(new Response(body))).rejects.toMatchObject({ code: 'too_large' });
+    expect(given).toBeLessThan(70);
+    expect(isCancelled).toBe(true);
+  });
+
+  test('are read where nothing streams', async () => {
+    const response = new Response('ab');
+    Object.defineProperty(response, 'body', { value: undefined });
+    expect(await textOf(response)).toBe('ab');
   });
 });
 

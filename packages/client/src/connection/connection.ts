@@ -13,6 +13,7 @@ import type { Subscriptions } from '../reading/subscriptions.ts';
 import type { Ask, Attempt, AttemptSink, Transport, Welcome } from '../transports/transport.ts';
 import { nextState } from './connection-state.ts';
 import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
+import type { Failure } from './explanation.ts';
 import type { Ladder } from './ladder.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -20,6 +21,9 @@ import type { Tokens } from './tokens.ts';
 const GOOD_CONNECTION_MS = 5000;
 /** A browser that says it is offline may be wrong: so long at most it is believed. */
 const OFFLINE_MS_MAX = 30_000;
+
+/** Requests that wait for a connection; over it the next one is refused. */
+const WAITERS_MAX = 1000;
 
 /** The connection changed, and why. */
 export interface StateEvent {
@@ -129,6 +133,10 @@ export class Connection {
     }
     const live = this.#live;
     if (live?.readyMs !== undefined && live.attempt !== undefined) return live.attempt.request(ask);
+    if (this.#waiters.length >= WAITERS_MAX) {
+      const message = `${WAITERS_MAX} requests wait for a connection: await some`;
+      throw new CodedError('rate_limited', message, { stored: false });
+    }
     const attempt = await new Promise<Attempt>((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
     });
@@ -257,8 +265,7 @@ export class Connection {
     } else {
       const { hint = {} } = ending.kind === 'lost' ? ending : {};
       if (readyMs !== undefined) ladder.lost(name, livedMs, reason);
-      // A server that says when to come back was reached. An empty hint says nothing.
-      else if (Object.keys(hint).length === 0) ladder.failed(name, reason, howOf(ending));
+      else ladder.failed(name, reason, howOf(ending));
       this.#comeBack(reason, hint, ending.kind === 'refused' ? ending.error : undefined);
     }
   }
@@ -374,8 +381,11 @@ function isFinal({ code }: CodedError): boolean {
   return code !== 'bad_request' && code !== 'not_found' && code !== 'too_large';
 }
 
-function howOf(ending: Ending): 'timeout' | 'other' {
-  return ending.kind === 'lost' && ending.isTimeout === true ? 'timeout' : 'other';
+function howOf(ending: Ending): Failure {
+  if (ending.kind !== 'lost') return 'other';
+  if (ending.isTimeout === true) return 'timeout';
+  // An empty hint says nothing.
+  return Object.keys(ending.hint ?? {}).length > 0 ? 'told' : 'other';
 }
 
 function toCoded(error: unknown): CodedError {

@@ -30,13 +30,17 @@ export interface TriedTransport {
   readonly againInMs?: number;
 }
 
-/** How an attempt ended that had not become ready: in silence, or in some other way. */
-export type Failure = 'timeout' | 'other';
+/**
+ * How an attempt ended that had not become ready: in silence, with a word of when to come back, or
+ * in some other way.
+ */
+export type Failure = 'timeout' | 'told' | 'other';
 
 /** The sentence for an attempt that ended before it was ready, with what is often behind it. */
 export function failureReason(name: TransportName, reason: string, failure: Failure): string {
   let suspicion = '';
-  if (name === 'websocket') suspicion = ': a proxy may block upgrades';
+  if (failure === 'told') suspicion = ': it was told when to come back';
+  else if (name === 'websocket') suspicion = ': a proxy may block upgrades';
   // What refuses a stream or a poll says so in its answer; what holds it back says nothing.
   else if (failure === 'timeout') {
     suspicion = ': a proxy may buffer answers, or other tabs hold the six connections of HTTP/1.1';

@@ -12,8 +12,10 @@ import type { Transport, TransportName } from '../transports/transport.ts';
 import { failureReason } from './explanation.ts';
 import type { Explanation, Failure, TriedTransport } from './explanation.ts';
 
-/** Failures in a row before the next transport is tried; a timeout counts for two. */
+/** Failures in a row before the next transport is tried. */
 const FAILURES_MAX = 2;
+/** For how many a failure counts. Who says when to come back is the server, or a proxy that always does. */
+const WEIGHT: Readonly<Record<Failure, number>> = { timeout: 2, other: 1, told: 0.5 };
 /** And of one that served well on this network: more likely the server restarts. */
 const PROVEN_FAILURES_MAX = 4;
 /** What was ready for so long is stable. Proxies that cut later are no reason to step down. */
@@ -132,10 +134,10 @@ export class Ladder {
     if (wasBlocked) this.#remember();
   }
 
-  /** An attempt ended before it was ready, and the server had not said why. */
+  /** An attempt ended before it was ready. */
   failed(name: TransportName, reason: string, failure: Failure): void {
     const rung = this.#note(name, failureReason(name, reason, failure));
-    rung.failures += failure === 'timeout' ? 2 : 1;
+    rung.failures += WEIGHT[failure];
   }
 
   /** The one in use ended, without being closed from this side. */

@@ -89,10 +89,11 @@ function setUp(
     onRevise: (filter) => connection.revise(filter),
     session: () => undefined,
   });
+  const ladder = new Ladder(transports, { platform, unixMs });
   const connection = new Connection({
     url: 'http://rt.example.com',
     encoding: json,
-    ladder: new Ladder(transports, { platform, unixMs }),
+    ladder,
     tokens: new Tokens(token, { clock, random: () => 0.5, unixMs }, (one) => connection.renew(one)),
     subscriptions,
     platform,
@@ -120,7 +121,7 @@ function setUp(
     expect(tried.length).toBeGreaterThan(count);
     return at(-1);
   };
-  return { clock, tried, states, calls, connection, subscriptions, at, begin, redial };
+  return { clock, tried, states, calls, connection, ladder, subscriptions, at, begin, redial };
 }
 
 describe('a connection', () => {
@@ -189,6 +190,16 @@ describe('a connection', () => {
     (await begin()).lose({ hint: { withinMs: 0 } });
     (await redial()).lose({ hint: { notBeforeMs: 10 } });
     expect((await redial()).name).toBe('websocket');
+  });
+
+  test('tries another transport when it is told so again and again, as by a proxy', async () => {
+    const { begin, redial, ladder } = setUp(['websocket', 'sse']);
+    const hint = { notBeforeMs: 10 };
+    (await begin()).lose({ hint });
+    const reason = 'it ended before it was ready (gone): it was told when to come back';
+    expect(ladder.explain().tried[0]).toMatchObject({ verdict: 'failed', reason });
+    for (let count = 0; count < 3; count += 1) (await redial()).lose({ hint });
+    expect((await redial()).name).toBe('sse');
   });
 
   test('reads over the next attempt from where it stands', async () => {
@@ -263,6 +274,17 @@ describe('a connection', () => {
     const waiting = connection.request({ kind: 'call', members: '' });
     connection.close();
     await expect(waiting).rejects.toThrow('the line was closed');
+  });
+
+  test('lets no more than a thousand requests wait for it', async () => {
+    const { begin, connection } = setUp();
+    await begin();
+    const ask = { kind: 'call', members: '' } as const;
+    const waiting = Array.from({ length: 1000 }, () => connection.request(ask));
+    await expect(connection.request(ask)).rejects.toMatchObject({ code: 'rate_limited' });
+    connection.close();
+    const settled = await Promise.allSettled(waiting);
+    expect(settled.every(({ status }) => status === 'rejected')).toBe(true);
   });
 });
 

@@ -313,7 +313,7 @@ describe('what is refused', () => {
     (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
     (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
     await platform.clock.settle();
-    expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'forbidden' } });
+    expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'bad_request' } });
     expect(reader.told()).toEqual(['end refused']);
   });
 
