@@ -63,6 +63,7 @@ export async function runLineSimulation(
         logs: machine.logs(),
         heads: (filter) => recorder.headsOf(filter),
         keyWindowMs: machine.setup.keyWindowMs,
+        countMin: (channel) => machine.countMin(channel),
       }),
       ...world.unrest(),
     );

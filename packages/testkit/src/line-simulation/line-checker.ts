@@ -16,6 +16,8 @@ export interface LineHistory {
   /** Where all channels that a name or pattern matches stand at the end. */
   readonly heads: (filter: string) => Heads;
   readonly keyWindowMs: number;
+  /** The newest messages of a channel that are there for sure, and are not too many at once. */
+  readonly countMin: (channel: string) => number;
 }
 
 /** Every broken promise of a run. Empty: the run kept them all. */
@@ -24,7 +26,7 @@ export function checkLines(history: LineHistory): readonly Violation[] {
   const report = (violation: Violation | undefined): void => {
     if (violation !== undefined) violations.push(violation);
   };
-  const { events, logs, heads, keyWindowMs } = history;
+  const { events, logs, heads, keyWindowMs, countMin } = history;
   const table = new StreamTable();
   const publishes = new PublishCheck(report);
   const published = new Map<string, PublishEvent>();
@@ -54,7 +56,7 @@ export function checkLines(history: LineHistory): readonly Violation[] {
     }
   }
   // What anybody was told of an offset is known before it is judged who should have had it.
-  const reading = new ReadingCheck({ table, publishes: published, report });
+  const reading = new ReadingCheck({ table, publishes: published, countMin, report });
   for (const event of events) {
     if ('reader' in event) reading.onEvent(event);
   }

@@ -146,9 +146,13 @@ export class Machine {
     return logs;
   }
 
-  /** Messages of a channel that retention must leave. */
-  retainedMin(channel: string): number {
-    return retainedMin(this.#rules(channel));
+  /**
+   * The newest messages of a channel that are there for sure, as many as one resume may carry. Where
+   * age decides there are none: a clock that jumps hides what is there again later.
+   */
+  countMin(channel: string): number {
+    const rules = this.#rules(channel);
+    return Math.min(retainedMin(rules), rules.resumeCountMax ?? Infinity);
   }
 
   #end(): void {
