@@ -16,7 +16,7 @@ import { BUILT, buildPackage, distOf, entriesOf } from './build-client.ts';
 import { ROOT } from './source.ts';
 
 /** What is staged of a manifest beside the entries. */
-const KEPT = ['name', 'version', 'description', 'license', 'type'] as const;
+const KEPT = ['name', 'version', 'description', 'license', 'type', 'files'] as const;
 /** Taken in by the build, so it is no dependency any more. */
 const BUNDLED = '@trunkline/wire';
 
@@ -41,7 +41,6 @@ export function stagedManifest(folder: string): Json {
       // A tool takes the first condition that it knows, so the types come first.
       entries.map(({ key, code, types }) => [key, { types: `./${types}`, default: `./${code}` }]),
     ),
-    files: ['dist'],
     ...(needed.length > 0 && { dependencies: Object.fromEntries(needed) }),
     ...(manifest['peerDependencies'] !== undefined && {
       peerDependencies: manifest['peerDependencies'],
