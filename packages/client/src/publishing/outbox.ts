@@ -108,6 +108,7 @@ export class Outbox {
   #keyWindowMs = KEY_WINDOW_MS;
   #takeMs = paceOf(0, PACE_SHARE);
   #timer: Timer | undefined;
+  #isPumpPlanned = false;
 
   constructor(platform: OutboxPlatform, limits: OutboxLimits = {}) {
     this.#platform = platform;
@@ -165,7 +166,7 @@ export class Outbox {
       signal?.throwIfAborted();
       this.#add(entry);
       signal?.addEventListener('abort', giveUp);
-      this.#pump();
+      if (this.#attempt !== undefined) this.#pump();
     });
   }
 
@@ -229,8 +230,16 @@ export class Outbox {
     entry.release();
   }
 
+  /** What is answered in one turn is looked at once. */
+  #pumpSoon(): void {
+    if (this.#isPumpPlanned) return;
+    this.#isPumpPlanned = true;
+    queueMicrotask(() => this.#pump());
+  }
+
   /** Sends all that may be sent now, and sees to it that the rest is looked at in time. */
   #pump(): void {
+    this.#isPumpPlanned = false;
     const { clock } = this.#platform;
     const attempt = this.#attempt;
     const nowMs = clock.monotonicMs();
@@ -283,7 +292,7 @@ export class Outbox {
     } catch (error) {
       this.#onFailure(entry, attempt, error);
     }
-    this.#pump();
+    this.#pumpSoon();
   }
 
   #onFailure(entry: Entry, attempt: Attempt, error: unknown): void {
@@ -321,7 +330,8 @@ export class Outbox {
   /** It is stored, or may be: what came before it in its channel must not come behind it now. */
   #pass({ serial, channel }: Entry): void {
     for (const entry of this.#entries) {
-      if (entry.serial < serial && entry.channel === channel) entry.isPassed = true;
+      if (entry.serial >= serial) return;
+      if (entry.channel === channel) entry.isPassed = true;
     }
   }
 
