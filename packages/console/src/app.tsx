@@ -16,6 +16,7 @@ const EXAMPLES = [
   { path: '/examples/eventsource.html', label: 'EventSource' },
   { path: '/examples/fetch.html', label: 'fetch' },
   { path: '/examples/xhr.html', label: 'XMLHttpRequest' },
+  { path: '/examples/client.html', label: 'With the client' },
 ];
 
 /** The console page. */

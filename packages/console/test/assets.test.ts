@@ -94,9 +94,10 @@ describe('consoleAssets', () => {
     expect(assets.get('/')?.headers).not.toHaveProperty('access-control-allow-origin');
   });
 
-  test('serves the four examples of this checkout', () => {
+  test('serves the four examples of this checkout, and the page that names the others', () => {
     const paths = [...consoleAssets().keys()].filter((path) => path.startsWith('/examples/'));
     expect(paths.sort()).toEqual([
+      '/examples/client.html',
       '/examples/eventsource.html',
       '/examples/fetch.html',
       '/examples/websocket.html',

@@ -260,3 +260,13 @@ test('every example has under 100 lines, with the styles that they share', () =>
     for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(100);
   }
 });
+
+test('the server has a page that names them all with their commands', async () => {
+  const server = await startServer();
+  const errors: string[] = [];
+  const page = await browser.open(`${server.url}/examples/client.html`, errors);
+  const commands = await page.locator('dd').allTextContents();
+  await page.close();
+  expect(commands).toEqual(EXAMPLES.map((name) => `npm run example ${name}`));
+  expect(errors.filter((text) => !text.includes('favicon'))).toEqual([]);
+});
