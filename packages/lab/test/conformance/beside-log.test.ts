@@ -1,5 +1,6 @@
 /** What is kept beside a channel's log: the retained message, the snapshot, and their end. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EventStreamPeer } from '../../src/event-stream.ts';
 import { ask } from '../../src/http.ts';
 import type { Answered } from '../../src/http.ts';
 import { startServer } from '../../src/server.ts';
@@ -206,6 +207,59 @@ describe('a snapshot', () => {
     const useless = await peer.call({ ...subscribe, id: 3, after: `${epoch}:0` });
     expect(useless).toMatchObject({ recovered: false, position: `${epoch}:5` });
     expect(useless).not.toHaveProperty('snapshot');
+  });
+});
+
+describe('snapshots of an event stream of several channels', () => {
+  const put = async (channel: string, offset: number): Promise<string> => {
+    const [first] = await server.publish(channel, 1, 2, 3);
+    const position = `${first?.epoch ?? ''}:${offset}`;
+    const path = `/v1/snapshot?channel=${channel}&position=${position}`;
+    expect((await asServer('PUT', path, `{"of":"${channel}"}`)).status).toBe(200);
+    return position;
+  };
+  const open = (query: string): Promise<EventStreamPeer> =>
+    EventStreamPeer.open(`${server.url}/v1/sse?${query}`);
+
+  test('[SSE-1] [SNAP-3] follow open, each at the position that open tells', async () => {
+    const [a, b, none] = [channelIn('snapshot'), channelIn('snapshot'), channelIn('plain')];
+    const [atA, atB] = [await put(a, 1), await put(b, 2)];
+    const channels = `channel=${a}&channel=${b}&channel=${none}&channel=${none}/%23`;
+    using stream = await open(`${channels}&snapshot=1`);
+    const opened = await stream.expect('open');
+    expect(opened.data['positions']).toMatchObject({ [a]: atA, [b]: atB });
+    for (const [channel, position] of [
+      [a, atA],
+      [b, atB],
+    ]) {
+      const { data } = await stream.expect('snapshot');
+      expect(data).toMatchObject({ channel, position, data: { of: channel } });
+    }
+    const seen: string[] = [];
+    for (let events = 0; events < 3; events += 1) {
+      const { channel, offset } = JSON.parse((await stream.next()).data) as {
+        channel: string;
+        offset: number;
+      };
+      seen.push(`${channel} ${offset}`);
+    }
+    expect(seen.toSorted()).toEqual([`${a} 2`, `${a} 3`, `${b} 3`].toSorted());
+    // What the id of open says is where the snapshots are: nothing of them is needed again.
+    using again = await open(`${channels}&snapshot=1&after=${encodeURIComponent(opened.id)}`);
+    const { data } = await again.expect('open');
+    expect(data['recovered']).toMatchObject({ [a]: true, [b]: true });
+    expect((await again.next()).type).toBe('message');
+  });
+
+  test('[SSE-1] [SNAP-3] are not of channels that are recovered, or for who does not ask', async () => {
+    const [a, b] = [channelIn('snapshot'), channelIn('snapshot')];
+    await put(a, 1);
+    using plain = await open(`channel=${a}&channel=${b}&after=start`);
+    await plain.expect('open');
+    expect((await plain.next()).type).toBe('message');
+    using recovered = await open(`channel=${a}&channel=${b}&after=start&snapshot=1`);
+    await recovered.expect('open');
+    expect((await recovered.next()).type).toBe('message');
   });
 });
 

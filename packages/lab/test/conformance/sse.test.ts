@@ -141,7 +141,8 @@ describe('over SSE', () => {
   });
 
   test.each([
-    ['no channel', '', 400, 'bad_request'],
+    ['an empty channel', 'channel=', 400, 'bad_request'],
+    ['envelope=x', 'channel=a&envelope=x', 400, 'bad_request'],
     ['a pattern that is none', 'channel=a/%23/b', 400, 'bad_request'],
     ['last=x', 'channel=a&last=x', 400, 'bad_request'],
     ['a private channel of someone else', 'channel=@bob', 403, 'forbidden'],
@@ -210,5 +211,68 @@ describe('over SSE', () => {
       }
     }
     expect(lost).toBeGreaterThan(0);
+  });
+
+  test('[SSE-12] has message objects with their positions, where it is asked to', async () => {
+    const channel = nextChannel();
+    using stream = await open({ channel, envelope: '1' });
+    const { data } = await stream.expect('open');
+    expect(Object.keys(data['positions'] as object)).toEqual([channel]);
+    const bytes = 'AP+A';
+    const [first, second] = await server.publishAll([
+      { channel, data: { n: 1 }, event: 'price' },
+      { channel, bytes },
+    ]);
+    const priced = await stream.next();
+    expect(priced).toMatchObject({ id: first?.position, type: 'price' });
+    expect(JSON.parse(priced.data)).toEqual({
+      ...{ channel, offset: 1, epoch: first?.epoch, time: expect.any(Number) },
+      ...{ data: { n: 1 }, event: 'price', from: expect.anything() },
+    });
+    const raw = await stream.next();
+    expect(raw).toMatchObject({ id: second?.position, type: 'message' });
+    expect(JSON.parse(raw.data)).toMatchObject({ bytes, contentType: 'application/octet-stream' });
+    using again = await open({ channel, envelope: '1' }, { 'last-event-id': priced.id });
+    expect((await again.expect('open')).data['recovered']).toEqual({ [channel]: true });
+    expect(JSON.parse((await again.next()).data)).toMatchObject({ offset: 2 });
+  });
+
+  test('[SSE-12] changes nothing of a stream of several channels', async () => {
+    const channel = nextChannel();
+    const search = `channel=${channel}&channel=${channel}/x`;
+    for (const query of [search, `${search}&envelope=1`]) {
+      using stream = await EventStreamPeer.open(`${server.url}/v1/sse?${query}`);
+      await stream.expect('open');
+      await server.publish(channel, 1);
+      const { id, data } = await stream.next();
+      expect(id).toMatch(/^~/);
+      expect(JSON.parse(data)).toMatchObject({ channel, data: 1 });
+    }
+  });
+
+  test('[SSE-13] [SSE-7] without a channel is open, says that it lives, and reads nothing', async () => {
+    using stream = await open({});
+    expect(stream.status).toBe(200);
+    const { id, data } = await stream.expect('open');
+    expect(id).toBe('');
+    expect(data).toEqual({
+      ...{ session: expect.stringMatching(/./), positions: {}, recovered: {}, gaps: {} },
+    });
+    const before = stream.text.length;
+    await server.publish(nextChannel(), 1);
+    clock.skip(16_000);
+    await stream.seen('\n\n:');
+    expect(stream.text.slice(before)).toMatch(/^(?::[^\n]*\n\n?)+$/);
+  });
+
+  test('[SSE-13] [SSE-6] without a channel needs a token, and ends with it', async () => {
+    await using closed = await startServer({ auth: { jwtSecret: JWT_SECRET } });
+    using refused = await EventStreamPeer.open(`${closed.url}/v1/sse`);
+    expect(refused.status).toBe(401);
+    const token = tokenOf('ann', { exp: inSeconds(0.5) });
+    using stream = await EventStreamPeer.open(`${closed.url}/v1/sse?access_token=${token}`);
+    await stream.expect('open');
+    expect((await stream.expect('close')).data).toMatchObject({ code: 'unauthenticated' });
+    expect(await stream.ended).toBe(true);
   });
 });

@@ -42,8 +42,13 @@ export function admitEventStream(parts: EventStreamParts): Admit {
 }
 
 /** What the request asks for. @throws {CodedError} `bad_request`, saying what was expected. */
-function readRequest(head: RequestHead, caller: StreamRequest['caller']): StreamRequest {
+export function readRequest(head: RequestHead, caller: StreamRequest['caller']): StreamRequest {
   const query = new Query(head.search);
-  const starts = startsOf(query, head, query.filters());
-  return { caller, starts, presence: query.flag('presence'), snapshot: query.flag('snapshot') };
+  return {
+    caller,
+    starts: startsOf(query, head, query.filters(0)),
+    presence: query.flag('presence'),
+    snapshot: query.flag('snapshot'),
+    envelope: query.flag('envelope'),
+  };
 }

@@ -84,9 +84,9 @@ export class Query {
     return checkedChannel(name);
   }
 
-  /** As `channels`, but patterns are channels too. */
-  filters(): string[] {
-    return this.#channels(checkedFilter);
+  /** As `channels`, but patterns are channels too. @param min 0 where none need be given. */
+  filters(min = 1): string[] {
+    return this.#channels(checkedFilter, min);
   }
 
   /** The channels that one or more `channel` parameters name, each once, in the order given. */
@@ -94,9 +94,9 @@ export class Query {
     return this.#channels(checkedChannel);
   }
 
-  #channels(checked: (name: string) => string): string[] {
+  #channels(checked: (name: string) => string, min = 1): string[] {
     const names = new Set(this.#parameters.getAll('channel').map(checked));
-    if (names.size === 0) throw bad('channel is missing');
+    if (names.size < min) throw bad('channel is missing');
     if (names.size > CHANNELS_PER_READ_MAX) {
       throw bad(`one read has at most ${CHANNELS_PER_READ_MAX} channels, got ${names.size}`);
     }

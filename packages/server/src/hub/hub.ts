@@ -170,12 +170,12 @@ export class Hub implements HubCalls {
       leaveOmitted: (cursor) => this.#selectionFanOut.leaveOmitted(cursor),
       changedSince: (mark, filter) => broker.changedSince(mark, filter),
     };
-    const reading = { broker, table, reader, selections, rulesOf };
-    this.#openingParts = { ...reading, fanOut: this.#selectionFanOut };
-    this.#readParts = {
-      ...{ ...reading, clock, wheel, waits: new Waits() },
-      usefulSnapshot: (channel) => this.#usefulSnapshot(channel),
+    const reading = {
+      ...{ broker, table, reader, selections, rulesOf },
+      usefulSnapshot: (channel: Channel) => this.#usefulSnapshot(channel),
     };
+    this.#openingParts = { ...reading, fanOut: this.#selectionFanOut };
+    this.#readParts = { ...reading, clock, wheel, waits: new Waits() };
   }
 
   /** Opens the broker. @throws {BrokerError} when the log can't be opened. */

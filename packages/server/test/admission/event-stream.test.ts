@@ -55,13 +55,31 @@ describe('a request for an event stream', () => {
   });
 
   test.each([
-    ['', 'bad_request'],
+    ['channel=', 'bad_request'],
+    ['channel=news&envelope=yes', 'bad_request'],
     ['channel=a/%2Bb', 'bad_request'],
     ['channel=news&last=many', 'bad_request'],
     ['channel=@alice', 'forbidden'],
   ])('for "%s" is refused with %s', async (search, code) => {
     const { admit } = await setUpAdmission();
     expect(await admit(head({}, { search }))).toMatchObject({ kind: 'refused', close: { code } });
+  });
+
+  test('without a channel reads nothing, where its reader is known [SSE-13]', async () => {
+    const { open, publish } = await setUpAdmission();
+    await publish(1);
+    expect(await open(head({}, { search: '' }))).toMatch(
+      /^retry: 1000\nevent: open\ndata: \{"session":".+","positions":\{\},"recovered":\{\},"gaps":\{\}\}\n\n$/,
+    );
+    const { admit } = await setUpAdmission(false);
+    expect(await admit(head())).toMatchObject({ close: { code: 'unauthenticated' } });
+  });
+
+  test('has message objects where it asks for them [SSE-12]', async () => {
+    const { open, publish } = await setUpAdmission();
+    await publish(1);
+    const text = await open(head({}, { search: 'channel=news&after=start&envelope=1' }));
+    expect(text).toContain('\n\nid: e1:1\ndata: {"channel":"news","offset":1,"epoch":"e1","time":');
   });
 
   test('needs a token where strangers are not let in, and one that allows it', async () => {

@@ -8,6 +8,7 @@ import { isWildcard, matchesPattern, ORIGIN } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Broker, StreamBounds } from '../../broker/broker.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
+import type { Channel } from '../channel.ts';
 import type { ChannelTable } from '../channel-table.ts';
 import { unavailable } from '../refusals.ts';
 import type { Start, Verdict } from '../hub-types.ts';
@@ -17,6 +18,8 @@ import type { PlaceMark } from '../place-mark.ts';
 import { boundedBy, judge } from '../recovery.ts';
 import { changedSincePlace, resolveMark, startAt } from '../reading/mark-starts.ts';
 import type { PlacedChannel } from '../reading/mark-starts.ts';
+import { SnapshotRoom } from '../snapshots.ts';
+import type { Snapshot } from '../snapshots.ts';
 import type { Beginnings } from './beginnings.ts';
 import { CatchUp, older } from './catch-up.ts';
 import type { Leg } from './catch-up.ts';
@@ -33,6 +36,8 @@ export interface OpeningParts {
   readonly selections: SelectionTable;
   readonly fanOut: SelectionFanOut;
   readonly rulesOf: (channel: string) => NamespaceRules;
+  /** The snapshot of a channel, if a reader that starts with it misses nothing. */
+  readonly usefulSnapshot: (channel: Channel) => Promise<Snapshot | undefined>;
 }
 
 /** What became of the start of one filter. */
@@ -60,6 +65,8 @@ export interface OpenedSelection {
   readonly verdicts: ReadonlyMap<string, FilterVerdict>;
   /** To be told after the answer and before any message. */
   readonly losses: readonly ChannelLoss[];
+  /** The states of channels that were named, each at the position of its verdict. */
+  readonly snapshots: ReadonlyMap<string, Snapshot>;
 }
 
 /** Of a channel to which nobody published. */
@@ -71,6 +78,8 @@ export interface OpeningOptions {
   readonly mutedSession?: string;
   /** What is known of others of the session that have the same channels, for patterns. */
   readonly beginnings?: Beginnings | undefined;
+  /** Where a name is not recovered, begin at its snapshot if it helps [SNAP-3]. */
+  readonly snapshot?: boolean;
 }
 
 /** What is being found out. */
@@ -80,18 +89,22 @@ interface Opening {
   readonly legs: Leg[];
   readonly verdicts: Map<string, FilterVerdict>;
   readonly losses: ChannelLoss[];
+  readonly snapshots: Map<string, Snapshot>;
+  /** Absent where none are asked for. */
+  readonly snapshotRoom: SnapshotRoom | undefined;
 }
 
 /**
  * Opens a reader; it delivers nothing before it is started.
  *
- * @throws {CodedError} `unavailable` when the log can't be read.
+ * @throws {CodedError} `unavailable` when the log can't be read; `too_large` when the snapshots are
+ *   more than are given together.
  */
 export async function openSelection(
   parts: OpeningParts,
   subscriber: SelectionSubscriber,
   starts: ReadonlyMap<string, Start>,
-  { beginnings, mutedSession }: OpeningOptions = {},
+  { beginnings, mutedSession, snapshot }: OpeningOptions = {},
 ): Promise<OpenedSelection> {
   const { selections, fanOut } = parts;
   const selection = await selections.acquire(toFilters(starts.keys()));
@@ -103,14 +116,15 @@ export async function openSelection(
     ({ cursor } = made);
     const catchUp = new CatchUp();
     cursor.catchUp = catchUp;
-    const found = { legs: [], verdicts: new Map(), losses: [] };
-    const opening: Opening = { cursor, beginnings, ...found };
+    const found = { legs: [], verdicts: new Map(), losses: [], snapshots: new Map() };
+    const snapshotRoom = snapshot === true ? new SnapshotRoom() : undefined;
+    const opening: Opening = { cursor, beginnings, ...found, snapshotRoom };
     const base = await resolveStarts(parts, opening, starts, made.here);
     catchUp.begin(base, [...joined(opening.legs)].map(toLeg));
     cursor.begin = base;
     const mark = formatPlaceMark(base);
-    const { verdicts, losses } = opening;
-    return { cursor, verdicts, losses, ...(mark === undefined ? {} : { mark }) };
+    const { verdicts, losses, snapshots } = opening;
+    return { cursor, verdicts, losses, snapshots, ...(mark === undefined ? {} : { mark }) };
   } catch (error) {
     if (cursor === undefined) selections.release(selection);
     else fanOut.end(cursor);
@@ -169,7 +183,7 @@ function patternsByStart(starts: ReadonlyMap<string, Start>): ReadonlyMap<Start,
 
 async function resolveName(
   parts: OpeningParts,
-  { cursor, legs, verdicts }: Opening,
+  { cursor, legs, verdicts, snapshots, snapshotRoom }: Opening,
   name: string,
   start: Start,
 ): Promise<void> {
@@ -184,10 +198,15 @@ async function resolveName(
     const inMemory = await reader.boundsFor(channel, resolved.start);
     const bounds = boundedBy(inMemory, resolved.stream);
     const verdict = judge(resolved.start, bounds, channel.rules.resumeCountMax);
-    verdicts.set(name, verdict);
+    const wantsSnapshot = snapshotRoom !== undefined && verdict.recovered !== true;
+    const snapshot = wantsSnapshot ? await parts.usefulSnapshot(channel) : undefined;
+    snapshotRoom?.take(snapshot);
+    if (snapshot !== undefined) snapshots.set(name, snapshot);
+    const position = snapshot?.position ?? verdict.position;
+    verdicts.set(name, { ...verdict, position });
     // What it was told of since then comes after the verdict, or before and is not wanted.
     cursor.catchUp?.drop(name);
-    legs.push({ channel: name, position: verdict.position });
+    legs.push({ channel: name, position });
   } finally {
     table.release(channel);
   }

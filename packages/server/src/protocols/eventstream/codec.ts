@@ -10,8 +10,8 @@ import {
   oneLine,
   payloadKind,
 } from '@trunkline/wire';
-import type { Draft, Gap, Position } from '@trunkline/wire';
-import type { Encoding } from '../../hub/hub-types.ts';
+import type { Draft, Gap, Message, Position } from '@trunkline/wire';
+import type { Encoding, Run } from '../../hub/hub-types.ts';
 import type { FilterVerdict } from '../../hub/selection/selection-opening.ts';
 import { snapshotMembers } from '../../hub/snapshots.ts';
 import type { Snapshot } from '../../hub/snapshots.ts';
@@ -21,19 +21,32 @@ import { SharedBatch } from '../../link/shared-batch.ts';
 export const eventStream: Encoding = {
   name: 'eventstream',
   text: true,
-  encode(runs) {
-    let text = '';
-    for (const { epoch, messages, expired } of runs) {
-      // An event without data is not dispatched, but its id is remembered (WHATWG HTML §9.2.6).
-      if (expired !== undefined) text += `id: ${epoch}:${expired.to}\n\n`;
-      for (const message of messages) {
-        if (epoch !== '') text += `id: ${epoch}:${message.offset}\n`;
-        text += `${payloadLines(message)}\n`;
-      }
-    }
-    return Buffer.from(text, 'utf8');
-  },
+  encode: (runs) => encodeOne(runs, (_run, message) => payloadLines(message)),
 };
+
+/** The same, but `data:` is the message as an object [SSE-12]. */
+export const eventStreamOfObjects: Encoding = {
+  name: 'eventstream of objects',
+  text: true,
+  encode: (runs) => encodeOne(runs, objectLines),
+};
+
+function encodeOne(
+  runs: readonly Run[],
+  linesOf: (run: Run, message: Message) => string,
+): Uint8Array {
+  let text = '';
+  for (const run of runs) {
+    const { epoch, messages, expired } = run;
+    // An event without data is not dispatched, but its id is remembered (WHATWG HTML §9.2.6).
+    if (expired !== undefined) text += `id: ${epoch}:${expired.to}\n\n`;
+    for (const message of messages) {
+      if (epoch !== '') text += `id: ${epoch}:${message.offset}\n`;
+      text += `${linesOf(run, message)}\n`;
+    }
+  }
+  return Buffer.from(text, 'utf8');
+}
 
 /** Several channels: `data:` is the message as an object, and the last has a mark as its `id:`. */
 export const eventStreamOfMany: Encoding = {
@@ -42,11 +55,10 @@ export const eventStreamOfMany: Encoding = {
   encode(runs, mark) {
     let text = '';
     const last = runs.at(-1)?.messages.at(-1);
-    for (const { channel, epoch, messages } of runs) {
-      for (const message of messages) {
+    for (const run of runs) {
+      for (const message of run.messages) {
         if (message === last && mark !== undefined) text += `id: ${mark}\n`;
-        const data = encodeMessage(channel, epoch, message, false);
-        text += `${eventLine(message.event)}data: ${data}\n\n`;
+        text += `${objectLines(run, message)}\n`;
       }
     }
     if (last === undefined && mark !== undefined) text += `id: ${mark}\n\n`;
@@ -67,6 +79,11 @@ function payloadLines(message: Draft): string {
     }
   }
   return `event: bytes:${event ?? 'message'}\ndata: ${encodeBase64(payload)}\n`;
+}
+
+/** The same with the whole message as an object [MSG-2]. */
+function objectLines({ channel, epoch }: Run, message: Message): string {
+  return `${eventLine(message.event)}data: ${encodeMessage(channel, epoch, message, false)}\n`;
 }
 
 function eventLine(event: string | undefined): string {

@@ -10,6 +10,7 @@ import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
 import { Cursor } from '../../hub/cursor.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
+import type { FilterVerdict } from '../../hub/selection/selection-opening.ts';
 import type { Close, Link, LinkHandler } from '../../link/link.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
@@ -18,6 +19,7 @@ import type { Attending } from '../attendance.ts';
 import {
   eventStream,
   eventStreamOfMany,
+  eventStreamOfObjects,
   gapEvent,
   idEvent,
   openEvent,
@@ -28,12 +30,14 @@ import { eventStreamPresence, presenceEvent } from './presence.ts';
 /** What a client asked for in its request. */
 export interface StreamRequest {
   readonly caller: Caller;
-  /** Channels and patterns, and where each begins. */
+  /** Channels and patterns, and where each begins; without one the stream reads nothing. */
   readonly starts: ReadonlyMap<string, Start>;
   /** Asks to be listed where the namespace lists, and to be told who comes and goes. */
   readonly presence: boolean;
   /** Asks for the snapshot where the resume is not recovered. */
   readonly snapshot: boolean;
+  /** Asks for message objects, also of one channel alone. */
+  readonly envelope?: boolean;
 }
 
 /** What sessions are built from. */
@@ -68,7 +72,8 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     this.#request = request;
     const [first = ''] = request.starts.keys();
     this.#only = request.starts.size === 1 && !isWildcard(first) ? first : undefined;
-    this.encoding = this.#only === undefined ? eventStreamOfMany : eventStream;
+    const ofOne = request.envelope === true ? eventStreamOfObjects : eventStream;
+    this.encoding = this.#only === undefined ? eventStreamOfMany : ofOne;
   }
 
   caller(): Caller {
@@ -80,12 +85,16 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
     const { hub, wheel, clock } = this.#parts;
     const { identity } = this.#request.caller;
     try {
-      const cursor = await (this.#only === undefined
-        ? this.#openMany()
-        : this.#openOne(this.#only));
-      if (cursor === undefined) return;
-      this.#attend();
-      hub.start(cursor);
+      if (this.#request.starts.size === 0) {
+        this.#tellOpen([], undefined);
+      } else {
+        const cursor = await (this.#only === undefined
+          ? this.#openMany()
+          : this.#openOne(this.#only));
+        if (cursor === undefined) return;
+        this.#attend();
+        hub.start(cursor);
+      }
     } catch (error) {
       this.#refuse(error);
       return;
@@ -130,30 +139,33 @@ export class EventStreamSession implements LinkHandler, SelectionSubscriber, Att
 
   /** @returns `undefined` when the peer left meanwhile. */
   async #openOne(channel: string): Promise<AnyCursor | undefined> {
-    const { hub, retryMs } = this.#parts;
+    const { hub } = this.#parts;
     const { caller, starts, snapshot: wants } = this.#request;
     const start = starts.get(channel) ?? {};
     const opened = await hub.subscribe(this, caller, channel, start, { snapshot: wants });
     if (!this.#keep(opened.cursor)) return undefined;
     if (opened.cursor instanceof Cursor) opened.cursor.isAlone = true;
     const { position, snapshot } = opened;
-    const { session } = caller;
-    const place = position === undefined ? {} : { id: formatPosition(position) };
-    this.link.send(openEvent({ session, retryMs, verdicts: [[channel, opened]], ...place }));
+    this.#tellOpen([[channel, opened]], position && formatPosition(position));
     if (snapshot !== undefined) this.link.sendShared(sharedSnapshot(channel, snapshot));
     return opened.cursor;
   }
 
   async #openMany(): Promise<AnyCursor | undefined> {
-    const { hub, retryMs } = this.#parts;
-    const { caller, starts } = this.#request;
-    const { cursor, mark, verdicts, losses } = await hub.subscribeMany(this, caller, starts);
+    const { caller, starts, snapshot } = this.#request;
+    const opened = await this.#parts.hub.subscribeMany(this, caller, starts, { snapshot });
+    const { cursor, mark, verdicts, losses, snapshots } = opened;
     if (!this.#keep(cursor)) return undefined;
-    const { session } = caller;
-    const place = mark === undefined ? {} : { id: mark };
-    this.link.send(openEvent({ session, retryMs, verdicts: [...verdicts], ...place }));
+    this.#tellOpen([...verdicts], mark);
+    for (const [channel, state] of snapshots) this.link.sendShared(sharedSnapshot(channel, state));
     for (const { channel, gap, position } of losses) this.onGap(channel, gap, position);
     return cursor;
+  }
+
+  #tellOpen(verdicts: readonly (readonly [string, FilterVerdict])[], id: string | undefined): void {
+    const { session } = this.#request.caller;
+    const place = id === undefined ? {} : { id };
+    this.link.send(openEvent({ session, retryMs: this.#parts.retryMs, verdicts, ...place }));
   }
 
   #keep(cursor: AnyCursor): boolean {

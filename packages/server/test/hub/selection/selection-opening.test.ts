@@ -1,7 +1,13 @@
+import { MemoryLink } from '@trunkline/testkit';
+import { formatPosition } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
+import type { Start } from '../../../src/hub/hub-types.ts';
 import { formatPlaceMark } from '../../../src/hub/place-mark.ts';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
+import { SNAPSHOT_BYTES_MAX } from '../../../src/hub/snapshots.ts';
+import { Turn } from '../../../src/link/turn.ts';
 import { anyone, Listener, setUp } from '../hub-setup.ts';
+import { after, application, setUp as setUpHub } from '../reading/reading-setup.ts';
 import { away } from '../scripted-broker.ts';
 
 /** A reader of patterns, who is told marks as well. */
@@ -175,5 +181,74 @@ describe('openSelection', () => {
     await clock.pass(100_000);
     await publish(1, 'room/1');
     expect(named.take()).toEqual([':0']);
+  });
+});
+
+describe('a reader of several channels that asks for snapshots [SNAP-3]', () => {
+  const setUpSnapshots = async () => {
+    const world = await setUpHub();
+    const { clock, hub, publish, read } = world;
+    /** @returns the epoch of a channel with four messages, and a snapshot at the second. */
+    const snapshotOf = async (channel: string, size = 2): Promise<string> => {
+      await publish(channel, ['1', '2', '3', '4']);
+      const epoch = (await read([channel])).channels[0]?.end.epoch ?? '';
+      const draft = { position: { epoch, offset: 2 }, payload: new Uint8Array(size).fill(0x31) };
+      const putting = hub.beside.putSnapshot(application, channel, draft);
+      await clock.settle();
+      await putting;
+      return epoch;
+    };
+    const open = async (starts: Record<string, Start>, snapshot = true) => {
+      const link = new MemoryLink({ clock, turn: new Turn(clock) });
+      const reader = new PatternListener(hub, link);
+      const opening = hub.subscribeMany(reader, anyone, new Map(Object.entries(starts)), {
+        snapshot,
+      });
+      opening.catch(() => {}); // It is looked at below.
+      await clock.settle();
+      return { reader, opened: await opening };
+    };
+    return { ...world, snapshotOf, open };
+  };
+
+  test('begins each name at its snapshot, where the log has what follows', async () => {
+    const { clock, hub, open, snapshotOf } = await setUpSnapshots();
+    const epoch = await snapshotOf('a');
+    const other = await snapshotOf('b');
+    const starts = { a: {}, b: after(`${other}:3`), c: {}, 'd/#': {} };
+    const { reader, opened } = await open(starts);
+    const { cursor, snapshots, verdicts } = opened;
+    expect([...snapshots.keys()]).toEqual(['a']);
+    const { position } = verdicts.get('a') ?? {};
+    expect(position && formatPosition(position)).toBe(`${epoch}:2`);
+    expect(verdicts.get('b')).toMatchObject({ recovered: true, position: { offset: 3 } });
+    hub.start(cursor);
+    await clock.settle();
+    expect(reader.take().toSorted()).toEqual([`${epoch}:3`, `${epoch}:4`, `${other}:4`].toSorted());
+    hub.unsubscribe(cursor);
+  });
+
+  test('has none where nobody asks', async () => {
+    const { open, snapshotOf } = await setUpSnapshots();
+    await snapshotOf('a');
+    const { opened } = await open({ a: {}, b: {} }, false);
+    expect(opened.snapshots.size).toBe(0);
+    expect(opened.verdicts.get('a')).toMatchObject({ position: { offset: 4 } });
+  });
+
+  test('is refused over 4 MB of them, and leaves nothing behind [SSE-1]', async () => {
+    const { hub, open, snapshotOf } = await setUpSnapshots();
+    const starts: Record<string, Start> = {};
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      await snapshotOf(name, SNAPSHOT_BYTES_MAX);
+      starts[name] = {};
+    }
+    await expect(open(starts)).rejects.toMatchObject({ code: 'too_large' });
+    expect(hub.activeChannels('#')).toEqual([]);
+    const { a = {}, b = {}, c = {}, d = {} } = starts;
+    const { opened } = await open({ a, b, c, d });
+    expect(opened.snapshots.size).toBe(4);
+    hub.unsubscribe(opened.cursor);
+    expect(hub.activeChannels('#')).toEqual([]);
   });
 });

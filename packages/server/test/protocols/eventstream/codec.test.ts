@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { eventStream, gapEvent, openEvent } from '../../../src/protocols/eventstream/codec.ts';
+import {
+  eventStream,
+  eventStreamOfObjects,
+  gapEvent,
+  openEvent,
+} from '../../../src/protocols/eventstream/codec.ts';
 
 const encoder = new TextEncoder();
 
@@ -62,6 +67,36 @@ describe('the event stream encoding', () => {
   test('keeps the name of an event whose payload is bytes', () => {
     const contentType = 'application/octet-stream';
     expect(encoded('x', { contentType, event: 'icon' })).toContain('event: bytes:icon\n');
+  });
+});
+
+describe('the event stream encoding of objects [SSE-12]', () => {
+  const message = { offset: 7, time: 1, payload: encoder.encode('{"a":1}'), event: 'price' };
+  const encode = (epoch: string, expired?: { from: number; to: number }) =>
+    Buffer.from(
+      eventStreamOfObjects.encode([
+        {
+          channel: 'news',
+          epoch,
+          messages: [message],
+          ...(expired === undefined ? {} : { expired }),
+        },
+      ]),
+    ).toString();
+
+  test('has the position as id, and the whole message', () => {
+    expect(encode('k3f9')).toBe(
+      'id: k3f9:7\nevent: price\ndata: {"channel":"news","offset":7,"epoch":"k3f9","time":1,' +
+        '"data":{"a":1},"event":"price"}\n\n',
+    );
+  });
+
+  test('tells by an id what was left out [SSE-10]', () => {
+    expect(encode('k3f9', { from: 5, to: 6 })).toMatch(/^id: k3f9:6\n\nid: k3f9:7\n/);
+  });
+
+  test('has no id in a volatile channel', () => {
+    expect(encode('')).toMatch(/^event: price\ndata: \{"channel":"news","time":1,/);
   });
 });
 

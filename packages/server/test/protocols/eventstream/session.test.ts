@@ -32,9 +32,12 @@ async function setUpStreams(highWaterSize = 1_000, rules: Partial<NamespaceRules
     await clock.settle();
     return link;
   };
-  const openMany = async (starts: Record<string, Start>): Promise<MemoryLink> => {
+  const openMany = async (
+    starts: Record<string, Start>,
+    identity = anonymous,
+  ): Promise<MemoryLink> => {
     const link = new MemoryLink({ clock, turn, traits: { duplex: false, binary: false } });
-    const caller = { identity: anonymous, session: 's1' };
+    const caller = { identity, session: 's1' };
     const request = { caller, starts: new Map(Object.entries(starts)) };
     link.attach(protocol.open(link, { ...request, presence: false, snapshot: false }));
     await clock.settle();
@@ -197,6 +200,30 @@ describe('the end of an event stream', () => {
     await clock.settle();
     expect(link.goodbye).toBeUndefined();
     expect(take(link)).toBe('');
+  });
+});
+
+describe('an event stream without a channel [SSE-13]', () => {
+  test('is open, reads nothing, and ends with its token', async () => {
+    const { clock, openMany, publish, take, wheel } = await setUpStreams();
+    const link = await openMany({}, { ...anonymous, expiresAt: clock.unixMs() + 5_000 });
+    expect(take(link)).toBe(
+      'retry: 1000\nevent: open\n' +
+        'data: {"session":"s1","positions":{},"recovered":{},"gaps":{}}\n\n',
+    );
+    await publish(1);
+    expect(take(link)).toBe('');
+    await clock.pass(6_000);
+    expect(link.goodbye).toMatchObject({ code: 'unauthenticated' });
+    expect(wheel.armedCount).toBe(0);
+  });
+
+  test('gives everything back when the client leaves', async () => {
+    const { clock, openMany, wheel } = await setUpStreams();
+    const link = await openMany({}, { ...anonymous, expiresAt: clock.unixMs() + 5_000 });
+    link.drop();
+    await clock.settle();
+    expect(wheel.armedCount).toBe(0);
   });
 });
 
