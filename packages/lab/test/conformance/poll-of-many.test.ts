@@ -330,3 +330,73 @@ test('[MSG-6] [HIST-3] what has expired is in no poll and no page', async () => 
   const newest = (await server.get('/v1/history?channel=ttl/b&last=1')).json<PollAnswer>();
   expect(newest.messages).toMatchObject([{ data: 'other' }]);
 });
+
+describe('a poll of a name and of a pattern that matches it', () => {
+  const setUp = async () => {
+    const root = `both/${crypto.randomUUID()}`;
+    const [named, pattern] = [`${root}/2`, `${root}/#`];
+    await server.publish(named, 1, 2);
+    const { mark = '' } = await poll([pattern]);
+    const [stored] = await server.publish(named, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+    const after = new URLSearchParams({ [pattern]: mark }).toString();
+    return { named, pattern, after, mark, epoch: stored?.epoch ?? '' };
+  };
+
+  test('[POLL-10] reads it once, from the older of the two places', async () => {
+    const { named, pattern, after, epoch } = await setUp();
+    const answer = await poll([named, pattern], { after, last: 4 });
+    expect(answer.messages.map(({ data }) => data)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(answer).toMatchObject({
+      positions: { [named]: `${epoch}:12` },
+      starts: { [named]: `${epoch}:8` },
+      recovered: { [pattern]: true },
+      gaps: {},
+    });
+    expect(answer).not.toHaveProperty('more');
+    const list = new URLSearchParams({
+      [named]: `${epoch}:1`,
+      ...Object.fromEntries(new URLSearchParams(after)),
+    });
+    const older = await poll([named, pattern], { after: list.toString() });
+    expect(older.messages).toHaveLength(11);
+    expect(older).not.toHaveProperty('starts');
+  });
+
+  test.each([true, false])(
+    '[POLL-10] [POLL-3] goes on with each message once, by the mark: %s',
+    async (byMark) => {
+      const { named, pattern, after, epoch } = await setUp();
+      const seen: unknown[] = [];
+      let query: Query = { after, last: 4 };
+      for (let polls = 0; polls < 20; polls += 1) {
+        const {
+          messages,
+          positions,
+          mark = '',
+          more,
+        } = await poll([named, pattern], {
+          ...query,
+          limit: 3,
+        });
+        seen.push(...messages.map(({ data }) => data));
+        if (more !== true) break;
+        const list = { [named]: positions[named] ?? '', [pattern]: mark };
+        query = { after: byMark ? mark : new URLSearchParams(list).toString() };
+      }
+      expect(epoch).not.toBe('');
+      expect(seen).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    },
+  );
+
+  test('[POLL-10] tells a pattern nothing of what only the name lost', async () => {
+    const { named, pattern, mark } = await setUp();
+    const after = new URLSearchParams({ [named]: 'gone:5', [pattern]: mark }).toString();
+    const answer = await poll([named, pattern], { after });
+    expect(answer).toMatchObject({
+      recovered: { [named]: false, [pattern]: true },
+      gaps: { [named]: { reason: 'epoch' } },
+    });
+    expect(answer.gaps).not.toHaveProperty([pattern]);
+    expect(answer.messages).toHaveLength(10);
+  });
+});

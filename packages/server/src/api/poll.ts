@@ -97,6 +97,9 @@ function partsOf({ channels, patterns, volatile, more }: ReadResult): Parts {
   const snapshots = channels.flatMap(({ channel, snapshot }) =>
     snapshot === undefined ? [] : [[channel, `{${snapshotMembers(snapshot)}}`] as const],
   );
+  const starts = channels.flatMap(({ channel, begin }) =>
+    begin === undefined ? [] : [[channel, JSON.stringify(formatPosition(begin))] as const],
+  );
   return {
     positions: toObject(
       channels.map(({ channel, end }) => [channel, JSON.stringify(formatPosition(end))]),
@@ -104,6 +107,7 @@ function partsOf({ channels, patterns, volatile, more }: ReadResult): Parts {
     recovered: toObject(told.map(([name, { recovered }]) => [name, JSON.stringify(recovered)])),
     gaps: toObject(told.map(([name, { gap }]) => [name, JSON.stringify(gap)])),
     others:
+      (starts.length === 0 ? '' : `,"starts":${toObject(starts)}`) +
       (snapshots.length === 0 ? '' : `,"snapshots":${toObject(snapshots)}`) +
       (volatile.length === 0 ? '' : `,"volatile":${JSON.stringify(volatile)}`) +
       (more ? ',"more":true' : ''),

@@ -83,6 +83,8 @@ export interface ChannelRead extends Verdict {
   readonly snapshot?: Snapshot;
   /** True where a pattern found it. */
   readonly isFound?: true;
+  /** Where the name begins, where it is read from further back for a pattern that matches it. */
+  readonly begin?: Position;
   /** After `position`, without those that have expired; of the epoch of `end`. */
   readonly messages: readonly Message[];
   /** After the messages: where to go on. */

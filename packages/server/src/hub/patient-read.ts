@@ -161,7 +161,7 @@ function toResult(
   // Without a mark nothing that patterns found could be gone on from: it is left as it was.
   const namesOnly = mark === undefined && patterns.length > 0;
   const channels = namesOnly
-    ? round.channels.filter(({ isFound }) => isFound !== true)
+    ? round.channels.filter(({ isFound }) => isFound !== true).map(withoutPatterns)
     : round.channels;
   const count = channels.reduce((sum, { messages }) => sum + messages.length, 0);
   const passing = follower?.passing.take(Math.max(0, countMax - count), clock.unixMs()) ?? [];
@@ -192,6 +192,12 @@ async function acquireAll(
   if (failure === undefined) return readings;
   for (const { channel } of readings) table.release(channel);
   throw failure.reason;
+}
+
+/** A name as it was, where it was read from further back for patterns. */
+function withoutPatterns({ begin, ...read }: ChannelRead): ChannelRead {
+  if (begin === undefined) return read;
+  return { ...read, position: begin, messages: [], end: begin, more: true };
 }
 
 /** True when there is something that is not waited for. */

@@ -52,12 +52,20 @@ export const NOWHERE_ELSE: ReadonlyMap<string, Position> = new Map();
 export function formatPlaceMark({ mark, behind, rest }: PlaceMark): string | undefined {
   if (behind.size === 0 && rest === undefined) return mark;
   if (behind.size > POSITIONS_COUNT_MAX) return undefined;
-  const positions = new URLSearchParams();
-  for (const [channel, position] of behind) positions.append(channel, formatPosition(position));
-  const whole = [mark, encode(positions.toString())].join(DIVIDER);
+  const whole = [mark, formatPositions(behind)].join(DIVIDER);
   if (rest === undefined) return whole.length > WITH_POSITIONS_LENGTH_MAX ? undefined : whole;
+  // The channel that was read last, in part, makes room for the next one.
+  const others = new Map(behind);
+  others.delete(rest.after);
+  if (formatPositions(others).length > WITH_POSITIONS_LENGTH_MAX) return undefined;
   const withRest = [whole, encode(rest.after), formatStart(rest.from)].join(DIVIDER);
   return isMark(withRest) ? withRest : undefined;
+}
+
+function formatPositions(behind: ReadonlyMap<string, Position>): string {
+  const positions = new URLSearchParams();
+  for (const [channel, position] of behind) positions.append(channel, formatPosition(position));
+  return encode(positions.toString());
 }
 
 /**

@@ -51,6 +51,9 @@ const FRESH_MS = 5_000;
 /** Writes over what another node wrote meanwhile, before it is given up. */
 const ATTEMPT_COUNT_MAX = 16;
 
+/** Bytes of the snapshots of one answer, or of one stream's beginning: four of the largest. */
+const TOGETHER_SIZE_MAX = 4 * 1024 * 1024;
+
 const PREFIX = 'snapshot/';
 
 interface Entry {
@@ -209,6 +212,19 @@ export function isUseful(
   const { epoch, offset } = placeIn(stream, position);
   if (epoch !== stream.epoch || offset > stream.top) return false;
   return offset + 1 >= stream.oldest && stream.top - offset <= resumeCountMax;
+}
+
+/** What still fits of the snapshots that are given together [POLL-8]. */
+export class SnapshotRoom {
+  #left = TOGETHER_SIZE_MAX;
+
+  /** @throws {CodedError} `too_large` when it does not fit any more. */
+  take(snapshot: Snapshot | undefined): void {
+    this.#left -= snapshot?.payload.length ?? 0;
+    if (this.#left >= 0) return;
+    const message = `the snapshots have more than ${TOGETHER_SIZE_MAX} bytes: ask for fewer`;
+    throw new CodedError('too_large', message);
+  }
 }
 
 const written = new WeakMap<Snapshot, string>();

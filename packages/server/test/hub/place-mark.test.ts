@@ -56,6 +56,15 @@ describe('a place mark', () => {
     expect(formatPlaceMark(whole)).toBeDefined();
   });
 
+  test('is none where the next answer would have no room for its own', () => {
+    const behind = new Map<string, Position>();
+    for (let index = 0; index < 150; index += 1) behind.set(`room/${index}`, position(index));
+    const from = { kind: 'start' } as const;
+    for (const after of ['', 'room/149']) {
+      expect(formatPlaceMark({ mark: '~m.1', behind, rest: { after, from } })).toBeUndefined();
+    }
+  });
+
   test.each(['~m~~~', '~m.1~~YQ', '~m.1~~YQ~x', '~m.1~~YQ~l-1', '~m.1~~Y!~s', '~m.1~~YQ~s~s'])(
     'takes no place that was not reached from %s',
     (text) => {

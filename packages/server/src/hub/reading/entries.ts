@@ -33,9 +33,11 @@ export async function readEntries(
 ): Promise<EntriesRead> {
   const room = emptyRoom(countMax);
   const reads: ChannelRead[] = [];
+  const ends = new Map<string, Position>();
   for (const entry of own) {
     const read = await readEntry(parts, entry, entry.channel, room);
-    if (!isAtMark(entry, read.end)) elsewhere.set(entry.name, read.end);
+    if (isAtMark(entry, read.end)) ends.set(entry.name, read.end);
+    else elsewhere.set(entry.name, read.end);
     reads.push(read);
   }
   let done = '';
@@ -49,7 +51,7 @@ export async function readEntries(
     const left = swept.slice(index + part.count);
     for (const entry of left) leave(entry, reads, elsewhere);
     const partly = part.partly === undefined ? {} : { partly: part.partly };
-    return { reads, cut: { done, ...partly, left: left.map(({ name }) => name) } };
+    return { reads, cut: { done, ...partly, left: left.map(({ name }) => name), ends } };
   }
   return { reads };
 }
@@ -75,7 +77,7 @@ async function readChunk(parts: RoundParts, entries: readonly Entry[], room: Roo
       const read = await readEntry(parts, entry, channel, room);
       if (entry.channel === undefined) room.channels -= 1;
       const isTold = read.messages.length > 0 || read.gap !== undefined;
-      if (isTold || entry.channel !== undefined) chunk.reads.push(read);
+      if (isTold || entry.channel !== undefined) chunk.reads.push(tellOwn(entry, read));
       chunk.count += 1;
       const { end } = read;
       if (isAtMark(entry, end)) {
@@ -140,15 +142,29 @@ async function readEntry(
   };
 }
 
-/** A name that the sweep did not come to. What was told of it is not told again. */
+/** What was read for patterns of a name that begins later: with nothing of it, it stands there. */
+function tellOwn({ own }: Entry, read: ChannelRead): ChannelRead {
+  if (own === undefined) return read;
+  const begin = own.position;
+  const { messages, end } = read;
+  const isAfter = end.epoch === begin.epoch && end.offset >= begin.offset;
+  return { ...read, begin, end: messages.length > 0 || isAfter ? end : begin };
+}
+
+/**
+ * A name that the sweep did not come to. What was told of it is not told again, but for what
+ * patterns lose in it: that is told when the sweep comes to it.
+ */
 function leave(entry: Entry, reads: ChannelRead[], elsewhere: Elsewhere): void {
-  const { name, channel, verdict, snapshot } = entry;
+  const { name, channel, snapshot, own } = entry;
   if (channel === undefined) return;
+  const verdict = own ?? entry.verdict;
   const { position, gap } = verdict;
   const isTold = gap !== undefined || snapshot !== undefined;
-  if (isTold || !(hasUnread(entry) || isAtMark(entry, position))) elsewhere.set(name, position);
+  const isElsewhere = isTold || !(hasUnread(entry) || isAtMark(entry, position));
+  if (own === undefined && isElsewhere) elsewhere.set(name, position);
   const told = snapshot === undefined ? verdict : { ...verdict, snapshot };
-  const more = hasMore(entry, position);
+  const more = hasMore(entry, entry.verdict.position);
   reads.push({ channel: name, ...told, messages: [], end: position, more });
 }
 

@@ -1,56 +1,65 @@
 /** The channels that a read names: where each begins, and what is told about that. */
-import { CodedError, isOrigin } from '@trunkline/wire';
-import type { Position } from '@trunkline/wire';
+import { isOrigin } from '@trunkline/wire';
+import type { Gap, Position } from '@trunkline/wire';
 import type { ChangedChannel } from '../../broker/broker.ts';
+import type { Channel } from '../channel.ts';
 import type { Start, Verdict } from '../hub-types.ts';
 import { judge } from '../recovery.ts';
 import type { StreamBounds } from '../recovery.ts';
+import { SnapshotRoom } from '../snapshots.ts';
 import { resolveMarks } from './mark-starts.ts';
-import { isLeft, startIn } from './sweep.ts';
+import { boundsAt, isLeft, startIn } from './sweep.ts';
 import type { Entry, NameReading, ReadState, RoundParts, RoundPlan } from './types.ts';
 
-/** Bytes of the snapshots of one answer: four of the largest. */
-const SNAPSHOTS_SIZE_MAX = 4 * 1024 * 1024;
-
 /** A name whose start is no mark any more. */
-export interface ResolvedName {
+export interface ResolvedName extends Begin {
   readonly reading: NameReading;
-  readonly bounds: StreamBounds;
-  /** Where it begins, as far as its own stream says. */
-  readonly verdict: Verdict;
   readonly isSwept: boolean;
-  /** The sweep has come to it before: it stands at the mark. */
-  readonly isDone: boolean;
+  /** Where the patterns that match it begin, if that is elsewhere. */
+  readonly met: Begin | undefined;
+}
+
+/** Where something begins in a channel. */
+interface Begin {
+  /** Absent where the sweep has come to it before: it stands at the mark. */
+  readonly start: Start | undefined;
+  /** As far as the start needs them. */
+  readonly bounds: StreamBounds;
 }
 
 /** Where the names begin. Their channels are settled. */
 export async function resolveNames(
   { broker, reader }: RoundParts,
-  { names }: ReadState,
+  { names, patternStart }: ReadState,
   plan: RoundPlan,
 ): Promise<readonly ResolvedName[]> {
   const own = names.filter(({ channel }) => !plan.swept.has(channel.name));
   const resolved = await resolveMarks(broker, own);
   const ownStarts = new Map(own.map((reading, index) => [reading, resolved[index]]));
+  const beginAt = async (channel: Channel, start: Start | undefined): Promise<Begin> => {
+    return { start, bounds: await reader.boundsFor(channel, start ?? {}) };
+  };
   const resolve = async (reading: NameReading): Promise<ResolvedName> => {
-    const { channel } = reading;
+    const { channel, start } = reading;
     const { name } = channel;
-    const start = ownStarts.get(reading) ?? startOfSwept(plan, reading);
-    const bounds = await reader.boundsFor(channel, start ?? {});
-    const verdict = judge(start ?? {}, bounds, channel.rules.resumeCountMax);
-    const isSwept = plan.swept.has(name);
-    return { reading, bounds, verdict, isSwept, isDone: start === undefined };
+    const resolvedStart = ownStarts.get(reading) ?? startOfSwept(plan, channel, start);
+    const begin = await beginAt(channel, resolvedStart);
+    const isMet = plan.sweep !== undefined && plan.met.has(name);
+    const met = isMet
+      ? await beginAt(channel, startOfSwept(plan, channel, patternStart))
+      : undefined;
+    return { reading, ...begin, isSwept: plan.swept.has(name), met };
   };
   return Promise.all(names.map(resolve));
 }
 
 /** True for a name that may have, or stand at, something from after the mark. */
 export function isDoubtful(
-  { bounds, isDone }: ResolvedName,
+  { bounds, start }: ResolvedName,
   told: Position | undefined,
   isLate: boolean,
 ): boolean {
-  if (isDone || isLate) return true;
+  if (start === undefined || isLate) return true;
   return told === undefined || told.epoch !== bounds.epoch || told.offset < bounds.top;
 }
 
@@ -72,43 +81,89 @@ export async function judgeNames(
   resolved: readonly ResolvedName[],
   since: ReadonlyMap<string, ChangedChannel>,
 ): Promise<readonly Entry[]> {
-  const entries = resolved.map((found) => toEntry(found, since.get(found.reading.channel.name)));
-  if (!wantsSnapshots) return entries;
-  const withSnapshots: Entry[] = [];
-  let size = 0;
-  for (const [index, entry] of entries.entries()) {
-    const channel = resolved[index]?.reading.channel;
-    const wants = channel !== undefined && entry.verdict.recovered !== true;
+  const entries: Entry[] = [];
+  const room = new SnapshotRoom();
+  for (const found of resolved) {
+    const { channel } = found.reading;
+    const change = since.get(channel.name);
+    const entry = toEntry(found, change);
+    const wants = wantsSnapshots && entry.verdict.recovered !== true;
     const snapshot = wants ? await usefulSnapshot(channel) : undefined;
-    size += snapshot?.payload.length ?? 0;
-    if (size > SNAPSHOTS_SIZE_MAX) {
-      const message = `the snapshots have more than ${SNAPSHOTS_SIZE_MAX} bytes: ask for fewer`;
-      throw new CodedError('too_large', message);
-    }
+    room.take(snapshot);
     const from = snapshot?.position ?? entry.verdict.position;
     const begun = { ...entry, verdict: { ...entry.verdict, position: from } };
-    withSnapshots.push(snapshot === undefined ? entry : { ...begun, snapshot });
+    entries.push(join(snapshot === undefined ? entry : { ...begun, snapshot }, found, change));
   }
-  return withSnapshots;
+  return entries;
+}
+
+/**
+ * One channel is read once, from the older of the places at which the name and patterns begin
+ * [POLL-10]. Where that is the patterns' it is the sweep that comes to it.
+ */
+function join(entry: Entry, found: ResolvedName, change: ChangedChannel | undefined): Entry {
+  const { met, reading } = found;
+  if (met === undefined) return entry;
+  const patterns = verdictOf(reading.channel, met, change);
+  const { verdict: own } = entry;
+  const isOlder = isBefore(patterns.position, own.position, met.bounds);
+  const { position } = isOlder ? patterns : own;
+  const gap = lossUpTo(position, patterns.gap);
+  const recovered = own.recovered === undefined ? {} : { recovered: false };
+  const told = gap === undefined ? own : { ...own, ...recovered, gap };
+  const loss = gap === undefined ? {} : { gap };
+  const joined = { ...entry, verdict: { ...told, position }, loss };
+  if (!isOlder) return joined;
+  const place = met.start === undefined ? { epoch: position.epoch, top: position.offset } : {};
+  return { ...joined, ...place, own, isSwept: true };
+}
+
+/** What of a loss is not delivered all the same, where it is read from a position. */
+function lossUpTo({ offset }: Position, gap: Gap | undefined): Gap | undefined {
+  const { from = 0, to = 0 } = gap ?? {};
+  if (gap === undefined || to <= offset) return gap;
+  return from > offset ? undefined : { ...gap, to: offset };
+}
+
+/** @param position where patterns begin: at the mark, the stream may have had another life. */
+function isBefore(position: Position, own: Position, { epoch }: StreamBounds): boolean {
+  if (position.epoch === own.epoch || isOrigin(position)) return position.offset < own.offset;
+  return position.epoch !== epoch;
 }
 
 function toEntry(found: ResolvedName, change: ChangedChannel | undefined): Entry {
-  const { bounds, isSwept, isDone, reading } = found;
+  const { bounds, isSwept, reading, start } = found;
   const { channel } = reading;
   const named = { name: channel.name, channel, isSwept };
-  const then = change?.position;
-  if (!isDone) {
-    return { ...named, verdict: tell(found), epoch: bounds.epoch, top: topAt(bounds, then) };
+  // Where a sweep begins may be told in a later answer than the first: it is counted from the mark.
+  const verdict = verdictOf(channel, found, isSwept ? change : undefined);
+  const { position } = verdict;
+  if (start === undefined) {
+    return { ...named, verdict, epoch: position.epoch, top: position.offset };
   }
-  const position = then ?? found.verdict.position;
-  const verdict = { position, recovered: true };
-  return { ...named, verdict, epoch: position.epoch, top: position.offset };
+  const top = topAt(bounds, change?.position);
+  return { ...named, verdict: tell(reading, verdict), epoch: bounds.epoch, top };
+}
+
+/** @param change since the mark, from which the newest are counted. */
+function verdictOf(
+  { rules }: Channel,
+  { start, bounds }: Begin,
+  change: ChangedChannel | undefined,
+): Verdict {
+  const { epoch, top } = bounds;
+  if (start === undefined) {
+    return { position: change?.position ?? { epoch, offset: top }, recovered: true };
+  }
+  const stream = start.after === undefined ? boundsAt(bounds, change) : undefined;
+  return judge(start, stream ?? bounds, rules.resumeCountMax);
 }
 
 /** Where a name stands in the sweep; `undefined` when that is at its mark. */
 function startOfSwept(
   { sweep, changed, heads }: RoundPlan,
-  { channel, start }: NameReading,
+  channel: Channel,
+  start: Start,
 ): Start | undefined {
   const { name } = channel;
   if (sweep === undefined || !isLeft(sweep, name)) return undefined;
@@ -118,8 +173,7 @@ function startOfSwept(
 }
 
 /** What the client is told of its own start. */
-function tell({ reading, verdict }: ResolvedName): Verdict {
-  const { start, told } = reading;
+function tell({ start, told }: NameReading, verdict: Verdict): Verdict {
   if (verdict.recovered === false) return verdict;
   // While it waits the start is a position of our own making: only a loss is news then.
   if (told !== undefined) return { ...told, position: verdict.position };

@@ -14,7 +14,8 @@ import { judgeFound, listFound, matchesAny } from './found.ts';
 import { changedSinceStart } from './mark-starts.ts';
 import { isDoubtful, judgeNames, resolveNames, setTold } from './named.ts';
 import { placeAfter, sweepOf } from './sweep.ts';
-import type { ReadState, Round, RoundParts, RoundPlan, Told } from './types.ts';
+import type { Cut } from './sweep.ts';
+import type { Entry, ReadState, Round, RoundParts, RoundPlan, Told } from './types.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -52,7 +53,7 @@ export async function readRound(parts: RoundParts, state: ReadState): Promise<Ro
   const channels = inOrder(state, reads);
   return {
     channels,
-    patterns: tellPatterns(state, channels),
+    patterns: tellPatterns(state, channels, lossesIn(plan, named, cut)),
     place: placeAfter(plan.target, elsewhere, plan.sweep, cut),
     isLate: plan.isLate,
     isCut: cut !== undefined,
@@ -77,12 +78,19 @@ async function planRound(
   // Before anything is listed: what comes meanwhile is then after them.
   const heads = new Map(names.map(({ channel }) => [channel.name, channel.position]));
   const isLate = sweep?.target !== undefined;
-  const plan = { target, isLate, sweep, swept: sweep === undefined ? NONE : swept, heads };
+  const met = new Set(
+    names
+      .map(({ channel }) => channel.name)
+      .filter((name) => !swept.has(name) && matchesAny(patterns, name)),
+  );
+  const plan = { target, isLate, sweep, swept: sweep === undefined ? NONE : swept, met, heads };
   if (sweep === undefined) return { ...plan, changed: new Map() };
   const { from } = sweep;
   const filters = from.kind === 'mark' ? [...patterns, ...swept] : patterns;
   const isAtHead = (name: string): boolean => isUpTo(heads.get(name), told.get(name));
-  const isNow = from.kind === 'mark' && from.mark === target && [...swept].every(isAtHead);
+  // What was told by now was told before the mark only where that was taken just now.
+  const isNew = !isLate && from.kind === 'mark' && from.mark === target;
+  const isNow = isNew && [...swept, ...met].every(isAtHead);
   if (isNow || filters.length === 0) return { ...plan, changed: new Map() };
   const changed = await changedSinceStart(broker, from, filters);
   if (changed === undefined) return undefined;
@@ -134,13 +142,35 @@ function inOrder({ names }: ReadState, reads: readonly ChannelRead[]): readonly 
   return [...named, ...reads.filter((read) => !isNamed.has(read))];
 }
 
-/** What is told of the patterns: nothing is lost in one when nothing is in any of its channels. */
+/** What patterns lose in the names that begin elsewhere than they do. */
+function lossesIn(
+  { met }: RoundPlan,
+  entries: readonly Entry[],
+  cut: Cut | undefined,
+): ReadonlyMap<string, Gap | undefined> {
+  const losses = new Map<string, Gap | undefined>();
+  for (const { name, loss } of entries) {
+    // What the sweep has not come to is told when it does.
+    const isLeft = cut?.left.includes(name) === true;
+    if (met.has(name)) losses.set(name, isLeft ? undefined : loss?.gap);
+  }
+  return losses;
+}
+
+/**
+ * What is told of the patterns: nothing is lost in one when nothing is in any of its channels.
+ *
+ * @param others what they lose in those that begin elsewhere.
+ */
 function tellPatterns(
   { patterns, patternStart, patternsTold }: ReadState,
   reads: readonly ChannelRead[],
+  others: ReadonlyMap<string, Gap | undefined>,
 ): ReadonlyMap<string, Told> {
   const { after } = patternStart;
-  const losses = reads.filter(({ gap }) => gap !== undefined);
+  const losses = reads
+    .map(({ channel, gap }) => ({ channel, gap: others.has(channel) ? others.get(channel) : gap }))
+    .filter(({ gap }) => gap !== undefined);
   const tell = (pattern: string): Told => {
     const unknown: Gap = { reason: 'unknown' };
     const isUnknown = after?.kind === 'unknown' || after?.kind === 'position';

@@ -10,7 +10,7 @@ import { isOrigin, ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import type { Start } from '../hub-types.ts';
-import { NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
+import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
 import type { PlaceMark, PlaceStart } from '../place-mark.ts';
 import { startAt } from './mark-starts.ts';
 
@@ -34,6 +34,8 @@ export interface Cut {
   readonly partly?: { readonly channel: string; readonly position: Position };
   /** Channels that it has not come to, in part or at all. */
   readonly left: readonly string[];
+  /** Channels that are at the mark, though the sweep may not have come to their names. */
+  readonly ends?: ReadonlyMap<string, Position>;
 }
 
 /**
@@ -105,7 +107,7 @@ export function placeAfter(
   cut?: Cut,
 ): PlaceMark {
   if (sweep === undefined || cut === undefined) return { mark: target, behind: elsewhere };
-  const { done, partly, left } = cut;
+  const { done, partly, left, ends = NOWHERE_ELSE } = cut;
   const after = [sweep.after, done, partly?.channel ?? ''].reduce((a, b) => (a > b ? a : b));
   const behind = new Map(sweep.behind);
   // Those behind the cut keep what they had, be there anything to read or not.
@@ -114,6 +116,12 @@ export function placeAfter(
   }
   if (partly !== undefined) behind.set(partly.channel, partly.position);
   for (const [channel, position] of elsewhere) behind.set(channel, position);
-  if (left.length === 0) return { mark: target, behind };
-  return { mark: target, behind, rest: { after, from: sweep.from } };
+  const rest = left.length === 0 ? {} : { rest: { after, from: sweep.from } };
+  const whole = new Map(behind);
+  for (const [channel, position] of ends) {
+    if (behind.has(channel) || (left.length > 0 && channel > after)) whole.set(channel, position);
+  }
+  const place = { mark: target, behind: whole, ...rest };
+  // Where so many have no room in a mark they come again, rather than hold up what is left.
+  return formatPlaceMark(place) === undefined ? { mark: target, behind, ...rest } : place;
 }

@@ -1,5 +1,5 @@
 /** What the parts of a read tell each other. */
-import type { Position } from '@trunkline/wire';
+import type { Gap, Position } from '@trunkline/wire';
 import type { Broker, ChangedChannel } from '../../broker/broker.ts';
 import type { Clock } from '../../clock.ts';
 import type { NamespaceRules } from '../../config/namespace-rules.ts';
@@ -50,6 +50,8 @@ export interface RoundPlan {
   readonly sweep: Sweep | undefined;
   /** Names that the sweep comes to; the others begin at places of their own. */
   readonly swept: ReadonlySet<string>;
+  /** Names that patterns match, and that begin elsewhere than these. */
+  readonly met: ReadonlySet<string>;
   /** Where the names' channels stood before anything was listed, and not before the mark. */
   readonly heads: ReadonlyMap<string, Position>;
   /** The mark up to which is read. */
@@ -66,6 +68,10 @@ export interface Entry {
   /** Present where it was named. */
   readonly channel?: Channel;
   readonly verdict: Verdict;
+  /** What is told of a name that begins after `verdict`, where the patterns that match it do. */
+  readonly own?: Verdict;
+  /** What patterns lose in a name that begins elsewhere than they do. */
+  readonly loss?: { readonly gap?: Gap };
   readonly snapshot?: Snapshot;
   /** The life that is read; of another one nothing is. */
   readonly epoch: string;
