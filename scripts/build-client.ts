@@ -27,6 +27,8 @@ const WIRE = '@trunkline/wire';
 const EXTERNAL: Readonly<Record<string, readonly RegExp[]>> = {
   react: [/^react(?:\/|$)/, /^@trunkline\/client(?:\/|$)/],
 };
+/** What declares `Symbol.asyncDispose`; applications need not have chosen it. */
+const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
 /** A specifier in a declaration, wherever it stands. */
 const SPECIFIER = /((?:\bfrom |\bimport\(|\bimport )['"])([^'"]+)(['"])/g;
 
@@ -116,7 +118,7 @@ function declare(folder: string): Map<string, string> {
         (_, before: string, specifier: string, after: string) =>
           `${before}${rewritten(specifier, path, wanted)}${after}`,
       );
-      found.set(`types/${path}`, text);
+      found.set(`types/${path}`, /[dD]ispos(?:e|able)\b/.test(text) ? DISPOSABLE + text : text);
     }
     return found;
   } finally {

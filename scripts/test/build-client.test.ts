@@ -14,6 +14,7 @@ const APPLICATION = `
   import { Line as Core } from '@trunkline/client/core';
   import { sharedTransport } from '@trunkline/client/tabs';
   import { channelStore } from '@trunkline/client/store';
+  import { attachDevtools } from '@trunkline/client/devtools';
 
   const line: Line = connect('https://rt.example.com', { token: async () => 'token' });
   const room = line.channel<{ text: string }>('room/42', { last: 50 });
@@ -23,6 +24,7 @@ const APPLICATION = `
   });
   const transports: readonly Transport[] = [sharedTransport({ transports: [] })];
   console.log(end, new Core('https://rt.example.com', { transports }));
+  attachDevtools(line).detach();
   console.log(channelStore(room).get().messages[0]?.data.text);
   // @ts-expect-error A channel holds what its type says.
   room.subscribe((message: Message<{ text: number }>) => console.log(message));
@@ -131,7 +133,7 @@ test('an application compiles against the types, in strict mode and without Node
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   const compilerOptions = {
     ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, types: [] },
-    ...{ target: 'es2022', lib: ['es2022', 'esnext.disposable', 'dom'], module: 'nodenext' },
+    ...{ target: 'es2022', lib: ['es2022', 'dom'], module: 'nodenext' },
   };
   const tsconfig = { compilerOptions, files: ['application.ts'] };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig));
