@@ -202,7 +202,12 @@ export class Subscriptions {
     if (position === undefined) return;
     for (const wire of this.#matching(channel)) {
       wire.head?.take(channel, position);
-      for (const one of wire.subscriptions) if (one.isOpen) one.place.take(channel, position);
+      for (const one of wire.subscriptions) {
+        // Of another life it says nothing: that has to be told as a loss.
+        if (one.isOpen && !one.place.isOtherLife(channel, position)) {
+          one.place.take(channel, position);
+        }
+      }
     }
   }
 

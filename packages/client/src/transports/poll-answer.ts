@@ -1,5 +1,5 @@
 /** Poll answer: what it says, told to whoever reads. [POLL-3] */
-import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
+import { CodedError, isWildcard, matchesPattern, parsePosition } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import { asObject, toGap, toOpening, toSnapshot } from '../events.ts';
 import type { OpenEvent } from '../events.ts';
@@ -36,7 +36,7 @@ export function tellAnswer(
     const opening = openingOf(filter, fields, before.get(filter), place ?? places.get(filter));
     const { position, gap } = opening;
     // Whoever asked from a place still stands there: what is between was over.
-    const isNew = gap !== undefined || !places.get(filter);
+    const isNew = gap !== undefined || parsePosition(places.get(filter) ?? '') === undefined;
     if (position !== undefined && isNew) places.set(filter, position);
     sink.onOpen(opening);
   }

@@ -108,3 +108,11 @@ test('[VOL-1] whoever joins a volatile channel that was asked for from the start
     { kind: 'open', channel: 'v' },
   ]);
 });
+
+test('[REC-3] what expired in another life of a channel hides no loss', () => {
+  const readers = new Readers('a');
+  readers.subscriptions.onExpired('a', '0:0');
+  const message = { kind: 'message', channel: 'a', epoch: 'f', offset: 1, data: 1 } as const;
+  readers.subscriptions.onMessage(message);
+  expect(readers.told).toEqual(['a: gap a', 'a: message a 1']);
+});

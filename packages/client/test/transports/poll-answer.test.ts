@@ -94,6 +94,12 @@ describe('the answer to a poll', () => {
     expect(place).toBe('e:6');
   });
 
+  test('[MSG-6] tells of nothing that expired where the oldest was asked for', () => {
+    const read = readOf({ filter: 'a', after: 'start' });
+    const { told } = tell(read, true, page({ a: '0:0' }, [], { recovered: { a: true } }));
+    expect(told).toEqual(['open a 0:0']);
+  });
+
   test('[MSG-6] tells what expired before anything came', () => {
     const read = readOf({ filter: 'a', after: 'e:1' });
     const { told } = tell(read, true, page({ a: 'e:2' }, [], { recovered: { a: true } }));
