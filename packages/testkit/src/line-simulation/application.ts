@@ -54,7 +54,7 @@ export interface ApplicationParts {
   readonly tamper: Tamper;
   /** True when it reads names and patterns that match the same channels, and patterns several times. */
   readonly overlaps: boolean;
-  /** True when the disk may store what it says it did not: then what is sent again may be passed. */
+  /** True when the disk refuses or does not answer: then what is sent again may be passed. */
   readonly hasDoubts: boolean;
 }
 
@@ -198,8 +198,11 @@ export class Application {
       return attempt;
     };
     const first = begin();
-    // A purge takes the keys with it: what is sent again is stored again.
-    const attempt = (): string => (recorder.purgesOf(channel) === purges ? first : begin());
+    // A purge takes the keys with it: what was sent again may have been stored again.
+    const attempt = (): string => {
+      if (recorder.purgesOf(channel) !== purges) begin();
+      return first;
+    };
     this.#waiting += 1;
     const data = { id: payload, padding: 'x'.repeat(padding) };
     this.#line.publish(channel, data, { ...(ttl !== undefined && { ttl }) }).then(

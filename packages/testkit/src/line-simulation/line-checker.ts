@@ -59,6 +59,7 @@ export function checkLines(history: LineHistory): readonly Violation[] {
   const reading = new ReadingCheck({ table, publishes: published, countMin, report });
   for (const event of events) {
     if ('reader' in event) reading.onEvent(event);
+    else if (event.kind === 'purged') reading.onPurged(event.channel);
   }
   reading.onEnd(logs, heads, step);
   publishes.onEnd({ table, logs, keyWindowMs });

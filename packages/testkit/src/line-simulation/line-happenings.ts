@@ -128,7 +128,7 @@ function jumpInTime({ clock, random }: LineWorld): void {
 
 function changeDisk({ machine, random, hasDoubts }: LineWorld): void {
   const { faults } = machine;
-  faults.full = random.chance(0.15);
+  faults.full = hasDoubts && random.chance(0.3);
   faults.unreadable = random.chance(0.15);
   faults.unknownChance = hasDoubts ? random.pick([0, 0, 0.2]) : 0;
   faults.delayMsMax = random.pick([0, 10, 100]);

@@ -43,7 +43,7 @@ export class LineWorld {
   readonly recorder: LineRecorder;
   readonly machine: Machine;
   readonly applications: readonly Application[];
-  /** True when the disk may store what it says it did not. */
+  /** True when the disk refuses to store, or may store what it says it did not. */
   readonly hasDoubts: boolean;
 
   constructor(seed: number, { tamper = {}, overlaps = false }: LineWorldOptions = {}) {

@@ -47,6 +47,8 @@ interface Reader {
 export class ReadingCheck {
   readonly #facts: ReadingFacts;
   readonly #readers = new Map<string, Reader>();
+  /** Channels that had a life before, of which whoever is slow may be told yet. */
+  readonly #reborn = new Set<string>();
 
   constructor(facts: ReadingFacts) {
     this.#facts = facts;
@@ -74,6 +76,10 @@ export class ReadingCheck {
       default:
         reader.hasEnded = true;
     }
+  }
+
+  onPurged(channel: string): void {
+    this.#reborn.add(channel);
   }
 
   /** Whoever still listens has arrived at the newest of every channel. */
@@ -202,9 +208,9 @@ export class ReadingCheck {
     const place = reader.places.get(channel) ?? reader.bases.get(channel);
     const isKnownLife = place?.epoch === next.epoch;
     const stands = place === undefined ? 'nothing' : formatPosition(place);
+    // Where it was told nothing yet, whoever is slow may have begun in a life before.
+    if (!isKnownLife && !reader.places.has(channel) && this.#reborn.has(channel)) return;
     if (!isKnownLife && place !== undefined && !isOrigin(place)) {
-      // Where it was told nothing yet, whoever is slow may have begun in a life before.
-      if (!reader.places.has(channel)) return;
       const told = `expected epoch ${place.epoch} after ${stands}, got ${formatPosition(next)} untold`;
       this.#fail(reader, step, 2, told, channel);
       return;
