@@ -84,3 +84,24 @@ test.each(['websocket', 'sse'])(
     expect(errors).toEqual([]);
   },
 );
+
+test('[HTTP-24] [GUA-3] a page of the server has the worker that its tabs share', async () => {
+  await using server = await NodeProcess.start();
+  const page = await browser.open(`${server.url}/client.js`);
+  await page.evaluate(`(async () => {
+    globalThis.got = [];
+    const { connect } = await import('${server.url}/client.js');
+    const { sharedTransport } = await import('${server.url}/client/tabs.js');
+    const worker = (name) =>
+      new SharedWorker('${server.url}/client/worker.js', { type: 'module', name });
+    globalThis.line = connect('${server.url}', {
+      transports: [sharedTransport({ transports: [], worker })],
+    });
+    line.channel('${CHANNEL}').subscribe({
+      onMessage: ({ data }) => got.push(data),
+      onOpen: ({ recovered }) => recovered === undefined && line.publish('${CHANNEL}', 1),
+    });
+  })()`);
+  await readsOverRestart(server, page);
+  expect(await page.evaluate('line.transport')).toBe('shared');
+});
