@@ -18,4 +18,5 @@ export { defaultConfig, defineConfig } from './config/schema.ts';
 export type { ServerConfig, ServerConfigInput } from './config/schema.ts';
 export { BrokerError } from './broker/broker.ts';
 export { createServer, TrunklineServer } from './server.ts';
-export type { Asset, ServerParts, Started } from './server.ts';
+export type { Asset } from './http/files.ts';
+export type { ServerParts, Started } from './server.ts';
