@@ -113,6 +113,9 @@ export function networkError(error: unknown, stored?: 'unknown'): CodedError {
   });
 }
 
+/** What only the server can say. */
+const SERVERS_OWN: readonly CodeName[] = ['bad_request', 'forbidden', 'conflict', 'replaced'];
+
 /**
  * What a status means that came without a code, so not from the server: something on the way does
  * not let this through. That is no final word, since another transport or another network may.
@@ -120,9 +123,9 @@ export function networkError(error: unknown, stored?: 'unknown'): CodedError {
 function codeOfStatus(status: number): CodeName {
   const names = Object.keys(CODES) as CodeName[];
   const exact = names.find((name) => CODES[name].http === status);
-  if (exact !== undefined && status !== 403 && status !== 409) return exact;
+  if (exact !== undefined && !SERVERS_OWN.includes(exact)) return exact;
   // Gateways have more 5xx than the registry: 502 and 504 mean that the server is away.
-  return status >= 500 ? 'unavailable' : 'bad_request';
+  return status >= 500 ? 'unavailable' : 'not_found';
 }
 
 /** The problem's own milliseconds, or `Retry-After` in seconds (RFC 9110 §10.2.3). */

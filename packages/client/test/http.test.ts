@@ -41,11 +41,14 @@ describe('refusals', () => {
 
   test.each([
     [401, 'unauthenticated'],
-    [403, 'bad_request'],
-    [409, 'bad_request'],
+    [400, 'not_found'],
+    [403, 'not_found'],
+    [407, 'not_found'],
+    [409, 'not_found'],
+    [413, 'too_large'],
     [429, 'rate_limited'],
     [404, 'not_found'],
-    [418, 'bad_request'],
+    [418, 'not_found'],
     [500, 'internal'],
     [502, 'unavailable'],
     [503, 'unavailable'],

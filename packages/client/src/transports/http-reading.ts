@@ -165,11 +165,13 @@ export class HttpAttempt implements Attempt {
   async sleep(delayMs: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     await new Promise<void>((resolve) => {
-      const timer = this.platform.clock.after(delayMs, resolve);
-      signal.addEventListener('abort', () => {
+      const end = () => {
         timer.cancel();
+        signal.removeEventListener('abort', end);
         resolve();
-      });
+      };
+      const timer = this.platform.clock.after(delayMs, end);
+      signal.addEventListener('abort', end);
     });
   }
 
@@ -199,7 +201,7 @@ export class HttpAttempt implements Attempt {
           },
         },
       );
-      if (response.status === 304) return undefined;
+      if (response.status === 304 && etag !== undefined) return undefined;
       return {
         frame: await answerOf(response, encoding),
         etag: response.headers.get('etag') ?? undefined,
@@ -356,9 +358,15 @@ export class HttpAttempt implements Attempt {
    */
   async #reach(signal: AbortSignal): Promise<void> {
     if (!this.#isReady) {
-      const work = this.fetch('poll', {}, { method: 'OPTIONS', signal });
-      const response = await this.within(OPEN_MS_MAX, NO_ANSWER, work);
-      if (response.status >= 500) throw await refusalOf(response);
+      const ask = async () => {
+        const response = await this.fetch('poll', {}, { method: 'OPTIONS', signal });
+        if (!response.ok) throw await refusalOf(response);
+        await response.body?.cancel();
+        // A page to log in to the network answers anything.
+        const type = typeOf(response);
+        if (type.startsWith('text/')) throw new CodedError('unavailable', `got ${type}`);
+      };
+      await this.within(OPEN_MS_MAX, NO_ANSWER, ask());
       this.#ready();
     }
     this.#settle();
@@ -389,13 +397,14 @@ export class HttpAttempt implements Attempt {
     filters: readonly string[],
     signal: AbortSignal,
   ): Promise<(readonly [string, CodedError])[]> {
-    const work = this.fetch('poll', { channel: filters, limit: 1 }, { signal });
-    const response = await this.within(OPEN_MS_MAX, NO_ANSWER, work);
-    if (!typeOf(response).startsWith('application/problem+json')) {
+    const ask = async () => {
+      const response = await this.fetch('poll', { channel: filters, limit: 1 }, { signal });
+      if (typeOf(response).startsWith('application/problem+json')) return refusalOf(response);
       await response.body?.cancel();
-      return []; // It is allowed; or it is not the server that says no.
-    }
-    const error = await refusalOf(response);
+      return undefined; // It is allowed; or it is not the server that says no.
+    };
+    const error = await this.within(OPEN_MS_MAX, NO_ANSWER, ask());
+    if (error === undefined) return [];
     if (!isRefusal(error)) throw error;
     if (filters.length === 1) return filters.map((filter) => [filter, error]);
     const half = filters.length >> 1;

@@ -66,11 +66,18 @@ export class HttpRequests {
 
   /** Begins a request below `/v1/` with the present token. */
   async fetch(call: string, query: Query, init: RequestInit): Promise<Response> {
-    return this.#platform.fetch(addressOf(this.#target.url, 'http', call, query), {
+    const response = await this.#platform.fetch(addressOf(this.#target.url, 'http', call, query), {
       cache: 'no-store',
+      // The server redirects nobody: it is a page to log in to a network, or the address is another.
+      redirect: 'manual',
       ...init,
       headers: { ...tokenHeaders(this.token), ...(init.headers as object) },
     });
+    const { status, type } = response;
+    const isRedirect = status >= 300 && status < 400 && status !== 304;
+    if (!isRedirect && type !== 'opaqueredirect') return response;
+    await response.body?.cancel();
+    throw new Error('redirected to another address');
   }
 
   /** Publishes without an answer; dropped while a whole request of others waits. */

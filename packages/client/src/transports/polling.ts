@@ -1,4 +1,6 @@
 /** Polling: the same question again and again, with patience at the server or between two. */
+import { CodedError } from '@trunkline/wire';
+import { asObject } from '../events.ts';
 import type { Query } from '../http.ts';
 import type { HttpAttempt, Read, Reader } from './http-reading.ts';
 import { tellAnswer } from './poll-answer.ts';
@@ -33,6 +35,12 @@ async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Pro
     const answer = await attempt.poll(read, query, seconds, waitSeconds === 0 ? etag : undefined);
     if (signal.aborted) return;
     let isEmpty = true;
+    if (answer !== undefined && asObject(answer.frame.fields['positions']) === undefined) {
+      throw new CodedError(
+        'bad_request',
+        'expected the answer to a poll, got one without positions',
+      );
+    }
     if (isFirst) read.opened();
     if (answer === undefined) {
       hasMore = false;

@@ -1,5 +1,5 @@
 /** SSE: event streams, read with `fetch`, which unlike `EventSource` tells why it was refused. */
-import { CodedError, decodeBase64, parsePosition } from '@trunkline/wire';
+import { CodedError } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import {
   asObject,
@@ -11,7 +11,6 @@ import {
   toPresence,
   toSnapshot,
 } from '../events.ts';
-import type { ReceivedMessage } from '../events.ts';
 import { refusalOf } from '../http.ts';
 import { EventStreamParser } from './event-stream.ts';
 import { openHttp } from './http-reading.ts';
@@ -56,8 +55,6 @@ class EventStream {
   readonly #attempt: HttpAttempt;
   readonly #read: Read;
   readonly #parser = new EventStreamParser();
-  /** True when messages keep the text that they come from. */
-  readonly #keepsSource: boolean;
   /** The last id that was told on. */
   #id = '';
   #hasOpened = false;
@@ -65,28 +62,36 @@ class EventStream {
   constructor(attempt: HttpAttempt, read: Read) {
     this.#attempt = attempt;
     this.#read = read;
-    this.#keepsSource = attempt.target.encoding.eventOf('{"data":1}').source !== undefined;
   }
 
   /** Reads until the signal aborts. @throws {Error} when the stream ends otherwise. */
   async run(): Promise<void> {
     const { signal, wishes } = this.#read;
-    const asked = this.#attempt.fetch('sse', queryOf(wishes), {
-      signal,
-      headers: { accept: TYPE },
-    });
-    const response = await this.#attempt.within(OPEN_MS_MAX, NO_HEAD, asked);
-    if (response.status !== 200) throw await refusalOf(response);
+    const ask = async () => {
+      const answer = await this.#attempt.fetch(
+        'sse',
+        { ...queryOf(wishes), envelope: 1 },
+        {
+          signal,
+          headers: { accept: TYPE },
+        },
+      );
+      if (answer.status !== 200) throw await refusalOf(answer);
+      return answer;
+    };
+    const response = await this.#attempt.within(OPEN_MS_MAX, NO_HEAD, ask());
     const type = typeOf(response);
     if (!type.toLowerCase().startsWith(TYPE) || response.body === null) {
       throw new CodedError('bad_request', `expected ${TYPE}, got ${type || 'nothing'}`);
     }
     const source = response.body.getReader();
+    const { clock } = this.#attempt.platform;
+    const openByMs = clock.monotonicMs() + OPEN_MS_MAX;
     while (!signal.aborted) {
       const piece = source.read();
       const { done, value } = await (this.#hasOpened
         ? this.#attempt.within(SILENCE_MS_MAX, 'the stream fell silent', piece)
-        : this.#attempt.within(OPEN_MS_MAX, NO_EVENT, piece));
+        : this.#attempt.within(openByMs - clock.monotonicMs(), NO_EVENT, piece));
       if (done) throw new CodedError('unavailable', 'the stream ended');
       this.#take(value);
       // Not reading on is all the back-pressure that is needed: the server's cursor stops.
@@ -129,15 +134,18 @@ class EventStream {
       const event = toPresence(type, parseObject(data) ?? {});
       if (event !== undefined) sink.onPresence(event);
     } else if (type !== 'error') {
-      const message = this.#message(type, data, id);
-      if (message === undefined) throw new CodedError('internal', 'an event without a position');
+      const { fields, source } = target.encoding.eventOf(data);
+      const message = toMessage(fields, source);
+      if (message === undefined) throw new CodedError('internal', 'an event that is no message');
       sink.onMessage(message, filters);
     }
     this.#follow(id, true);
   }
 
   #open(fields: Frame['fields'], id: string): void {
-    const positions = asObject(fields['positions']) ?? {};
+    const positions = asObject(fields['positions']);
+    if (positions === undefined)
+      throw new CodedError('bad_request', 'an opening without positions');
     this.#hasOpened = true;
     this.#id = id;
     this.#read.opened(known(fields, 'string', ['session']));
@@ -161,39 +169,5 @@ class EventStream {
     if (only === undefined) {
       if (id.startsWith('~')) this.#attempt.sink.onMark(filters, id);
     } else if (!hasEvent) this.#attempt.sink.onExpired(only, id);
-  }
-
-  /** With one channel an event is its payload: bytes are told from text, JSON by being JSON. */
-  #message(type: string, data: string, id: string): ReceivedMessage | undefined {
-    const { only: channel } = this.#read;
-    if (channel === undefined) {
-      const { fields, source } = this.#attempt.target.encoding.eventOf(data);
-      return toMessage(fields, source);
-    }
-    const position = parsePosition(id);
-    // A volatile channel has no ids.
-    if (position === undefined && id !== '') return undefined;
-    const isBytes = type.startsWith('bytes:');
-    const event = isBytes ? type.slice('bytes:'.length) : type;
-    return {
-      kind: 'message',
-      channel,
-      ...position,
-      ...(isBytes ? bytesOf(data) : payloadOf(data, this.#keepsSource)),
-      ...(event !== 'message' && { event }),
-    };
-  }
-}
-
-function bytesOf(data: string): Partial<ReceivedMessage> {
-  const bytes = decodeBase64(data) ?? new Uint8Array();
-  return { bytes, contentType: 'application/octet-stream' };
-}
-
-function payloadOf(data: string, keepsSource: boolean): Partial<ReceivedMessage> {
-  try {
-    return { data: JSON.parse(data) as unknown, ...(keepsSource && { source: data }) };
-  } catch {
-    return { data, contentType: 'text/plain' };
   }
 }

@@ -20,6 +20,7 @@ export interface HttpRequest {
   answer(status: number, body?: unknown, headers?: Record<string, string>): void;
   /** Answers with an event stream. */
   stream(type?: string): FakeStream;
+  answerWith(response: Response): void;
   fail(message: string): void;
 }
 
@@ -95,6 +96,10 @@ function toRequest(
       const [body, stream] = pipe(init.signal);
       respond(body, 200, { 'content-type': type });
       return stream;
+    },
+    answerWith(response) {
+      isAnswered = true;
+      resolve(response);
     },
     fail(message) {
       isAnswered = true;

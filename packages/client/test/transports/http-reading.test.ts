@@ -311,9 +311,8 @@ describe('what is refused', () => {
   test('is told from what a proxy refuses', async () => {
     const { reader, asked, platform } = attemptOver(sse, new HttpReader('a', 'b'));
     (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
-    (await asked()).answer(403, '<html>', { 'content-type': 'text/html' });
     await platform.clock.settle();
-    expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'bad_request' } });
+    expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'not_found' } });
     expect(reader.told()).toEqual(['end refused']);
   });
 
@@ -345,6 +344,14 @@ describe('an attempt without wishes', () => {
   test.each([
     ['is away', (request: HttpRequest) => request.fail('connect ECONNREFUSED')],
     ['is ill', (request: HttpRequest) => request.answer(503, problem('draining'))],
+    [
+      'is a page to log in',
+      (request: HttpRequest) => request.answer(200, '<html>', { 'content-type': 'text/html' }),
+    ],
+    [
+      'is elsewhere',
+      (request: HttpRequest) => request.answer(302, '', { location: 'http://login.example' }),
+    ],
   ])('is lost when the server %s', async (_, answer) => {
     const { reader, asked, platform } = attemptOver(longPoll, new HttpReader());
     answer(await asked());

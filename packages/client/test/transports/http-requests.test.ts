@@ -247,6 +247,13 @@ describe('asking over HTTP', () => {
     expect(await first).toBe('1');
   });
 
+  test('follows no redirection, and can not tell what became of a publish', async () => {
+    const { publish, asked } = asking();
+    const answer = publish(1);
+    (await asked()).answer(307, '', { location: 'http://login.example' });
+    expect(await answer).toBe('unavailable unknown');
+  });
+
   test('has no calls', async () => {
     const { requests, platform } = asking();
     await expect(requests.request({ kind: 'call', members: '' })).rejects.toMatchObject({

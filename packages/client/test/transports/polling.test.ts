@@ -97,6 +97,13 @@ describe('polling', () => {
     expect(reader.ending).toMatchObject({ kind: 'refused', error: { code: 'bad_request' } });
   });
 
+  test('is not opened by an answer that nothing has changed since none', async () => {
+    const { asked, reader, platform } = attemptOver(longPoll, new HttpReader('a'));
+    (await asked()).answer(304);
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['end refused']);
+  });
+
   test('is lost with the time to wait when the server is away', async () => {
     const { asked, reader, platform } = attemptOver(longPoll, new HttpReader('a'));
     (await asked()).answer(503, { code: 'draining', retryAfter: 700 });

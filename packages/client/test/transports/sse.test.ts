@@ -220,6 +220,33 @@ describe('the end of an event stream', () => {
     expect(request.signal.aborted).toBe(true);
   });
 
+  test('is not held for one by comments alone', async () => {
+    const { asked, reader, platform } = attemptOver(sse, new HttpReader('a'));
+    const stream = (await asked()).stream();
+    for (let count = 0; count < 5; count += 1) {
+      stream.write(': alive\n');
+      await platform.clock.pass(1000);
+    }
+    expect(reader.ending).toMatchObject({ kind: 'lost', isTimeout: true });
+    expect(platform.clock.timerCount).toBe(0);
+  });
+
+  test('is not waited for where a refusal has no end', async () => {
+    const { asked, reader, platform } = attemptOver(sse, new HttpReader('a'));
+    const body = new ReadableStream({ pull: () => new Promise(() => {}) });
+    (await asked()).answerWith(new Response(body, { status: 503 }));
+    await platform.clock.pass(5000);
+    expect(reader.ending).toMatchObject({ kind: 'lost', isTimeout: true });
+  });
+
+  test.each(['nonsense', '{}', '{"positions":5}'])('is not opened by %s', async (opening) => {
+    const { asked, reader, platform } = attemptOver(sse, new HttpReader('a'));
+    (await asked()).stream().write(`event: open\ndata: ${opening}\n\n`);
+    (await asked()).answer(200, page({ a: 'e:0' }));
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['end refused']);
+  });
+
   test('names the six connections when there is no answer at all', async () => {
     const { reader, platform } = attemptOver(sse, new HttpReader('a'));
     await platform.clock.pass(5000);
