@@ -14,7 +14,7 @@ import { PacketDecoder } from '@trunkline/server/internal/protocols/mqtt/codec/d
 import { encode, packetSize } from '@trunkline/server/internal/protocols/mqtt/codec/encode.ts';
 import type {
   Packet,
-  Sender,
+  Side,
   Version,
 } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 import { seededRandom } from '@trunkline/testkit';
@@ -27,7 +27,7 @@ const PACKET_SIZE_MAX = 4096;
 
 interface Stream {
   readonly version: Version;
-  readonly from: Sender;
+  readonly from: Side;
   readonly bytes: Uint8Array;
   /** What must come out; absent when the stream was broken on purpose. */
   readonly expected?: readonly PlainPacket[];
@@ -84,7 +84,7 @@ function* watched(
   }
 }
 
-function checkMirror(packet: Packet, version: Version, from: Sender, hint: string): void {
+function checkMirror(packet: Packet, version: Version, from: Side, hint: string): void {
   const bytes = encode(packet, version);
   assert.equal(bytes.length, packetSize(packet, version), `size, ${hint}`);
   // A longer form may be read than is written, never the other way round.

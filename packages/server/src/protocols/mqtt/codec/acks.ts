@@ -2,7 +2,7 @@
  * PUBACK, PUBREC, PUBREL, PUBCOMP (3.1.1 and 5.0 §3.4 to §3.7), DISCONNECT (§3.14) and AUTH (5.0
  * §3.15): a reason and properties, both of which may be left out.
  */
-import type { Ack, Auth, Disconnect, Sender, Version } from './packets.ts';
+import type { Ack, Auth, Disconnect, Side, Version } from './packets.ts';
 import { isEmpty, readProperties, sectionSize, writeSection } from './properties.ts';
 import { NO_PROPERTIES } from './property-table.ts';
 import type { PropertiesOf } from './property-table.ts';
@@ -44,7 +44,7 @@ export function writeAck(writer: Writer, packet: Ack<AckKind>, version: Version)
 }
 
 /** Reads the body of a DISCONNECT. */
-export function readDisconnect(reader: Reader, from: Sender): Disconnect {
+export function readDisconnect(reader: Reader, from: Side): Disconnect {
   if (reader.version !== 5 || reader.left === 0) {
     return { kind: 'disconnect', reason: REASONS.success, properties: NO_PROPERTIES };
   }
@@ -69,7 +69,7 @@ export function writeDisconnect(writer: Writer, packet: Disconnect, version: Ver
 }
 
 /** Reads the body of an AUTH. */
-export function readAuth(reader: Reader, from: Sender): Auth {
+export function readAuth(reader: Reader, from: Side): Auth {
   // 5.0 §3.15.2.1 gives success a form without anything, though a method has to be there.
   if (from === 'server' && reader.left === 0) {
     return { kind: 'auth', reason: REASONS.success, properties: NO_PROPERTIES };

@@ -1,8 +1,7 @@
 /** Decode: the body of a packet, by its kind. Pure; what is left over is the caller's to judge. */
 import { readAck, readAuth, readDisconnect } from './acks.ts';
 import { readConnack, readConnect } from './connect.ts';
-import { kindOf } from './head.ts';
-import type { Packet, Sender } from './packets.ts';
+import type { Packet, PacketKind, Side } from './packets.ts';
 import { readPublish } from './publish.ts';
 import type { Reader } from './reader.ts';
 import { readSuback, readSubscribe, readUnsuback, readUnsubscribe } from './subscribe.ts';
@@ -10,14 +9,13 @@ import { readSuback, readSubscribe, readUnsuback, readUnsubscribe } from './subs
 /**
  * Reads the body of a packet.
  *
- * @param first the first byte of the packet, checked before.
+ * @param flags those of the fixed header, checked before.
  * @throws {MqttError} when it is malformed or says what it may not.
  */
-export function decodeBody(first: number, reader: Reader, from: Sender): Packet {
-  const kind = kindOf(first);
+export function decodeBody(kind: PacketKind, flags: number, reader: Reader, from: Side): Packet {
   switch (kind) {
     case 'publish':
-      return readPublish(reader, first & 0x0f, from);
+      return readPublish(reader, flags, from);
     case 'puback':
       return readAck(reader, 'puback');
     case 'pubrec':

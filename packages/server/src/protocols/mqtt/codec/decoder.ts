@@ -7,9 +7,9 @@
  */
 import { decodeBody } from './decode.ts';
 import { fail } from './faults.ts';
-import { checkFirst, checkLength, HEAD_SIZE_MAX } from './head.ts';
+import { checkLength, HEAD_SIZE_MAX, readKind } from './head.ts';
 import type { HeadRules } from './head.ts';
-import type { Packet, Sender, Version } from './packets.ts';
+import type { Packet, PacketKind, Side, Version } from './packets.ts';
 import { Reader, VARINT_SIZE_MAX } from './reader.ts';
 
 /** What a decoder lets through. */
@@ -36,13 +36,14 @@ const NOTHING = Buffer.alloc(0);
 
 /** The receiving half of one MQTT connection. */
 export class PacketDecoder {
-  readonly #from: Sender;
+  readonly #from: Side;
   readonly #reader: Reader;
   #state: State = 'waiting';
   #rules: HeadRules;
   // The head under way, byte by byte; the body follows once its length is known.
   #headSize = 0;
-  #first = 0;
+  #kind: PacketKind = 'connect';
+  #flags = 0;
   #length = 0;
   #inBody = false;
   /** What has come of a body that does not lie in one chunk. */
@@ -89,8 +90,9 @@ export class PacketDecoder {
    */
   *push(bytes: Uint8Array): Generator<Packet, void, undefined> {
     if (this.#state === 'over') return;
-    if (this.#state === 'reading')
+    if (this.#state === 'reading') {
       throw new Error('the packets of the last chunk are not all taken');
+    }
     this.#state = 'reading';
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let isWhole = false;
@@ -128,8 +130,8 @@ export class PacketDecoder {
 
   #readHead(byte: number): void {
     if (this.#headSize === 0) {
-      checkFirst(byte, this.#rules);
-      this.#first = byte;
+      this.#kind = readKind(byte, this.#rules);
+      this.#flags = byte & 0x0f;
       this.#headSize = 1;
       return;
     }
@@ -143,13 +145,14 @@ export class PacketDecoder {
     if (byte === 0 && this.#headSize > 2) {
       fail(this.version, 'paddedVarint', 'the remaining length must take no byte too many');
     }
-    checkLength(this.#first, this.#headSize, this.#length, this.#rules);
+    const head = { kind: this.#kind, headSize: this.#headSize, length: this.#length };
+    checkLength(head, this.#rules);
     this.#inBody = true;
   }
 
   #readBody(): Packet {
     const reader = this.#reader;
-    const packet = decodeBody(this.#first, reader, this.#from);
+    const packet = decodeBody(this.#kind, this.#flags, reader, this.#from);
     if (reader.left > 0) {
       reader.fail('trailing', `expected the end of the ${packet.kind}, got ${reader.left} bytes`);
     }

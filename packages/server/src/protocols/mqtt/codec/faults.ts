@@ -57,7 +57,7 @@ const FAULTS = {
   ackPacketId: fault(PROTOCOL, '[MQTT-2.3.1-6]', '[MQTT-2.2.1-5]'),
   subackPacketId: fault(PROTOCOL, '[MQTT-2.3.1-7]', '[MQTT-2.2.1-6]'),
   // Lists that one packet may make long are bounded beyond what the specification asks.
-  tooMany: fault(REASONS.quotaExceeded, '§4.2', '§4.13.2'),
+  tooMany: fault(REASONS.quotaExceeded, '§4.8', '§4.13.2'),
   // CONNECT and CONNACK.
   protocolName: fault(REASONS.unsupportedProtocolVersion, '[MQTT-3.1.2-1]'),
   protocolLevel: fault(REASONS.unsupportedProtocolVersion, '[MQTT-3.1.2-2]'),

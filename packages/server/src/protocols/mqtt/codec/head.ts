@@ -3,7 +3,7 @@
  * refused is refused before the body has come.
  */
 import { fail } from './faults.ts';
-import type { PacketKind, Sender, Version } from './packets.ts';
+import type { PacketKind, Side, Version } from './packets.ts';
 import { VARINT_SIZE_MAX } from './reader.ts';
 
 /** Bytes of the longest fixed header. */
@@ -12,14 +12,14 @@ export const HEAD_SIZE_MAX = 1 + VARINT_SIZE_MAX;
 /** What decides which packets may come. */
 export interface HeadRules {
   readonly packetSizeMax: number;
-  readonly from: Sender;
+  readonly from: Side;
   /** `undefined` until CONNECT has come, which then is the only packet that may. */
   readonly version: Version | undefined;
 }
 
 interface PacketType {
   readonly kind: PacketKind;
-  readonly from: Sender | 'both';
+  readonly from: Side | 'both';
   /** The only flags it may have; `undefined` where they mean something. */
   readonly flags?: number;
   /** The only remaining length it may have in 3.1.1, and in 5.0. */
@@ -46,18 +46,16 @@ const TYPES: readonly PacketType[] = [
   { kind: 'auth', from: 'both', flags: 0 },
 ];
 
-const BY_KIND = new Map(
-  TYPES.map(({ kind, flags }, index) => [kind, ((index + 1) << 4) | (flags ?? 0)]),
-);
+const BY_KIND = Object.fromEntries(
+  TYPES.map((type, index) => [
+    type.kind,
+    { ...type, first: ((index + 1) << 4) | (type.flags ?? 0) },
+  ]),
+) as Record<PacketKind, PacketType & { readonly first: number }>;
 
 /** The first byte of a packet, for PUBLISH without its flags. */
 export function firstByte(kind: PacketKind): number {
-  return BY_KIND.get(kind) ?? 0;
-}
-
-/** The type of a packet whose first byte was checked. */
-export function kindOf(first: number): PacketKind {
-  return typeOf(first)?.kind ?? 'pingreq';
+  return BY_KIND[kind].first;
 }
 
 /**
@@ -65,9 +63,9 @@ export function kindOf(first: number): PacketKind {
  *
  * @throws {MqttError} when no packet that may come now begins with it.
  */
-export function checkFirst(first: number, rules: HeadRules): void {
+export function readKind(first: number, rules: HeadRules): PacketKind {
   const { version, from } = rules;
-  const type = typeOf(first);
+  const type = TYPES[(first >> 4) - 1];
   if (type === undefined || (type.kind === 'auth' && version === 4)) {
     return fail(version, 'reservedType', `packet type ${first >> 4} is reserved`);
   }
@@ -88,34 +86,34 @@ export function checkFirst(first: number, rules: HeadRules): void {
   else if (flags !== type.flags) {
     fail(version, 'flags', `the flags of ${kind} must be ${type.flags}, got ${flags}`);
   }
+  return kind;
 }
 
 function checkPublishFlags(flags: number, version: Version | undefined): void {
   const qos = (flags >> 1) & 3;
   if (qos === 3) fail(version, 'publishQos', 'a PUBLISH must have QoS 0, 1 or 2, got 3');
-  if (qos === 0 && flags >= 8)
-    fail(version, 'dupQos0', 'a PUBLISH with QoS 0 is never a duplicate');
+  if (qos === 0 && flags >= 8) fail(version, 'dupQos0', 'a PUBLISH of QoS 0 has no duplicates');
 }
 
-/** Judges the remaining length. @throws {MqttError} when the packet can't have it, or none may. */
-export function checkLength(
-  first: number,
-  headSize: number,
-  length: number,
-  rules: HeadRules,
-): void {
+/** What the fixed header says, its first byte judged. */
+export interface Head {
+  readonly kind: PacketKind;
+  /** Bytes of the header itself. */
+  readonly headSize: number;
+  /** The remaining length. */
+  readonly length: number;
+}
+
+/** Judges the remaining length. @throws {MqttError} when this packet, or any, may not have it. */
+export function checkLength({ kind, headSize, length }: Head, rules: HeadRules): void {
   const { version, packetSizeMax } = rules;
   const size = headSize + length;
   if (size > packetSizeMax) {
     fail(version, 'tooLarge', `expected packets of at most ${packetSizeMax} bytes, got ${size}`);
   }
-  const type = typeOf(first);
-  const expected = version === 4 ? type?.length4 : type?.length5;
+  const { length4, length5 } = BY_KIND[kind];
+  const expected = version === 4 ? length4 : length5;
   if (expected === undefined || length === expected) return;
-  const message = `the remaining length of ${type?.kind} must be ${expected}, got ${length}`;
+  const message = `the remaining length of ${kind} must be ${expected}, got ${length}`;
   fail(version, 'remainingLength', message);
-}
-
-function typeOf(first: number): PacketType | undefined {
-  return TYPES[(first >> 4) - 1];
 }

@@ -11,7 +11,7 @@ import type { PropertiesOf } from './property-table.ts';
 export type Version = 4 | 5;
 
 /** Which end of a connection speaks. */
-export type Sender = 'client' | 'server';
+export type Side = 'client' | 'server';
 
 /** At most once, at least once, exactly once. */
 export type Qos = 0 | 1 | 2;

@@ -109,9 +109,7 @@ function twice({ name, section }: Property): MqttError {
 /** True when there is nothing to write. */
 export function isEmpty(properties: Properties): boolean {
   if (properties === NO_PROPERTIES) return true;
-  for (const name in properties)
-    if (properties[name as keyof Properties] !== undefined) return false;
-  return true;
+  return Object.values(properties).every((value) => value === undefined);
 }
 
 /** Bytes of the properties without their size. */

@@ -1,5 +1,6 @@
 /** PUBLISH (3.1.1 and 5.0 §3.3). Frames that many receivers share are made in `publish-frame.ts`. */
-import type { Publish, Qos, Sender, Version } from './packets.ts';
+import { isUtf8 } from 'node:buffer';
+import type { Publish, Qos, Side, Version, Will } from './packets.ts';
 import { readProperties, sectionSize, writeSection } from './properties.ts';
 import { NO_PROPERTIES } from './property-table.ts';
 import type { Reader } from './reader.ts';
@@ -13,7 +14,7 @@ const QOS = 0x06;
 const DUP = 0x08;
 
 /** Reads the body of a PUBLISH. `flags` are those of the fixed header, checked before. */
-export function readPublish(reader: Reader, flags: number, from: Sender): Publish {
+export function readPublish(reader: Reader, flags: number, from: Side): Publish {
   const topic = reader.text('the topic name');
   if (hasWildcard(topic)) reader.fail('wildcardInName', 'a topic name must hold no wildcard');
   const qos = ((flags & QOS) >> QOS_SHIFT) as Qos;
@@ -43,7 +44,7 @@ function failWithoutTopic(reader: Reader): never {
   return reader.fail('emptyName', 'a topic name must have at least one character');
 }
 
-function readPacketId(reader: Reader, from: Sender): number {
+function readPacketId(reader: Reader, from: Side): number {
   const packetId = reader.uint16('the packet identifier');
   if (packetId === 0) {
     const fault = from === 'client' ? 'packetId' : 'sentPacketId';
@@ -58,6 +59,14 @@ export function checkResponseTopic(reader: Reader, topic: string | undefined): v
   reader.fail('responseTopic', 'a response topic must be a topic name without wildcards');
 }
 
+/**
+ * True unless the payload, or that of a will, claims to be UTF-8 and is not. A receiver may look
+ * (5.0 §3.3.2.3.2), and answers with the reason 0x99 then.
+ */
+export function hasValidPayload({ payload, properties }: Publish | Will): boolean {
+  return properties.payloadFormatIndicator !== 1 || isUtf8(payload);
+}
+
 /** The flags of a PUBLISH in the fixed header. */
 export function publishFlags(packet: {
   readonly qos: Qos;
@@ -65,7 +74,8 @@ export function publishFlags(packet: {
   readonly dup: boolean;
 }): number {
   const { qos, retain, dup } = packet;
-  return (dup ? DUP : 0) | (qos << QOS_SHIFT) | (retain ? RETAIN : 0);
+  // [MQTT-3.3.1-2]: with QoS 0 nothing is a duplicate.
+  return (dup && qos !== 0 ? DUP : 0) | (qos << QOS_SHIFT) | (retain ? RETAIN : 0);
 }
 
 /** Bytes of the body. */

@@ -4,7 +4,7 @@ import type {
   Packet,
   PacketKind,
   Qos,
-  Sender,
+  Side,
   Subscription,
   Version,
   Will,
@@ -65,7 +65,7 @@ function makeWill(random: SeededRandom, version: Version): Will {
 }
 
 /** A packet that this sender may send after CONNECT. */
-export function makePacket(random: SeededRandom, version: Version, from: Sender): Packet {
+export function makePacket(random: SeededRandom, version: Version, from: Side): Packet {
   const kind = random.pick(kindsOf(version, from));
   switch (kind) {
     case 'publish':
@@ -115,14 +115,14 @@ export function makePacket(random: SeededRandom, version: Version, from: Sender)
   }
 }
 
-function kindsOf(version: Version, from: Sender): readonly PacketKind[] {
+function kindsOf(version: Version, from: Side): readonly PacketKind[] {
   const both: PacketKind[] = ['publish', 'publish', ...ACKS];
   if (version === 5) both.push('disconnect', 'auth');
   if (from === 'server') return [...both, 'connack', 'suback', 'unsuback', 'pingresp'];
   return [...both, 'subscribe', 'unsubscribe', 'pingreq', 'disconnect'];
 }
 
-function makePublish(random: SeededRandom, version: Version, from: Sender): Packet {
+function makePublish(random: SeededRandom, version: Version, from: Side): Packet {
   const qos = random.integer(3) as Qos;
   const { subscriptionIdentifiers, ...rest } = makeProperties(random, version, 'publish');
   const told = from === 'client' || subscriptionIdentifiers === undefined;
@@ -171,7 +171,7 @@ function makeConnack(random: SeededRandom, version: Version): Packet {
   };
 }
 
-function makeDisconnect(random: SeededRandom, version: Version, from: Sender): Packet {
+function makeDisconnect(random: SeededRandom, version: Version, from: Side): Packet {
   if (version === 4) return { kind: 'disconnect', reason: 0, properties: NO_PROPERTIES };
   const { clientDisconnect, serverDisconnect } = ALLOWED_REASONS;
   const reason = random.pick([...(from === 'client' ? clientDisconnect : serverDisconnect).codes]);

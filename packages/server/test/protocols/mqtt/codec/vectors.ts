@@ -4,7 +4,7 @@ import { PacketDecoder } from '@trunkline/server/internal/protocols/mqtt/codec/d
 import { MqttError } from '@trunkline/server/internal/protocols/mqtt/codec/faults.ts';
 import type {
   Packet,
-  Sender,
+  Side,
   Version,
 } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 
@@ -16,7 +16,7 @@ export type PlainPacket = Readonly<Record<string, unknown>>;
 interface Row {
   readonly name: string;
   readonly clause: string;
-  readonly sender?: Sender;
+  readonly sender?: Side;
   /** True for what comes first on a connection. */
   readonly opening?: boolean;
   readonly packetSizeMax?: number;
