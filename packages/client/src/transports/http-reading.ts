@@ -4,14 +4,13 @@
  * One read carries all that is wanted; when that changes all is read anew, from where it stands.
  * Not everything can begin in one read: one `last` holds for all that have no place yet, and all
  * patterns of a poll begin at one place. What does not go together is first brought up to the
- * present by short polls, one group after the other, and then has a place of its own: first the
- * names, each a position; and then the patterns, a mark. For all patterns the mark of their first
- * group is taken. It is older than what the later groups were told, so some messages come twice,
- * which the receiver drops by their offsets; and it is younger than the moment they were asked for,
- * so no pattern gets what came before it. And no name is ahead of a pattern that matches it: a poll
- * reads what is named from the place of the name alone.
+ * present by short polls, one group after the other, and then has a place of its own: each name a
+ * position, and the patterns a mark. For all patterns the mark of their first group is taken. It is
+ * older than what the later groups were told, so some messages come twice, which the receiver drops
+ * by their offsets; and it is younger than the moment they were asked for, so no pattern gets what
+ * came before it.
  */
-import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
+import { CodedError, isWildcard } from '@trunkline/wire';
 import type { RetryHint } from '../backoff.ts';
 import type { Frame } from '../encodings/encoding.ts';
 import { endingOf } from '../ending.ts';
@@ -253,9 +252,7 @@ export class HttpAttempt implements Attempt {
       this.#isRevised = false;
       const wishes = this.#wishes(present, mark);
       this.#wanted = JSON.stringify(wishes);
-      const isApart = (wish: Wish) => !present.has(wish.filter) && this.#isApart(wish, wishes);
-      const easy = wishes.filter((wish) => !isApart(wish));
-      const together = easy.length === 0 ? wishes.slice(0, 1) : compatible(easy, streams);
+      const together = compatible(wishes, streams);
       if (together.length === wishes.length) return sharedOut(wishes, streams);
       if (streams && !this.#isReady) {
         // Only a stream proves that streams work: what can begin does, and the rest follows.
@@ -265,10 +262,9 @@ export class HttpAttempt implements Attempt {
       const late = wishes.filter(
         (wish) =>
           !present.has(wish.filter) &&
-          (isApart(wish) || wish.after === undefined || (!streams && isWildcard(wish.filter))),
+          (wish.after === undefined || (!streams && isWildcard(wish.filter))),
       );
-      const names = late.filter(({ filter }) => !isWildcard(filter));
-      const [group] = sharedOut(names.length > 0 ? names : late, false);
+      const [group] = sharedOut(late, false);
       if (group === undefined) return sharedOut(wishes, streams);
       const read = this.#toRead(group, signal);
       await this.#judged(read, async () => {
@@ -279,28 +275,11 @@ export class HttpAttempt implements Attempt {
         const place = tellAnswer(this.sink, read, answer.frame, true);
         if (fields['more'] === true) return;
         for (const filter of read.filters) present.set(filter, read.places.get(filter));
-        if (names.length === 0) {
-          mark ??= place;
-          return;
-        }
-        // Patterns that were brought up before would be behind.
-        mark = undefined;
-        for (const filter of present.keys()) if (isWildcard(filter)) present.delete(filter);
+        if (read.filters.some(isWildcard)) mark ??= place;
       });
       await this.sink.room();
       if (signal.aborted) return [];
     }
-  }
-
-  /** True when it can't begin together with the others, whatever their places are. */
-  #isApart({ filter, snapshot }: Wish, wishes: readonly Wish[]): boolean {
-    // A stream of several has no snapshots.
-    if (this.#reader.streams) return snapshot === true && wishes.length > 1;
-    const isPattern = isWildcard(filter);
-    return wishes.some(({ filter: other }) => {
-      if (isWildcard(other) === isPattern) return false;
-      return isPattern ? matchesPattern(filter, other) : matchesPattern(other, filter);
-    });
   }
 
   /**
@@ -353,7 +332,7 @@ export class HttpAttempt implements Attempt {
   }
 
   /**
-   * With nothing to read: is the server there? `OPTIONS` is answered to anyone, by a path that needs
+   * With nothing to ask: is the server there? `OPTIONS` is answered to anyone, by a path that needs
    * no rule of its own in a proxy. What the token is worth the first question will tell.
    */
   async #reach(signal: AbortSignal): Promise<void> {
@@ -380,7 +359,7 @@ export class HttpAttempt implements Attempt {
     try {
       await work();
     } catch (error) {
-      if (read.signal.aborted || !isRefusal(error)) throw error;
+      if (read.signal.aborted || read.filters.length === 0 || !isRefusal(error)) throw error;
       const refused = await this.#findRefused(read.filters, read.signal);
       if (refused.length === 0) throw error;
       this.#ready();

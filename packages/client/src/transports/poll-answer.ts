@@ -28,12 +28,15 @@ export function tellAnswer(
   for (const { channel, epoch, offset = 1 } of messages.toReversed()) {
     if (epoch !== undefined) before.set(channel, `${epoch}:${offset - 1}`);
   }
+  // A name that is read from further back for a pattern begins later itself [POLL-10].
+  const starts = new Map(Object.entries(of('starts')));
   for (const filter of filters) {
     if (signal.aborted) return undefined;
     if (!isFirst && toGap(gaps[filter]) === undefined) continue;
     // A mark is where the messages lead: with some, patterns still stand where they did.
     const place = messages.length > 0 ? undefined : mark;
-    const opening = openingOf(filter, fields, before.get(filter), place ?? places.get(filter));
+    const begin = starts.get(filter) ?? before.get(filter);
+    const opening = openingOf(filter, fields, begin, place ?? places.get(filter));
     const { position, gap } = opening;
     // Whoever asked from a place still stands there: what is between was over.
     const isNew = gap !== undefined || parsePosition(places.get(filter) ?? '') === undefined;

@@ -2,8 +2,9 @@
  * Read plan: how all that is to be read is shared out among streams or questions over HTTP. Pure.
  *
  * One read has a place for each channel; a stream has one for each pattern, too, but a poll only one
- * for all its patterns [POLL-6]. One `last` holds for all that have no place yet. A read has at most
- * so many channels, in a query that every proxy lets through.
+ * for all its patterns [POLL-6]. One `last` holds for all that have no place yet, and so does the wish
+ * for a snapshot for those of them that are names. A read has at most so many channels, in a query
+ * that every proxy lets through.
  */
 import { isWildcard } from '@trunkline/wire';
 import type { Query } from '../http.ts';
@@ -20,24 +21,27 @@ const OTHERS_LENGTH = 200;
 
 /** Those that one stream, or one poll, can begin: the first, and all that go with it. */
 export function compatible(wishes: readonly Wish[], isStream: boolean): Wish[] {
-  let place: string | undefined;
-  let count: number | undefined;
-  return wishes.filter(({ filter, after, last = -1 }) => {
-    const own = !isStream && isWildcard(filter) ? (after ?? '') : undefined;
+  const common: unknown[] = [];
+  return wishes.filter(({ filter, after, last = -1, snapshot = false }) => {
+    const isPattern = isWildcard(filter);
     const isFresh = after === undefined;
-    if (own !== undefined && own !== (place ?? own)) return false;
-    if (isFresh && last !== (count ?? last)) return false;
-    place ??= own;
-    if (isFresh) count ??= last;
-    return true;
+    const own = [
+      isPattern && !isStream ? (after ?? '') : undefined,
+      isFresh ? last : undefined,
+      // Who has a place is given no snapshot unless it is lost.
+      isPattern || (!isFresh && !snapshot) ? undefined : snapshot,
+    ];
+    const isApart = own.some((one, index) => one !== undefined && one !== (common[index] ?? one));
+    if (!isApart) for (const [index, one] of own.entries()) common[index] ??= one;
+    return !isApart;
   });
 }
 
-/** As few reads as carry all of the wishes. */
+/** As few reads as carry all of the wishes; one stream also where there are none [SSE-13]. */
 export function sharedOut(wishes: readonly Wish[], isStream: boolean): Wish[][] {
   const reads: Wish[][] = [];
   let left = wishes;
-  while (left.length > 0) {
+  while (left.length > 0 || (isStream && reads.length === 0)) {
     const read = fitting(compatible(left, isStream));
     left = left.filter((wish) => !read.includes(wish));
     reads.push(read);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { longPoll } from '../../src/transports/long-poll.ts';
 import { sse } from '../../src/transports/sse.ts';
-import { attemptOver, event, HttpReader, page } from '../support/http-fakes.ts';
+import { attemptOver, event, HttpReader, page, wireMessage } from '../support/http-fakes.ts';
 import type { Attempted, FakeStream, HttpRequest } from '../support/http-fakes.ts';
 
 const NONE = { recovered: {}, gaps: {} };
@@ -26,7 +26,7 @@ async function streaming(): Promise<Attempted & { first: HttpRequest; stream: Fa
 describe('what is wanted', () => {
   test('changes: all is read anew, from where it stands, in one read', async () => {
     const { attempt, reader, first, stream, asked, platform } = await streaming();
-    stream.write('id: e:1\ndata: 1\n\n');
+    stream.write(event({ id: 'e:1', data: wireMessage('a', 1) }));
     await platform.clock.settle();
     reader.want('b', { filter: 'c', after: 'f:3' });
     attempt.revise('b');
@@ -34,7 +34,9 @@ describe('what is wanted', () => {
     const second = await asked();
     expect(first.signal.aborted).toBe(true);
     expect(platform.requests).toHaveLength(2);
-    expect(second.query).toEqual({ channel: 'a,b,c', after: 'a=e%3A1&c=f%3A3' });
+    expect(second.query).toEqual({
+      ...{ channel: 'a,b,c', after: 'a=e%3A1&c=f%3A3', envelope: '1' },
+    });
     openAt(second, { a: 'e:1', b: 'e:9', c: 'f:3' });
     await platform.clock.settle();
     expect(reader.told()).toEqual([
@@ -63,7 +65,7 @@ describe('what is wanted', () => {
     const { attempt, reader, asked, platform } = attemptOver(sse, new HttpReader('a'));
     reader.onWord = (word) => word.startsWith('ready') && reader.want('b');
     openAt(await asked(), { a: 'e:0' }, 'e:0');
-    expect((await asked()).query).toEqual({ channel: 'a,b', after: 'a=e%3A0' });
+    expect((await asked()).query).toMatchObject({ channel: 'a,b', after: 'a=e%3A0' });
     expect(platform.requests).toHaveLength(2);
     attempt.close();
   });
@@ -72,11 +74,15 @@ describe('what is wanted', () => {
     const { attempt, reader, first, platform, open } = await streaming();
     reader.wishes.clear();
     attempt.revise('a');
-    expect(await open()).toEqual([]);
+    const [empty, ...others] = await open();
+    expect(empty?.query).toEqual({ envelope: '1' });
+    expect(others).toEqual([]);
     expect(first.signal.aborted).toBe(true);
+    if (empty !== undefined) openAt(empty, {}, '');
+    await platform.clock.settle();
     reader.want('b');
     attempt.revise('b');
-    expect(await open()).toHaveLength(1);
+    expect((await open()).map(({ query }) => query['channel'])).toEqual(['b']);
     attempt.close();
     await platform.clock.settle();
     expect(platform.clock.timerCount).toBe(0);
@@ -196,58 +202,43 @@ describe('what can not begin in one read', () => {
     attempt.close();
   });
 
-  test('[SNAP-3] is a snapshot beside other channels in a stream', async () => {
-    const wishes = [{ filter: 'a', snapshot: true }, { filter: 'b' }];
+  test('[SNAP-3] is a new name without a snapshot beside one with it', async () => {
+    const wishes = [
+      { filter: 'a', snapshot: true },
+      'b',
+      { filter: 'c', snapshot: true },
+      'd/#',
+      { filter: 'e', after: 'e:3' },
+    ];
     const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));
     const first = await asked();
-    expect(first.query).toEqual({ channel: 'b' });
-    openAt(first, { b: 'e:7' }, 'e:7');
+    expect(first.query).toMatchObject({ channel: 'a,c,d/#,e', snapshot: '1' });
+    const stream = openAt(first, { a: 'e:2', c: 'e:7', e: 'e:3' });
+    stream.write(event({ event: 'snapshot', data: { channel: 'a', position: 'e:2', data: 7 } }));
     const second = await asked();
-    expect(second).toMatchObject({ path: '/base/v1/poll', query: { channel: 'a', snapshot: '1' } });
-    const snapshots = { a: { position: 'e:2', time: 1, data: 7 } };
-    second.answer(200, page({ a: 'e:2' }, [], { snapshots, mark: '~2' }));
+    expect(second).toMatchObject({ path: '/base/v1/poll', query: { channel: 'b' } });
+    expect(second.query).not.toHaveProperty('snapshot');
+    second.answer(200, page({ b: 'e:4' }, [], { mark: '~2' }));
     const third = await asked();
-    expect(third.path).toBe('/base/v1/sse');
-    expect(third.query['channel']).toBe('a,b');
-    expect(reader.told()).toContain('snapshot a e:2');
+    expect(third).toMatchObject({ path: '/base/v1/sse', query: { channel: 'a,b,c,d/#,e' } });
+    expect(new URLSearchParams(third.query['after']).get('b')).toBe('e:4');
+    expect(reader.told()).toContain('open a e:2');
     attempt.close();
   });
 
-  test('[WILD-4] is a name beside a pattern that matches it, in a poll: the name first', async () => {
-    const wishes = [{ filter: 'a/#', after: '~3' }, { filter: 'a/1', after: 'e:9' }, 'b', 'b/+'];
-    const { attempt, reader, asked } = attemptOver(longPoll, new HttpReader(...wishes));
-    reader.wishes.delete('b/+');
+  test('[POLL-10] is no name beside a pattern that matches it', async () => {
+    const wishes = [{ filter: 'a/#', after: '~3' }, { filter: 'a/1', last: 4 }, 'v'];
+    const { attempt, reader, asked, open } = attemptOver(longPoll, new HttpReader(...wishes));
+    reader.wishes.delete('v');
     const first = await asked();
-    expect(first.query).toEqual({
-      channel: 'a/1,b',
-      after: 'a/1=e:9'.replaceAll(/[/:]/g, encodeURIComponent),
-    });
-    first.answer(200, page({ 'a/1': 'e:10', b: 'e:1' }, [['a/1', 10]], { mark: '~5' }));
-    const second = await asked();
-    expect(second.query).toEqual({ channel: 'a/#', after: '~3' });
-    reader.want('a/2');
-    attempt.revise('a/2');
-    second.answer(
-      200,
-      page(
-        { 'a/1': 'e:10' },
-        [
-          ['a/1', 9],
-          ['a/1', 10],
-        ],
-        { mark: '~6' },
-      ),
-    );
-    // The one that joined is ahead of the pattern: that one is brought up again.
-    const third = await asked();
-    expect(third.query).toEqual({ channel: 'a/2' });
-    third.answer(200, page({ 'a/2': 'e:4' }, [], { mark: '~7' }));
-    const fourth = await asked();
-    expect(fourth.query).toEqual({ channel: 'a/#', after: '~6' });
-    fourth.answer(200, page({}, [], { mark: '~8' }));
-    const all = await asked();
-    expect(all.query['channel']).toBe('a/#,a/1,b,a/2');
-    expect(new URLSearchParams(all.query['after']).get('a/#')).toBe('~8');
+    expect(first.query).toEqual({ channel: 'a/#,a/1', after: 'a%2F%23=%7E3', last: '4' });
+    const messages = [5, 6, 7, 8].map((offset) => ['a/1', offset] as const);
+    const starts = { 'a/1': 'e:6' };
+    first.answer(200, page({ 'a/1': 'e:8' }, messages, { starts, mark: '~5' }));
+    expect((await open()).map(({ query }) => query['after'])).toEqual(['~5']);
+    expect(reader.told()).toEqual([
+      ...['ready', 'open a/# ~3', 'open a/1 e:6', 'a/1 5', 'a/1 6', 'a/1 7', 'a/1 8', 'mark ~5'],
+    ]);
     attempt.close();
   });
 
@@ -255,7 +246,7 @@ describe('what can not begin in one read', () => {
     const wishes = ['a/#', 'a/+', '#'].map((filter) => ({ filter, after: '~1' }));
     const { attempt, asked } = attemptOver(longPoll, new HttpReader(...wishes, 'n'));
     const first = await asked();
-    expect(first.query['channel']).toBe('n');
+    expect(first.query['channel']).toBe('a/#,a/+,#,n');
     attempt.close();
   });
 
@@ -328,7 +319,7 @@ describe('what is refused', () => {
 
 describe('an attempt without wishes', () => {
   test('is ready when the server can be reached', async () => {
-    const { reader, asked, attempt, platform } = attemptOver(sse, new HttpReader());
+    const { reader, asked, attempt, platform } = attemptOver(longPoll, new HttpReader());
     const request = await asked();
     expect(request).toMatchObject({ method: 'OPTIONS', path: '/base/v1/poll' });
     expect(reader.told()).toEqual([]);
@@ -337,8 +328,30 @@ describe('an attempt without wishes', () => {
     expect(reader.told()).toEqual(['ready']);
     reader.want('a');
     attempt.revise('a');
-    expect((await asked()).path).toBe('/base/v1/sse');
+    expect((await asked()).method).toBe('GET');
     attempt.close();
+  });
+
+  test('[SSE-13] is ready when a stream of nothing has opened', async () => {
+    const { reader, asked, attempt, platform } = attemptOver(sse, new HttpReader());
+    const request = await asked();
+    expect(request).toMatchObject({ path: '/base/v1/sse', query: { envelope: '1' } });
+    const stream = openAt(request, {}, '');
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['ready s']);
+    stream.write(event({ event: 'close', data: { code: 'draining' } }));
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['end lost']);
+    attempt.close();
+  });
+
+  test('[SSE-13] is refused by a server that has no such streams', async () => {
+    const { reader, asked, platform } = attemptOver(sse, new HttpReader());
+    (await asked()).answer(400, problem('bad_request'));
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['end refused']);
+    expect(platform.requests).toHaveLength(1);
+    expect(platform.clock.timerCount).toBe(0);
   });
 
   test.each([
@@ -374,7 +387,7 @@ describe('an attempt over HTTP', () => {
     const second = await asked();
     expect(first.signal.aborted).toBe(true);
     expect(second.headers['authorization']).toBe('Bearer newer');
-    expect(second.query).toEqual({ channel: 'a', after: 'e:0' });
+    expect(second.query).toEqual({ channel: 'a', after: 'e:0', envelope: '1' });
     attempt.close();
   });
 

@@ -55,6 +55,15 @@ describe('the answer to a poll', () => {
     expect(reader.openings.map(({ recovered }) => recovered)).toEqual([true, undefined, true]);
   });
 
+  test('[POLL-10] opens a name where it begins itself, not where a pattern does', () => {
+    const read = readOf({ filter: 'a' }, { filter: '#', after: '~1' });
+    const starts = { a: 'e:6' };
+    const gap = { reason: 'trimmed', from: 3, to: 4 };
+    const answer = page({ a: 'e:7' }, [['a', 5]], { starts, gaps: { a: gap, '#': gap } });
+    const { told } = tell(read, true, answer);
+    expect(told.slice(0, 4)).toEqual(['open a e:6', 'open # ~1', 'gap a e:4', 'a 5']);
+  });
+
   test('[POLL-6] [REC-7] opens anew what lost something, and tells losses of what was found', () => {
     const gap = { reason: 'trimmed', from: 3, to: 7 };
     const answer = page(

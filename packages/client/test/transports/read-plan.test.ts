@@ -46,6 +46,16 @@ describe('what begins in one read', () => {
       ['a'],
     ],
     ['nor none', [{ filter: 'a', last: 5 }, { filter: 'b' }, { filter: 'c', last: 5 }], ['a', 'c']],
+    [
+      'nor a snapshot beside none, where both are new names',
+      [
+        { filter: 'a', snapshot: true },
+        { filter: 'b' },
+        { filter: 'c', after: 'e:1' },
+        { filter: 'd/#' },
+      ],
+      ['a', 'c', 'd/#'],
+    ],
     ['nor that of a pattern', [{ filter: 'a/#', last: 5 }, { filter: 'b' }], ['a/#']],
     [
       'patterns from one mark',
@@ -184,5 +194,6 @@ describe('sharing out', () => {
     const wishes = [{ filter: 'a', last: 1 }, { filter: 'b' }, { filter: 'c', last: 1 }];
     expect(sharedOut(wishes, false).map(filters)).toEqual([['a', 'c'], ['b']]);
     expect(sharedOut([], false)).toEqual([]);
+    expect(sharedOut([], true)).toEqual([[]]);
   });
 });

@@ -40,7 +40,10 @@ describe('an event stream of one channel', () => {
     const request = await asked();
     expect(request).toMatchObject({
       path: '/base/v1/sse',
-      query: { channel: 'a', after: 'e:0', partial: '1', presence: '1', snapshot: '1' },
+      query: {
+        ...{ channel: 'a', after: 'e:0', partial: '1', presence: '1', snapshot: '1' },
+        envelope: '1',
+      },
       headers: { accept: 'text/event-stream', authorization: 'Bearer t' },
     });
     const stream = request.stream();
@@ -54,34 +57,32 @@ describe('an event stream of one channel', () => {
     attempt.close();
   });
 
-  test('[SSE-3] [SSE-4] tells what each event is', async () => {
+  test('[SSE-12] tells messages by their objects, whatever their event', async () => {
     const { reader, write, attempt } = await streaming();
+    const said = { ...wireMessage('a', 2), event: 'said', from: { session: 'x' } };
+    const bytes = { channel: 'a', offset: 3, epoch: 'e', time: 1, bytes: 'AAE=' };
     await write(
-      'id: e:1\ndata: {"big": 12345678901234567890}\n\n',
-      'id: e:2\nevent: said\ndata: two\ndata: lines\n\n: a comment\n\n',
-      'id: e:3\nevent: bytes:photo\ndata: AAE=\n\n',
-      'id: e:4\nevent: bytes:message\ndata: AAE=\n\n',
+      'id: e:1\ndata: {"channel":"a","offset":1,"epoch":"e","time":1,"data":{"big":1.50}}\n\n',
+      event({ event: 'said', id: 'e:2', data: said }),
+      event({ id: 'e:3', data: { ...bytes, contentType: 'image/png' } }),
     );
-    const bytes = { bytes: new Uint8Array([0, 1]), contentType: 'application/octet-stream' };
     const message = { kind: 'message', channel: 'a', epoch: 'e' };
-    const source = '{"big": 12345678901234567890}';
-    expect(reader.messages).toEqual([
-      { ...message, offset: 1, data: JSON.parse(source) as unknown, source },
-      { ...message, offset: 2, data: 'two\nlines', contentType: 'text/plain', event: 'said' },
-      { ...message, offset: 3, ...bytes, event: 'photo' },
-      { ...message, offset: 4, ...bytes },
+    expect(reader.messages).toMatchObject([
+      { ...message, offset: 1, data: { big: 1.5 }, source: '{"big":1.50}' },
+      { ...message, offset: 2, data: { n: 2 }, event: 'said', from: { session: 'x' } },
+      { ...message, offset: 3, bytes: new Uint8Array([0, 1]), contentType: 'image/png' },
     ]);
+    expect(reader.told().slice(2)).toEqual(['a 1', 'a 2', 'a 3']);
     attempt.close();
   });
 
   test('keeps no source where the encoding keeps none', async () => {
     const { asked, reader, platform, attempt } = attemptOver(sse, new HttpReader('a'), 't', json);
     const stream = (await asked()).stream();
-    stream.write(`${OPEN_A}id: e:1\ndata: {"n":1}\n\n`);
+    stream.write(OPEN_A + event({ id: 'e:1', data: wireMessage('a', 1) }));
     await platform.clock.settle();
-    expect(reader.messages).toEqual([
-      { kind: 'message', channel: 'a', epoch: 'e', offset: 1, data: { n: 1 } },
-    ]);
+    expect(reader.messages).toHaveLength(1);
+    expect(reader.messages[0]).not.toHaveProperty('source');
     attempt.close();
   });
 
@@ -92,7 +93,7 @@ describe('an event stream of one channel', () => {
       event({ event: 'gap', id: 'e:7', data: { channel: 'a', gap, position: 'e:7' } }),
       'id: e:9\n\n',
       'id: e:10\n',
-      'data: 10\n\n',
+      event({ data: wireMessage('a', 10) }),
       'id: e:10\n\n',
     );
     expect(reader.told().slice(2)).toEqual(['gap a e:7', 'expired a e:9', 'a 10']);
@@ -104,7 +105,7 @@ describe('an event stream of one channel', () => {
       ['v'],
       opened({}, undefined, { volatile: ['v'] }),
     );
-    await write('data: {"n":1}\n\n');
+    await write(event({ data: { channel: 'v', time: 1, data: { n: 1 } } }));
     expect(reader.told()).toEqual(['ready s', 'open v', 'v {"n":1}']);
     expect(reader.messages[0]).not.toHaveProperty('offset');
     attempt.close();
@@ -127,7 +128,8 @@ describe('an event stream of one channel', () => {
   test('does not read on while there is no room', async () => {
     const { reader, stream, write, platform, attempt } = await streaming();
     reader.hold();
-    await write('id: e:1\ndata: 1\n\n', 'id: e:2\ndata: 2\n\n');
+    const events = [1, 2].map((n) => event({ id: `e:${n}`, data: wireMessage('a', n) }));
+    await write(...events);
     expect(reader.told().at(-1)).toBe('a 1');
     // A reader without room is not a server that fell silent.
     await platform.clock.pass(60_000);
@@ -166,7 +168,7 @@ describe('an event stream of several', () => {
   });
 
   test.each([
-    ['an event without a position', 'event: said\nid: nonsense\ndata: 1\n\n', ['a']],
+    ['a payload alone', event({ id: 'e:1', data: { n: 1 } }), ['a']],
     ['a message that is none', event({ data: { channel: 7 } }), ['a', 'b']],
   ])('ends at %s', async (_, text, wishes) => {
     const { reader, write } = await streaming(wishes, opened({ a: 'e:0', b: 'e:0' }, 'e:0'));
