@@ -80,12 +80,11 @@ export async function serveExample(
   };
 }
 
-/** A server that is started again, on its port and with its data, until it is ended. */
-class Server implements AsyncDisposable {
+/** A server that is started again, on its port and with its data, when it was killed. */
+class Server {
   readonly #data = mkdtempSync(join(tmpdir(), 'trunkline-example-'));
   #child: ChildProcess | undefined;
   #port = '0';
-  #hasEnded = false;
 
   /** @returns where it is. */
   async start(): Promise<string> {
@@ -94,24 +93,24 @@ class Server implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#child = child;
-    const lines = createInterface({ input: child.stdout });
-    for await (const line of lines) {
+    for await (const line of createInterface({ input: child.stdout })) {
       const [, url] = /^ready (\S+)/.exec(line) ?? [];
       if (url === undefined) continue;
       child.stdout.resume();
       this.#port = new URL(url).port;
       console.log(`server  ${url}, process ${child.pid}: kill -9 it and watch it come back`);
-      child.once('exit', () => void (this.#hasEnded || this.start()));
+      child.once('exit', (code) => {
+        // It ends well when it is asked to, as by a terminal that is interrupted.
+        if (code !== 0) void this.start(); // A failure ends this process.
+      });
       return url;
     }
     throw new Error('the server did not start');
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#hasEnded = true;
-    const gone = new Promise((resolve) => this.#child?.once('exit', resolve));
-    this.#child?.kill();
-    await gone;
+  /** Leaves nothing behind. */
+  end(): void {
+    this.#child?.kill('SIGKILL');
     rmSync(this.#data, { recursive: true, force: true });
   }
 }
@@ -122,10 +121,9 @@ if (import.meta.main) {
     console.error(`expected one of ${EXAMPLES.join(', ')}, got ${name || 'nothing'}`);
     process.exit(2);
   }
-  await using server = new Server();
-  await using page = await serveExample(name, await server.start(), 5173);
-  console.log(`page    ${page.url}`);
-  await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
-  });
+  const server = new Server();
+  process.once('exit', () => server.end());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit());
+  const { url } = await serveExample(name, await server.start(), 5173);
+  console.log(`page    ${url}`);
 }
