@@ -1,0 +1,143 @@
+/**
+ * TroubledLine: a line to a real server through a proxy that a test makes trouble with, and somebody
+ * who reads a channel over it. Client and server have one time, of which the test skips pieces.
+ */
+import { setImmediate as turn } from 'node:timers/promises';
+import { connect } from '@trunkline/client';
+import type { ConnectOptions, Line, StateEvent } from '@trunkline/client';
+import { seededRandom } from '@trunkline/testkit';
+import { expect } from 'vitest';
+import { UncaughtErrors } from '../../src/faults.ts';
+import { Proxy } from '../../src/proxy.ts';
+import { startServer } from '../../src/server.ts';
+import type { LabServer } from '../../src/server.ts';
+import { SkipClock } from '../../src/skip-clock.ts';
+
+/** What is read. */
+export const CHANNEL = 'room/1';
+
+/** Time passes in such pieces, and sockets have so many turns of the loop in each. */
+const STEP_MS = 200;
+const TURNS = 25;
+
+/** Pieces of time in which something that must come has come. */
+const STEPS_MAX = 3000;
+
+export class TroubledLine implements AsyncDisposable {
+  readonly clock: SkipClock;
+  readonly server: LabServer;
+  readonly proxy: Proxy;
+  readonly line: Line;
+  readonly states: StateEvent[] = [];
+  readonly offsets: number[] = [];
+  readonly gaps: unknown[] = [];
+  readonly ends: unknown[] = [];
+  readonly errors: Error[] = [];
+  readonly #uncaught = new UncaughtErrors();
+  #published = 0;
+
+  private constructor(
+    clock: SkipClock,
+    server: LabServer,
+    proxy: Proxy,
+    options: ConnectOptions,
+    isReading: boolean,
+  ) {
+    this.clock = clock;
+    this.server = server;
+    this.proxy = proxy;
+    const random = seededRandom(7);
+    this.line = connect(proxy.url, {
+      clock,
+      unixMs: () => clock.unixMs(),
+      random: () => random.fraction(),
+      ...options,
+    });
+    this.line.on('state', (event) => this.states.push(event));
+    this.line.on('error', (error) => this.errors.push(error));
+    if (isReading) this.#read();
+  }
+
+  /** @param trouble begins before the line is dialed. */
+  static async open(
+    options: ConnectOptions = {},
+    trouble: (proxy: Proxy) => void = () => {},
+    isReading = true,
+  ): Promise<TroubledLine> {
+    const clock = new SkipClock();
+    const server = await startServer({ dev: true }, { clock });
+    const proxy = await Proxy.before(server.port);
+    trouble(proxy);
+    return new TroubledLine(clock, server, proxy, options, isReading);
+  }
+
+  /** Lets so much time pass, and what is on its way arrive meanwhile. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= STEP_MS) {
+      for (let count = 0; count < TURNS; count += 1) await turn();
+      this.clock.skip(Math.min(STEP_MS, left));
+    }
+    for (let count = 0; count < TURNS; count += 1) await turn();
+  }
+
+  /** Lets time pass until it holds. @throws {Error} when it never does. */
+  async until(what: string, holds: () => boolean): Promise<void> {
+    for (let step = 0; step < STEPS_MAX && !holds(); step += 1) await this.pass(STEP_MS);
+    if (!holds()) throw new Error(`expected ${what}, but ${this.story}`);
+  }
+
+  /** The next messages of the channel. */
+  async publish(count = 1): Promise<void> {
+    const values = Array.from({ length: count }, () => (this.#published += 1));
+    await this.server.publish(CHANNEL, ...values);
+  }
+
+  /** What was asked of the proxy since the last call. */
+  asked(): string[] {
+    return this.proxy.asked.splice(0);
+  }
+
+  /** Why the last attempt ended. */
+  get reason(): string | undefined {
+    return this.states.findLast(({ reason }) => reason !== undefined)?.reason;
+  }
+
+  /** How it stands, for whoever wonders why. */
+  get story(): string {
+    const { state, transport } = this.line;
+    const tried = this.line.explain().tried.map(({ name, reason }) => `${name}: ${reason}`);
+    return `it is ${state} over ${transport}, because ${this.reason}; ${tried.join('; ')}`;
+  }
+
+  /** Everything that was published was read once, in order, and nothing broke. */
+  async expectAll(): Promise<void> {
+    await this.publish();
+    await this.until('all messages', () => (this.offsets.at(-1) ?? 0) >= this.#published);
+    const all = Array.from({ length: this.#published }, (_, index) => index + 1);
+    expect(this.offsets).toEqual(all);
+    expect(this.gaps).toEqual([]);
+    expect(this.ends).toEqual([]);
+    this.expectSound();
+  }
+
+  /** Nothing broke, on either side. */
+  expectSound(): void {
+    expect(this.#uncaught.found).toEqual([]);
+    expect(this.server.faults).toEqual([]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.line.close();
+    await this.proxy[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+    this.#uncaught[Symbol.dispose]();
+  }
+
+  #read(): void {
+    this.line.channel(CHANNEL, { after: 'start' }).subscribe({
+      onMessage: ({ offset = 0 }) => void this.offsets.push(offset),
+      onGap: (gap) => this.gaps.push(gap),
+      onEnd: (error) => this.ends.push(error),
+    });
+  }
+}
