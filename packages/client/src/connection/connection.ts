@@ -256,6 +256,8 @@ export class Connection {
     if (ending.kind === 'stale') {
       const hasOther = tokens.refused(token);
       ladder.left();
+      // The server is there: it wants another token, not another moment.
+      this.#lossCount = 0;
       // One more fresh token may help; a server that refuses that one refuses all.
       if (this.#wasRefused || !hasOther) this.#refuse(ending.error);
       else this.#comeBack(reason, {});

@@ -65,7 +65,7 @@ interface Rung {
   strikes: number;
   /** Left aside until then, unless nothing works. */
   blockedUntilMs: number;
-  /** It was stable on this network, and nothing speaks against it since. */
+  /** It has worked on this network, and nothing speaks against it since. */
   isProven: boolean;
   /** Failures in the background. */
   climbs: number;
@@ -130,7 +130,8 @@ export class Ladder {
     for (const one of this.#usable) one.failures = 0;
     this.#isAway = false;
     const wasBlocked = rung.blockedUntilMs > 0;
-    Object.assign(rung, { verdict: undefined, blockedUntilMs: 0, climbMs: Infinity });
+    const isProven = rung.strikes === 0 || rung.isProven;
+    Object.assign(rung, { verdict: undefined, blockedUntilMs: 0, climbMs: Infinity, isProven });
     if (wasBlocked) this.#remember();
   }
 

@@ -59,10 +59,21 @@ describe('next', () => {
     const { ladder, next, fallTo } = ladderOf({ names: ['websocket', 'sse'] });
     fallTo('sse');
     ladder.lost('sse', 1000, 'closed');
-    ladder.failed('sse', 'refused', 'other');
-    expect(next()).toBe('sse');
-    ladder.failed('sse', 'refused', 'other');
+    for (let count = 0; count < 4; count += 1) {
+      expect(next()).toBe('sse');
+      ladder.failed('sse', 'refused', 'other');
+    }
     expect(next()).toBe('websocket');
+    expect(next()).toBe('websocket');
+    ladder.failed('websocket', 'refused', 'other');
+    expect(next()).toBe('sse');
+  });
+
+  test('stays with one that worked a moment ago: a server that restarts is no proxy', () => {
+    const { ladder, next } = ladderOf({ names: ['websocket', 'sse'] });
+    ladder.worked('websocket');
+    ladder.lost('websocket', 1000, 'closed');
+    for (let count = 0; count < 3; count += 1) ladder.failed('websocket', 'refused', 'other');
     expect(next()).toBe('websocket');
     ladder.failed('websocket', 'refused', 'other');
     expect(next()).toBe('sse');
