@@ -99,7 +99,9 @@ export class Place {
   /** True when the position neither follows on this place nor is before it. */
   skips(channel: string, { epoch, offset }: Position): boolean {
     const known = this.#positions.get(channel);
-    if (known === undefined || isOrigin(known)) return false;
+    if (known === undefined) return false;
+    // In a channel that has had no message every life is the same one, and begins with 1.
+    if (isOrigin(known)) return offset > 1;
     return known.epoch !== epoch || offset > known.offset + 1;
   }
 

@@ -41,7 +41,8 @@ describe('the place of a name', () => {
     ['e:7', 'e', 7, false],
     ['e:7', 'e', 9, true],
     ['e:7', 'f', 1, true],
-    ['0:0', 'f', 9, false],
+    ['0:0', 'f', 1, false],
+    ['0:0', 'f', 9, true],
     ['start', 'f', 9, false],
   ])('being at %s, %s:%i skips: %s', (after, epoch, offset, skips) => {
     expect(at('a', after).skips('a', { epoch, offset })).toBe(skips);
