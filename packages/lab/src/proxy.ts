@@ -7,6 +7,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { tap } from './frame-tap.ts';
+import type { OnText } from './frame-tap.ts';
 
 /** Headers that are said anew by each hop (RFC 9110 §7.6.1). */
 const OF_ONE_HOP = ['connection', 'transfer-encoding', 'keep-alive'];
@@ -33,6 +35,8 @@ export interface Exchange {
 export interface Passing {
   /** True keeps the body until its end, as proxies do that buffer. */
   readonly isBuffered?: boolean;
+  /** Takes what the server says over a WebSocket, which is not compressed then. */
+  readonly onText?: OnText;
 }
 
 /** A server of its own before another one. */
@@ -110,12 +114,13 @@ export class Proxy implements AsyncDisposable {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
       socket.end(`HTTP/1.1 ${status} no\r\nconnection: close\r\n${lines.join('')}\r\n${text}`);
     };
-    const pass = () => {
+    const pass = ({ onText }: Passing = {}) => {
       const server = connect({ host: '127.0.0.1', port: this.#target });
       this.#keep(server);
-      server.write(headOf(request));
+      server.write(headOf(request, onText !== undefined));
       server.write(head);
-      server.pipe(socket).pipe(server);
+      if (onText === undefined) server.pipe(socket).pipe(server);
+      else tap(server, socket, onText);
       socket.on('close', () => server.destroy());
       server.on('close', () => socket.destroy());
     };
@@ -168,10 +173,11 @@ function endToEnd(headers: IncomingMessage['headers']): IncomingMessage['headers
   ) as IncomingMessage['headers'];
 }
 
-/** The head as it came. */
-function headOf({ method, url, rawHeaders }: IncomingMessage): string {
+/** The head as it came, or without an offer to compress. */
+function headOf({ method, url, rawHeaders }: IncomingMessage, isPlain: boolean): string {
   const lines: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (isPlain && /^sec-websocket-extensions$/i.test(rawHeaders[index] ?? '')) continue;
     lines.push(`${rawHeaders[index]}: ${rawHeaders[index + 1]}\r\n`);
   }
   return `${method} ${url} HTTP/1.1\r\n${lines.join('')}\r\n`;

@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { connect } from '@trunkline/client';
-import type { ConnectOptions, Line, StateEvent } from '@trunkline/client';
+import type { ConnectOptions, GapEvent, Line, StateEvent } from '@trunkline/client';
 import { seededRandom } from '@trunkline/testkit';
 import { expect } from 'vitest';
 import { UncaughtErrors } from '../../src/faults.ts';
@@ -30,11 +30,15 @@ export class TroubledLine implements AsyncDisposable {
   readonly line: Line;
   readonly states: StateEvent[] = [];
   readonly offsets: number[] = [];
-  readonly gaps: unknown[] = [];
+  readonly gaps: GapEvent[] = [];
   readonly ends: unknown[] = [];
   readonly errors: Error[] = [];
   readonly #uncaught = new UncaughtErrors();
   #published = 0;
+  /** Offsets up to here were read, or it was said that they were not. */
+  #toldTo = 0;
+  /** Those that were read behind a hole of which nobody told. */
+  readonly #silent: number[] = [];
 
   private constructor(
     clock: SkipClock,
@@ -120,6 +124,16 @@ export class TroubledLine implements AsyncDisposable {
     this.expectSound();
   }
 
+  /** Everything that was published was read once, in order, or told as lost. */
+  async expectTold(): Promise<void> {
+    await this.publish();
+    await this.until('all messages', () => (this.offsets.at(-1) ?? 0) >= this.#published);
+    expect(this.offsets).toEqual([...new Set(this.offsets)].sort((one, other) => one - other));
+    expect(this.#silent).toEqual([]);
+    expect(this.ends).toEqual([]);
+    this.expectSound();
+  }
+
   /** Nothing broke, on either side. */
   expectSound(): void {
     expect(this.#uncaught.found).toEqual([]);
@@ -135,8 +149,15 @@ export class TroubledLine implements AsyncDisposable {
 
   #read(): void {
     this.line.channel(CHANNEL, { after: 'start' }).subscribe({
-      onMessage: ({ offset = 0 }) => void this.offsets.push(offset),
-      onGap: (gap) => this.gaps.push(gap),
+      onMessage: ({ offset = 0 }) => {
+        if (offset > this.#toldTo + 1) this.#silent.push(offset);
+        this.#toldTo = Math.max(this.#toldTo, offset);
+        this.offsets.push(offset);
+      },
+      onGap: (gap) => {
+        this.#toldTo = Math.max(this.#toldTo, Number(gap.position.split(':')[1]));
+        this.gaps.push(gap);
+      },
       onEnd: (error) => this.ends.push(error),
     });
   }
