@@ -82,7 +82,7 @@ export class HttpAttempt implements Attempt {
   /** Those that have not opened. */
   #unopened = 0;
   /** Wishes as they were when the reads began. */
-  #wanted = '';
+  #wanted: readonly Wish[] = [];
   readonly #refused = new Set<string>();
   /** From the beginning of a turn until all of its reads have opened. */
   #isOpening = false;
@@ -251,7 +251,7 @@ export class HttpAttempt implements Attempt {
     for (;;) {
       this.#isRevised = false;
       const wishes = this.#wishes(present, mark);
-      this.#wanted = JSON.stringify(wishes);
+      this.#wanted = wishes;
       const together = compatible(wishes, streams);
       if (together.length === wishes.length) return sharedOut(wishes, streams);
       if (streams && !this.#isReady) {
@@ -327,8 +327,17 @@ export class HttpAttempt implements Attempt {
     if (this.#isReady || this.#hasEnded) return;
     this.#isReady = true;
     this.sink.onReady(welcome);
-    // Whoever is told of revisions only from now on may have had some.
-    if (JSON.stringify(this.#wishes()) !== this.#wanted) this.#isRevised = true;
+    // Revisions are told only from now on: there may have been some.
+    const wishes = this.#wishes();
+    if (JSON.stringify(wishes) === JSON.stringify(this.#wanted)) return;
+    this.#isRevised = true;
+    const isOther = ({ filter, after, last }: Wish) =>
+      wishes.some((one) => one.filter === filter && (one.after !== after || one.last !== last));
+    if (!this.#wanted.some(isOther)) return;
+    // The answer would be taken for that to another place: it is not told.
+    this.#turn.abort();
+    this.#isOpening = false;
+    this.#schedule();
   }
 
   /**

@@ -70,6 +70,20 @@ describe('what is wanted', () => {
     attempt.close();
   });
 
+  test('[WILD-4] may begin at an older place before it is ready: that answer is not told', async () => {
+    const reader = new HttpReader({ filter: 'a', after: 'e:2' });
+    const { attempt, asked, platform } = attemptOver(sse, reader);
+    const first = await asked();
+    reader.want({ filter: 'a', after: 'e:1' });
+    openAt(first, { a: 'e:2' }, 'e:2').write('id: e:3\ndata: 3\n\n');
+    const second = await asked();
+    expect(second.query['after']).toBe('e:1');
+    openAt(second, { a: 'e:1' }, 'e:1');
+    await platform.clock.settle();
+    expect(reader.told()).toEqual(['ready s', 'open a e:1']);
+    attempt.close();
+  });
+
   test('may be nothing any more', async () => {
     const { attempt, reader, first, platform, open } = await streaming();
     reader.wishes.clear();
