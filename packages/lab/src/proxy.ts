@@ -85,6 +85,17 @@ export class Proxy implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Hands nothing on any more of what is open, and closes nothing, as when a peer vanishes. */
+  mute(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.removeAllListeners('data');
+      socket.removeAllListeners('end');
+      socket.resume();
+      socket.write = () => true;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut();
     this.#server.closeAllConnections();
