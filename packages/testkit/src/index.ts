@@ -23,3 +23,10 @@ export type {
   SimulationResult,
   SimulationSummary,
 } from './simulation.ts';
+export { runLineSimulation } from './line-simulation.ts';
+export type {
+  LineSimulationOptions,
+  LineSimulationResult,
+  LineSimulationSummary,
+  Tamper,
+} from './line-simulation.ts';

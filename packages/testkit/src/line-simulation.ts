@@ -5,7 +5,8 @@
  * 1. A seed makes a world: a server's machine, applications and what lies between them.
  * 2. Each step is chosen by chance: someone publishes, listens, stops, is slow, reloads; a proxy
  *    blocks what it does not know, connections break; the disk fails, the server is killed.
- * 3. In the end every fault ends and everyone is given time, then all lines are closed.
+ * 3. In the end every fault ends and everyone is given time, one user goes and comes back, everyone
+ *    climbs to the best of its transports, and all lines are closed.
  * 4. The checker judges what the applications were told. The same seed gives the same run.
  */
 import type { Violation } from './history.ts';
@@ -66,7 +67,9 @@ export async function runLineSimulation(
         countMin: (channel) => machine.countMin(channel),
       }),
       ...world.unrest(),
+      ...world.strangers(),
     );
+    violations.push(...(await world.depart()));
     await world.climb();
     violations.push(...world.notOnTop());
     await world.end();

@@ -132,6 +132,26 @@ describe('runLineSimulation notices a client', () => {
     expect(await promisesBrokenBy(tamper, 2)).toContain(2);
   });
 
+  test('that does not hear who has come', async () => {
+    const tamper = reading((subscriptions) => {
+      const onOther = subscriptions.onOther.bind(subscriptions);
+      subscriptions.onOther = (event) => {
+        if (event.kind !== 'join') onOther(event);
+      };
+    });
+    expect(await promisesBrokenBy(tamper, 'presence')).toContain('presence');
+  });
+
+  test('that does not hear who has gone', async () => {
+    const tamper = reading((subscriptions) => {
+      const onOther = subscriptions.onOther.bind(subscriptions);
+      subscriptions.onOther = (event) => {
+        if (event.kind !== 'leave') onOther(event);
+      };
+    });
+    expect(await promisesBrokenBy(tamper, 'presence')).toContain('presence');
+  });
+
   test('that publishes without its keys', async () => {
     const tamper = asking((members) => members.replace(/,"key":"[^"]*"/, ''));
     expect(await promisesBrokenBy(tamper, 6)).toContain(6);

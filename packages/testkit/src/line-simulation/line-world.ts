@@ -25,8 +25,14 @@ const REST_SECONDS = 90;
 /** And in which everyone must be back on the transport that it prefers. */
 const CLIMB_SECONDS = 1_600;
 
+/** Longer than any time of grace. */
+const DEPARTURE_MS = 15_000;
+
 /** Longer than what is on its way when a line is closed. */
 const CLOSING_MS = 20_000;
+
+/** Transports over which whoever reads is there all the time, and is told who else is. */
+const STEADY: readonly string[] = ['websocket', 'sse'];
 
 /** What may be chosen beside the seed. */
 export interface LineWorldOptions {
@@ -120,6 +126,50 @@ export class LineWorld {
     });
   }
 
+  /** One user goes, and what the others are told of it shows in their lists; then it comes back. */
+  async depart(): Promise<Violation[]> {
+    const [, application] = this.applications;
+    application?.close();
+    await this.clock.pass(DEPARTURE_MS);
+    const strangers = this.strangers();
+    application?.open();
+    return strangers;
+  }
+
+  /**
+   * Whose list of members is not who is there. Judged are lists that are told of changes, by those
+   * who are there all the time: a poll is a member only while it waits.
+   */
+  strangers(): Violation[] {
+    const steady = this.applications.filter(({ line }) => STEADY.includes(line.transport ?? ''));
+    return steady.flatMap(({ user, readers }) =>
+      readers
+        .filter(({ start }) => start.presence === true)
+        .flatMap(({ channel }) => {
+          const listed = new Set(channel.members.all.map((member) => member.user ?? ''));
+          const isReading = ({ readers: others }: Application): boolean =>
+            others.some(({ start }) => start.filter === channel.name && start.presence === true);
+          const missing = steady.filter((one) => isReading(one) && !listed.has(one.user));
+          const reading = new Set(
+            this.applications
+              .filter(
+                ({ isClosed, readers: others }) =>
+                  !isClosed && others.some(({ start }) => start.filter === channel.name),
+              )
+              .map((one) => one.user),
+          );
+          const gone = [...listed].filter((one) => !reading.has(one));
+          const told = [
+            ...missing.map((one) => `${one.user} is there and is not listed`),
+            ...gone.map((one) => `${one} is listed and is not there`),
+          ];
+          return told.map((one) =>
+            this.#violation(`to ${user} in ${channel.name}: ${one}`, 'presence'),
+          );
+        }),
+    );
+  }
+
   /** Who is not on the transport that it prefers. */
   notOnTop(): Violation[] {
     return this.applications
@@ -151,8 +201,8 @@ export class LineWorld {
     return CHANNELS.slice(0, born);
   }
 
-  #violation(message: string): Violation {
-    return { promise: 'unasked', step: this.recorder.step, channel: '', message };
+  #violation(message: string, promise: Violation['promise'] = 'unasked'): Violation {
+    return { promise, step: this.recorder.step, channel: '', message };
   }
 
   #passMs(): number {
