@@ -43,6 +43,11 @@ export class ScriptedBroker implements Broker {
   placeUnknown = false;
   /** While true, messages are stored and the sink is not told. */
   silent = false;
+  /**
+   * True where a place is told as the beginning of the stream once something after it was removed,
+   * as logs do that do not know any more how much that was.
+   */
+  forgetsPlaces = false;
   /** While it fails, nobody can say what changed. */
   changedFailure: Error | undefined;
   /** While it fails, nothing can be watched. */
@@ -183,15 +188,21 @@ export class ScriptedBroker implements Broker {
     const place = /^~(\d+)$/.exec(mark ?? '~0');
     if (place === null) return Promise.resolve(undefined);
     const after = Number(place[1]);
-    const names = new Set(this.#order.slice(after).map(({ channel }) => channel));
+    const since = this.#order.slice(after);
+    const names = new Set(since.map(({ channel }) => channel));
     const accepts = (name: string) => filter.some((text) => matchesPattern(text, name));
     const changed = [...names].filter(accepts).map((channel) => {
       const before = this.#order.slice(0, after).findLast((entry) => entry.channel === channel);
       const { epoch, oldest, messages } = this.#stream(channel);
+      const isForgotten =
+        this.forgetsPlaces &&
+        since.some((entry) => {
+          return entry.channel === channel && entry.epoch === epoch && entry.offset < oldest;
+        });
       const position =
         before === undefined
           ? { epoch: '0', offset: 0 }
-          : { epoch: before.epoch, offset: before.offset };
+          : { epoch: before.epoch, offset: isForgotten ? 0 : before.offset };
       return { channel, position, stream: { epoch, oldest, top: oldest + messages.length - 1 } };
     });
     return Promise.resolve(changed);

@@ -81,7 +81,7 @@ export async function resolveMark(
 ): Promise<ResolvedStart> {
   if (start.after?.kind !== 'mark') return { start };
   await parts.table.settle(channel);
-  const [resolved = { start }] = await lookUpMarks(parts.broker, [{ channel, start }]);
+  const [resolved = { start }] = await resolveMarks(parts.broker, [{ channel, start }]);
   return resolved;
 }
 
@@ -90,13 +90,6 @@ export async function resolveMark(
  * for all of them.
  */
 export async function resolveMarks(
-  broker: Pick<Broker, 'changedSince'>,
-  readings: readonly MarkReading[],
-): Promise<readonly Start[]> {
-  return (await lookUpMarks(broker, readings)).map(({ start }) => start);
-}
-
-async function lookUpMarks(
   broker: Pick<Broker, 'changedSince'>,
   readings: readonly MarkReading[],
 ): Promise<readonly ResolvedStart[]> {

@@ -4,10 +4,11 @@ import type { Gap, Position } from '@trunkline/wire';
 import type { ChangedChannel } from '../../broker/broker.ts';
 import type { Channel } from '../channel.ts';
 import type { Start, Verdict } from '../hub-types.ts';
-import { judge } from '../recovery.ts';
+import { boundedBy, judge } from '../recovery.ts';
 import type { StreamBounds } from '../recovery.ts';
 import { SnapshotRoom } from '../snapshots.ts';
-import { resolveMarks } from './mark-starts.ts';
+import { resolveMarks, startAt } from './mark-starts.ts';
+import type { ResolvedStart } from './mark-starts.ts';
 import { boundsAt, isLeft, startIn } from './sweep.ts';
 import type { Entry, NameReading, ReadState, RoundParts, RoundPlan } from './types.ts';
 
@@ -23,6 +24,8 @@ export interface ResolvedName extends Begin {
 interface Begin {
   /** Absent where the sweep has come to it before: it stands at the mark. */
   readonly start: Start | undefined;
+  /** True where what is left of what was lost is wanted. */
+  readonly partial: boolean;
   /** As far as the start needs them. */
   readonly bounds: StreamBounds;
 }
@@ -36,17 +39,22 @@ export async function resolveNames(
   const own = names.filter(({ channel }) => !plan.swept.has(channel.name));
   const resolved = await resolveMarks(broker, own);
   const ownStarts = new Map(own.map((reading, index) => [reading, resolved[index]]));
-  const beginAt = async (channel: Channel, start: Start | undefined): Promise<Begin> => {
-    return { start, bounds: await reader.boundsFor(channel, start ?? {}) };
+  const beginAt = async (
+    channel: Channel,
+    { partial = false }: Start,
+    from: ResolvedStart | undefined,
+  ): Promise<Begin> => {
+    const inMemory = await reader.boundsFor(channel, from?.start ?? {});
+    return { start: from?.start, partial, bounds: boundedBy(inMemory, from?.stream) };
   };
   const resolve = async (reading: NameReading): Promise<ResolvedName> => {
     const { channel, start } = reading;
     const { name } = channel;
-    const resolvedStart = ownStarts.get(reading) ?? startOfSwept(plan, channel, start);
-    const begin = await beginAt(channel, resolvedStart);
+    const from = ownStarts.get(reading) ?? startOfSwept(plan, channel, start);
+    const begin = await beginAt(channel, start, from);
     const isMet = plan.sweep !== undefined && plan.met.has(name);
     const met = isMet
-      ? await beginAt(channel, startOfSwept(plan, channel, patternStart))
+      ? await beginAt(channel, patternStart, startOfSwept(plan, channel, patternStart))
       : undefined;
     return { reading, ...begin, isSwept: plan.swept.has(name), met };
   };
@@ -114,7 +122,8 @@ function join(entry: Entry, found: ResolvedName, change: ChangedChannel | undefi
   const loss = gap === undefined ? {} : { gap };
   const joined = { ...entry, verdict: { ...told, position }, loss };
   if (!isOlder) return joined;
-  const place = met.start === undefined ? { epoch: position.epoch, top: position.offset } : {};
+  const isAtMark = met.start === undefined && patterns.gap === undefined;
+  const place = isAtMark ? { epoch: position.epoch, top: position.offset } : {};
   return { ...joined, ...place, own, isSwept: true };
 }
 
@@ -138,7 +147,7 @@ function toEntry(found: ResolvedName, change: ChangedChannel | undefined): Entry
   // Where a sweep begins may be told in a later answer than the first: it is counted from the mark.
   const verdict = verdictOf(channel, found, isSwept ? change : undefined);
   const { position } = verdict;
-  if (start === undefined) {
+  if (start === undefined && verdict.gap === undefined) {
     return { ...named, verdict, epoch: position.epoch, top: position.offset };
   }
   const top = topAt(bounds, change?.position);
@@ -148,28 +157,35 @@ function toEntry(found: ResolvedName, change: ChangedChannel | undefined): Entry
 /** @param change since the mark, from which the newest are counted. */
 function verdictOf(
   { rules }: Channel,
-  { start, bounds }: Begin,
+  { start, partial, bounds }: Begin,
   change: ChangedChannel | undefined,
 ): Verdict {
-  const { epoch, top } = bounds;
-  if (start === undefined) {
-    return { position: change?.position ?? { epoch, offset: top }, recovered: true };
+  if (start !== undefined) {
+    const stream = start.after === undefined ? boundsAt(bounds, change) : undefined;
+    return judge(start, stream ?? bounds, rules.resumeCountMax);
   }
-  const stream = start.after === undefined ? boundsAt(bounds, change) : undefined;
-  return judge(start, stream ?? bounds, rules.resumeCountMax);
+  const { position } = change ?? { position: { epoch: bounds.epoch, offset: bounds.top } };
+  const known = boundedBy(bounds, change?.stream);
+  const isLost = position.epoch === known.epoch && position.offset + 1 < known.oldest;
+  // Where it stood at the mark nobody may know any more: it must not be sent back to before that.
+  if (isLost) return judge({ ...startAt(position), partial }, known, rules.resumeCountMax);
+  return { position, recovered: true };
 }
 
 /** Where a name stands in the sweep; `undefined` when that is at its mark. */
 function startOfSwept(
   { sweep, changed, heads }: RoundPlan,
   channel: Channel,
-  start: Start,
-): Start | undefined {
+  { partial }: Start,
+): ResolvedStart | undefined {
   const { name } = channel;
   if (sweep === undefined || !isLeft(sweep, name)) return undefined;
-  const position = changed.get(name)?.position ?? heads.get(name) ?? channel.position;
+  const change = changed.get(name);
+  const position = change?.position ?? heads.get(name) ?? channel.position;
   const found = startIn(sweep, name, position);
-  return start.partial === undefined ? found : { ...found, partial: start.partial };
+  const start = partial === undefined ? found : { ...found, partial };
+  const isLookedUp = sweep.from.kind === 'mark' && !sweep.behind.has(name);
+  return isLookedUp && change !== undefined ? { start, stream: change.stream } : { start };
 }
 
 /** What the client is told of its own start. */

@@ -56,8 +56,8 @@ describe('what changed since a place between two marks', () => {
       channel.reset('e', 20);
       return { channel, start };
     });
-    const starts = await resolveMarks(broker, readings);
-    expect(starts).toEqual(
+    const resolved = await resolveMarks(broker, readings);
+    expect(resolved.map((one) => one.start)).toEqual(
       [10, 20, 7, 5].map((offset) => ({
         after: { kind: 'position', position: at(offset) },
         partial: true,

@@ -55,6 +55,7 @@ class World {
 
   async begin(): Promise<void> {
     await this.#setup.hub.open();
+    this.#setup.broker.forgetsPlaces = true;
     await this.#publish(1 + this.#random.integer(20));
     await this.#takeMark();
   }
