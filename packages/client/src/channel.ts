@@ -1,6 +1,6 @@
 /** Channel: what an application has of one channel, or of all that a pattern matches. */
 import { formatPosition, parsePosition } from '@trunkline/wire';
-import type { MemberPage, Position } from '@trunkline/wire';
+import type { Position } from '@trunkline/wire';
 import { backoffMs } from './backoff.ts';
 import type {
   GapEvent,
@@ -9,21 +9,19 @@ import type {
   ReceivedMessage,
   SnapshotEvent,
 } from './events.ts';
-import { toPresence } from './events.ts';
+import { needed } from './features.ts';
+import type { Attending } from './features.ts';
 import type { Line } from './line.ts';
 import type { Platform } from './platform.ts';
-import type { Published } from './publishing/outbox.ts';
 import type { Payload, PublishOptions, SendOptions } from './publishing/outgoing.ts';
-import { Attendance } from './reading/attendance.ts';
+import type { Published } from './publishing/published.ts';
 import { GapError } from './reading/gap-error.ts';
-import { readHistory } from './reading/history.ts';
 import type { HistoryMessage, HistoryOptions, HistoryPage } from './reading/history.ts';
-import { Members } from './reading/members.ts';
+import type { Members } from './reading/members.ts';
 import { Pull } from './reading/pull.ts';
 import { Reading } from './reading/reading.ts';
 import type { TakenEvent } from './reading/reading.ts';
 import type { ReadingOptions } from './reading/subscription.ts';
-import { validate } from './schema.ts';
 import type { Schema } from './schema.ts';
 
 /** A message of a channel whose payloads are of this type. */
@@ -76,8 +74,8 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   readonly #line: Line;
   readonly #platform: Platform;
   readonly #options: ChannelOptions<T>;
-  #members: Members | undefined;
-  #attendance: Attendance | undefined;
+  readonly #validate: Validate<T>;
+  #attendance: Attending | undefined;
 
   /** Made by {@link Line.channel}. */
   constructor(line: Line, platform: Platform, name: string, options: ChannelOptions<T>) {
@@ -85,6 +83,10 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
     this.#platform = platform;
     this.name = name;
     this.#options = options;
+    const { schema } = options;
+    const check = schema && needed(line.features, 'schemas');
+    this.#validate = (message) =>
+      check === undefined ? (message as Message<T>) : check(schema, message);
   }
 
   /** What it is made of. For what is built on channels: applications have no need of it. */
@@ -98,8 +100,7 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
 
   /** Who is there. Follows the changes while the channel is read with `presence: true`. */
   get members(): Members {
-    this.#members ??= new Members((after) => this.#fetchPage(after), this.#platform);
-    return this.#members;
+    return this.#attending().members;
   }
 
   /**
@@ -109,11 +110,13 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   subscribe(listener: ChannelListener<T> | ChannelListener<T>['onMessage']): () => void {
     const own = typeof listener === 'function' ? { onMessage: listener } : listener;
     const { presence, ...others } = this.#options;
+    const isFollowed = presence === true && this.#line.features.members !== undefined;
     // The members are followed apart.
-    const options = own.onPresence === undefined ? others : this.#options;
+    const options = isFollowed && own.onPresence === undefined ? others : this.#options;
     const taker = new ChannelTaker<T>(own, this.#options, {
       platform: this.#platform,
-      unfollow: presence === true ? this.#follow() : undefined,
+      unfollow: isFollowed ? this.#attending().follow() : undefined,
+      validate: this.#validate,
       report: (error) => this.#line.report(error),
     });
     const reading = new Reading(this.#line.subscriptions, this.name, options, taker);
@@ -151,46 +154,40 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   }
 
   /** Reads what the channel keeps, page by page. @throws {CodedError} */
-  history(options?: HistoryOptions): Promise<HistoryPage<T>> {
-    const { schema } = this.#options;
-    const request = this.#line.request.bind(this.#line);
-    return readHistory<T>(request, this.name, options, (message) => validate(schema, message));
+  async history(options?: HistoryOptions): Promise<HistoryPage<T>> {
+    const read = needed(this.#line.features, 'history');
+    return read<T>((ask) => this.#line.request(ask), this.name, options, this.#validate);
   }
 
-  #follow(): () => void {
-    this.#attendance ??= new Attendance(this.#line, this.name, this.#options, this.members);
-    return this.#attendance.follow();
-  }
-
-  async #fetchPage(after?: string): Promise<MemberPage> {
-    const ask = { kind: 'presence', channel: this.name, query: { after, limit: 1000 } } as const;
-    const { fields } = await this.#line.request(ask);
-    const page = toPresence('presence', { ...fields, channel: this.name });
-    if (page?.kind !== 'presence')
-      throw new TypeError(`expected a page of members, got ${JSON.stringify(fields)}`);
-    return page;
+  #attending(): Attending {
+    this.#attendance ??= needed(this.#line.features, 'members')(this);
+    return this.#attendance;
   }
 }
 
+/** What a message is to the application; a promise where its validator needs time. */
+type Validate<T> = (message: ReceivedMessage) => Message<T> | Promise<Message<T>>;
+
 /** What a taker needs beside its listener. */
-interface TakerParts {
+interface TakerParts<T> {
   readonly platform: Platform;
   /** It does not need to know any more who is there. */
   readonly unfollow: (() => void) | undefined;
   readonly report: (error: unknown) => void;
+  readonly validate: Validate<T>;
 }
 
 /** Tells a listener what comes, when the state is there that it changes. */
 class ChannelTaker<T> {
   readonly #listener: ChannelListener<T>;
   readonly #options: ChannelOptions<T>;
-  readonly #parts: TakerParts;
+  readonly #parts: TakerParts<T>;
   #hasLoaded = false;
   #hasEnded = false;
   /** What the state has already. */
   #floor: Position | undefined;
 
-  constructor(listener: ChannelListener<T>, options: ChannelOptions<T>, parts: TakerParts) {
+  constructor(listener: ChannelListener<T>, options: ChannelOptions<T>, parts: TakerParts<T>) {
     this.#listener = listener;
     this.#options = options;
     this.#parts = parts;
@@ -272,7 +269,7 @@ class ChannelTaker<T> {
     const { epoch, offset = 0 } = message;
     if (epoch !== undefined && epoch === this.#floor?.epoch && offset <= this.#floor.offset) return;
     try {
-      const valid = validate(this.#options.schema, message);
+      const valid = this.#parts.validate(message);
       const told = valid instanceof Promise ? valid.then(this.#tell) : this.#tell(valid);
       return told instanceof Promise ? told.catch(this.#parts.report) : told;
     } catch (error) {

@@ -53,3 +53,8 @@ function codeOfClose(close: number, reason: string): CodeName | undefined {
   const names = (Object.keys(CODES) as CodeName[]).filter((name) => CODES[name].close === close);
   return names.find((name) => CODES[name].reason === reason) ?? names[0];
 }
+
+/** Why, in words. */
+export function reasonOf(ending: Ending): string {
+  return ending.kind === 'lost' ? ending.reason : ending.error.message;
+}

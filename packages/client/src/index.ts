@@ -1,7 +1,15 @@
 /** @trunkline/client: read and publish from browsers, Node, Bun, Deno and workers. */
+import { ladder } from './connection/ladder-memory.ts';
+import { network } from './connection/network.ts';
+import type { Features } from './features.ts';
 import type { TokenSource } from './http.ts';
 import { Line } from './line.ts';
 import type { LineOptions } from './line.ts';
+import { conflation } from './publishing/conflation.ts';
+import { outbox } from './publishing/outbox.ts';
+import { members } from './reading/attendance.ts';
+import { history } from './reading/history.ts';
+import { schemas } from './schema.ts';
 import { longPoll, longPollFor } from './transports/long-poll.ts';
 import { shortPoll, shortPollEvery } from './transports/short-poll.ts';
 import { sse } from './transports/sse.ts';
@@ -9,10 +17,22 @@ import type { Transport } from './transports/transport.ts';
 import { websocket } from './transports/websocket.ts';
 
 export * from './core.ts';
+export { conflation, history, ladder, members, network, outbox, schemas };
 export { longPoll, longPollFor, shortPoll, shortPollEvery, sse, websocket };
 
+/** All features, as `connect` has them. */
+export const everything: Required<Features> = {
+  conflation,
+  history,
+  ladder,
+  members,
+  network,
+  outbox,
+  schemas,
+};
+
 /** How to connect. */
-export interface ConnectOptions extends Omit<LineOptions, 'transports'> {
+export interface ConnectOptions extends Omit<LineOptions, 'transports' | 'features'> {
   /** All there are, the best first, when absent. */
   readonly transports?: readonly Transport[];
   /** One connection for all tabs: `shareTabs` of `@trunkline/client/tabs`. */
@@ -35,5 +55,9 @@ export function connect(url: string, options: ConnectOptions = {}): Line {
   const { tabs, transports = [websocket, sse, longPoll, shortPoll], ...rest } = options;
   const { token } = rest;
   const shared = tabs?.({ transports, ...(token !== undefined && { token }) });
-  return new Line(url, { ...rest, transports: shared ? [shared, ...transports] : transports });
+  return new Line(url, {
+    ...rest,
+    features: everything,
+    transports: shared ? [shared, ...transports] : transports,
+  });
 }

@@ -9,21 +9,21 @@ import { Connection } from './connection/connection.ts';
 import type { StateEvent } from './connection/connection.ts';
 import type { ConnectionState } from './connection/connection-state.ts';
 import type { Explanation } from './connection/explanation.ts';
-import { Ladder } from './connection/ladder.ts';
+import { InTurn } from './connection/in-turn.ts';
 import type { LadderMemory } from './connection/ladder.ts';
-import { watchNetwork, watchSleep } from './connection/network.ts';
 import { Tokens } from './connection/tokens.ts';
 import { json } from './encodings/json.ts';
 import type { Encoding, Frame } from './encodings/encoding.ts';
+import type { Choice, FeatureParts, Features, PublishQueue, SendQueue } from './features.ts';
 import { addressOf } from './http.ts';
 import type { TokenSource } from './http.ts';
 import { platformOf, systemUnixMs } from './platform.ts';
 import type { Platform } from './platform.ts';
-import { Conflation } from './publishing/conflation.ts';
-import { Outbox } from './publishing/outbox.ts';
-import type { OutboxLimits, Published } from './publishing/outbox.ts';
+import type { OutboxLimits } from './publishing/outbox.ts';
 import { toMembers } from './publishing/outgoing.ts';
 import type { Payload, PublishOptions, SendOptions } from './publishing/outgoing.ts';
+import { publishOnce } from './publishing/published.ts';
+import type { Published } from './publishing/published.ts';
 import { guarded } from './reading/listeners.ts';
 import { Subscriptions } from './reading/subscriptions.ts';
 import type { Ask, Transport } from './transports/transport.ts';
@@ -36,9 +36,14 @@ export interface LineOptions extends Partial<Platform> {
   readonly transports: readonly Transport[];
   /** How messages are written on the way; JSON when absent. */
   readonly encoding?: Encoding;
-  /** How much may wait to be published. */
+  /** What it can do beside reading and publishing; what is not here is not in the bundle. */
+  readonly features?: Features;
+  /** With the outbox: how much may wait to be published. */
   readonly outbox?: OutboxLimits;
-  /** Where it is remembered which transports fail on this network; `localStorage` when absent. */
+  /**
+   * With the ladder: where it is remembered which transports fail on this network; `localStorage`
+   * when absent.
+   */
   readonly memory?: LadderMemory;
   /** Unix milliseconds, which may jump; the machine's when absent. */
   readonly unixMs?: () => number;
@@ -57,53 +62,52 @@ export interface LineEvents {
 type Listeners = { readonly [Name in keyof LineEvents]: Set<(event: LineEvents[Name]) => void> };
 
 export class Line {
-  readonly #platform: Platform;
-  readonly #unixMs: () => number;
+  readonly #parts: FeatureParts;
   readonly #connection: Connection;
-  readonly #ladder: Ladder;
+  readonly #ladder: Choice;
   readonly #tokens: Tokens;
-  readonly #outbox: Outbox;
-  readonly #conflation: Conflation;
+  readonly #outbox: PublishQueue | undefined;
+  readonly #conflation: SendQueue | undefined;
   readonly #listeners: Listeners = { state: new Set(), error: new Set(), token: new Set() };
   #unwatch: (() => void) | undefined;
+  /** What it was given beside reading and publishing. */
+  readonly features: Features;
   /** Who reads. For what is built on a line; applications use {@link Line.channel}. */
   readonly subscriptions: Subscriptions;
 
   /** @throws {CodedError} `bad_request` when `url` is no address. */
   constructor(url: string, options: LineOptions) {
     const address = addressOf(url, 'http', '');
-    const platform = platformOf(options);
-    const { unixMs = systemUnixMs, memory = storageOf(address) } = options;
-    const { clock, random } = platform;
-    this.#platform = platform;
-    this.#unixMs = unixMs;
+    const { transports, features = {}, unixMs = systemUnixMs, memory } = options;
+    const parts = { ...platformOf(options), unixMs };
+    this.features = features;
+    this.#parts = parts;
     this.subscriptions = new Subscriptions({
       onRevise: (filter) => this.#connection.revise(filter),
       session: () => this.session,
     });
-    const ladderOptions = { platform, unixMs, ...(memory !== undefined && { memory }) };
-    this.#ladder = new Ladder(options.transports, ladderOptions);
-    const timeOptions = { clock, random, unixMs };
-    this.#tokens = new Tokens(options.token, timeOptions, (token) => {
+    this.#ladder =
+      features.ladder?.(transports, { ...parts, address, memory }) ?? new InTurn(transports, parts);
+    this.#tokens = new Tokens(options.token, parts, (token) => {
       this.#connection.renew(token);
       this.#tell('token', undefined);
     });
-    this.#outbox = new Outbox(timeOptions, options.outbox);
-    this.#conflation = new Conflation(clock);
+    this.#outbox = features.outbox?.(parts, options.outbox);
+    this.#conflation = features.conflation?.(parts);
     this.#connection = new Connection({
       url,
-      platform,
+      platform: parts,
       encoding: options.encoding ?? json,
       ladder: this.#ladder,
       tokens: this.#tokens,
       subscriptions: this.subscriptions,
       onReady: (attempt, welcome) => {
-        this.#outbox.onReady(attempt, welcome);
-        this.#conflation.onReady(attempt, welcome);
+        this.#outbox?.onReady(attempt, welcome);
+        this.#conflation?.onReady(attempt, welcome);
       },
       onLost: () => {
-        this.#outbox.onLost();
-        this.#conflation.onLost();
+        this.#outbox?.onLost();
+        this.#conflation?.onLost();
       },
       onState: (event) => this.#onState(event),
     });
@@ -131,23 +135,29 @@ export class Line {
 
   /** A name, or a pattern like `room/+`. Nothing is read before somebody listens. */
   channel<T = unknown>(name: string, options: ChannelOptions<T> = {}): Channel<T> {
-    return new Channel(this, this.#platform, name, options);
+    return new Channel(this, this.#parts, name, options);
   }
 
   /**
-   * Publishes; waits while there is no connection, and is stored once however often it is sent.
+   * Publishes; waits while there is no connection. With the outbox it is sent again after a loss, and
+   * is stored once however often it is sent.
    *
    * @throws {CodedError} when it was refused, with `stored`.
    * @throws {UncertainError} when nobody can say any more whether it was stored.
    */
   async publish(channel: string, data: Payload, options: PublishOptions = {}): Promise<Published> {
-    const { signal, key, retry } = options;
-    return this.#outbox.publish(channel, toMembers(channel, data, options), { signal, key, retry });
+    const members = toMembers(channel, data, options);
+    return (
+      this.#outbox?.publish(channel, members, options) ??
+      publishOnce((ask) => this.request(ask), channel, members, options)
+    );
   }
 
   /** Publishes to a volatile channel without an answer: of a slot the newest is sent. */
   send(channel: string, data: Payload, options: SendOptions = {}): void {
-    this.#conflation.send(channel, toMembers(channel, data, options), options.slot);
+    const members = toMembers(channel, data, options);
+    if (this.#conflation === undefined) this.#connection.send(members);
+    else this.#conflation.send(channel, members, options.slot);
   }
 
   /** Calls a service behind the server. @throws {CodedError} */
@@ -176,22 +186,22 @@ export class Line {
     return this.#ladder.explain();
   }
 
-  /** What waits to be published. */
+  /** What waits in the outbox to be published. */
   get waiting(): number {
-    return this.#outbox.waiting;
+    return this.#outbox?.waiting ?? 0;
   }
 
   /** Connects again, after the server refused or the line was closed. */
   open(): void {
-    this.#unwatch ??= this.#watch();
-    this.#outbox.open();
+    this.#unwatch ??= this.features.network?.(this.#parts, this.#connection);
+    this.#outbox?.open();
     this.#connection.open();
   }
 
   /** Ends the connection. What waits to be published is rejected. Idempotent. */
   close(): void {
     this.#rest();
-    this.#outbox.close();
+    this.#outbox?.close();
     this.#connection.close();
   }
 
@@ -205,22 +215,7 @@ export class Line {
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.#tokens.stop();
-    this.#conflation.close();
-  }
-
-  /** Listens to what the machine tells of its network and its sleep. */
-  #watch(): () => void {
-    const onWake = () => this.#connection.onWake();
-    const unwatch = watchNetwork(globalThis, {
-      onOnline: () => this.#connection.onOnline(),
-      onWake,
-      onOffline: () => this.#connection.onOffline(),
-    });
-    const unwatchSleep = watchSleep(this.#platform.clock, this.#unixMs, onWake);
-    return () => {
-      unwatch();
-      unwatchSleep();
-    };
+    this.#conflation?.close();
   }
 
   #onState(event: StateEvent): void {
@@ -230,29 +225,13 @@ export class Line {
       const { code, message } = refusal ?? { code: 'unavailable', message: reason };
       const unsent = new CodedError(code, message, { stored: false });
       // What waits for a connection that will not come back is told so now.
-      if (error !== undefined) this.#outbox.close(unsent);
-      else this.#outbox.onFailure(unsent);
+      if (error !== undefined) this.#outbox?.close(unsent);
+      else this.#outbox?.onFailure(unsent);
     }
     this.#tell('state', event);
   }
 
   #tell<Name extends keyof LineEvents>(name: Name, event: LineEvents[Name]): void {
     for (const listener of this.#listeners[name]) guarded(() => listener(event));
-  }
-}
-
-/** What a browser keeps beyond the page, where it lets this page do so. */
-function storageOf(address: string): LadderMemory | undefined {
-  // Elsewhere there is none, and Node warns of the question.
-  if (!('document' in globalThis)) return undefined;
-  const name = `trunkline ${address}`;
-  try {
-    const { localStorage } = globalThis;
-    return {
-      read: () => localStorage.getItem(name),
-      write: (text) => localStorage.setItem(name, text),
-    };
-  } catch {
-    return undefined;
   }
 }

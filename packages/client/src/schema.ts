@@ -3,6 +3,7 @@
  * of the Standard Schema (standardschema.dev, version 1) that zod, valibot and others share.
  */
 import type { ReceivedMessage } from './events.ts';
+import type { Features } from './features.ts';
 import type { HistoryMessage } from './reading/history.ts';
 
 /** A validator. */
@@ -51,3 +52,6 @@ function withData<T>(message: ReceivedMessage, result: Result<T>): HistoryMessag
   if (result.issues !== undefined) throw new InvalidError(message, result.issues);
   return { ...message, data: result.value };
 }
+
+/** The feature: the `schema` of a channel. */
+export const schemas: NonNullable<Features['schemas']> = validate;

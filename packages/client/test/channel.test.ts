@@ -2,6 +2,7 @@ import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { positionOf } from '../src/channel.ts';
 import type { ChannelOptions, LoadStart, Message } from '../src/channel.ts';
+import { everything } from '../src/index.ts';
 import { Line } from '../src/line.ts';
 import { GapError } from '../src/reading/gap-error.ts';
 import type { Schema } from '../src/schema.ts';
@@ -14,6 +15,7 @@ async function setUp() {
   const clock = new ManualClock();
   const server = new FakeTransport();
   const line = new Line('http://server.example', {
+    features: everything,
     ...{ clock, random: () => 0.5, transports: [server] },
   });
   onTestFinished(() => line.close());

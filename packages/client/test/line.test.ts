@@ -1,7 +1,8 @@
 import { CodedError } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { StateEvent } from '../src/connection/connection.ts';
+import { everything } from '../src/index.ts';
 import { Line } from '../src/line.ts';
 import type { LineOptions } from '../src/line.ts';
 import { FakeTransport } from './support/fake-transport.ts';
@@ -13,6 +14,7 @@ async function setUp(options: Partial<LineOptions> = {}) {
   const clock = new ManualClock();
   const server = new FakeTransport();
   const line = new Line('http://server.example', {
+    features: everything,
     ...{ clock, random: () => 0.5, transports: [server] },
     ...options,
   });
@@ -181,4 +183,63 @@ test('leaves no timer behind when the server refuses for good, until it is opene
   await clock.settle();
   server.accept();
   expect(line.state).toBe('connected');
+});
+
+describe('without features', () => {
+  const lean = { features: {} };
+
+  test('publishes once, when it can, in the order it was told to', async () => {
+    const { server, line, clock } = await setUp(lean);
+    line.publish('a', 1).catch(ignore);
+    // Told in the middle of becoming ready: it must not overtake what waits.
+    line.on('state', () => void line.publish('a', 2).catch(ignore));
+    expect(line.waiting).toBe(0);
+    server.accept();
+    await clock.settle();
+    expect(server.asks).toMatchObject([
+      { members: '"channel":"a","data":1' },
+      { members: '"channel":"a","data":2' },
+    ]);
+  });
+
+  test('[PUB-4] what certainly was not sent is rejected as such', async () => {
+    const { line } = await setUp(lean);
+    const waiting = line.publish('a', 1);
+    line.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'unavailable', stored: false });
+  });
+
+  test('sends at once or not at all', async () => {
+    const { server, line } = await setUp(lean);
+    line.send('a', 1);
+    server.accept();
+    line.send('a', 2);
+    expect(server.sent).toEqual(['"channel":"a","data":2']);
+  });
+
+  test('says what members, history and schemas need', async () => {
+    const { line } = await setUp(lean);
+    const channel = line.channel('a');
+    expect(() => channel.members).toThrow('features: { members }');
+    await expect(channel.history()).rejects.toThrow('features: { history }');
+    const { schema } = {
+      schema: { '~standard': { version: 1, vendor: 'x', validate: () => ({ value: 1 }) } } as const,
+    };
+    expect(() => line.channel('a', { schema })).toThrow('features: { schemas }');
+  });
+
+  test('reads, and tells who is there to whoever listens', async () => {
+    const { server, line, clock } = await setUp(lean);
+    server.accept();
+    const told: unknown[] = [];
+    line.channel('a', { presence: true }).subscribe({
+      onMessage: ({ data }) => void told.push(data),
+      onPresence: ({ kind }) => void told.push(kind),
+    });
+    await clock.settle();
+    expect(server.wishes).toEqual([{ filter: 'a', presence: true }]);
+    server.push('a', 1);
+    await clock.settle();
+    expect(told).toEqual([1]);
+  });
 });

@@ -2,6 +2,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ChannelOptions } from '../src/channel.ts';
+import { everything } from '../src/index.ts';
 import { Line } from '../src/line.ts';
 import { channelStore, connectionStore, presenceStore, toReadable } from '../src/store.ts';
 import type { ChannelSnapshot } from '../src/store.ts';
@@ -15,6 +16,7 @@ async function setUp({ isAccepted = true } = {}) {
   const clock = new ManualClock();
   const server = new FakeTransport();
   const line = new Line('http://server.example', {
+    features: everything,
     ...{ clock, random: () => 0.5, transports: [server] },
   });
   onTestFinished(() => line.close());

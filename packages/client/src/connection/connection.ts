@@ -4,17 +4,18 @@
  * read and publish which attempt to use. What the states mean is decided by `connection-state.ts`.
  */
 import { CodedError, CODES } from '@trunkline/wire';
+import type { CodeName } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
 import type { RetryHint } from '../backoff.ts';
 import type { Encoding, Frame } from '../encodings/encoding.ts';
+import { reasonOf } from '../ending.ts';
 import type { Ending } from '../ending.ts';
+import type { Choice } from '../features.ts';
 import type { Platform, Timer } from '../platform.ts';
 import type { Subscriptions } from '../reading/subscriptions.ts';
 import type { Ask, Attempt, AttemptSink, Transport, Welcome } from '../transports/transport.ts';
 import { nextState } from './connection-state.ts';
 import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
-import type { Failure } from './explanation.ts';
-import type { Ladder } from './ladder.ts';
 import type { Tokens } from './tokens.ts';
 
 /** A connection that lived so long was a good one: the next loss begins with short waits again. */
@@ -41,7 +42,7 @@ export interface StateEvent {
 export interface ConnectionParts {
   readonly url: string;
   readonly encoding: Encoding;
-  readonly ladder: Ladder;
+  readonly ladder: Choice;
   readonly tokens: Tokens;
   readonly subscriptions: Subscriptions;
   readonly platform: Platform;
@@ -52,20 +53,42 @@ export interface ConnectionParts {
 }
 
 /** An attempt and what is known of it. */
-interface Live {
+export interface Live {
   readonly transport: Transport;
+  readonly token: string | undefined;
   attempt: Attempt | undefined;
   /** Since when it is ready. */
   readyMs: number | undefined;
   welcome: Welcome;
   /** False while it is only tried: then it reads nothing. */
   isChosen: boolean;
-  hasEnded: boolean;
+}
+
+/** Tries another transport beside the one in use. */
+export interface Climbing {
+  /** To be called when one is in use, and when there may be a better one than before. */
+  plan(): void;
+  /** What is tried became ready. */
+  onReady(live: Live): void;
+  /** What is tried has ended. */
+  onEnd(live: Live, ending: Ending): void;
+  /** Gives up what is tried. */
+  abandon(): void;
+}
+
+/** What a connection does for a climbing. */
+export interface Climbable {
+  readonly parts: Pick<ConnectionParts, 'platform' | 'tokens'>;
+  /** Opens an attempt that reads nothing yet. */
+  readonly tryBeside: (transport: Transport, token: string | undefined) => Live;
+  /** All that is read moves over, from where it stands. */
+  readonly take: (better: Live) => void;
 }
 
 /** Somebody who waits for a connection. */
 interface Waiter {
-  readonly resolve: (attempt: Attempt) => void;
+  readonly ask: Ask;
+  readonly resolve: (frame: Promise<Frame>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -74,10 +97,8 @@ export class Connection {
   #state: ConnectionState = 'disconnected';
   /** The attempt that reads, or is to read. */
   #live: Live | undefined;
-  /** A better one that is tried beside it. */
-  #better: Live | undefined;
+  readonly #climbing: Climbing | undefined;
   #timer: Timer | undefined;
-  #climbTimer: Timer | undefined;
   /** Counts what was begun, so that a late answer of something given up is known. */
   #turn = 0;
   #lossCount = 0;
@@ -85,9 +106,16 @@ export class Connection {
   /** True when the last token was refused, and none was taken since. */
   #wasRefused = false;
   #waiters: Waiter[] = [];
+  /** Why nothing can be asked, while it is disconnected. */
+  #closedBy = unsent();
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
+    this.#climbing = parts.ladder.climbing?.({
+      parts,
+      tryBeside: (transport, token) => this.#try(transport, token, false),
+      take: (better) => this.#take(better),
+    });
   }
 
   get state(): ConnectionState {
@@ -110,10 +138,10 @@ export class Connection {
   }
 
   /** Ends it for good, unless it is opened again. Idempotent. */
-  close(error = new CodedError('unavailable', 'the line was closed', { stored: false })): void {
+  close(): void {
     this.#stop();
     this.#enter('disconnect');
-    this.#refuseWaiters(error);
+    this.#refuseWaiters(unsent());
   }
 
   /** What is to be read of this filter is another thing now. */
@@ -128,19 +156,22 @@ export class Connection {
 
   /** Asks the server, when it can be asked. @throws {CodedError} */
   async request(ask: Ask): Promise<Frame> {
-    if (this.#state === 'disconnected') {
-      throw new CodedError('unavailable', 'the line is closed', { stored: false });
-    }
+    if (this.#state === 'disconnected') throw this.#closedBy;
     const live = this.#live;
-    if (live?.readyMs !== undefined && live.attempt !== undefined) return live.attempt.request(ask);
+    const isReady = live?.readyMs !== undefined && this.#waiters.length === 0;
+    // Who waits is served first, so that publishes keep their order.
+    if (isReady && live.attempt !== undefined) return live.attempt.request(ask);
     if (this.#waiters.length >= WAITERS_MAX) {
-      const message = `${WAITERS_MAX} requests wait for a connection: await some`;
-      throw new CodedError('rate_limited', message, { stored: false });
+      throw unsent('rate_limited', `${WAITERS_MAX} requests wait for a connection: await some`);
     }
-    const attempt = await new Promise<Attempt>((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ ask, resolve, reject });
     });
-    return attempt.request(ask);
+  }
+
+  /** Sends without an answer, if it can be done now. */
+  send(members: string): void {
+    if (this.#live?.readyMs !== undefined) this.#live.attempt?.send(members);
   }
 
   /** There is a network again, or another one: what failed before may work. */
@@ -148,7 +179,7 @@ export class Connection {
     this.#isOnline = true;
     this.#parts.ladder.networkChanged();
     this.onWake();
-    if (this.#live?.readyMs !== undefined) this.#planClimb();
+    if (this.#live?.readyMs !== undefined) this.#climbing?.plan();
   }
 
   /** The machine woke up, or the page is looked at: what was open may be gone without a word. */
@@ -192,14 +223,14 @@ export class Connection {
 
   #try(transport: Transport, token: string | undefined, isChosen: boolean): Live {
     const { url, encoding, platform } = this.#parts;
-    const none = { attempt: undefined, readyMs: undefined, hasEnded: false };
-    const live: Live = { transport, welcome: {}, isChosen, ...none };
+    const none = { attempt: undefined, readyMs: undefined };
+    const live: Live = { transport, token, welcome: {}, isChosen, ...none };
     const target = { url, encoding, ...(token !== undefined && { token }) };
-    live.attempt = transport.open(target, this.#sinkOf(live, token), platform);
+    live.attempt = transport.open(target, this.#sinkOf(live), platform);
     return live;
   }
 
-  #sinkOf(live: Live, token: string | undefined): AttemptSink {
+  #sinkOf(live: Live): AttemptSink {
     const { subscriptions, platform } = this.#parts;
     return {
       filters: () => (live.isChosen ? subscriptions.filters() : []),
@@ -208,7 +239,7 @@ export class Connection {
         live.welcome = welcome;
         live.readyMs = platform.clock.monotonicMs();
         if (live.isChosen) this.#onReady(live);
-        else this.#choose(live);
+        else this.#climbing?.onReady(live);
       },
       onOpen: (opening) => subscriptions.onOpen(opening),
       onMessage: (message, filters) => subscriptions.onMessage(message, filters),
@@ -219,9 +250,8 @@ export class Connection {
       onSnapshot: (event) => subscriptions.onOther(event),
       onRefused: (filter, error) => subscriptions.onRefused(filter, error),
       onEnd: (ending) => {
-        live.hasEnded = true;
-        if (live.isChosen) this.#onEnd(live, ending, token);
-        else this.#onBetterEnd(live, ending, token);
+        if (live.isChosen) this.#onEnd(live, ending);
+        else this.#climbing?.onEnd(live, ending);
       },
       room: () => Promise.resolve(),
     };
@@ -236,15 +266,15 @@ export class Connection {
     this.#enter('opened');
     if (this.#live !== live) return;
     onReady(attempt, welcome);
-    for (const { resolve } of this.#waiters.splice(0)) resolve(attempt);
-    this.#planClimb();
+    for (const { ask, resolve } of this.#waiters.splice(0)) resolve(attempt.request(ask));
+    this.#climbing?.plan();
   }
 
-  #onEnd(live: Live, ending: Ending, token: string | undefined): void {
+  #onEnd(live: Live, ending: Ending): void {
     const { ladder, tokens, platform, subscriptions, onLost } = this.#parts;
     const { name } = live.transport;
-    const { readyMs } = live;
-    const reason = ending.kind === 'lost' ? ending.reason : ending.error.message;
+    const { readyMs, token } = live;
+    const reason = reasonOf(ending);
     const livedMs = readyMs === undefined ? 0 : platform.clock.monotonicMs() - readyMs;
     this.#live = undefined;
     if (readyMs !== undefined) {
@@ -267,13 +297,13 @@ export class Connection {
     } else {
       const { hint = {} } = ending.kind === 'lost' ? ending : {};
       if (readyMs !== undefined) ladder.lost(name, livedMs, reason);
-      else ladder.failed(name, reason, howOf(ending));
+      else ladder.failed(name, ending);
       this.#comeBack(reason, hint, ending.kind === 'refused' ? ending.error : undefined);
     }
   }
 
   #comeBack(reason: string, hint: RetryHint, refusal?: CodedError): void {
-    this.#abandonBetter();
+    this.#climbing?.abandon();
     const turn = this.#begin();
     this.#enter('lost', { reason, ...(refusal !== undefined && { refusal }) });
     if (turn === this.#turn) this.#wait(hint);
@@ -292,13 +322,13 @@ export class Connection {
   #refuse(error: CodedError): void {
     this.#stop();
     this.#enter('refused', { reason: error.message, error });
-    this.#refuseWaiters(error);
+    this.#refuseWaiters(unsent(error.code, error.message));
     this.#parts.subscriptions.end(error);
   }
 
   #stop(): void {
     this.#begin();
-    this.#abandonBetter();
+    this.#climbing?.abandon();
     const live = this.#live;
     this.#live = undefined;
     if (live === undefined) return;
@@ -309,37 +339,15 @@ export class Connection {
     if (live.readyMs !== undefined) this.#parts.onLost();
   }
 
-  #refuseWaiters(error: Error): void {
+  /** What waits was not sent, and what is asked from now on is not. */
+  #refuseWaiters(error: CodedError): void {
+    this.#closedBy = error;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
   }
 
-  /** Tries a better transport beside the one in use, when it is time. */
-  #planClimb(): void {
-    const { ladder, platform } = this.#parts;
-    this.#climbTimer?.cancel();
-    const climb = ladder.climb();
-    if (climb === undefined || this.#better !== undefined) return;
-    this.#climbTimer = platform.clock.after(climb.inMs, () => void this.#climb(climb.transport));
-  }
-
-  async #climb(transport: Transport): Promise<void> {
-    const turn = this.#turn;
-    this.#climbTimer = undefined;
-    try {
-      const token = await this.#parts.tokens.current();
-      if (turn !== this.#turn || this.#better !== undefined) return;
-      if (this.#live?.readyMs !== undefined) this.#better = this.#try(transport, token, false);
-    } catch {
-      // Without a token nothing is learnt of a transport. The one in use says so when it matters.
-      if (turn === this.#turn) this.#planClimb();
-    }
-  }
-
   /** The better transport works: all that is read moves over, from where it stands. */
-  #choose(better: Live): void {
-    if (better !== this.#better) return;
+  #take(better: Live): void {
     const old = this.#live;
-    this.#better = undefined;
     if (old !== undefined) {
       old.isChosen = false;
       old.attempt?.close();
@@ -349,23 +357,6 @@ export class Connection {
     this.#live = better;
     this.#onReady(better);
     for (const filter of this.#parts.subscriptions.filters()) better.attempt?.revise(filter);
-  }
-
-  #onBetterEnd(better: Live, ending: Ending, token: string | undefined): void {
-    if (better !== this.#better) return;
-    const { ladder, tokens } = this.#parts;
-    this.#better = undefined;
-    if (ending.kind === 'stale') tokens.refused(token);
-    const reason = ending.kind === 'lost' ? ending.reason : ending.error.message;
-    ladder.climbFailed(better.transport.name, reason, howOf(ending));
-    this.#planClimb();
-  }
-
-  #abandonBetter(): void {
-    this.#climbTimer?.cancel();
-    const better = this.#better;
-    this.#better = undefined;
-    better?.attempt?.close();
   }
 
   #enter(event: ConnectionEvent, why: Omit<StateEvent, 'state' | 'transport'> = {}): boolean {
@@ -383,11 +374,9 @@ function isFinal({ code }: CodedError): boolean {
   return code !== 'bad_request' && code !== 'not_found' && code !== 'too_large';
 }
 
-function howOf(ending: Ending): Failure {
-  if (ending.kind !== 'lost') return 'other';
-  if (ending.isTimeout === true) return 'timeout';
-  // An empty hint says nothing.
-  return Object.keys(ending.hint ?? {}).length > 0 ? 'told' : 'other';
+/** What was asked has not reached the server. */
+function unsent(code: CodeName = 'unavailable', message = 'the line was closed'): CodedError {
+  return new CodedError(code, message, { stored: false });
 }
 
 function toCoded(error: unknown): CodedError {

@@ -1,4 +1,6 @@
 /** Explanation: why a connection travels the way it does, in sentences for people. */
+import { CodedError } from '@trunkline/wire';
+import type { Ending } from '../ending.ts';
 import type { TransportName } from '../transports/transport.ts';
 
 /** Which transport is in use, and what became of the others. */
@@ -36,6 +38,14 @@ export interface TriedTransport {
  */
 export type Failure = 'timeout' | 'told' | 'other';
 
+/** How an attempt ended before it was ready. */
+export function howOf(ending: Ending): Failure {
+  if (ending.kind !== 'lost') return 'other';
+  if (ending.isTimeout === true) return 'timeout';
+  // An empty hint says nothing.
+  return Object.keys(ending.hint ?? {}).length > 0 ? 'told' : 'other';
+}
+
 /** The sentence for an attempt that ended before it was ready, with what is often behind it. */
 export function failureReason(name: TransportName, reason: string, failure: Failure): string {
   let suspicion = '';
@@ -46,4 +56,10 @@ export function failureReason(name: TransportName, reason: string, failure: Fail
     suspicion = ': a proxy may buffer answers, or other tabs hold the six connections of HTTP/1.1';
   }
   return `it ended before it was ready (${reason})${suspicion}`;
+}
+
+/** Why nothing is tried: each of them has a fault. */
+export function noTransport(tried: readonly Pick<TriedTransport, 'name' | 'reason'>[]): CodedError {
+  const faults = tried.map(({ name, reason }) => `${name}: ${reason}`);
+  return new CodedError('bad_request', `no transport can work here (${faults.join('; ')})`);
 }

@@ -5,11 +5,15 @@
  *
  * It decides only: no timers, and nothing is opened.
  */
-import { CodedError } from '@trunkline/wire';
 import { asObject, parseObject } from '../events.ts';
+import { reasonOf } from '../ending.ts';
+import type { Ending } from '../ending.ts';
+import type { Choice } from '../features.ts';
 import type { Platform } from '../platform.ts';
 import type { Transport, TransportName } from '../transports/transport.ts';
-import { failureReason } from './explanation.ts';
+import { Climb } from './climb.ts';
+import type { Climbable, Climbing } from './connection.ts';
+import { failureReason, howOf, noTransport } from './explanation.ts';
 import type { Explanation, Failure, TriedTransport } from './explanation.ts';
 
 /** Failures in a row before the next transport is tried. */
@@ -49,7 +53,7 @@ export interface LadderOptions {
 }
 
 /** A better transport, and when to try it. */
-export interface Climb {
+export interface Better {
   readonly transport: Transport;
   readonly inMs: number;
 }
@@ -78,7 +82,7 @@ interface Rung {
 }
 
 /** The transports of a connection, each name once, the preferred one at the top. */
-export class Ladder {
+export class Ladder implements Choice {
   readonly #options: LadderOptions;
   readonly #rungs: readonly Rung[];
   /** Those that can work in this runtime. */
@@ -102,8 +106,7 @@ export class Ladder {
   next(): Transport {
     const [top] = this.#usable;
     if (top === undefined) {
-      const faults = this.#rungs.map(({ transport, fault }) => `${transport.name}: ${fault}`);
-      throw new CodedError('bad_request', `no transport can work here (${faults.join('; ')})`);
+      throw noTransport(this.#rungs.map((rung) => this.#explain(rung)));
     }
     const nowMs = this.#nowMs();
     const rung = this.#usable.find(
@@ -136,9 +139,8 @@ export class Ladder {
   }
 
   /** An attempt ended before it was ready. */
-  failed(name: TransportName, reason: string, failure: Failure): void {
-    const rung = this.#note(name, failureReason(name, reason, failure));
-    rung.failures += WEIGHT[failure];
+  failed(name: TransportName, ending: Ending): void {
+    this.#noteFailure(name, ending).failures += WEIGHT[howOf(ending)];
   }
 
   /** The one in use ended, without being closed from this side. */
@@ -160,14 +162,19 @@ export class Ladder {
   }
 
   /** A transport that is preferred to the one in use, and when to try it beside that one. */
-  climb(): Climb | undefined {
+  climb(): Better | undefined {
     const [first] = this.#better().sort((one, other) => one.climbMs - other.climbMs);
     return first && { transport: first.transport, inMs: this.#untilMs(first.climbMs) };
   }
 
+  /** What tries it, for this connection. */
+  climbing(connection: Climbable): Climbing {
+    return new Climb(this, connection);
+  }
+
   /** An attempt in the background ended before it was ready. */
-  climbFailed(name: TransportName, reason: string, failure: Failure = 'other'): void {
-    const rung = this.#note(name, failureReason(name, reason, failure));
+  climbFailed(name: TransportName, ending: Ending): void {
+    const rung = this.#noteFailure(name, ending);
     // Without another one that works it proves nothing.
     if (this.#present !== undefined) this.#blame(rung);
   }
@@ -230,6 +237,10 @@ export class Ladder {
   #note(name: TransportName, reason: string): Rung {
     const rung = this.#usable.find(({ transport }) => transport.name === name) as Rung;
     return Object.assign(rung, { verdict: 'failed' as const, reason, atMs: this.#nowMs() });
+  }
+
+  #noteFailure(name: TransportName, ending: Ending): Rung {
+    return this.#note(name, failureReason(name, reasonOf(ending), howOf(ending)));
   }
 
   /** Those above the one in use. */

@@ -1,4 +1,5 @@
 /** Network: what the machine tells of its network and its sleep, where it tells anything. */
+import type { Features } from '../features.ts';
 import type { Clock } from '../platform.ts';
 
 /** How often it is looked whether the machine slept. */
@@ -66,3 +67,13 @@ export function watchSleep(clock: Clock, unixMs: () => number, onWake: () => voi
   let timer = arm();
   return () => timer.cancel();
 }
+
+/** The feature: a line that hears of networks and sleep. */
+export const network: NonNullable<Features['network']> = ({ clock, unixMs }, handlers) => {
+  const unwatch = watchNetwork(globalThis, handlers);
+  const unwatchSleep = watchSleep(clock, unixMs, handlers.onWake);
+  return () => {
+    unwatch();
+    unwatchSleep();
+  };
+};

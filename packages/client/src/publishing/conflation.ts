@@ -2,6 +2,7 @@
  * Conflation: what is sent into volatile channels without an answer, such as cursors and typing. Of
  * each slot only the newest counts, so that a fast sender never piles up behind a slow line.
  */
+import type { Features, SendQueue } from '../features.ts';
 import type { Clock, Timer } from '../platform.ts';
 import type { Attempt, Welcome } from '../transports/transport.ts';
 import { paceOf } from './pace.ts';
@@ -24,7 +25,7 @@ interface Slot {
 }
 
 /** Sends the newest of each slot. Sets no timer while nothing waits and no interval runs. */
-export class Conflation {
+export class Conflation implements SendQueue {
   readonly #clock: Clock;
   readonly #intervalMs: number;
   /** By channel and slot; first the one that waits the longest for its turn. */
@@ -100,3 +101,6 @@ export class Conflation {
     this.#timer = wakeMs === Infinity ? undefined : this.#clock.after(wakeMs, () => this.#pump());
   }
 }
+
+/** The feature: of each slot the newest is sent, as fast as it goes. */
+export const conflation: NonNullable<Features['conflation']> = ({ clock }) => new Conflation(clock);

@@ -10,9 +10,13 @@
  */
 import { CodedError, CODES } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
+import type { Features, PublishQueue } from '../features.ts';
 import type { Platform, Timer } from '../platform.ts';
 import type { Attempt, Welcome } from '../transports/transport.ts';
+import { withKey } from './outgoing.ts';
 import { paceOf } from './pace.ts';
+import { toPublished, UncertainError } from './published.ts';
+import type { Published } from './published.ts';
 
 /** Publishes that wait for an answer. */
 const COUNT_MAX = 1000;
@@ -27,16 +31,6 @@ const PACE_SHARE = 0.6;
 /** The longest timer: runtimes run one of over 2^31 ms at once. */
 const TIMER_MS_MAX = 3_600_000;
 
-/** It is in the log; or it was sent to who listens, where the channel is volatile. */
-export interface Published {
-  readonly channel: string;
-  readonly offset?: number;
-  readonly epoch?: string;
-  readonly position?: string;
-  /** Nothing is stored and no key is remembered: after a loss it may be delivered twice. [VOL-1] */
-  readonly volatile?: true;
-}
-
 /** What an outbox takes from outside. */
 export interface OutboxPlatform extends Pick<Platform, 'clock' | 'random'> {
   /** The monotonic clock may stand still while the machine sleeps: this one does not. */
@@ -49,19 +43,6 @@ export interface OutboxLimits {
   readonly countMax?: number;
   /** Characters of JSON that they have together. Default 8 Mi. */
   readonly sizeMax?: number;
-}
-
-/** A publish was sent, and sending it again would not tell whether it was stored. */
-export class UncertainError extends Error {
-  override readonly name = 'UncertainError';
-  readonly code = 'uncertain';
-
-  constructor(channel: string, cause?: unknown) {
-    super(
-      `a publish to ${channel} may be stored or not: look into the history before you repeat it`,
-      { cause },
-    );
-  }
 }
 
 interface Entry {
@@ -94,7 +75,7 @@ interface Entry {
 }
 
 /** Keeps publishes until they are acknowledged. Sets no timer while none is kept. */
-export class Outbox {
+export class Outbox implements PublishQueue {
   readonly #platform: OutboxPlatform;
   readonly #limits: OutboxLimits;
   /** In the order in which they were published. */
@@ -155,7 +136,7 @@ export class Outbox {
       const entry: Entry = {
         serial: this.#serial,
         channel,
-        members: key === undefined ? members : `${members},"key":${JSON.stringify(key)}`,
+        members: withKey(members, key),
         resolve,
         reject,
         release: () => signal?.removeEventListener('abort', giveUp),
@@ -349,12 +330,5 @@ export class Outbox {
   }
 }
 
-/** @throws {CodedError} when the answer is none, as of a gateway that knows nothing of publishing. */
-function toPublished(channel: string, fields: Readonly<Record<string, unknown>>): Published {
-  const { offset, epoch, position, volatile } = fields as Partial<Published>;
-  if (volatile === true) return { channel, volatile };
-  if (offset === undefined || epoch === undefined || position === undefined) {
-    throw new CodedError('internal', 'expected a position, got none');
-  }
-  return { channel, offset, epoch, position };
-}
+/** The feature: publishes are kept until they are acknowledged. */
+export const outbox: NonNullable<Features['outbox']> = (parts, limits) => new Outbox(parts, limits);

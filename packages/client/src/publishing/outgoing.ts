@@ -34,9 +34,12 @@ export interface PublishOptions extends SendOptions {
   readonly retain?: boolean;
   /** Milliseconds after which it is not delivered any more, from when the server has it. */
   readonly ttl?: number;
-  /** Gives the publish up. */
+  /** Gives the publish up; without the outbox only one that was not begun. */
   readonly signal?: AbortSignal;
-  /** False: it is sent once, and fails when that fails or when the server is not reached. */
+  /**
+   * False: it is sent once, and fails when that fails or when the server is not reached. For the
+   * outbox; without it all is sent once, and waits until the server is reached.
+   */
   readonly retry?: boolean;
 }
 
@@ -50,6 +53,11 @@ export function toMembers(channel: string, data: unknown, options: PublishOption
   const { contentType, event, retain, slot, ttl } = options;
   const said = JSON.stringify({ channel, contentType, event, retain, slot, ttl }).slice(1, -1);
   return `${said},${payloadMember(data, contentType)}`;
+}
+
+/** The same with an idempotency key, if there is one. */
+export function withKey(members: string, key: string | undefined): string {
+  return key === undefined ? members : `${members},"key":${JSON.stringify(key)}`;
 }
 
 function payloadMember(data: unknown, contentType = 'application/json'): string {

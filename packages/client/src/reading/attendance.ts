@@ -3,30 +3,28 @@
  * channel. It reads for itself: who is there does not wait for a listener that is slow with messages,
  * and however many listen, each change is taken once.
  */
+import type { MemberPage } from '@trunkline/wire';
+import type { Channel } from '../channel.ts';
+import { toPresence } from '../events.ts';
+import type { Attending, Features } from '../features.ts';
 import type { Line } from '../line.ts';
-import type { Members } from './members.ts';
+import { Members } from './members.ts';
 import { Subscription } from './subscription.ts';
 import type { ReadingOptions } from './subscription.ts';
 
-export class Attendance {
-  readonly #line: Pick<Line, 'subscriptions' | 'on'>;
+export class Attendance implements Attending {
+  readonly members: Members;
+  readonly #line: Line;
   readonly #name: string;
   readonly #options: ReadingOptions;
-  readonly #members: Members;
   readonly #readers = new Set<object>();
   #stop: (() => void) | undefined;
 
-  /** @param options how the channel is read for its messages. */
-  constructor(
-    line: Pick<Line, 'subscriptions' | 'on'>,
-    name: string,
-    options: ReadingOptions,
-    members: Members,
-  ) {
+  constructor({ name, parts: { line, platform, options } }: Pick<Channel, 'name' | 'parts'>) {
     this.#line = line;
     this.#name = name;
     this.#options = options;
-    this.#members = members;
+    this.members = new Members((after) => this.#fetchPage(after), platform);
   }
 
   /** Somebody reads, until the returned function is called. Idempotent. */
@@ -37,12 +35,12 @@ export class Attendance {
     return () => {
       if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
       this.#stop?.();
-      this.#members.pause();
+      this.members.pause();
     };
   }
 
   #start(): () => void {
-    const members = this.#members;
+    const members = this.members;
     const { subscriptions } = this.#line;
     const { echo } = this.#options;
     const options = { presence: true, ...(echo !== undefined && { echo }) };
@@ -69,4 +67,16 @@ export class Attendance {
       subscriptions.remove(subscription);
     };
   }
+
+  async #fetchPage(after?: string): Promise<MemberPage> {
+    const ask = { kind: 'presence', channel: this.#name, query: { after, limit: 1000 } } as const;
+    const { fields } = await this.#line.request(ask);
+    const page = toPresence('presence', { ...fields, channel: this.#name });
+    if (page?.kind !== 'presence')
+      throw new TypeError(`expected a page of members, got ${JSON.stringify(fields)}`);
+    return page;
+  }
 }
+
+/** The feature: `channel.members`. */
+export const members: NonNullable<Features['members']> = (channel) => new Attendance(channel);

@@ -4,6 +4,7 @@ import type { Gap } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import { toGap } from '../events.ts';
 import type { ReceivedMessage } from '../events.ts';
+import type { Features } from '../features.ts';
 import type { Ask } from '../transports/transport.ts';
 import { GapError } from './gap-error.ts';
 
@@ -130,3 +131,6 @@ async function unlessAborted<R>(promise: Promise<R>, signal: AbortSignal | undef
   });
   return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort));
 }
+
+/** The feature: `channel.history()`. */
+export const history: NonNullable<Features['history']> = readHistory;

@@ -1,6 +1,8 @@
 import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
-import { Kept, ladderOf } from '../support/ladders.ts';
+import { ladder as feature } from '../../src/connection/ladder-memory.ts';
+import { fakePlatform } from '../support/fakes.ts';
+import { ended, Kept, ladderOf, transport } from '../support/ladders.ts';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -47,7 +49,7 @@ describe('the memory', () => {
     fallTo('sse');
     for (let count = 0; count < 20; count += 1) {
       clock.advance(ladder.climb()?.inMs ?? 0);
-      ladder.climbFailed('websocket', 'refused');
+      ladder.climbFailed('websocket', ended('refused'));
     }
     // The longest wait between two climbs is about as long as the first span, so one may follow it.
     clock.advance(20 * MINUTE);
@@ -76,7 +78,7 @@ describe('the memory', () => {
     ladder.worked('websocket');
     ladder.lost('websocket', MINUTE, 'closed');
     fallTo('long-poll');
-    ladder.climbFailed('sse', 'refused');
+    ladder.climbFailed('sse', ended('refused'));
     expect(Object.keys(JSON.parse(memory.text ?? '') as object)).toEqual(['sse']);
   });
 
@@ -162,4 +164,19 @@ describe('the memory', () => {
     fallTo('sse');
     expect(ladderOf({ memory, clock, names: ['websocket'] }).next()).toBe('websocket');
   });
+});
+
+test('the feature is a ladder with the memory that it is given', () => {
+  const memory = new Kept();
+  memory.text = JSON.stringify({ websocket: { strikes: 1, at: 0 } });
+  const parts = {
+    ...fakePlatform(),
+    unixMs: () => 0,
+    address: 'http://rt.example.com/v1/',
+    memory,
+  };
+  const transports = [transport('websocket'), transport('sse')];
+  expect(feature(transports, parts).next().name).toBe('sse');
+  // Without a page there is no other one.
+  expect(feature(transports, { ...parts, memory: undefined }).next().name).toBe('websocket');
 });

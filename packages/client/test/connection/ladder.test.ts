@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Ladder } from '../../src/connection/ladder.ts';
 import type { TransportName } from '../../src/transports/transport.ts';
 import { fakePlatform } from '../support/fakes.ts';
-import { ALL, Kept, ladderOf, transport } from '../support/ladders.ts';
+import { ALL, ended, Kept, ladderOf, transport } from '../support/ladders.ts';
 
 const MINUTE = 60_000;
 
@@ -11,23 +11,23 @@ describe('next', () => {
   test('is the preferred one until it has failed twice in a row', () => {
     const { ladder, next } = ladderOf({});
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'closed with 1006', 'other');
+    ladder.failed('websocket', ended('closed with 1006'));
     expect(next()).toBe('websocket');
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'closed with 1006', 'other');
+    ladder.failed('websocket', ended('closed with 1006'));
     expect(next()).toBe('sse');
   });
 
   test('steps down after one timeout', () => {
     const { ladder, next } = ladderOf({});
-    ladder.failed('websocket', 'no welcome in time', 'timeout');
+    ladder.failed('websocket', ended('no welcome in time', true));
     expect(next()).toBe('sse');
   });
 
   test('counts failures in a row only', () => {
     const { ladder, next } = ladderOf({});
     for (let count = 0; count < 5; count += 1) {
-      ladder.failed('websocket', 'refused', 'other');
+      ladder.failed('websocket', ended('refused'));
       ladder.worked('websocket');
       ladder.lost('websocket', MINUTE, 'closed with 1006');
     }
@@ -40,7 +40,7 @@ describe('next', () => {
     const tried: string[] = [];
     for (let count = 0; count < 9; count += 1) {
       tried.push(next());
-      ladder.failed(next(), 'refused', 'other');
+      ladder.failed(next(), ended('refused'));
     }
     expect(tried).toEqual([
       ...['websocket', 'websocket', 'sse', 'sse', 'long-poll', 'long-poll'],
@@ -48,7 +48,7 @@ describe('next', () => {
       ...['websocket', 'sse', 'long-poll'],
     ]);
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'refused', 'other');
+    ladder.failed('websocket', ended('refused'));
     ladder.worked('sse');
     expect(memory.text).toBeNull();
     ladder.lost('sse', MINUTE, 'closed');
@@ -61,11 +61,11 @@ describe('next', () => {
     ladder.lost('sse', 1000, 'closed');
     for (let count = 0; count < 4; count += 1) {
       expect(next()).toBe('sse');
-      ladder.failed('sse', 'refused', 'other');
+      ladder.failed('sse', ended('refused'));
     }
     expect(next()).toBe('websocket');
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'refused', 'other');
+    ladder.failed('websocket', ended('refused'));
     expect(next()).toBe('sse');
   });
 
@@ -73,16 +73,16 @@ describe('next', () => {
     const { ladder, next } = ladderOf({ names: ['websocket', 'sse'] });
     ladder.worked('websocket');
     ladder.lost('websocket', 1000, 'closed');
-    for (let count = 0; count < 3; count += 1) ladder.failed('websocket', 'refused', 'other');
+    for (let count = 0; count < 3; count += 1) ladder.failed('websocket', ended('refused'));
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'refused', 'other');
+    ladder.failed('websocket', ended('refused'));
     expect(next()).toBe('sse');
   });
 
   test('gives each its usual number of attempts again once one has worked, or on another network', () => {
     for (const isOther of [false, true]) {
       const { ladder, next } = ladderOf({});
-      for (let count = 0; count < 6; count += 1) ladder.failed(next(), 'refused', 'other');
+      for (let count = 0; count < 6; count += 1) ladder.failed(next(), ended('refused'));
       expect(next()).toBe('websocket');
       if (isOther) {
         ladder.networkChanged();
@@ -90,7 +90,7 @@ describe('next', () => {
         ladder.worked('websocket');
         ladder.lost('websocket', 100, 'closed');
       }
-      ladder.failed('websocket', 'refused', 'other');
+      ladder.failed('websocket', ended('refused'));
       expect(next()).toBe('websocket');
     }
   });
@@ -99,7 +99,7 @@ describe('next', () => {
     const { ladder, next } = ladderOf({ names: ['websocket'] });
     for (let count = 0; count < 10; count += 1) {
       expect(next()).toBe('websocket');
-      ladder.failed('websocket', 'refused', 'timeout');
+      ladder.failed('websocket', ended('refused', true));
       ladder.worked('websocket');
       ladder.lost('websocket', 10, 'closed');
     }
@@ -113,7 +113,7 @@ describe('next', () => {
     clock.advance(10 * MINUTE);
     expect(next()).toBe('websocket');
     // It has failed here before: once is enough.
-    ladder.failed('websocket', 'refused', 'other');
+    ladder.failed('websocket', ended('refused'));
     expect(next()).toBe('sse');
   });
 
@@ -124,20 +124,20 @@ describe('next', () => {
     ladder.lost('websocket', 5000, 'closed with 1006');
     for (let count = 0; count < 4; count += 1) {
       expect(next()).toBe('websocket');
-      ladder.failed('websocket', 'closed with 1006', 'other');
+      ladder.failed('websocket', ended('closed with 1006'));
     }
     expect(next()).toBe('sse');
     ladder.worked('sse');
     expect(memory.text).toBeNull();
     expect(ladder.climb()).toMatchObject({ transport: { name: 'websocket' }, inMs: 5000 });
     // That is the proof: it fails while another one works.
-    ladder.climbFailed('websocket', 'closed with 1006');
+    ladder.climbFailed('websocket', ended('closed with 1006'));
     expect(memory.text).toContain('websocket');
     ladder.lost('sse', MINUTE, 'closed');
     expect(next()).toBe('sse');
     clock.advance(10 * MINUTE);
     expect(next()).toBe('websocket');
-    ladder.failed('websocket', 'closed with 1006', 'other');
+    ladder.failed('websocket', ended('closed with 1006'));
     expect(next()).toBe('sse');
   });
 
@@ -146,7 +146,7 @@ describe('next', () => {
     ladder.worked('websocket');
     ladder.lost('websocket', MINUTE, 'closed with 1006');
     ladder.networkChanged();
-    ladder.failed('websocket', 'no welcome in time', 'timeout');
+    ladder.failed('websocket', ended('no welcome in time', true));
     expect(next()).toBe('sse');
   });
 
@@ -294,7 +294,7 @@ describe('climb', () => {
       waits.push(climb.inMs / 1000);
       clock.advance(climb.inMs);
       expect(ladder.climb()?.inMs).toBe(0);
-      ladder.climbFailed('websocket', 'closed with 1006');
+      ladder.climbFailed('websocket', ended('closed with 1006'));
     }
     expect(waits).toEqual([30, 60, 120, 240, 480, 600, 600, 600]);
   });
@@ -313,7 +313,7 @@ describe('climb', () => {
     fallTo('long-poll');
     expect(ladder.climb()?.transport.name).toBe('websocket');
     clock.advance(30_000);
-    ladder.climbFailed('websocket', 'closed with 1006');
+    ladder.climbFailed('websocket', ended('closed with 1006'));
     expect(ladder.climb()).toMatchObject({ transport: { name: 'sse' }, inMs: 0 });
     ladder.worked('sse');
     expect(ladder.climb()).toMatchObject({ transport: { name: 'websocket' }, inMs: 60_000 });
@@ -328,11 +328,11 @@ describe('climb', () => {
   test('is due at once when the network changed, and then begins with short waits', () => {
     const { ladder, clock, fallTo } = ladderOf({});
     fallTo('sse');
-    for (let count = 0; count < 5; count += 1) ladder.climbFailed('websocket', 'refused');
+    for (let count = 0; count < 5; count += 1) ladder.climbFailed('websocket', ended('refused'));
     ladder.networkChanged();
     expect(ladder.climb()?.inMs).toBe(0);
     clock.advance(1000);
-    ladder.climbFailed('websocket', 'refused');
+    ladder.climbFailed('websocket', ended('refused'));
     expect(ladder.climb()?.inMs).toBe(30_000);
   });
 
@@ -350,7 +350,7 @@ describe('climb', () => {
   test('that failed without another one in use proves nothing', () => {
     const memory = new Kept();
     const { ladder, next } = ladderOf({ memory });
-    ladder.climbFailed('websocket', 'refused');
+    ladder.climbFailed('websocket', ended('refused'));
     expect(memory.text).toBeNull();
     expect(next()).toBe('websocket');
   });
@@ -364,10 +364,10 @@ describe('explain', () => {
         return { name, verdict: 'not tried', reason: 'nothing speaks against it' };
       }),
     });
-    ladder.failed('websocket', 'closed with 1006', 'other');
-    ladder.failed('websocket', 'closed with 1006', 'other');
+    ladder.failed('websocket', ended('closed with 1006'));
+    ladder.failed('websocket', ended('closed with 1006'));
     clock.advance(1000);
-    ladder.failed('sse', 'no answer within 5 s', 'timeout');
+    ladder.failed('sse', ended('no answer within 5 s', true));
     clock.advance(500);
     ladder.worked('long-poll');
     const since = clock.unixMs();
@@ -434,10 +434,10 @@ test('every run of events leaves a transport to try, and none above is forgotten
       else if (present === undefined) {
         const { name } = ladder.next();
         if (chance < 0.4) ladder.worked((present = name));
-        else ladder.failed(name, 'refused', chance < 0.6 ? 'timeout' : 'other');
+        else ladder.failed(name, ended('refused', chance < 0.6));
       } else if (climb !== undefined && chance < 0.5) {
         if (chance < 0.2) ladder.worked((present = climb.transport.name));
-        else ladder.climbFailed(climb.transport.name, 'refused');
+        else ladder.climbFailed(climb.transport.name, ended('refused'));
       } else {
         ladder.lost(present, Math.floor(random() * 10_000), 'closed');
         present = undefined;

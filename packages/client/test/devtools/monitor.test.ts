@@ -1,6 +1,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import { Monitor } from '../../src/devtools/monitor.ts';
+import { everything } from '../../src/index.ts';
 import { Line } from '../../src/line.ts';
 import { FakeTransport } from '../support/fake-transport.ts';
 
@@ -9,7 +10,8 @@ async function setUp() {
   const clock = new ManualClock();
   const unixMs = (): number => clock.unixMs();
   const server = new FakeTransport();
-  const options = { clock, random: () => 0.5, unixMs, transports: [server] };
+  const shared = { clock, random: () => 0.5, unixMs };
+  const options = { ...shared, transports: [server], features: everything };
   const line = new Line('http://server.example', options);
   onTestFinished(() => line.close());
   await clock.settle();

@@ -13,8 +13,9 @@ import type { CodeName } from '@trunkline/wire';
 import { ManualClock, seededRandom } from '@trunkline/testkit';
 import type { SeededRandom } from '@trunkline/testkit';
 import type { Frame } from '../../src/encodings/encoding.ts';
-import { Outbox, UncertainError } from '../../src/publishing/outbox.ts';
-import type { Published } from '../../src/publishing/outbox.ts';
+import { Outbox } from '../../src/publishing/outbox.ts';
+import { UncertainError } from '../../src/publishing/published.ts';
+import type { Published } from '../../src/publishing/published.ts';
 import { toMembers } from '../../src/publishing/outgoing.ts';
 import type { Ask, Attempt } from '../../src/transports/transport.ts';
 

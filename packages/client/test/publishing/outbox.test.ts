@@ -1,6 +1,7 @@
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { Outbox, UncertainError } from '../../src/publishing/outbox.ts';
+import { Outbox } from '../../src/publishing/outbox.ts';
+import { UncertainError } from '../../src/publishing/published.ts';
 import { FakeAttempt } from './fake-attempt.ts';
 import { OutboxWorld } from './outbox-world.ts';
 

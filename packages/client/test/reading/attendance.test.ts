@@ -2,6 +2,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Channel } from '../../src/channel.ts';
+import { everything } from '../../src/index.ts';
 import { Line } from '../../src/line.ts';
 import { FakeTransport } from '../support/fake-transport.ts';
 
@@ -13,6 +14,7 @@ async function setUp() {
   const clock = new ManualClock();
   const server = new FakeTransport();
   const line = new Line('http://server.example', {
+    features: everything,
     ...{ clock, random: () => 0.5, transports: [server] },
   });
   onTestFinished(() => line.close());

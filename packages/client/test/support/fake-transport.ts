@@ -16,6 +16,8 @@ export class FakeTransport implements Transport {
   /** What was asked for, in order: a wish, or the filter that is not to be read any more. */
   readonly wishes: (Wish | string)[] = [];
   readonly asks: Ask[] = [];
+  /** What was sent without an answer. */
+  readonly sent: string[] = [];
   /** Filters that are read now. */
   readonly read = new Set<string>();
   /** Filters that are refused. */
@@ -36,7 +38,7 @@ export class FakeTransport implements Transport {
     return {
       revise: (filter) => this.#plan(filter),
       request: (ask) => this.#answer(ask),
-      send: () => {},
+      send: (members) => this.sent.push(members),
       renew: () => {},
       probe: () => {},
       close: () => (this.#sink = undefined),

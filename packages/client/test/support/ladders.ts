@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { Ladder } from '../../src/connection/ladder.ts';
 import type { LadderMemory } from '../../src/connection/ladder.ts';
 import type { Transport, TransportName } from '../../src/transports/transport.ts';
+import type { Ending } from '../../src/ending.ts';
 import { fakePlatform } from './fakes.ts';
 
 /** The usual order. */
@@ -33,6 +34,11 @@ export class Kept implements LadderMemory {
   }
 }
 
+/** How an attempt ended, in silence or not. */
+export function ended(reason: string, isTimeout = false): Ending {
+  return { kind: 'lost', reason, isTimeout };
+}
+
 /** A ladder of these names; random numbers are a half. */
 export function ladderOf(given: {
   clock?: ManualClock;
@@ -53,7 +59,7 @@ export function ladderOf(given: {
   const fallTo = (name: TransportName) => {
     for (let count = 0; ladder.next().name !== name; count += 1) {
       if (count === 50) throw new Error(`${name} was never tried`);
-      ladder.failed(ladder.next().name, 'refused', 'other');
+      ladder.failed(ladder.next().name, ended('refused'));
     }
     ladder.worked(name);
   };

@@ -3,6 +3,7 @@ import { CodedError } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
 import { expect, test } from 'vitest';
 import { json } from '../../src/encodings/json.ts';
+import { everything } from '../../src/index.ts';
 import { Line } from '../../src/line.ts';
 import { lineUpstream } from '../../src/tabs/line-upstream.ts';
 import { sharedTransport } from '../../src/tabs/shared.ts';
@@ -153,6 +154,7 @@ test('a line reads and publishes over the connection that it shares', async () =
   const clock = new ManualClock();
   const platform = { ...fakePlatform(), clock };
   const line = new Line('http://shared.example', {
+    features: everything,
     ...platform,
     token: 't',
     transports: [sharedTransport({ transports: [server.transport], token: 't', name: 'x' })],

@@ -1,5 +1,5 @@
 /** A page that reads one channel, alone or together with its neighbours, and keeps what it got. */
-import { longPoll, Line, sse, websocket } from '@trunkline/client';
+import { connect, longPoll, sse, websocket } from '@trunkline/client';
 import { sharedTransport } from '@trunkline/client/tabs';
 
 const query = new URLSearchParams(location.search);
@@ -15,7 +15,7 @@ const shown = {
   faults: [] as string[],
   reasons: [] as (string | undefined)[],
   streamCount: 0,
-  line: new Line(query.get('server') ?? '', {
+  line: connect(query.get('server') ?? '', {
     transports: share === 'no' ? transports : shared(),
     fetch: (input, init) => {
       if (new Request(input).url.includes('/v1/sse')) shown.streamCount += 1;
