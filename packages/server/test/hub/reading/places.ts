@@ -138,6 +138,13 @@ class World {
     const begun = this.#begin();
     if (this.#options.lags === true) this.#setup.broker.onMark = () => this.#disturb();
     const readers = new Readers(begun, this.faults);
+    // Who begins with the oldest or the newest does so in what is retained when the read comes to it.
+    const isPlaced = [...begun.values()].every(
+      ({ start: { after: { kind } = { kind: 'none' } } }) => {
+        return kind === 'mark' || kind === 'position';
+      },
+    );
+    const trims = this.#options.trims === true && isPlaced;
     const countMax = random.chance(0.7) ? 1 + random.integer(6) : 100;
     let starts = new Map([...begun].map(([filter, { start }]) => [filter, start] as const));
     let publishes = random.integer(4);
@@ -150,6 +157,7 @@ class World {
       if (isOver && readers.areAt(this.#tops)) break;
       if (polls > POLLS_MAX) throw new Error(`polls go on without end: ${readers.text}`);
       this.#setup.broker.tell(1);
+      if (trims && random.chance(0.3)) this.#trim();
       if (publishes > 0 && random.chance(0.5)) {
         publishes -= 1;
         await this.#publish(random.integer(4));
