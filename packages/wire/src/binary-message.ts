@@ -40,6 +40,8 @@ export interface ChannelMessage extends Draft {
   readonly time: number;
   /** Everything up to here was sent; where several channels are read. */
   readonly mark?: string;
+  /** The number of the subscription it is for, where that stands apart. */
+  readonly as?: number;
 }
 
 /** The index behind the messages from `start` whose offsets follow one another. */
@@ -116,8 +118,13 @@ function isAlike(one: Draft, other: Draft): boolean {
   );
 }
 
-/** Reads the body of a record of messages. @throws {CodedError} when it is none. */
-export function readMessages(reader: ByteReader): ChannelMessage[] {
+/**
+ * Reads the body of a record of messages.
+ *
+ * @param as the number of the subscription they are for, where that stands apart.
+ * @throws {CodedError} when it is none.
+ */
+export function readMessages(reader: ByteReader, as?: number): ChannelMessage[] {
   const channel = reader.text('channel');
   const epoch = reader.text('epoch');
   const isVolatile = epoch === '';
@@ -145,6 +152,7 @@ export function readMessages(reader: ByteReader): ChannelMessage[] {
     if (shared.event !== undefined) message.event = shared.event;
     if (shared.from !== undefined) message.from = shared.from;
     if (mark !== undefined) message.mark = mark;
+    if (as !== undefined) message.as = as;
     messages.push(message);
     offset += 1;
   }

@@ -12,7 +12,7 @@ import { COMMANDS_PER_FRAME_MAX } from './codec-json.ts';
 import { CodedError } from './codes.ts';
 import { decodeCommand } from './commands.ts';
 import type { Command, Decoded } from './commands.ts';
-import { asCoded, bad } from './fields.ts';
+import { APART_MAX, asCoded, bad } from './fields.ts';
 
 /** The WebSocket subprotocol token. */
 export const BINARY_SUBPROTOCOL = 'trunkline.v1.bin';
@@ -21,7 +21,7 @@ export const BINARY_SUBPROTOCOL = 'trunkline.v1.bin';
 export const BINARY_MEDIA_TYPE = 'application/vnd.trunkline.v1+bin';
 
 /** The first byte of a record. */
-const KIND = { json: 0, messages: 1, publish: 2, page: 3 } as const;
+const KIND = { json: 0, messages: 1, publish: 2, page: 3, apart: 4 } as const;
 
 /** Bytes that a message is taken to need beside its payload, at most in most cases. */
 const MESSAGE_SIZE_GUESS = 96;
@@ -107,13 +107,18 @@ export function encodeJsonRecord(json: string): Uint8Array<ArrayBuffer> {
  * Writes messages as one binary frame.
  *
  * @param mark what to go on from after them, for who reads several channels.
+ * @param as the number of the subscription they are for, where that stands apart.
  * @throws {RangeError} when an offset or a time is no whole number that fits.
  */
-export function encodeRuns(runs: readonly FrameRun[], mark?: string): Uint8Array<ArrayBuffer> {
+export function encodeRuns(
+  runs: readonly FrameRun[],
+  mark?: string,
+  as?: number,
+): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const run of runs) size += guessSize(run);
   return frameOf(size, (writer) => {
-    for (const run of runs) writeRun(writer, run, run === runs.at(-1) ? mark : undefined);
+    for (const run of runs) writeRun(writer, run, run === runs.at(-1) ? mark : undefined, as);
   });
 }
 
@@ -123,10 +128,13 @@ function guessSize({ messages }: FrameRun): number {
   return size;
 }
 
-function writeRun(writer: ByteWriter, run: FrameRun, mark: string | undefined): void {
+function writeRun(writer: ByteWriter, run: FrameRun, mark?: string, as?: number): void {
   const { channel, epoch, messages, expired } = run;
   if (expired !== undefined) {
-    const last = messages.length === 0 && mark !== undefined ? { mark } : {};
+    const last = {
+      ...(messages.length === 0 && mark !== undefined ? { mark } : {}),
+      ...(as === undefined ? {} : { as }),
+    };
     writer.byte(KIND.json);
     writer.text(JSON.stringify({ type: 'expired', channel, epoch, ...expired, ...last }));
   }
@@ -134,8 +142,11 @@ function writeRun(writer: ByteWriter, run: FrameRun, mark: string | undefined): 
     const from = start;
     const end = endOfStretch(run, start);
     const stretch = { start: from, end, mark: end === messages.length ? mark : undefined };
-    writer.byte(KIND.messages);
-    writer.part(() => writeMessages(writer, run, stretch));
+    writer.byte(as === undefined ? KIND.messages : KIND.apart);
+    writer.part(() => {
+      if (as !== undefined) writer.varint(as);
+      writeMessages(writer, run, stretch);
+    });
     start = end;
   }
 }
@@ -197,9 +208,17 @@ export function decodeServerRecords(frame: Uint8Array): ServerRecord[] {
     const body = reader.part('record');
     if (kind === KIND.json) found.push({ kind: 'json', json: body.restText('a record of JSON') });
     else if (kind === KIND.messages) found.push({ kind: 'messages', messages: readMessages(body) });
+    else if (kind === KIND.apart) found.push({ kind: 'messages', messages: readApart(body) });
     else if (kind === KIND.page) found.push(readPage(body));
   }
   return found;
+}
+
+/** Messages for a subscription that stands apart ([BIN-9]). */
+function readApart(reader: ByteReader): ChannelMessage[] {
+  const as = reader.varint('as');
+  if (as < 1 || as > APART_MAX) throw bad(`as must be from 1 to ${APART_MAX}, got ${as}`);
+  return readMessages(reader, as);
 }
 
 function readPage(reader: ByteReader): ServerRecord {

@@ -11,6 +11,7 @@ import {
   optional,
   optionalCount,
   optionalFlag,
+  optionalNumberApart,
   optionalText,
   parseJson,
   show,
@@ -44,8 +45,15 @@ export type Command =
       readonly echo?: boolean;
       /** Asks for the snapshot where the resume is not recovered. */
       readonly snapshot?: boolean;
+      /** Stands apart from the session's other subscriptions, under this number ([APART-1]). */
+      readonly as?: number;
     }
-  | { readonly type: 'unsubscribe'; readonly id: CommandId; readonly channel: string }
+  | {
+      readonly type: 'unsubscribe';
+      readonly id: CommandId;
+      readonly channel: string;
+      readonly as?: number;
+    }
   | ({
       readonly type: 'publish';
       readonly id?: CommandId;
@@ -130,9 +138,15 @@ function toCommand(json: string, fields: Record<string, unknown>): Command {
         ...optional('presence', optionalFlag(fields, 'presence')),
         ...optional('echo', optionalFlag(fields, 'echo')),
         ...optional('snapshot', optionalFlag(fields, 'snapshot')),
+        ...optional('as', optionalNumberApart(fields)),
       };
     case 'unsubscribe':
-      return { type, id: commandId(fields), channel: channelOrPattern(fields['channel']) };
+      return {
+        type,
+        id: commandId(fields),
+        channel: channelOrPattern(fields['channel']),
+        ...optional('as', optionalNumberApart(fields)),
+      };
     case 'history':
       return {
         type,

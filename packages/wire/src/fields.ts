@@ -13,6 +13,9 @@ export const TEXT_LIMITS = {
   place: 4_096,
 } as const;
 
+/** The greatest number of a subscription that stands apart from the others of its session. */
+export const APART_MAX = 999;
+
 /** Parses JSON text. @throws {CodedError} `bad_request` when it is none. */
 export function parseJson(json: string): unknown {
   try {
@@ -79,6 +82,16 @@ export function optionalFlag(fields: Record<string, unknown>, name: string): boo
   const value = fields[name];
   if (value === undefined || typeof value === 'boolean') return value;
   throw bad(`${name} must be true or false, got ${show(value)}`);
+}
+
+/** The number of a subscription that stands apart, if it does ([APART-1]). */
+export function optionalNumberApart(fields: Record<string, unknown>): number | undefined {
+  const as = fields['as'];
+  if (as === undefined) return undefined;
+  if (typeof as !== 'number' || !Number.isInteger(as) || as < 1 || as > APART_MAX) {
+    throw bad(`as must be a whole number from 1 to ${APART_MAX}, got ${show(as)}`);
+  }
+  return as;
 }
 
 /** An object with this member, or without it when there is no value. */

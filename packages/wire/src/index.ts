@@ -30,7 +30,7 @@ export {
 } from './codec-json.ts';
 export { decodeCommand } from './commands.ts';
 export type { Command, CommandId, Decoded } from './commands.ts';
-export { TEXT_LIMITS } from './fields.ts';
+export { APART_MAX, TEXT_LIMITS } from './fields.ts';
 export { elementSources, memberSource } from './json-source.ts';
 export { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from './message.ts';
 export type { Draft, Message, PayloadKind, Sender } from './message.ts';

@@ -66,6 +66,12 @@ export interface WireSnapshot {
   readonly contentType?: string;
 }
 
+/** What concerns one subscription, which may stand apart from the others of its session. */
+interface Numbered {
+  /** The number the client gave it ([APART-1]); absent where it does not stand apart. */
+  readonly as?: number;
+}
+
 /** Everything the server may send over a session, by `type`. */
 export type ServerFrame =
   | {
@@ -78,7 +84,7 @@ export type ServerFrame =
       readonly resume: string;
       readonly limits: Limits;
     }
-  | {
+  | ({
       readonly type: 'subscribed';
       readonly id: CommandId;
       readonly channel: string;
@@ -94,9 +100,17 @@ export type ServerFrame =
       readonly next?: string;
       /** True when a `snapshot` push follows, of the state at `position`. */
       readonly snapshot?: true;
-    }
-  | { readonly type: 'unsubscribed'; readonly id: CommandId; readonly channel: string }
-  | { readonly type: 'unsubscribed'; readonly channel: string; readonly code: CodeName }
+    } & Numbered)
+  | ({
+      readonly type: 'unsubscribed';
+      readonly id: CommandId;
+      readonly channel: string;
+    } & Numbered)
+  | ({
+      readonly type: 'unsubscribed';
+      readonly channel: string;
+      readonly code: CodeName;
+    } & Numbered)
   | {
       readonly type: 'published';
       readonly id: CommandId;
@@ -113,13 +127,13 @@ export type ServerFrame =
     }
   | { readonly type: 'refreshed'; readonly id: CommandId; readonly expires: number }
   | { readonly type: 'pong' }
-  | {
+  | ({
       readonly type: 'gap';
       readonly channel: string;
       readonly gap: Gap;
       readonly position: string;
-    }
-  | {
+    } & Numbered)
+  | ({
       readonly type: 'expired';
       readonly channel: string;
       readonly epoch: string;
@@ -127,18 +141,23 @@ export type ServerFrame =
       readonly from: number;
       readonly to: number;
       readonly mark?: string;
-    }
-  | { readonly type: 'mark'; readonly channel: string; readonly mark: string }
-  | ({ readonly type: 'snapshot'; readonly channel: string } & WireSnapshot)
-  | { readonly type: 'join' | 'leave'; readonly channel: string; readonly member: Member }
+    } & Numbered)
+  | ({ readonly type: 'mark'; readonly channel: string; readonly mark: string } & Numbered)
+  | ({ readonly type: 'snapshot'; readonly channel: string } & Numbered & WireSnapshot)
+  | ({
+      readonly type: 'join' | 'leave';
+      readonly channel: string;
+      readonly member: Member;
+    } & Numbered)
   | ({
       readonly type: 'presence';
       readonly id?: CommandId;
       readonly channel: string;
-    } & MemberPage)
+    } & Numbered &
+      MemberPage)
   | { readonly type: 'goaway'; readonly within: number; readonly endpoint?: string }
   | ErrorFrame
-  | ({ readonly type: 'message' } & WireMessage)
+  | ({ readonly type: 'message' } & Numbered & WireMessage)
   | ({ readonly type: 'history'; readonly id: CommandId } & HistoryFields);
 
 /** Ends the command with its `id`; without one it concerns the connection. */
@@ -171,6 +190,7 @@ export interface HistoryFields {
  * @param epoch empty for a message of a volatile channel, which has no offset.
  * @param type with `true`, begins with `"type":"message"` as a push does.
  * @param mark what to go on from after this message, where several channels are read.
+ * @param as the number of the subscription it is for, where that stands apart.
  */
 export function encodeMessage(
   channel: string,
@@ -178,6 +198,7 @@ export function encodeMessage(
   message: Message,
   type: boolean,
   mark?: string,
+  as?: number,
 ): string {
   const { event, from } = message;
   let text = `${type ? '{"type":"message","channel":' : '{"channel":'}${JSON.stringify(channel)}`;
@@ -186,5 +207,6 @@ export function encodeMessage(
   if (event !== undefined) text += `,"event":${JSON.stringify(event)}`;
   if (from !== undefined) text += `,"from":${JSON.stringify(from)}`;
   if (mark !== undefined) text += `,"mark":"${mark}"`;
+  if (as !== undefined) text += `,"as":${as}`;
   return `${text}}`;
 }

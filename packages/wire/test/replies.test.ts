@@ -32,4 +32,12 @@ describe('encodeMessage', () => {
     expect(push).not.toMatch(/[\r\n]/);
     expect(JSON.parse(push)).toMatchObject({ type: 'message', channel, epoch });
   });
+
+  test('says last for which subscription apart it is [APART-1]', () => {
+    const payload = new TextEncoder().encode('1');
+    const message: Message = { offset: 1, time: 2, payload };
+    expect(encodeMessage('a', 'e', message, true, '~m', 7)).toBe(
+      '{"type":"message","channel":"a","offset":1,"epoch":"e","time":2,"data":1,"mark":"~m","as":7}',
+    );
+  });
 });

@@ -84,9 +84,9 @@ export function joined(frames: readonly Uint8Array[]): Uint8Array {
 }
 
 function writeRun(messages: readonly VectorMessage[]): Uint8Array {
-  const { channel, epoch } = messages[0] ?? { channel: '' };
+  const { channel, epoch, as } = messages[0] ?? { channel: '' };
   const run = messages.map((message) => ({ offset: 0, ...toChannelMessage(message) }));
-  return encodeRuns([{ channel, epoch: epoch ?? '', messages: run }], messages.at(-1)?.mark);
+  return encodeRuns([{ channel, epoch: epoch ?? '', messages: run }], messages.at(-1)?.mark, as);
 }
 
 function byChannel(messages: readonly VectorMessage[]): VectorMessage[][] {
