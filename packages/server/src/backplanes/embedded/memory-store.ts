@@ -17,7 +17,7 @@ import { inPieces, matchesAny, splitFilter } from './channel-filter.ts';
 import type { EmbeddedLimits, StoreLimits } from './config.ts';
 import { draftFingerprint, sameBytes, scopedKey } from './fingerprint.ts';
 import { MemoryState } from './memory-state.ts';
-import { MemoryStream } from './memory-stream.ts';
+import { MemoryStream, STREAM_SIZE } from './memory-stream.ts';
 import { CHANGED_PAGE, LOST_LIFE, NO_BOUNDS, NO_STREAM, STATE_PAGE_SIZE_MAX } from './store.ts';
 import type {
   Append,
@@ -227,8 +227,9 @@ export class MemoryStore implements LogStore {
       }
     }
     // A channel whose oldest message makes room for the new one goes on all the same.
-    if (this.#isFull(draft.payload.length) && channel?.stream?.isFull(retention) !== true)
-      return { kind: 'full' };
+    const { length: size } = draft.payload;
+    const growth = channel?.stream?.growth(size, retention) ?? size + STREAM_SIZE;
+    if (growth > 0 && this.#isFull(growth)) return { kind: 'full' };
     this.#sequence += 1;
     this.#newest = this.#sequence;
     const sizeBefore = channel === undefined ? 0 : sizeOf(channel);

@@ -10,9 +10,13 @@ import { lowerBound } from './order.ts';
 /** Removed messages that may lie before the first retained one until the arrays are cut. */
 const SLACK = 64;
 
-/** What a message and a stream take beside payloads, roughly. */
+/** What a message takes beside its payload, roughly. */
 const MESSAGE_SIZE = 256;
-const STREAM_SIZE = 1024;
+/** What a stream takes beside its messages, roughly. */
+export const STREAM_SIZE = 1024;
+
+/** Stands where a message was until the arrays are cut, so that its payload is free at once. */
+const REMOVED: Message = { offset: 0, time: 0, payload: new Uint8Array(0) };
 
 export class MemoryStream {
   readonly epoch: string;
@@ -39,7 +43,7 @@ export class MemoryStream {
     return this.#last;
   }
 
-  /** Bytes that the stream takes, roughly; removed messages that were not cut yet included. */
+  /** Bytes that the stream takes, roughly; the places of removed messages included. */
   get size(): number {
     return STREAM_SIZE + this.#size + this.#messages.length * MESSAGE_SIZE;
   }
@@ -49,9 +53,10 @@ export class MemoryStream {
     return this.#newestTime;
   }
 
-  /** True when one more message takes the place of an older one. */
-  isFull({ countMax }: Retention): boolean {
-    return this.#messages.length - this.#head >= Math.max(1, countMax);
+  /** Bytes by which a message makes the stream larger; at most 0 where an older one makes room. */
+  growth(size: number, { countMax }: Retention): number {
+    const isFull = this.#messages.length - this.#head >= Math.max(1, countMax);
+    return isFull ? size - (this.#messages[this.#head]?.payload.length ?? 0) : size + MESSAGE_SIZE;
   }
 
   append(draft: Draft, retention: Retention, sequence: number, nowMs: number): Message {
@@ -159,6 +164,7 @@ export class MemoryStream {
     if (head === this.#head) return;
     for (let index = this.#head; index < head; index += 1) {
       this.#size -= this.#messages[index]?.payload.length ?? 0;
+      this.#messages[index] = REMOVED;
     }
     this.#trimmed = this.#sequences[head - 1] ?? this.#trimmed;
     this.#head = head;

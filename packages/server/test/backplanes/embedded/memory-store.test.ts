@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { seededRandom } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { EMBEDDED_DEFAULTS } from '../../../src/backplanes/embedded/config.ts';
@@ -5,6 +7,11 @@ import { MemoryStore } from '../../../src/backplanes/embedded/memory-store.ts';
 import type { Append } from '../../../src/backplanes/embedded/store.ts';
 
 const retention = { countMax: 3, sizeMax: 1e9, ageMsMax: 1_000 };
+
+const ALL = { after: 0, countMax: 9, sizeMax: 1e9 };
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 function store(memorySizeMax: number): MemoryStore {
   return new MemoryStore({
@@ -15,6 +22,11 @@ function store(memorySizeMax: number): MemoryStore {
 
 function append(channel: string, size = 1_000): Append {
   return { kind: 'append', channel, draft: { payload: new Uint8Array(size) }, retention };
+}
+
+/** An empty message of a channel that keeps all. */
+function unbound(channel: string): Append {
+  return { ...append(channel, 0), retention: { ...retention, countMax: 1_000 } };
 }
 
 describe('the memory of all channels together', () => {
@@ -36,6 +48,32 @@ describe('the memory of all channels together', () => {
       index += 1;
     }
     expect(memory.commit([append('busy')], 0)).toMatchObject([{ kind: 'appended', offset: 4 }]);
+  });
+
+  test('lets no channel go on whose new message takes more than the oldest gives back', () => {
+    const memory = store(100_000);
+    for (let count = 0; count < 3; count += 1) memory.commit([append('busy', 1)], 0);
+    for (let index = 0; memory.commit([append(`c${index}`)], 0)[0]?.kind === 'appended'; ) {
+      index += 1;
+    }
+    expect(memory.commit([append('busy', 2_000)], 0)).toEqual([{ kind: 'full' }]);
+    expect(memory.commit([append('busy', 1)], 0)).toMatchObject([{ kind: 'appended', offset: 4 }]);
+  });
+
+  test('has no room for empty messages either, once it is full', () => {
+    const memory = store(20_000);
+    let stored = 0;
+    while (stored < 500 && memory.commit([unbound('c')], 0)[0]?.kind === 'appended') stored += 1;
+    expect(stored).toBeLessThan(100);
+  });
+
+  test('keeps no payload that retention has removed', () => {
+    const memory = store(1e9);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let count = 0; count < 60; count += 1) memory.commit([append('busy', 1_000_000)], 0);
+    collectGarbage();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+    expect(memory.read('busy', ALL, 0).messages.map(({ offset }) => offset)).toEqual([58, 59, 60]);
   });
 
   test('counts records of the state too', () => {
