@@ -34,8 +34,8 @@ export function watchNetwork(target: NetworkTarget, handlers: NetworkHandlers): 
   const listen = (to: Partial<EventTarget> | undefined, type: string, task: EventListener) =>
     to?.addEventListener?.(type, task, { signal: listening.signal });
   const { document } = target;
-  listen(target, 'online', handlers.onOnline);
-  listen(target, 'offline', handlers.onOffline);
+  listen(target, 'online', () => handlers.onOnline());
+  listen(target, 'offline', () => handlers.onOffline());
   // Out of the cache of pages that one goes back to.
   listen(target, 'pageshow', (event) => {
     if ((event as PageTransitionEvent).persisted) handlers.onWake();
@@ -43,7 +43,7 @@ export function watchNetwork(target: NetworkTarget, handlers: NetworkHandlers): 
   listen(document, 'visibilitychange', () => {
     if (document?.visibilityState === 'visible') handlers.onWake();
   });
-  listen(document, 'resume', handlers.onWake);
+  listen(document, 'resume', () => handlers.onWake());
   listen(document, 'freeze', () => handlers.onFreeze?.());
   return () => listening.abort();
 }
@@ -71,7 +71,7 @@ export function watchSleep(clock: Clock, unixMs: () => number, onWake: () => voi
 /** The feature: a line that hears of networks and sleep. */
 export const network: NonNullable<Features['network']> = ({ clock, unixMs }, handlers) => {
   const unwatch = watchNetwork(globalThis, handlers);
-  const unwatchSleep = watchSleep(clock, unixMs, handlers.onWake);
+  const unwatchSleep = watchSleep(clock, unixMs, () => handlers.onWake());
   return () => {
     unwatch();
     unwatchSleep();

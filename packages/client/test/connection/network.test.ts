@@ -1,7 +1,8 @@
 import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
-import { watchNetwork, watchSleep } from '../../src/connection/network.ts';
-import type { NetworkTarget } from '../../src/connection/network.ts';
+import { network, watchNetwork, watchSleep } from '../../src/connection/network.ts';
+import type { NetworkHandlers, NetworkTarget } from '../../src/connection/network.ts';
+import { fakePlatform } from '../support/fakes.ts';
 
 class Page extends EventTarget {
   visibilityState = 'visible';
@@ -20,15 +21,30 @@ class Window extends EventTarget {
   }
 }
 
+/** What a line hands over is an object with methods of its own. */
+class Handlers implements NetworkHandlers {
+  readonly told: string[] = [];
+
+  onOnline(): void {
+    this.told.push('online');
+  }
+
+  onOffline(): void {
+    this.told.push('offline');
+  }
+
+  onWake(): void {
+    this.told.push('wake');
+  }
+
+  onFreeze(): void {
+    this.told.push('freeze');
+  }
+}
+
 function watch(target: NetworkTarget) {
-  const told: string[] = [];
-  const stop = watchNetwork(target, {
-    onOnline: () => told.push('online'),
-    onOffline: () => told.push('offline'),
-    onWake: () => told.push('wake'),
-    onFreeze: () => told.push('freeze'),
-  });
-  return { told, stop };
+  const handlers = new Handlers();
+  return { told: handlers.told, stop: watchNetwork(target, handlers) };
 }
 
 describe('watchNetwork', () => {
@@ -160,4 +176,19 @@ describe('watchSleep', () => {
     expect(wakes).toBe(1);
     expect(clock.timerCount).toBe(0);
   });
+});
+
+test('the feature of a line tells it of sleep, and ends', () => {
+  const clock = new ManualClock();
+  const handlers = new Handlers();
+  let sleptMs = 0;
+  const stop = network(
+    { ...fakePlatform(), clock, unixMs: () => clock.unixMs() + sleptMs },
+    handlers,
+  );
+  sleptMs = 600_000;
+  clock.advance(20_000);
+  expect(handlers.told).toEqual(['wake']);
+  stop();
+  expect(clock.timerCount).toBe(0);
 });
