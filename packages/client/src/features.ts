@@ -28,6 +28,8 @@ export interface Features {
   readonly ladder?: (transports: readonly Transport[], parts: LadderParts) => Choice;
   /** Listens for a network that comes and goes, and for sleep. Without it silence has to tell. */
   readonly network?: (parts: FeatureParts, handlers: NetworkHandlers) => () => void;
+  /** Asks for the next token in time. Without it the server ends the connection first. */
+  readonly renewal?: (parts: FeatureParts, renew: () => Promise<boolean>) => Renewing;
   /** `channel.members`: who is there, as a set that lives. */
   readonly members?: (channel: Pick<Channel, 'name' | 'parts'>) => Attending;
   /** `channel.history()`: what a channel keeps, page by page. */
@@ -101,6 +103,16 @@ export interface Choice {
   /** What tries better ones beside the one in use, if anything does. */
   climbing?(connection: Climbable): Climbing;
   explain(): Explanation;
+}
+
+/** Sees to it that there is a good token. */
+export interface Renewing {
+  /** True when the time of the token that was taken is over. */
+  readonly isOver: boolean;
+  /** @param isFirst false for one that was asked for when there had been another. */
+  take(token: string, isFirst: boolean): void;
+  /** Nothing is asked for until another token is taken. */
+  stop(): void;
 }
 
 /** Who is in a channel. */

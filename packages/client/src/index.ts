@@ -1,6 +1,7 @@
 /** @trunkline/client: read and publish from browsers, Node, Bun, Deno and workers. */
 import { ladder } from './connection/ladder-memory.ts';
 import { network } from './connection/network.ts';
+import { renewal } from './connection/renewal.ts';
 import type { Features } from './features.ts';
 import type { TokenSource } from './http.ts';
 import { Line } from './line.ts';
@@ -17,7 +18,7 @@ import type { Transport } from './transports/transport.ts';
 import { websocket } from './transports/websocket.ts';
 
 export * from './core.ts';
-export { conflation, history, ladder, members, network, outbox, schemas };
+export { conflation, history, ladder, members, network, outbox, renewal, schemas };
 export { longPoll, longPollFor, shortPoll, shortPollEvery, sse, websocket };
 
 /** All features, as `connect` has them. */
@@ -28,6 +29,7 @@ export const everything: Required<Features> = {
   members,
   network,
   outbox,
+  renewal,
   schemas,
 };
 

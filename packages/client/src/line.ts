@@ -88,10 +88,12 @@ export class Line {
     });
     this.#ladder =
       features.ladder?.(transports, { ...parts, address, memory }) ?? new InTurn(transports, parts);
-    this.#tokens = new Tokens(options.token, parts, (token) => {
+    const onRenewed = (token: string) => {
       this.#connection.renew(token);
       this.#tell('token', undefined);
-    });
+    };
+    const renewal = (renew: () => Promise<boolean>) => features.renewal?.(parts, renew);
+    this.#tokens = new Tokens(options.token, parts.clock, onRenewed, renewal);
     this.#outbox = features.outbox?.(parts, options.outbox);
     this.#conflation = features.conflation?.(parts);
     this.#connection = new Connection({

@@ -6,6 +6,7 @@ import { CodedError } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import { ladder } from '../connection/ladder-memory.ts';
 import { network } from '../connection/network.ts';
+import { renewal } from '../connection/renewal.ts';
 import { endingOf } from '../ending.ts';
 import { Line } from '../line.ts';
 import { Subscription } from '../reading/subscription.ts';
@@ -39,7 +40,7 @@ class LineUpstream implements Upstream {
     this.#line = new Line(url, {
       ...platform,
       encoding,
-      features: { ladder, network },
+      features: { ladder, network, renewal },
       transports: transports.map((transport) => this.#tapped(transport)),
       ...(token === undefined ? {} : { token: async () => (await token()) ?? '' }),
     });

@@ -13,13 +13,12 @@ function setUp(source: () => string = () => 't') {
   const told: unknown[] = [];
   const tried: Live[] = [];
   const platform = { ...fakePlatform(), clock };
-  const times = { clock, random: () => 0.5, unixMs: () => clock.unixMs() };
   const ladder = {
     climb: () => ({ transport: transport('websocket'), inMs: 1000 }),
     climbFailed: (...failure: unknown[]) => told.push(failure),
   };
   const climb = new Climb(ladder, {
-    parts: { platform, tokens: new Tokens(source, times, () => {}) },
+    parts: { platform, tokens: new Tokens(source, clock, () => {}) },
     tryBeside: (better, token) => {
       const attempt = {
         ...{ revise() {}, send() {}, renew() {}, probe() {} },

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Connection } from '../../src/connection/connection.ts';
 import type { StateEvent } from '../../src/connection/connection.ts';
 import { Ladder } from '../../src/connection/ladder.ts';
+import { Renewal } from '../../src/connection/renewal.ts';
 import { Tokens } from '../../src/connection/tokens.ts';
 import { json } from '../../src/encodings/json.ts';
 import type { Ending } from '../../src/ending.ts';
@@ -94,7 +95,12 @@ function setUp(
     url: 'http://rt.example.com',
     encoding: json,
     ladder,
-    tokens: new Tokens(token, { clock, random: () => 0.5, unixMs }, (one) => connection.renew(one)),
+    tokens: new Tokens(
+      token,
+      clock,
+      (one) => connection.renew(one),
+      (renew) => new Renewal({ clock, random: () => 0.5, unixMs }, renew),
+    ),
     subscriptions,
     platform,
     onReady: () => calls.push('ready'),

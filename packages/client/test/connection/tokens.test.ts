@@ -1,5 +1,7 @@
+import { ManualClock } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
+import { Tokens } from '../../src/connection/tokens.ts';
 import { errorOf, issued, issuing, Source, tokensOf } from '../support/tokens.ts';
 
 const SECOND = 1000;
@@ -250,4 +252,19 @@ describe('stop', () => {
     await clock.pass(54 * MINUTE);
     expect(renewed).toHaveLength(1);
   });
+});
+
+test('[CODE-3] without a renewal a token is good until it is refused', async () => {
+  const clock = new ManualClock();
+  let count = 0;
+  const tokens = new Tokens(
+    () => issued(clock, 1000, (count += 1)),
+    clock,
+    () => expect.unreachable('nothing is renewed'),
+  );
+  const first = await tokens.current();
+  await clock.pass(60_000);
+  expect(await tokens.current()).toBe(first);
+  expect(tokens.refused(first)).toBe(true);
+  expect(await tokens.current()).not.toBe(first);
 });

@@ -2,6 +2,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import { expect } from 'vitest';
+import { Renewal } from '../../src/connection/renewal.ts';
 import { Tokens } from '../../src/connection/tokens.ts';
 import type { TokenSource } from '../../src/http.ts';
 
@@ -35,8 +36,9 @@ export function tokensOf(source: TokenSource | undefined, random = 1) {
   const renewed: string[] = [];
   const tokens = new Tokens(
     source,
-    { clock, random: () => random, unixMs: () => clock.unixMs() },
+    clock,
     (token) => renewed.push(token),
+    (renew) => new Renewal({ clock, random: () => random, unixMs: () => clock.unixMs() }, renew),
   );
   return { tokens, clock, renewed };
 }
