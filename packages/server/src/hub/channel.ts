@@ -197,8 +197,9 @@ export class Channel implements Alarm {
     this.#count();
   }
 
-  /** Lets go of what was kept for several readers at one place. */
+  /** Lets go of what was made for several readers at one place. The messages themselves stay. */
   forgetRecent(): void {
+    this.tail.forgetEncoded();
     this.#recent = undefined;
     this.#recentSize = 0;
     this.#count();

@@ -6,7 +6,10 @@
  * covered any more, even while it is still in memory.
  */
 import type { Retention } from '../broker/broker.ts';
-import type { MessageBatch } from './message-batch.ts';
+import { MessageBatch } from './message-batch.ts';
+
+/** Stands where a batch was until the array is cut, so that its memory is free at once. */
+const GONE = new MessageBatch('', '', []);
 
 export class Tail {
   readonly #retention: Retention;
@@ -32,6 +35,7 @@ export class Tail {
     this.#size += batch.size;
     while (this.#size > this.#sizeMax && this.#dropped < this.#batches.length) {
       this.#size -= this.#batches[this.#dropped]?.size ?? 0;
+      this.#batches[this.#dropped] = GONE;
       this.#dropped += 1;
     }
     // Dropping from the front of an array costs its length: done when half of it is gone.
@@ -46,6 +50,11 @@ export class Tail {
     this.#batches = [];
     this.#dropped = 0;
     this.#size = 0;
+  }
+
+  /** Lets go of the encodings that were made for readers who came back. */
+  forgetEncoded(): void {
+    for (const batch of this.#batches) batch.forgetEncoded();
   }
 
   /** Lowest offset in memory, `undefined` when there is none. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MessageBatch, messageSize } from '../../src/hub/message-batch.ts';
 import { Tail } from '../../src/hub/tail.ts';
+import { bufferBytes } from '../buffers.ts';
 import { message, messages } from './messages.ts';
 
 const SIZE = messageSize(message(1));
@@ -31,6 +32,29 @@ describe('Tail', () => {
     expect(tail.covers(tail.first ?? 0, 1000)).toBe(true);
     expect(tail.covers((tail.first ?? 0) - 2, 1000)).toBe(false);
     expect(tail.after(3)).toBeUndefined();
+  });
+
+  test('keeps nothing of what it dropped', () => {
+    const before = bufferBytes();
+    const tail = new Tail(everything, 4_000_000);
+    for (let offset = 1; offset <= 30; offset += 1) {
+      const large = { ...message(offset), payload: new Uint8Array(2_000_000) };
+      tail.push(new MessageBatch('news', 'e1', [large]));
+    }
+    expect(bufferBytes() - before).toBeLessThan(10_000_000);
+    expect(tail.first).toBe(30);
+  });
+
+  test('lets go of encodings, and has its messages all the same', () => {
+    const tail = new Tail(everything, 1e9);
+    tail.push(batch(1, 3));
+    const encoding = { name: 'none', text: true, encode: () => new Uint8Array(1) };
+    const encoded = (): unknown => tail.after(0)?.encoded(encoding, { unixMs: () => 0 });
+    const first = encoded();
+    expect(encoded()).toBe(first);
+    tail.forgetEncoded();
+    expect(encoded()).not.toBe(first);
+    expect(tail.covers(0, 1000)).toBe(true);
   });
 
   test('covers no more than retention keeps, by count and by age', () => {
