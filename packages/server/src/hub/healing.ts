@@ -43,6 +43,8 @@ export interface HealingEvents {
 export class Healing {
   /** Channels whose readers are not where the broker is. */
   readonly unsettled = new Set<Channel>();
+  /** Those for which it is being found out how far the broker's place has come. */
+  readonly #settling = new Set<Channel>();
   readonly #parts: HealingParts;
   readonly #events: HealingEvents;
 
@@ -135,11 +137,14 @@ export class Healing {
    * has come as far, a mark says apart where the channel stands. Never fails.
    */
   async #settleHealed(channel: Channel): Promise<void> {
+    if (this.#settling.has(channel)) return; // It was healed once more meanwhile.
+    this.#settling.add(channel);
     while (!channel.isClosed && !channel.healing && this.#events.covers(channel.name)) {
       if (channel.told < channel.newest) await this.findTold(channel);
       if (channel.told >= channel.newest) break;
       await this.#pause(RETRY_MS);
     }
+    this.#settling.delete(channel);
     if (channel.healing) return;
     this.unsettled.delete(channel);
     // Nobody follows it by a pattern now: to who does later it is as if it had just been opened.

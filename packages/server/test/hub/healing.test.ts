@@ -81,6 +81,28 @@ describe('healing', () => {
     expect(healing.unsettled.size).toBe(0);
   });
 
+  test('asks no more often how much was told where a channel was healed again and again', async () => {
+    const { broker, channel, clock, healing, publish } = await setUp(true);
+    broker.holdSink();
+    await publish(1);
+    healing.heal(channel);
+    await clock.pass(1_000);
+    const askedIn = async (ms: number): Promise<number> => {
+      const before = broker.changedCount;
+      await clock.pass(ms);
+      return broker.changedCount - before;
+    };
+    const asked = await askedIn(10_000);
+    for (let times = 0; times < 5; times += 1) {
+      healing.heal(channel);
+      await clock.settle();
+    }
+    expect(await askedIn(10_000)).toBeLessThan(asked * 1.5);
+    broker.releaseSink();
+    await clock.pass(2_000);
+    expect(healing.unsettled.size).toBe(0);
+  });
+
   test('has readers told again of what they were not given before marks say where it stands', async () => {
     const { channel, clock, healing, told } = await setUp(true);
     channel.unshared = 1;
