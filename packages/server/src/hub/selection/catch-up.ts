@@ -23,8 +23,8 @@ export interface Leg {
 }
 
 /**
- * Channels with news that a reader is told of while it reads; over it the reader is too slow even
- * to catch up [WILD-6].
+ * Channels with news that a reader is told of while it reads, and as many that are in doubt; over it
+ * the reader is too slow even to catch up [WILD-6].
  */
 export const NOTED_COUNT_MAX = 10_000;
 
@@ -109,19 +109,21 @@ export class CatchUp {
     return this.#noted.size <= NOTED_COUNT_MAX;
   }
 
-  /** A channel may have news after `place`; where it stood there has to be asked for. */
-  doubt(channel: string, place: PlaceMark): void {
+  /**
+   * A channel may have news after `place`; where it stood there has to be asked for.
+   *
+   * @returns false when there are too many.
+   */
+  doubt(channel: string, place: PlaceMark): boolean {
     const isLeg = this.#opening.has(channel) && !this.#looking.has(channel);
-    if (this.reading.has(channel) || isLeg) return;
+    if (this.reading.has(channel) || isLeg) return true;
     const end = this.#ends?.get(channel) ?? this.#ahead.get(channel)?.place;
-    if (end !== undefined) {
-      this.note(channel, end); // It was read up to there meanwhile.
-      return;
-    }
+    if (end !== undefined) return this.note(channel, end); // It was read up to there meanwhile.
     this.#doubted ??= new Map();
-    if (this.#doubted.has(channel)) return;
+    if (this.#doubted.has(channel)) return true;
     // An answer that is under way may be from before the doubt: it is asked for once more.
     this.#doubted.set(channel, this.#looking.get(channel) ?? place);
+    return this.#doubted.size <= NOTED_COUNT_MAX;
   }
 
   /** The channel is to be read again from further back. @returns false when there are too many. */

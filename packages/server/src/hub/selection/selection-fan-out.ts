@@ -151,7 +151,9 @@ export class SelectionFanOut {
       this.#give(selection, undefined);
       const { place } = selection;
       for (const cursor of selection.live.slice()) this.#fallBehind(cursor, place);
-      for (const cursor of selection.catching) cursor.catchUp?.doubt(name, place);
+      for (const cursor of [...selection.catching]) {
+        if (cursor.catchUp?.doubt(name, place) === false) this.#fail(cursor, 'slow');
+      }
       selection.wakeWaiters(); // What is missing is for the log to tell.
     }
   }

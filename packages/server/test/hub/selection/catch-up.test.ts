@@ -123,6 +123,15 @@ describe('a leg that can not be read at once', () => {
 });
 
 describe('a channel in doubt', () => {
+  test('is one too many over as many as may have news [WILD-6]', () => {
+    const catchUp = new CatchUp(base);
+    for (let count = 0; count < NOTED_COUNT_MAX; count += 1) {
+      expect(catchUp.doubt(`c${count}`, base)).toBe(true);
+    }
+    expect(catchUp.doubt('one more', base)).toBe(false);
+    expect(catchUp.doubt('c1', base)).toBe(true);
+  });
+
   test('is asked for after everything else, before its news is read', () => {
     const catchUp = new CatchUp(base);
     catchUp.doubt('a', base);
