@@ -36,26 +36,26 @@ export interface LoadStart {
 }
 
 /** How a channel is read. */
-export interface ChannelOptions<T> extends ReadingOptions {
+export interface ChannelOptions<T, In = T> extends ReadingOptions {
   /**
    * Loads the state that the messages change: before the first of them and after every loss. They
    * wait for it, so nothing falls between the two. It may answer with the position that the state
    * is of, and what is up to there is not delivered.
    */
-  readonly load?: (start: LoadStart) => void | string | Promise<void | string>;
+  readonly load?: ((start: LoadStart) => void | string | Promise<void | string>) | undefined;
   /** Hears of messages that were lost; the reading goes on. */
-  readonly onGap?: (gap: GapEvent) => void;
+  readonly onGap?: ((gap: GapEvent) => void) | undefined;
   /**
    * Checks and types payloads: any validator of the Standard Schema. A message that it refuses is
    * left out and told as an `error` of the line.
    */
-  readonly schema?: Schema<T>;
+  readonly schema?: Schema<T, In> | undefined;
 }
 
 /** What a listener may hear beside messages. */
 export interface ChannelListener<T> {
-  /** Until what it returns has resolved it hears no other message. */
-  readonly onMessage: (message: Message<T>) => void | PromiseLike<void>;
+  /** Where it returns a promise it hears no other message until that has resolved. */
+  readonly onMessage: (message: Message<T>) => unknown;
   /** Messages flow from here on. */
   readonly onOpen?: (opening: OpenEvent) => void;
   readonly onGap?: (gap: GapEvent) => void;
@@ -69,16 +69,17 @@ export interface ChannelListener<T> {
   readonly onEnd?: (error: unknown) => void;
 }
 
-export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined> {
+/** @typeParam In what is published, where a schema makes another type of it. */
+export class Channel<T = unknown, In = T> implements AsyncIterable<Message<T>, undefined> {
   readonly name: string;
   readonly #line: Line;
   readonly #platform: Platform;
-  readonly #options: ChannelOptions<T>;
+  readonly #options: ChannelOptions<T, unknown>;
   readonly #validate: Validate<T>;
   #attendance: Attending | undefined;
 
   /** Made by {@link Line.channel}. */
-  constructor(line: Line, platform: Platform, name: string, options: ChannelOptions<T>) {
+  constructor(line: Line, platform: Platform, name: string, options: ChannelOptions<T, In>) {
     this.#line = line;
     this.#platform = platform;
     this.name = name;
@@ -93,7 +94,7 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   get parts(): {
     readonly line: Line;
     readonly platform: Platform;
-    readonly options: ChannelOptions<T>;
+    readonly options: ChannelOptions<T, unknown>;
   } {
     return { line: this.#line, platform: this.#platform, options: this.#options };
   }
@@ -144,12 +145,12 @@ export class Channel<T = unknown> implements AsyncIterable<Message<T>, undefined
   }
 
   /** As {@link Line.publish}. */
-  publish(data: T & Payload, options?: PublishOptions): Promise<Published> {
+  publish(data: In & Payload, options?: PublishOptions): Promise<Published> {
     return this.#line.publish(this.name, data, options);
   }
 
   /** As {@link Line.send}. */
-  send(data: T & Payload, options?: SendOptions): void {
+  send(data: In & Payload, options?: SendOptions): void {
     this.#line.send(this.name, data, options);
   }
 
@@ -180,14 +181,18 @@ interface TakerParts<T> {
 /** Tells a listener what comes, when the state is there that it changes. */
 class ChannelTaker<T> {
   readonly #listener: ChannelListener<T>;
-  readonly #options: ChannelOptions<T>;
+  readonly #options: ChannelOptions<T, unknown>;
   readonly #parts: TakerParts<T>;
   #hasLoaded = false;
   #hasEnded = false;
   /** What the state has already. */
   #floor: Position | undefined;
 
-  constructor(listener: ChannelListener<T>, options: ChannelOptions<T>, parts: TakerParts<T>) {
+  constructor(
+    listener: ChannelListener<T>,
+    options: ChannelOptions<T, unknown>,
+    parts: TakerParts<T>,
+  ) {
     this.#listener = listener;
     this.#options = options;
     this.#parts = parts;
@@ -278,7 +283,7 @@ class ChannelTaker<T> {
   }
 
   readonly #tell = (message: Message<T>): void | PromiseLike<void> =>
-    this.#listener.onMessage(message);
+    this.#listener.onMessage(message) as void | PromiseLike<void>;
 }
 
 /** Whoever reads in a loop and has said nothing of losses learns of them by the end of it. */

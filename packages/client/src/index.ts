@@ -36,9 +36,9 @@ export const everything: Required<Features> = {
 /** How to connect. */
 export interface ConnectOptions extends Omit<LineOptions, 'transports' | 'features'> {
   /** All there are, the best first, when absent. */
-  readonly transports?: readonly Transport[];
+  readonly transports?: readonly Transport[] | undefined;
   /** One connection for all tabs: `shareTabs` of `@trunkline/client/tabs`. */
-  readonly tabs?: Sharing;
+  readonly tabs?: Sharing | undefined;
 }
 
 /** Puts the way over other tabs before the transports of this one. */

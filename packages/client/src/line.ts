@@ -31,22 +31,22 @@ import type { Ask, Transport } from './transports/transport.ts';
 /** How to reach the server. */
 export interface LineOptions extends Partial<Platform> {
   /** A token, or what gives one: it is asked again before the one in use ends. */
-  readonly token?: TokenSource;
+  readonly token?: TokenSource | undefined;
   /** What may carry the connection, the preferred first. */
   readonly transports: readonly Transport[];
   /** How messages are written on the way; JSON when absent. */
-  readonly encoding?: Encoding;
+  readonly encoding?: Encoding | undefined;
   /** What it can do beside reading and publishing; what is not here is not in the bundle. */
   readonly features?: Features;
   /** With the outbox: how much may wait to be published. */
-  readonly outbox?: OutboxLimits;
+  readonly outbox?: OutboxLimits | undefined;
   /**
    * With the ladder: where it is remembered which transports fail on this network; `localStorage`
    * when absent.
    */
-  readonly memory?: LadderMemory;
+  readonly memory?: LadderMemory | undefined;
   /** Unix milliseconds, which may jump; the machine's when absent. */
-  readonly unixMs?: () => number;
+  readonly unixMs?: (() => number) | undefined;
 }
 
 /** What a line tells. */
@@ -136,7 +136,7 @@ export class Line {
   }
 
   /** A name, or a pattern like `room/+`. Nothing is read before somebody listens. */
-  channel<T = unknown>(name: string, options: ChannelOptions<T> = {}): Channel<T> {
+  channel<T = unknown, In = T>(name: string, options: ChannelOptions<T, In> = {}): Channel<T, In> {
     return new Channel(this, this.#parts, name, options);
   }
 

@@ -6,12 +6,14 @@ import type { ReceivedMessage } from './events.ts';
 import type { Features } from './features.ts';
 import type { HistoryMessage } from './reading/history.ts';
 
-/** A validator. */
-export interface Schema<Output> {
+/** A validator: of what is published as `Input` it makes an `Output`. */
+export interface Schema<Output, Input = Output> {
   readonly '~standard': {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => Result<Output> | Promise<Result<Output>>;
+    /** Types alone: at run time there is nothing. */
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
@@ -39,7 +41,7 @@ export class InvalidError extends Error {
  * @throws {InvalidError}
  */
 export function validate<T>(
-  schema: Schema<T> | undefined,
+  schema: Schema<T, unknown> | undefined,
   message: ReceivedMessage,
 ): HistoryMessage<T> | Promise<HistoryMessage<T>> {
   if (schema === undefined) return message as HistoryMessage<T>;

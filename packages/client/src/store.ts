@@ -63,7 +63,7 @@ export const NO_CONNECTION: ConnectionSnapshot = { state: 'connecting' };
  * @param options `count`: messages that are held at most.
  */
 export function channelStore<T>(
-  channel: Channel<T>,
+  channel: Channel<T, never>,
   options: { readonly count?: number } = {},
 ): Store<ChannelSnapshot<T>> {
   const { line, platform, options: read } = channel.parts;
@@ -73,7 +73,7 @@ export function channelStore<T>(
 }
 
 /** Who is in a channel; the channel is read for it, whether its own options say so or not. */
-export function presenceStore<T>(channel: Channel<T>): Store<PresenceSnapshot> {
+export function presenceStore<T>(channel: Channel<T, never>): Store<PresenceSnapshot> {
   const { line, platform } = channel.parts;
   const key = JSON.stringify(['presence', channel.name]);
   return sharedStore(line, key, platform.clock, () => new Presence(line, channel.name));
@@ -98,7 +98,7 @@ export function toReadable<Snapshot>(store: Store<Snapshot>): {
 }
 
 class Messages<T> implements Source<ChannelSnapshot<T>> {
-  readonly #channel: Channel<T>;
+  readonly #channel: Channel<T, never>;
   readonly #countMax: number;
   #messages: readonly Message<T>[] = [];
   /** What has come since somebody looked. */
@@ -107,7 +107,7 @@ class Messages<T> implements Source<ChannelSnapshot<T>> {
   #isOpen = false;
   #end: { readonly error: unknown } | undefined;
 
-  constructor(channel: Channel<T>, countMax: number) {
+  constructor(channel: Channel<T, never>, countMax: number) {
     this.#channel = channel;
     this.#countMax = countMax;
   }

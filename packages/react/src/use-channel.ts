@@ -10,27 +10,28 @@ import { useStore } from './use-store.ts';
  * schema by its identity, so it is made outside of the component. Who wants `load` or `onGap` makes
  * the channel with `line.channel`, once, and gives it to the hook.
  */
-export interface UseChannelOptions<T> extends Omit<ChannelOptions<T>, 'load' | 'onGap'> {
+export interface UseChannelOptions<T, In = T>
+  extends Omit<ChannelOptions<T, In>, 'load' | 'onGap'> {
   /** Messages that are held at most; 100 when absent. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** Suspends until the channel is live for the first time. */
-  readonly suspend?: boolean;
+  readonly suspend?: boolean | undefined;
 }
 
 /** A channel as a component sees it. The same object until something has changed. */
-export interface ChannelState<T> extends ChannelSnapshot<T> {
-  readonly publish: Channel<T>['publish'];
-  readonly send: Channel<T>['send'];
+export interface ChannelState<T, In = T> extends ChannelSnapshot<T> {
+  readonly publish: Channel<T, In>['publish'];
+  readonly send: Channel<T, In>['send'];
 }
 
 /**
  * The newest messages of a channel, as they come, and what publishes to it. All components that ask
  * for the same share one list and one subscription.
  */
-export function useChannel<T = unknown>(
-  channel: string | Channel<T>,
-  options: UseChannelOptions<T> = {},
-): ChannelState<T> {
+export function useChannel<T = unknown, In = T>(
+  channel: string | Channel<T, In>,
+  options: UseChannelOptions<T, In> = {},
+): ChannelState<T, In> {
   const { count, suspend: maySuspend, ...read } = options;
   const handle = useChannelHandle(channel, read);
   const store = handle && channelStore(handle, count === undefined ? {} : { count });
@@ -48,14 +49,16 @@ function suspend(until: unknown): never {
   throw until;
 }
 
-function actionsOf<T>(channel: Channel<T> | undefined): Pick<ChannelState<T>, 'publish' | 'send'> {
+function actionsOf<T, In>(
+  channel: Channel<T, In> | undefined,
+): Pick<ChannelState<T, In>, 'publish' | 'send'> {
   return {
     publish: async (...given) => lineOf(channel).publish(...given),
     send: (...given) => lineOf(channel).send(...given),
   };
 }
 
-function lineOf<T>(channel: Channel<T> | undefined): Channel<T> {
+function lineOf<T, In>(channel: Channel<T, In> | undefined): Channel<T, In> {
   if (channel === undefined) throw new Error('the LineProvider has no line here');
   return channel;
 }

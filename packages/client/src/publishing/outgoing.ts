@@ -19,28 +19,28 @@ export class JsonSource {
 /** What may be said of a message that is sent without an answer. */
 export interface SendOptions {
   /** Volatile channels: of those in one slot a slow reader gets only the newest. */
-  readonly slot?: string;
+  readonly slot?: string | undefined;
   /** A name for the kind of message. */
-  readonly event?: string;
+  readonly event?: string | undefined;
   /** Absent means JSON, and `application/octet-stream` for bytes. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
 }
 
 /** What may be said of a message that is published. */
 export interface PublishOptions extends SendOptions {
   /** An idempotency key of the application's own; else one is made. [PUB-3] */
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** Keeps it as the channel's retained message. */
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
   /** Milliseconds after which it is not delivered any more, from when the server has it. */
-  readonly ttl?: number;
+  readonly ttl?: number | undefined;
   /** Gives the publish up; without the outbox only one that was not begun. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * False: it is sent once, and fails when that fails or when the server is not reached. For the
    * outbox; without it all is sent once, and waits until the server is reached.
    */
-  readonly retry?: boolean;
+  readonly retry?: boolean | undefined;
 }
 
 /**

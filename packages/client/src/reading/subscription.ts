@@ -16,7 +16,9 @@ import { Place } from './place.ts';
 export type ReadingEvent = OpenEvent | ReceivedMessage | GapEvent | PresenceEvent | SnapshotEvent;
 
 /** How a subscription begins, and what it asks for beside messages. */
-export type ReadingOptions = Omit<Wish, 'filter'>;
+export type ReadingOptions = {
+  readonly [Name in keyof Omit<Wish, 'filter'>]?: Wish[Name] | undefined;
+};
 
 /** Who reads. Nothing is told after `onEnd`. */
 export interface ReadingListener {
@@ -38,6 +40,10 @@ export class Subscription {
   isOpen = false;
   /** True while its listener has no room for more. */
   isPaused = false;
+  /** Of the wire it reads by. */
+  key = '';
+  /** After which place offsets were missing last. */
+  hole: string | undefined;
 
   constructor(filter: string, options: ReadingOptions, listener: ReadingListener) {
     this.filter = filter;
