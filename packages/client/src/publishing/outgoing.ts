@@ -2,8 +2,8 @@
 import { CodedError, encodeBase64, oneLine } from '@trunkline/wire';
 
 /**
- * What can be published: a JSON value; text, where `contentType` is not JSON; bytes, which are any
- * view of an ArrayBuffer; or a {@link JsonSource}.
+ * What can be published: a JSON value; text, where `contentType` is not JSON; bytes, which are an
+ * ArrayBuffer or any view of one; or a {@link JsonSource}.
  */
 export type Payload = NonNullable<unknown> | null;
 
@@ -61,17 +61,21 @@ export function withKey(members: string, key: string | undefined): string {
 }
 
 function payloadMember(data: unknown, contentType = 'application/json'): string {
-  // Not `instanceof`: bytes may come from another window.
   if (ArrayBuffer.isView(data)) {
     return `"bytes":"${encodeBase64(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))}"`;
   }
+  const kind = kindOf(data);
+  if (kind === 'ArrayBuffer') {
+    return `"bytes":"${encodeBase64(new Uint8Array(data as ArrayBuffer))}"`;
+  }
   const isJson = /^application\/json\b/i.test(contentType); // [PUB-1]
-  let got: unknown = `a value of type ${typeof data}`;
+  let got: unknown = `a value of type ${kind}`;
   try {
     if (isJson || typeof data === 'string') {
-      // A function and `undefined` have no JSON.
       const text = data instanceof JsonSource ? checked(data) : JSON.stringify(data);
-      if (text !== undefined) return `"data":${text}`;
+      // A function and `undefined` have no JSON, and that of a Blob, a Map or a promise says nothing.
+      const isLost = text === undefined || (text === '{}' && kind !== 'object');
+      if (!isLost) return `"data":${text}`;
     }
   } catch (error) {
     // A cycle, a BigInt, a `toJSON` that throws, or source that is no JSON.
@@ -82,6 +86,12 @@ function payloadMember(data: unknown, contentType = 'application/json'): string 
     stored: false,
     cause: got,
   });
+}
+
+/** As `typeof` has it, but with names for what is built in. Not `instanceof`: windows differ. */
+function kindOf(data: unknown): string {
+  const name = Object.prototype.toString.call(data).slice('[object '.length, -1);
+  return typeof data !== 'object' || name === 'Object' ? typeof data : name;
 }
 
 /** What is not one JSON text would break out of its member. */
