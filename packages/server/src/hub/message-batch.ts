@@ -58,6 +58,12 @@ export class MessageBatch {
     return isWhole ? [this] : withoutExpired(this, nowMs);
   }
 
+  /** True when nothing of it is to be told any more: of a log expired offsets are, to the end. */
+  isOver(nowMs: number): boolean {
+    const { expiresAt = Number.POSITIVE_INFINITY } = this;
+    return expiresAt <= nowMs && this.runs(nowMs).length === 0;
+  }
+
   /**
    * These messages in `encoding`, made at the first call, and again when one of them has expired.
    *

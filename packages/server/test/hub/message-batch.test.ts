@@ -33,6 +33,15 @@ describe('MessageBatch', () => {
     expect(Buffer.from(first.payload).toString()).toBe('news e1 3,4,5');
   });
 
+  test('is over once all its messages have expired, but for a log, which tells their offsets', () => {
+    const expiring = (offset: number, expiresAt: number) => ({ ...message(offset), expiresAt });
+    const batch = new MessageBatch('news', '', [expiring(0, 50), expiring(0, 90)]);
+    expect([40, 60, 90].map((nowMs) => batch.isOver(nowMs))).toEqual([false, false, true]);
+    const mixed = new MessageBatch('news', '', [expiring(0, 50), message(0)]);
+    expect(mixed.isOver(1e9)).toBe(false);
+    expect(new MessageBatch('news', 'e1', [expiring(1, 50)]).isOver(50)).toBe(false);
+  });
+
   test('knows its place and gives what comes after an offset', () => {
     const batch = new MessageBatch('news', 'e1', messages(3, 6));
     expect([batch.first, batch.last]).toEqual([3, 6]);

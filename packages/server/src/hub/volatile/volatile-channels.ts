@@ -200,8 +200,7 @@ export class VolatileChannels {
     mutedSession: string | undefined,
   ): SharedBatch | undefined {
     const { clock } = this.#parts;
-    const now = clock.unixMs();
-    if (batch.runs(now).length === 0) return undefined;
+    if (batch.isOver(clock.unixMs())) return undefined;
     if (mutedSession === undefined) return batch.encoded(encoding, clock);
     return batch.encodedWithout(mutedSession, encoding, clock);
   }
