@@ -141,6 +141,7 @@ export class FanOut {
     this.#leaveFull(live);
     let encoding: Encoding | undefined;
     let shared: SharedBatch | undefined;
+    let isApart = false;
     for (let index = 0; index < live.length; ) {
       const cursor = live[index];
       if (cursor === undefined) break;
@@ -148,13 +149,19 @@ export class FanOut {
       if (subscriber.encoding !== encoding) {
         encoding = subscriber.encoding;
         shared = this.#encode(batch, encoding);
+        isApart = encoding.as !== undefined;
+      }
+      // One link may have many of these: it is looked at before each.
+      if (isApart && this.#isFull(cursor)) {
+        this.#fallBehind(cursor); // As below.
+        continue;
       }
       if (shared === undefined) {
         this.#fail(cursor); // Another cursor takes this place in the array.
         continue;
       }
       const { mutedSession } = cursor;
-      const isLast = isWhole && (isOnly || cursor.isAlone);
+      const isLast = isWhole && ((isOnly && !isApart) || cursor.isAlone);
       if (mutedSession === undefined) subscriber.link.sendShared(shared, isLast);
       else this.#sendOthers(cursor, batch, mutedSession);
       index += 1;

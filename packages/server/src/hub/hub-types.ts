@@ -25,6 +25,8 @@ export interface Encoding {
   readonly name: string;
   /** True when the result is UTF-8 text. */
   readonly text: boolean;
+  /** The number of subscriptions that stand apart; others of their links may have the same channel. */
+  readonly as?: number;
   /**
    * One frame that carries all of `runs`, of which there is at least one. Pure.
    *

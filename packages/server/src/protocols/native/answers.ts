@@ -2,13 +2,13 @@
 import { formatPosition, parseAfter } from '@trunkline/wire';
 import type { Command, CommandId, Position, ServerFrame } from '@trunkline/wire';
 import type { Start } from '../../hub/hub-types.ts';
-import type { SubscribeAnswer, SubscribeRequest } from './subscriptions.ts';
+import type { SubscribeAnswer, SubscribeRequest } from './opening.ts';
 
 /** What a subscribe command asks of the hub. */
 export function toSubscribeRequest(
   command: Extract<Command, { type: 'subscribe' }>,
 ): SubscribeRequest {
-  const { channel, after, last, partial, presence, echo, snapshot } = command;
+  const { channel, as, after, last, partial, presence, echo, snapshot } = command;
   const start: Start = {
     ...(after === undefined ? {} : { after: parseAfter(after) }),
     ...(last === undefined ? {} : { last }),
@@ -16,6 +16,7 @@ export function toSubscribeRequest(
   };
   return {
     channel,
+    ...(as === undefined ? {} : { as }),
     start,
     presence: presence === true,
     echo: echo !== false,
@@ -36,8 +37,7 @@ export function publishedFrame(
 
 /** The answer to a subscribe. */
 export function subscribedFrame(
-  id: CommandId,
-  channel: string,
+  { id, channel, as }: Extract<Command, { type: 'subscribe' }>,
   answer: SubscribeAnswer,
 ): ServerFrame {
   const { position, mark, recovered, gap, volatile, members, snapshot } = answer;
@@ -45,6 +45,7 @@ export function subscribedFrame(
     type: 'subscribed',
     id,
     channel,
+    ...(as === undefined ? {} : { as }),
     ...(position === undefined ? {} : { position: formatPosition(position) }),
     ...(mark === undefined ? {} : { mark }),
     ...(recovered === undefined ? {} : { recovered }),

@@ -18,57 +18,45 @@ import type { Snapshot } from '../../hub/snapshots.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
 import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
 import { historyMembers, toHistoryFrame } from './history.ts';
-import { nativeBinaryPresence, nativePresence } from './presence.ts';
+import { binaryPresence, jsonPresence, nativeBinaryPresence, nativePresence } from './presence.ts';
 
-/** How one subprotocol writes what a session says. One object each in the whole process. */
-export interface NativeCodec {
+/** How one subprotocol writes what a subscription is given. */
+export interface Writing {
   /** How messages are written to it. */
   readonly encoding: Encoding;
   /** How presence is written to it. */
   readonly presence: PresenceEncoding;
+  /** Writes the push that gives a channel's state; the same object for the same snapshot. */
+  snapshot(channel: string, snapshot: Snapshot): SharedBatch;
+}
+
+/** How one subprotocol writes what a session says. One object each in the whole process. */
+export interface NativeCodec extends Writing {
+  /** The same with the number of a subscription that stands apart: one object each, too. */
+  apart(as: number): Writing;
   /** Reads the commands of one frame, in order; what is none becomes an error in its place. */
   decode(frame: Frame): Decoded[];
   /** Writes one frame that carries no payload. */
   frame(frame: ServerFrame): Frame;
-  /** Writes the push that gives a channel's state; the same object for the same snapshot. */
-  snapshot(channel: string, snapshot: Snapshot): SharedBatch;
   /** Writes the answer to a history command. */
   history(id: CommandId, channel: string, page: HistoryPage): Frame;
 }
 
 /** A batch is one text frame, one JSON object a line. */
-export const nativeJson: Encoding = {
-  name: JSON_SUBPROTOCOL,
-  text: true,
-  encode(runs, mark) {
-    const lines: string[] = [];
-    for (const run of runs) {
-      const { channel, epoch, messages, expired } = run;
-      const own = run === runs.at(-1) ? mark : undefined;
-      if (expired !== undefined) {
-        const last = messages.length === 0 && own !== undefined ? { mark: own } : {};
-        lines.push(JSON.stringify({ type: 'expired', channel, epoch, ...expired, ...last }));
-      }
-      for (const message of messages) {
-        const place = message === messages.at(-1) ? own : undefined;
-        lines.push(encodeMessage(channel, epoch, message, true, place));
-      }
-    }
-    return Buffer.from(lines.join('\n'), 'utf8');
-  },
-};
+export const nativeJson: Encoding = jsonEncoding();
 
 /** A batch is one binary frame, a record for each run. */
-export const nativeBinary: Encoding = {
-  name: BINARY_SUBPROTOCOL,
-  text: false,
-  encode: encodeRuns,
-};
+export const nativeBinary: Encoding = binaryEncoding();
 
 /** `trunkline.v1.json`: text frames of JSON [WS-1]. */
 export const jsonCodec: NativeCodec = {
   encoding: nativeJson,
   presence: nativePresence,
+  apart: writings((as) => ({
+    encoding: jsonEncoding(as),
+    presence: jsonPresence(as),
+    snapshot: sharedSnapshots(true, (json) => Buffer.from(json), as),
+  })),
   decode(frame) {
     if (typeof frame === 'string') return decodeCommands(frame);
     const error = new CodedError('bad_request', 'expected a text frame, got a binary one');
@@ -83,6 +71,11 @@ export const jsonCodec: NativeCodec = {
 export const binaryCodec: NativeCodec = {
   encoding: nativeBinary,
   presence: nativeBinaryPresence,
+  apart: writings((as) => ({
+    encoding: binaryEncoding(as),
+    presence: binaryPresence(as),
+    snapshot: sharedSnapshots(false, encodeJsonRecord, as),
+  })),
   decode(frame) {
     if (typeof frame !== 'string') return decodeBinaryCommands(frame);
     const error = new CodedError('bad_request', 'expected a binary frame, got a text one');
@@ -103,17 +96,73 @@ export const CODECS: ReadonlyMap<string, NativeCodec> = new Map([
   [BINARY_SUBPROTOCOL, binaryCodec],
 ]);
 
-/** Writes each snapshot once, however many clients get it. */
+/** @param as the number of the subscription it is for, where that stands apart. */
+function jsonEncoding(as?: number): Encoding {
+  const number = as === undefined ? {} : { as };
+  return {
+    name: JSON_SUBPROTOCOL,
+    text: true,
+    ...number,
+    encode(runs, mark) {
+      const lines: string[] = [];
+      for (const run of runs) {
+        const { channel, epoch, messages, expired } = run;
+        const own = run === runs.at(-1) ? mark : undefined;
+        if (expired !== undefined) {
+          const last = messages.length === 0 && own !== undefined ? { mark: own } : {};
+          const push = { type: 'expired', channel, epoch, ...expired, ...last, ...number };
+          lines.push(JSON.stringify(push));
+        }
+        for (const message of messages) {
+          const place = message === messages.at(-1) ? own : undefined;
+          lines.push(encodeMessage(channel, epoch, message, true, place, as));
+        }
+      }
+      return Buffer.from(lines.join('\n'), 'utf8');
+    },
+  };
+}
+
+/** @param as as for JSON. */
+function binaryEncoding(as?: number): Encoding {
+  const encoding = { name: BINARY_SUBPROTOCOL, text: false };
+  if (as === undefined) return { ...encoding, encode: encodeRuns };
+  return { ...encoding, as, encode: (runs, mark) => encodeRuns(runs, mark, as) };
+}
+
+/**
+ * Makes what is made for a number once: it is a key, by which all who have the number share what is
+ * written. There are at most 999 [APART-1].
+ */
+function writings(make: (as: number) => Writing): (as: number) => Writing {
+  const made = new Map<number, Writing>();
+  return (as) => {
+    let writing = made.get(as);
+    if (writing === undefined) {
+      writing = make(as);
+      made.set(as, writing);
+    }
+    return writing;
+  };
+}
+
+/**
+ * Writes each snapshot once, however many clients get it.
+ *
+ * @param as the number of the subscription it is for, where that stands apart.
+ */
 function sharedSnapshots(
   text: boolean,
   encode: (json: string) => Uint8Array,
+  as?: number,
 ): NativeCodec['snapshot'] {
   const known = new WeakMap<Snapshot, SharedBatch>();
+  const number = as === undefined ? '' : `,"as":${as}`;
   return (channel, snapshot) => {
     let batch = known.get(snapshot);
     if (batch === undefined) {
       const head = `{"type":"snapshot","channel":${JSON.stringify(channel)}`;
-      batch = new SharedBatch(encode(`${head},${snapshotMembers(snapshot)}}`), text);
+      batch = new SharedBatch(encode(`${head},${snapshotMembers(snapshot)}${number}}`), text);
       known.set(snapshot, batch);
     }
     return batch;

@@ -1,7 +1,7 @@
 /**
  * CommandOrder: what one session asks of one channel is done in the order asked. Patterns reach
  * into many channels, so what is asked of one waits for everything before it, and everything after
- * it waits for that.
+ * it waits for that. A subscription that stands apart waits for what is asked of its own number alone.
  */
 import { isWildcard } from '@trunkline/wire';
 
@@ -12,6 +12,14 @@ interface Work {
   readonly patterns: number;
 }
 
+/** Work under way for subscriptions that stand apart. */
+interface ApartWork {
+  /** By number. */
+  readonly last: Map<number, Promise<void>>;
+  /** Ends after all of it. */
+  all: Promise<void>;
+}
+
 /** Work under way, by channel. */
 export class CommandOrder {
   // Made when needed: most sessions are idle.
@@ -19,15 +27,21 @@ export class CommandOrder {
   #pattern: Promise<void> | undefined;
   /** Patterns that were asked for so far. */
   #patterns = 0;
+  #apart: ApartWork | undefined;
 
   /** True when nothing is under way. */
   get isIdle(): boolean {
-    return this.#last === undefined;
+    return this.#last === undefined && this.#apart === undefined;
   }
 
   /** Channels and patterns of which something is asked now. */
   get channels(): Iterable<string> {
     return this.#last?.keys() ?? [];
+  }
+
+  /** Numbers of subscriptions that stand apart and of which something is asked now. */
+  get numbers(): Iterable<number> {
+    return this.#apart?.last.keys() ?? [];
   }
 
   /** Does `work` when everything that was asked before of the same channels is done. */
@@ -48,13 +62,40 @@ export class CommandOrder {
     });
   }
 
+  /** Does `work` when everything that was asked before of the same number is done. */
+  runApart(as: number, work: () => Promise<void>): Promise<void> {
+    const before = this.#apart?.last.get(as);
+    const done = before === undefined ? work() : before.then(work, work);
+    const { last } = this.#awaitWithApart(done);
+    last.set(as, done);
+    return done.finally(() => {
+      if (last.get(as) === done) last.delete(as);
+    });
+  }
+
   /**
-   * Does `work` behind what is asked of a channel; what is asked later does not wait for it. Of the
-   * same channel it is begun in the order of the calls [GUA-2], [VOL-2].
+   * Does `work` behind what is asked of a channel, and behind all that stand apart; what is asked
+   * later does not wait for it. Of the same channel it is begun in the order of the calls [GUA-2],
+   * [VOL-2].
    */
   behind(channel: string, work: () => Promise<void>): Promise<void> {
-    const before = this.#before(channel);
+    const own = this.#before(channel);
+    // As one promise, for the reason that `#before` gives.
+    if (own !== undefined && this.#apart !== undefined) this.#awaitWithApart(own);
+    const before = this.#apart?.all ?? own;
     return before === undefined ? work() : before.then(work, work);
+  }
+
+  /** Who waits for those that stand apart from here on waits for `work` as well. */
+  #awaitWithApart(work: Promise<void>): ApartWork {
+    const all = Promise.allSettled([this.#apart?.all, work]).then(() => {});
+    const apart = (this.#apart ??= { last: new Map<number, Promise<void>>(), all });
+    apart.all = all;
+    // Asked for first, so that nobody comes between this and those who wait.
+    void all.then(() => {
+      if (apart.all === all) this.#apart = undefined;
+    });
+    return apart;
   }
 
   /**

@@ -1,5 +1,10 @@
 /** Presence over a session: pushes, and the command as presence reads it. */
-import { BINARY_SUBPROTOCOL, CodedError, encodeJsonRecord } from '@trunkline/wire';
+import {
+  BINARY_SUBPROTOCOL,
+  CodedError,
+  encodeJsonRecord,
+  JSON_SUBPROTOCOL,
+} from '@trunkline/wire';
 import type { Command, CommandId, MemberPage, ServerFrame } from '@trunkline/wire';
 import { PAGE_COUNT_DEFAULT, PAGE_COUNT_MAX } from '../../hub/presence/config.ts';
 import type {
@@ -8,32 +13,47 @@ import type {
   PresenceEvent,
 } from '../../hub/presence/presence-types.ts';
 
-/** A batch is one text frame, one push a line [PRES-5]. */
-export const nativePresence: PresenceEncoding = {
-  name: 'trunkline.v1.json',
-  text: true,
-  encode(channel, events) {
-    const lines = events.map((event) => JSON.stringify(toPresenceFrame(channel, event)));
-    return Buffer.from(lines.join('\n'), 'utf8');
-  },
-};
+/**
+ * A batch is one text frame, one push a line [PRES-5].
+ *
+ * @param as the number of the subscription it is for, where that stands apart.
+ */
+export function jsonPresence(as?: number): PresenceEncoding {
+  return {
+    name: JSON_SUBPROTOCOL,
+    text: true,
+    encode(channel, events) {
+      const lines = events.map((event) => JSON.stringify(toPresenceFrame(channel, event, as)));
+      return Buffer.from(lines.join('\n'), 'utf8');
+    },
+  };
+}
 
 /** The same as binary records [BIN-4]. */
-export const nativeBinaryPresence: PresenceEncoding = {
-  name: BINARY_SUBPROTOCOL,
-  text: false,
-  encode(channel, events) {
-    const records = events.map((event) =>
-      encodeJsonRecord(JSON.stringify(toPresenceFrame(channel, event))),
-    );
-    return Buffer.concat(records);
-  },
-};
+export function binaryPresence(as?: number): PresenceEncoding {
+  return {
+    name: BINARY_SUBPROTOCOL,
+    text: false,
+    encode(channel, events) {
+      const records = events.map((event) =>
+        encodeJsonRecord(JSON.stringify(toPresenceFrame(channel, event, as))),
+      );
+      return Buffer.concat(records);
+    },
+  };
+}
+
+/** For sessions that speak JSON. */
+export const nativePresence: PresenceEncoding = jsonPresence();
+
+/** For sessions that speak the binary encoding. */
+export const nativeBinaryPresence: PresenceEncoding = binaryPresence();
 
 /** The push that tells a watcher of an event. */
-export function toPresenceFrame(channel: string, event: PresenceEvent): ServerFrame {
-  if (event.kind === 'snapshot') return { type: 'presence', channel, ...event.page };
-  return { type: event.kind, channel, member: event.member };
+export function toPresenceFrame(channel: string, event: PresenceEvent, as?: number): ServerFrame {
+  const number = as === undefined ? {} : { as };
+  if (event.kind === 'snapshot') return { type: 'presence', channel, ...event.page, ...number };
+  return { type: event.kind, channel, member: event.member, ...number };
 }
 
 /** The answer to a presence command. */

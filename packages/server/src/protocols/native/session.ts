@@ -29,8 +29,11 @@ import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from '
 import { toHistoryRequest } from './history.ts';
 import type { NativeOpening, NativeParts } from './protocol.ts';
 import { toPageFrame, toPageRequest } from './presence.ts';
+import type { Subscribing } from './opening.ts';
+import { SubscriberApart } from './subscriber-apart.ts';
+import type { ApartSession } from './subscriber-apart.ts';
 import { Subscriptions } from './subscriptions.ts';
-import type { Subscribing } from './subscriptions.ts';
+import type { SubscribingSession } from './subscriptions.ts';
 
 type SessionState = 'greeting' | 'ready' | 'ended';
 
@@ -40,7 +43,7 @@ type CommandOf<T extends Command['type']> = Extract<Command, { type: T }>;
 type Waiting = Decoded | 'nothing';
 
 /** One client's conversation. */
-export class NativeSession implements LinkHandler, Subscribing, Alarm {
+export class NativeSession implements LinkHandler, SubscribingSession, ApartSession, Alarm {
   readonly link: Link;
   readonly id: string;
   alarmTick = 0;
@@ -124,6 +127,15 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
 
   onGap(channel: string, gap: Gap, position: Position): void {
     this.#send({ type: 'gap', channel, gap, position: formatPosition(position) });
+  }
+
+  apart(as: number): Subscribing {
+    return new SubscriberApart(this, as, this.#codec.apart(as));
+  }
+
+  /** Tells the client something of a subscription that stands apart. */
+  tell(frame: ServerFrame): void {
+    this.#send(frame);
   }
 
   /** The hello did not come in time, or the token ended. */
@@ -296,12 +308,13 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
   }
 
   #subscribe(command: CommandOf<'subscribe'>): Promise<void> {
-    const { id, channel } = command;
+    const { channel, as } = command;
     return this.#subscriptions.subscribe(toSubscribeRequest(command), (answer) => {
-      this.#send(subscribedFrame(id, channel, answer));
+      this.#send(subscribedFrame(command, answer));
       const { snapshot } = answer;
       if (snapshot === undefined || this.#isEnded) return;
-      this.link.sendShared(this.#codec.snapshot(channel, snapshot));
+      const writing = as === undefined ? this.#codec : this.#codec.apart(as);
+      this.link.sendShared(writing.snapshot(channel, snapshot));
     });
   }
 
@@ -312,9 +325,10 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     this.#send(toPageFrame(id, channel, hub.presence.page(channel, toPageRequest(command))));
   }
 
-  #unsubscribe({ id, channel }: CommandOf<'unsubscribe'>): Promise<void> {
-    return this.#subscriptions.unsubscribe(channel, () => {
-      this.#send({ type: 'unsubscribed', id, channel });
+  #unsubscribe({ id, channel, as }: CommandOf<'unsubscribe'>): Promise<void> {
+    const name = as === undefined ? { channel } : { channel, as };
+    return this.#subscriptions.unsubscribe(name, () => {
+      this.#send({ type: 'unsubscribed', id, ...name });
     });
   }
 
@@ -339,8 +353,8 @@ export class NativeSession implements LinkHandler, Subscribing, Alarm {
     this.#armExpiry();
     this.#send({ type: 'refreshed', id: command.id, expires: identity.expiresAt ?? 0 });
     // What the new token does not allow any more ends [WS-14].
-    for (const channel of this.#subscriptions.dropForbidden()) {
-      this.#send({ type: 'unsubscribed', channel, code: 'forbidden' });
+    for (const name of this.#subscriptions.dropForbidden()) {
+      this.#send({ type: 'unsubscribed', code: 'forbidden', ...name });
     }
   }
 

@@ -3,72 +3,41 @@
  *
  * What is asked of one channel is done in the order asked; a channel has one cursor at most, and
  * every one that was opened is given back. What matches several of them is delivered once
- * (see `Overlaps`).
+ * (see `Overlaps`), but for those that stand apart (see `SubscriptionsApart`).
  */
 import { CodedError, isWildcard } from '@trunkline/wire';
-import type { Gap, MemberPage, Position } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
-import type { Caller, Start } from '../../hub/hub-types.ts';
-import type { Beginnings } from '../../hub/selection/beginnings.ts';
 import { Cursor } from '../../hub/cursor.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
-import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
-import type { ChannelLoss } from '../../hub/selection/selection-opening.ts';
-import type { Snapshot } from '../../hub/snapshots.ts';
 import { Attendance } from '../attendance.ts';
-import type { Attending } from '../attendance.ts';
 import { CommandOrder } from './command-order.ts';
+import { openSubscription } from './opening.ts';
+import type { SubscribeAnswer, SubscribeRequest, Subscribing } from './opening.ts';
+import { SubscriptionsApart } from './subscriptions-apart.ts';
+import type { SubscriptionName } from './subscriptions-apart.ts';
 
 /** What the subscriptions of a session need of it. */
-export interface Subscribing extends SelectionSubscriber, Attending {
-  /** Who asks, now. @throws {CodedError} when nobody is known. */
-  caller(): Caller;
-}
-
-/** What a client asks for. */
-export interface SubscribeRequest {
-  readonly channel: string;
-  readonly start: Start;
-  /** Asks to be told of joins and leaves. */
-  readonly presence: boolean;
-  /** False leaves out what the session itself publishes. */
-  readonly echo: boolean;
-  readonly snapshot: boolean;
-}
-
-/** What it is answered. */
-export interface SubscribeAnswer {
-  readonly position?: Position;
-  readonly mark?: string;
-  readonly recovered?: boolean;
-  readonly gap?: Gap;
-  readonly volatile?: true;
-  readonly snapshot?: Snapshot;
-  /** Who is there, where that was asked for. */
-  readonly members?: MemberPage;
-}
-
-/** An answer, and what is to be let run after it. */
-interface Opened extends SubscribeAnswer {
-  readonly cursor: AnyCursor;
-  readonly losses: readonly ChannelLoss[];
+export interface SubscribingSession extends Subscribing {
+  /** The session as a subscription that stands apart sees it: all that it is told has the number. */
+  apart(as: number): Subscribing;
 }
 
 /** The subscriptions of one session. */
 export class Subscriptions {
   readonly #hub: Hub;
-  readonly #session: Subscribing;
+  readonly #session: SubscribingSession;
   readonly #countMax: number;
   // Made when needed: many idle sessions have no subscription.
   #cursors: Overlaps | undefined;
+  #apart: SubscriptionsApart | undefined;
   #attendance: Attendance | undefined;
   readonly #order = new CommandOrder();
   /** Which cursor reads on first at the next drain, so that none starves. */
   #turn = 0;
   #ended = false;
 
-  constructor(hub: Hub, session: Subscribing, countMax: number) {
+  constructor(hub: Hub, session: SubscribingSession, countMax: number) {
     this.#hub = hub;
     this.#session = session;
     this.#countMax = countMax;
@@ -76,7 +45,7 @@ export class Subscriptions {
 
   /** True when there is none, and none is being opened. */
   get isEmpty(): boolean {
-    return (this.#cursors?.count ?? 0) === 0 && this.#order.isIdle;
+    return (this.#cursors?.count ?? 0) + (this.#apart?.count ?? 0) === 0 && this.#order.isIdle;
   }
 
   /**
@@ -87,14 +56,13 @@ export class Subscriptions {
    * @throws {CodedError} that says why not.
    */
   subscribe(request: SubscribeRequest, answer: (answer: SubscribeAnswer) => void): Promise<void> {
-    const { channel } = request;
+    const { channel, as } = request;
+    if (as !== undefined) return this.#subscribeApart(as, request, answer);
     return this.#order.run(channel, async () => {
-      this.#requireRoom(channel);
+      this.#requireRoom(request);
       const cursors = (this.#cursors ??= this.#hub.overlaps());
       const beginnings = cursors.beginningsFor(channel);
-      const open = isWildcard(channel)
-        ? this.#openPattern(request, beginnings)
-        : this.#openName(request, beginnings);
+      const open = openSubscription(this.#hub, this.#session, request, beginnings);
       const { cursor, losses, ...told } = await open;
       let members: Pick<SubscribeAnswer, 'members'>;
       try {
@@ -116,13 +84,15 @@ export class Subscriptions {
   }
 
   /** Unsubscribes, where there is something to unsubscribe from. @param answer called when done. */
-  unsubscribe(channel: string, answer: () => void): Promise<void> {
-    return this.#order.run(channel, () => {
-      this.#leave(channel);
+  unsubscribe({ channel, as }: SubscriptionName, answer: () => void): Promise<void> {
+    const leave = (): Promise<void> => {
+      if (as === undefined) this.#leave(channel);
+      else this.#apart?.unsubscribe(as, channel);
       this.#tellAlone();
       answer();
       return Promise.resolve();
-    });
+    };
+    return as === undefined ? this.#order.run(channel, leave) : this.#order.runApart(as, leave);
   }
 
   /**
@@ -135,27 +105,31 @@ export class Subscriptions {
 
   /** Tells a cursor that it is the only one, or that it is not any more. */
   #tellAlone(): void {
-    const cursors = this.#cursors?.cursors ?? [];
+    const cursors = this.#all;
     for (const cursor of cursors) {
       if (cursor instanceof Cursor) cursor.isAlone = cursors.length === 1;
     }
   }
 
-  /** Ends what its user may not do any more. @returns the channels. */
-  dropForbidden(): string[] {
+  /** Ends what its user may not do any more. @returns what was ended. */
+  dropForbidden(): readonly SubscriptionName[] {
     const { identity } = this.#session.caller();
+    const permits = (action: 'subscribe' | 'presence', name: string): boolean =>
+      this.#hub.permits(identity, action, name);
     const channels = [...(this.#cursors?.filters ?? [])];
-    const forbidden = channels.filter((name) => !this.#hub.permits(identity, 'subscribe', name));
+    const forbidden = channels.filter((name) => !permits('subscribe', name));
     for (const channel of forbidden) this.#leave(channel);
+    const apart = this.#apart?.dropForbidden(permits) ?? [];
     this.#tellAlone();
-    this.#attendance?.dropForbidden((channel) => this.#hub.permits(identity, 'presence', channel));
-    return forbidden;
+    this.#attendance?.dropForbidden((channel) => permits('presence', channel));
+    return [...forbidden.map((channel) => ({ channel })), ...apart];
   }
 
   /** The link has drained: whoever is behind reads on, each time another one first. */
   advance(): void {
     this.#attendance?.advance();
-    const cursors = this.#cursors?.cursors ?? [];
+    this.#apart?.advanceAttendance();
+    const cursors = this.#all;
     if (cursors.length === 0) return;
     this.#turn = (this.#turn + 1) % cursors.length;
     for (const cursor of cursors.slice(this.#turn)) this.#hub.advance(cursor);
@@ -167,38 +141,28 @@ export class Subscriptions {
   end(): void {
     this.#ended = true;
     this.#cursors?.end();
+    this.#apart?.end();
     this.#attendance?.end();
   }
 
-  async #openName(request: SubscribeRequest, beginnings?: Beginnings): Promise<Opened> {
-    const { channel, start, presence, echo, snapshot } = request;
-    const session = this.#session;
-    const caller = session.caller();
-    if (presence) this.#hub.demand(caller.identity, 'presence', channel);
-    const muted = echo ? {} : { mutedSession: caller.session };
-    const opened = await this.#hub.subscribe(session, caller, channel, start, {
-      ...muted,
-      beginnings,
-      snapshot,
-    });
-    return { ...opened, losses: [] };
+  /** All that read. */
+  get #all(): readonly AnyCursor[] {
+    const cursors = this.#cursors?.cursors ?? [];
+    return this.#apart === undefined ? cursors : [...cursors, ...this.#apart.cursors];
   }
 
-  async #openPattern(
-    { channel, start, echo }: SubscribeRequest,
-    beginnings?: Beginnings,
-  ): Promise<Opened> {
-    const session = this.#session;
-    const caller = session.caller();
-    const muted = echo ? {} : { mutedSession: caller.session };
-    const starts = new Map([[channel, start]]);
-    const { cursor, losses, mark, verdicts } = await this.#hub.subscribeMany(
-      session,
-      caller,
-      starts,
-      { ...muted, beginnings },
-    );
-    return { ...verdicts.get(channel), cursor, losses, ...(mark === undefined ? {} : { mark }) };
+  #subscribeApart(
+    as: number,
+    request: SubscribeRequest,
+    answer: (answer: SubscribeAnswer) => void,
+  ): Promise<void> {
+    return this.#order.runApart(as, async () => {
+      if (this.#ended) return;
+      this.#requireRoom(request);
+      this.#apart ??= new SubscriptionsApart(this.#hub, (number) => this.#session.apart(number));
+      await this.#apart.subscribe(as, request, answer);
+      this.#tellAlone();
+    });
   }
 
   #leave(channel: string): void {
@@ -225,12 +189,15 @@ export class Subscriptions {
   }
 
   /** Those being opened count too, or a flood of subscribes would pass the limit. */
-  #requireRoom(channel: string): void {
+  #requireRoom({ channel, as }: SubscribeRequest): void {
     const opening = new Set(this.#order.channels);
-    opening.delete(channel);
     for (const name of this.#cursors?.filters ?? []) opening.delete(name);
-    const others = (this.#cursors?.count ?? 0) - (this.#cursors?.has(channel) === true ? 1 : 0);
-    if (others + opening.size < this.#countMax) return;
+    const apart = new Set([...this.#order.numbers, ...(this.#apart?.numbers ?? [])]);
+    let others = this.#cursors?.count ?? 0;
+    if (as !== undefined) apart.delete(as);
+    else if (this.#cursors?.has(channel) === true) others -= 1;
+    else opening.delete(channel);
+    if (others + opening.size + apart.size < this.#countMax) return;
     throw new CodedError('rate_limited', `at most ${this.#countMax} subscriptions a session`);
   }
 

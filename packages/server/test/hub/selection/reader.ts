@@ -11,7 +11,7 @@ import { parsePlaceMark } from '../../../src/hub/place-mark.ts';
 import type { LinkHandler } from '../../../src/link/link.ts';
 import { nativePresence } from '../../../src/protocols/native/presence.ts';
 import { Subscriptions } from '../../../src/protocols/native/subscriptions.ts';
-import type { Subscribing } from '../../../src/protocols/native/subscriptions.ts';
+import type { SubscribingSession } from '../../../src/protocols/native/subscriptions.ts';
 import type { setUp } from '../hub-setup.ts';
 
 /** Every message, in the order in which it was published. */
@@ -47,7 +47,7 @@ interface Following {
   place: string;
 }
 
-export class Reader implements Subscribing, LinkHandler {
+export class Reader implements SubscribingSession, LinkHandler {
   readonly encoding = toldEncoding;
   readonly presenceEncoding = nativePresence;
   readonly faults: string[] = [];
@@ -82,6 +82,10 @@ export class Reader implements Subscribing, LinkHandler {
 
   caller(): Caller {
     return { identity: { kind: 'anonymous', grants: new Map() }, session: this.name };
+  }
+
+  apart(): this {
+    return this; // None of its subscriptions stands apart.
   }
 
   onFrame(): void {}
@@ -122,7 +126,7 @@ export class Reader implements Subscribing, LinkHandler {
   unsubscribe(filter: string): void {
     this.recent.push(`leave ${filter}`);
     const { link } = this;
-    void this.#subscriptions.unsubscribe(filter, () => {
+    void this.#subscriptions.unsubscribe({ channel: filter }, () => {
       this.#tell({ kind: 'unsubscribed', filter }, link);
     });
   }

@@ -31,20 +31,31 @@ describe('a subscribe command', () => {
   });
 });
 
+function subscribe(channel: string) {
+  return { type: 'subscribe', id: 1, channel } as const;
+}
+
 describe('the answer to a subscribe', () => {
   test('of a channel has its position, of a pattern its mark [WS-13] [WS-17]', () => {
     const position = { epoch: 'e1', offset: 4 };
-    expect(subscribedFrame(1, 'a', { position, recovered: true })).toEqual({
+    const [name, pattern] = [subscribe('a'), subscribe('a/+')];
+    expect(subscribedFrame(name, { position, recovered: true })).toEqual({
       ...{ type: 'subscribed', id: 1, channel: 'a', position: 'e1:4', recovered: true },
     });
-    expect(subscribedFrame(1, 'a/+', { mark: '~7' })).toEqual({
+    expect(subscribedFrame(pattern, { mark: '~7' })).toEqual({
       ...{ type: 'subscribed', id: 1, channel: 'a/+', mark: '~7' },
     });
   });
 
   test('of a volatile channel has neither [VOL-1]', () => {
-    expect(subscribedFrame(1, 'a', { volatile: true })).toEqual({
+    expect(subscribedFrame(subscribe('a'), { volatile: true })).toEqual({
       ...{ type: 'subscribed', id: 1, channel: 'a', volatile: true },
+    });
+  });
+
+  test('has the number of one that stands apart [APART-2]', () => {
+    expect(subscribedFrame({ ...subscribe('a'), as: 7 }, { volatile: true })).toEqual({
+      ...{ type: 'subscribed', id: 1, channel: 'a', as: 7, volatile: true },
     });
   });
 });

@@ -3,6 +3,7 @@ import {
   CODECS,
   jsonCodec,
 } from '@trunkline/server/internal/protocols/native/codec.ts';
+import type { Snapshot } from '@trunkline/server/internal/hub/snapshots.ts';
 import { decodeServerFrames, decodeServerRecords, encodeBinaryCommand } from '@trunkline/wire';
 import type { ServerFrame } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +13,7 @@ const messages = [
   { offset: 4, time: 7, payload },
   { offset: 5, time: 8, payload: new Uint8Array([0, 255]), contentType: 'image/png' },
 ];
+const ONE = new TextEncoder().encode('1');
 const PONG: ServerFrame = { type: 'pong' };
 
 /** What a frame says, as JSON has it. */
@@ -45,6 +47,47 @@ describe('codecs', () => {
     expect(jsonCodec.decode(bytes)).toMatchObject(refusal);
     expect(binaryCodec.decode(text)).toMatchObject(refusal);
   });
+});
+
+describe('what is written for a subscription that stands apart', () => {
+  const run = { channel: 'a', epoch: 'e', messages: [{ offset: 4, time: 7, payload: ONE }] };
+  const late = { channel: 'b', epoch: 'e', messages: [], expired: { from: 1, to: 2 } };
+  const snapshot: Snapshot = { position: { epoch: 'e', offset: 4 }, time: 5, payload: ONE };
+  const join = { kind: 'join', member: { session: 's1', since: 6 } } as const;
+  const page = { kind: 'snapshot', page: { members: [], count: 0 } } as const;
+
+  test.each([...CODECS])('has its number everywhere [APART-2]: %s', (_, codec) => {
+    const { encoding, presence, snapshot: write } = codec.apart(7);
+    expect(saidFlat(encoding.encode([run, late], '~m'))).toMatchObject([
+      { channel: 'a', offset: 4, as: 7 },
+      { type: 'expired', channel: 'b', from: 1, to: 2, mark: '~m', as: 7 },
+    ]);
+    expect(saidFlat(encoding.encode([run], '~m'))).toMatchObject([{ mark: '~m', as: 7 }]);
+    expect(saidFlat(presence.encode('a', [join, page]))).toMatchObject([
+      { type: 'join', as: 7 },
+      { type: 'presence', as: 7 },
+    ]);
+    expect(saidFlat(write('a', snapshot).payload)).toMatchObject([{ type: 'snapshot', as: 7 }]);
+  });
+
+  test.each([...CODECS])('is one object for each number, a key to share by: %s', (_, codec) => {
+    expect(codec.apart(7)).toBe(codec.apart(7));
+    expect(codec.apart(7).encoding).not.toBe(codec.apart(8).encoding);
+    expect(codec.apart(7).snapshot('a', snapshot)).toBe(codec.apart(7).snapshot('a', snapshot));
+    const { encoding } = codec;
+    expect([encoding.as, codec.apart(999).encoding.as]).toEqual([undefined, 999]);
+    expect([encoding.name, encoding.text]).toEqual([
+      ...[codec.apart(1).encoding.name, codec.apart(1).encoding.text],
+    ]);
+  });
+
+  /** Messages one by one, whatever record they came in. */
+  function saidFlat(bytes: Uint8Array): unknown[] {
+    if (bytes[0] === 0x7b) return decodeServerFrames(Buffer.from(bytes).toString());
+    return decodeServerRecords(bytes).flatMap((record) =>
+      record.kind === 'json' ? [JSON.parse(record.json)] : record.messages,
+    );
+  }
 });
 
 describe('the binary codec', () => {

@@ -88,12 +88,66 @@ describe('the order of commands', () => {
     expect(begun).toEqual(['#', 'a', 'behind #', 'behind a']);
   });
 
+  test('is that of their coming for one number apart, and none beyond [APART-4]', async () => {
+    const { begun, end, order, work } = setUp();
+    const failures: unknown[] = [];
+    void order.runApart(1, work('1')).catch((error: unknown) => failures.push(error));
+    void order.runApart(1, work('1 again'));
+    void order.runApart(2, work('2'));
+    void order.run('a', work('a'));
+    void order.run('#', work('#'));
+    expect(begun).toEqual(['1', '2', 'a']);
+    await end('a');
+    expect(begun).toEqual(['1', '2', 'a', '#']);
+    await end('1', new Error('no'));
+    expect(begun).toEqual(['1', '2', 'a', '#', '1 again']);
+    expect(failures).toEqual([new Error('no')]);
+  });
+
+  test('begins what is done behind others behind those apart, as it came [GUA-2]', async () => {
+    const { begun, end, order, work } = setUp();
+    void order.behind('a', work('before'));
+    void order.run('a', work('a'));
+    void order.behind('a', work('behind a'));
+    void order.runApart(1, work('1'));
+    void order.behind('a', work('behind both'));
+    void order.behind('b', work('behind 1'));
+    void order.runApart(2, work('2'));
+    expect(begun).toEqual(['before', 'a', '1', '2']);
+    await end('1');
+    expect(begun).toEqual(['before', 'a', '1', '2']);
+    await end('a');
+    expect(begun.slice(4)).toEqual(['behind a', 'behind both', 'behind 1']);
+    void order.behind('a', work('last'));
+    expect(begun).toHaveLength(7);
+    await end('2');
+    expect(begun.at(-1)).toBe('last');
+  });
+
+  test('lets nobody overtake who comes while those apart end [GUA-2]', async () => {
+    for (let ticks = 0; ticks < 12; ticks += 1) {
+      const { begun, end, order, work } = setUp();
+      void order.runApart(1, work('1'));
+      void order.run('a', work('a'));
+      void order.behind('a', work('first'));
+      const ended = [end('1'), end('a')];
+      for (let tick = 0; tick < ticks; tick += 1) await Promise.resolve();
+      void order.behind('a', work('second'));
+      await Promise.all(ended);
+      expect(begun, String(ticks)).toEqual(['1', 'a', 'first', 'second']);
+    }
+  });
+
   test('keeps nothing of what is done', async () => {
     const { end, order, work } = setUp();
     expect(order.isIdle).toBe(true);
     void order.run('a', work('a'));
     void order.run('#', work('#'));
+    void order.runApart(7, work('7'));
     expect([...order.channels]).toEqual(['a', '#']);
+    expect([...order.numbers]).toEqual([7]);
+    await end('7');
+    expect([...order.numbers]).toEqual([]);
     await end('a');
     await end('#');
     expect(order.isIdle).toBe(true);

@@ -5,7 +5,7 @@ import type { NamespaceRules } from '../../../src/config/namespace-rules.ts';
 import type { Caller, Start } from '../../../src/hub/hub-types.ts';
 import { nativePresence } from '../../../src/protocols/native/presence.ts';
 import { Subscriptions } from '../../../src/protocols/native/subscriptions.ts';
-import type { Subscribing } from '../../../src/protocols/native/subscriptions.ts';
+import type { SubscribingSession } from '../../../src/protocols/native/subscriptions.ts';
 import { setUp } from '../../hub/hub-setup.ts';
 import { away } from '../../hub/scripted-broker.ts';
 import { placesEncoding } from '../../hub/selection/selection-setup.ts';
@@ -16,10 +16,15 @@ async function setUpSession(rules: Partial<NamespaceRules> = {}, countMax = 5) {
   await hub.open();
   const link = new MemoryLink({ clock, turn });
   let grants: Caller['identity']['grants'] = new Map();
-  const session: Subscribing = {
+  const session: SubscribingSession = {
     link,
     encoding: placesEncoding(),
     presenceEncoding: nativePresence,
+    apart: (as) => ({
+      ...session,
+      onGap: (channel, gap) => link.send(`gap ${channel} ${gap.reason} as ${as}`),
+      onMark: ([filter = ''], mark) => link.send(`mark ${filter} ${mark} as ${as}`),
+    }),
     caller: () => ({ identity: { kind: 'anonymous', grants }, session: 's1' }),
     onGap: (channel, gap) => link.send(`gap ${channel} ${gap.reason}`),
     onMark: ([filter = ''], mark) => link.send(`mark ${filter} ${mark}`),
@@ -106,7 +111,7 @@ describe('subscriptions of a session', () => {
     await subscribe('a');
     await subscribe('b');
     grant('b');
-    expect(subscriptions.dropForbidden()).toEqual(['a']);
+    expect(subscriptions.dropForbidden()).toEqual([{ channel: 'a' }]);
     await publish(0);
     expect(await take()).toEqual(['subscribed a 0:0', 'subscribed b 0:0']);
     await expect(subscribe('a')).rejects.toMatchObject({ code: 'forbidden' });
