@@ -99,7 +99,10 @@ export class Channel<T = unknown, In = T> implements AsyncIterable<Message<T>, u
     return { line: this.#line, platform: this.#platform, options: this.#options };
   }
 
-  /** Who is there. Follows the changes while the channel is read with `presence: true`. */
+  /**
+   * Who is there. Follows the changes while somebody listens to them or the channel is read with
+   * `presence: true`.
+   */
   get members(): Members {
     return this.#attending().members;
   }

@@ -118,7 +118,7 @@ export interface Renewing {
 /** Who is in a channel. */
 export interface Attending {
   readonly members: Members;
-  /** Follows who comes and goes, until the returned function is called. */
+  /** Follows who comes and goes for a reader, until the returned function is called. */
   follow(): () => void;
 }
 

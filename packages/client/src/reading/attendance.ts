@@ -1,6 +1,6 @@
 /**
  * Attendance: keeps the members of a channel as the server tells of them while anybody reads the
- * channel. It reads for itself: who is there does not wait for a listener that is slow with messages,
+ * channel or listens to them. It reads for itself: who is there does not wait for a listener that is slow with messages,
  * and however many listen, each change is taken once.
  */
 import type { MemberPage } from '@trunkline/wire';
@@ -17,19 +17,27 @@ export class Attendance implements Attending {
   readonly #line: Line;
   readonly #name: string;
   readonly #options: ReadingOptions;
-  readonly #readers = new Set<object>();
+  readonly #readers = new Set<{ readonly isTold: boolean }>();
   #stop: (() => void) | undefined;
 
   constructor({ name, parts: { line, platform, options } }: Pick<Channel, 'name' | 'parts'>) {
     this.#line = line;
     this.#name = name;
     this.#options = options;
-    this.members = new Members((after) => this.#fetchPage(after), platform);
+    this.members = new Members(
+      (after) => this.#fetchPage(after),
+      platform,
+      () => this.#follow({ isTold: false }),
+    );
   }
 
   /** Somebody reads, until the returned function is called. Idempotent. */
   follow(): () => void {
-    const reader = {};
+    return this.#follow({ isTold: true });
+  }
+
+  /** @param reader is told by somebody else when the server will not have it read, or not. */
+  #follow(reader: { readonly isTold: boolean }): () => void {
     this.#readers.add(reader);
     this.#stop ??= this.#start();
     return () => {
@@ -51,7 +59,8 @@ export class Attendance implements Attending {
           members.apply(event);
         }
       },
-      onEnd: () => {
+      onEnd: (error) => {
+        if (![...this.#readers].some(({ isTold }) => isTold)) this.#line.report(error);
         this.#readers.clear();
         this.#stop?.();
         members.clear();

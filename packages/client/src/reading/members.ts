@@ -33,6 +33,7 @@ export type FetchPage = (after?: string) => Promise<MemberPage>;
 export class Members {
   readonly #fetchPage: FetchPage;
   readonly #platform: Pick<Platform, 'clock' | 'random'>;
+  readonly #follow: () => () => void;
   readonly #listeners = new Listeners();
   #users = new Map<string, Member>();
   /** The list that is being read, page by page. */
@@ -55,9 +56,15 @@ export class Members {
   #isComplete = false;
   #all: readonly Member[] | undefined;
 
-  constructor(fetchPage: FetchPage, platform: Pick<Platform, 'clock' | 'random'>) {
+  /** @param follow has the channel followed, until the function that it returns is called. */
+  constructor(
+    fetchPage: FetchPage,
+    platform: Pick<Platform, 'clock' | 'random'>,
+    follow: () => () => void,
+  ) {
     this.#fetchPage = fetchPage;
     this.#platform = platform;
+    this.#follow = follow;
   }
 
   /** Each user once, in no particular order. The same array until something changes. */
@@ -91,15 +98,21 @@ export class Members {
     return this.#users.has(keyOf({ user }));
   }
 
-  /** Tells of changes, those of one turn once. The returned function ends it. */
+  /**
+   * Follows who comes and goes, and tells of changes, those of one turn once. The returned function
+   * ends it. A refusal is an `error` of the line where nobody reads the channel.
+   */
   subscribe(listener: () => void): () => void {
-    return this.#listeners.add(listener);
+    const ends = [this.#listeners.add(listener), this.#follow()];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** Takes what the server told of the channel, in order. */
   apply(event: PresenceEvent): void {
     if (event.kind === 'presence') this.#replace(event);
-    else this.#follow(event.member, event.kind === 'join');
+    else this.#change(event.member, event.kind === 'join');
     this.#tell();
   }
 
@@ -153,7 +166,7 @@ export class Members {
   }
 
   /** [PRES-5] */
-  #follow(member: Member, isThere: boolean): void {
+  #change(member: Member, isThere: boolean): void {
     const key = keyOf(member);
     for (const list of [this.#users, this.#draft]) {
       list.delete(key);

@@ -38,6 +38,45 @@ test('[PRES-9] one wish on the wire reads messages and who is there', async () =
   expect(server.read.size).toBe(0);
 });
 
+test('[PRES-9] who only listens to the members has them followed, and ends that', async () => {
+  const { clock, server, line } = await setUp();
+  const { members } = line.channel(ROOM);
+  const told: number[] = [];
+  const end = members.subscribe(() => void told.push(members.count));
+  const other = members.subscribe(() => {});
+  await clock.settle();
+  expect(server.wishes).toEqual([{ filter: ROOM, presence: true }]);
+  server.list(ROOM, ANN);
+  await clock.settle();
+  expect([told, members.isLive]).toEqual([[1], true]);
+  end();
+  end();
+  server.join(ROOM, BOB);
+  await clock.settle();
+  expect([told, members.count]).toEqual([[1], 2]);
+  other();
+  await clock.settle();
+  expect([server.read.size, members.isLive]).toEqual([0, false]);
+});
+
+test('who only listens to the members hears of a refusal by the line, and once', async () => {
+  const { clock, server, line, channel } = await setUp();
+  const errors: unknown[] = [];
+  line.on('error', (error) => errors.push(error));
+  const { members } = line.channel(ROOM);
+  members.subscribe(() => {});
+  members.subscribe(() => {});
+  await clock.settle();
+  server.refuse(ROOM, 'forbidden');
+  expect(errors).toMatchObject([{ code: 'forbidden' }]);
+  // Where somebody reads the channel as well, that one is told.
+  channel.members.subscribe(() => {});
+  channel.subscribe({ onMessage: () => {}, onEnd: (error) => errors.push(error) });
+  await clock.settle();
+  server.refuse(ROOM, 'forbidden');
+  expect(errors).toHaveLength(2);
+});
+
 test('[PRES-5] however many listen, a change is taken once and at once', async () => {
   const { clock, server, channel } = await setUp();
   const ends = [channel.subscribe(() => {}), channel.subscribe(() => new Promise<void>(() => {}))];

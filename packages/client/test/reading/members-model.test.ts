@@ -62,7 +62,11 @@ async function run(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const clock = new ManualClock();
   const server = new ModelServer();
-  const members = new Members((after) => server.ask(after), { clock, random: () => 0.5 });
+  const members = new Members(
+    (after) => server.ask(after),
+    { clock, random: () => 0.5 },
+    () => () => {},
+  );
   const push = () => {
     const event = server.pushes.shift();
     if (event !== undefined) members.apply(event);

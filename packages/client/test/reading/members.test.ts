@@ -29,6 +29,7 @@ function setUp() {
         });
       }),
     { clock, random: () => 0.5 },
+    () => () => {},
   );
   /** Applies and lets everything settle. */
   const told = {
