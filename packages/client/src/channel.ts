@@ -131,20 +131,31 @@ export class Channel<T = unknown, In = T> implements AsyncIterable<Message<T>, u
   }
 
   /**
-   * Messages, endlessly; leaving the loop ends the reading.
+   * Messages, until the line is closed; leaving the loop ends the reading.
    *
    * @throws {GapError} when messages were lost and the channel has neither `load` nor `onGap`.
    * @throws {CodedError} when the server will not have it read.
    */
   [Symbol.asyncIterator](): Pull<Message<T>> {
     const { load, onGap } = this.#options;
-    return new Pull((pull) =>
-      this.subscribe({
+    return new Pull((pull) => {
+      const unlisten = this.#line.on('state', ({ state, error }) => {
+        // Whoever waits for the next message of a line that was closed would do so for ever.
+        if (state === 'disconnected' && error === undefined) void pull.return(); // It never rejects.
+      });
+      const end = this.subscribe({
         onMessage: (message) => pull.give(message),
-        onEnd: (error) => pull.fail(error),
+        onEnd(error) {
+          unlisten();
+          pull.fail(error);
+        },
         ...(load === undefined && onGap === undefined && { onGap: throwGap }),
-      }),
-    );
+      });
+      return () => {
+        unlisten();
+        end();
+      };
+    });
   }
 
   /** As {@link Line.publish}. */

@@ -149,6 +149,20 @@ describe('a loop', () => {
     await expect(loop).rejects.toMatchObject({ code: 'forbidden' });
   });
 
+  test('ends when the line is closed, and reads no more when that is opened', async () => {
+    const { server, line, clock } = await setUp();
+    const messages = line.channel(ROOM)[Symbol.asyncIterator]();
+    const next = messages.next();
+    await clock.settle();
+    line.close();
+    await expect(next).resolves.toEqual({ done: true, value: undefined });
+    line.open();
+    await clock.settle();
+    server.accept();
+    await clock.settle();
+    expect(server.read).toEqual(new Set());
+  });
+
   test('can not overlook a loss', async () => {
     const { server, line, clock } = await setUp();
     const messages = line.channel(ROOM)[Symbol.asyncIterator]();
