@@ -2,13 +2,7 @@
  * HTTP reading: an attempt that reads by streams or questions, and asks by requests of their own.
  *
  * One read carries all that is wanted; when that changes all is read anew, from where it stands.
- * Not everything can begin in one read: one `last` holds for all that have no place yet, and all
- * patterns of a poll begin at one place. What does not go together is first brought up to the
- * present by short polls, one group after the other, and then has a place of its own: each name a
- * position, and the patterns a mark. For all patterns the mark of their first group is taken. It is
- * older than what the later groups were told, so some messages come twice, which the receiver drops
- * by their offsets; and it is younger than the moment they were asked for, so no pattern gets what
- * came before it.
+ * What can't begin in one read is planned by the reader: see `sse.ts` and `poll-plan.ts`.
  */
 import { CodedError, isWildcard } from '@trunkline/wire';
 import type { RetryHint } from '../backoff.ts';
@@ -18,18 +12,18 @@ import type { Ending } from '../ending.ts';
 import { networkError, refusalOf } from '../http.ts';
 import type { Query } from '../http.ts';
 import type { Platform, Timer } from '../platform.ts';
-import { acceptOf, answerOf, HttpRequests, NO_ANSWER, typeOf } from './http-requests.ts';
-import { tellAnswer } from './poll-answer.ts';
-import { compatible, queryOf, sharedOut } from './read-plan.ts';
-import { OPEN_MS_MAX, PROBE_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
+import { HttpRequests, NO_ANSWER, typeOf } from './http-requests.ts';
+import { OPEN_MS_MAX, PROBE_MS_MAX } from './transport.ts';
 import type { Ask, Attempt, AttemptSink, Target, Welcome, Wish } from './transport.ts';
 
 /** How a transport reads. */
 export interface Reader {
   /** True for streams: a short answer proves nothing of them, and the token holds from the start. */
   readonly streams: boolean;
+  /** Shares what is wanted out among reads, when all that can't begin in them has begun. */
+  plan(signal: AbortSignal): readonly (readonly Wish[])[] | Promise<readonly (readonly Wish[])[]>;
   /** Reads until the signal aborts or it fails. */
-  read(attempt: HttpAttempt, read: Read): Promise<void>;
+  read(read: Read): Promise<void>;
 }
 
 /** One stream, or one question after the other. */
@@ -47,20 +41,14 @@ export interface Read {
   readonly opened: (welcome?: Welcome) => void;
 }
 
-/** The answer to a poll. */
-export interface Answer {
-  readonly frame: Frame;
-  readonly etag: string | undefined;
-}
-
 /** Opens an attempt that reads so. */
 export function openHttp(
-  reader: Reader,
+  readerOf: (attempt: HttpAttempt) => Reader,
   target: Target,
   sink: AttemptSink,
   platform: Platform,
 ): Attempt {
-  const attempt = new HttpAttempt(reader, target, sink, platform);
+  const attempt = new HttpAttempt(readerOf, target, sink, platform);
   attempt.revise('');
   return attempt;
 }
@@ -70,10 +58,10 @@ export class HttpAttempt implements Attempt {
   readonly target: Target;
   readonly sink: AttemptSink;
   readonly platform: Platform;
-  /** Whom polls are in channels that list who waits. [PRES-11] */
-  session: string | undefined;
   /** What the server last said of coming back. */
   hint: RetryHint = {};
+  /** The server was reached. */
+  isReady = false;
   readonly #reader: Reader;
   readonly #requests: HttpRequests;
   /** Ends the present reads. */
@@ -89,16 +77,20 @@ export class HttpAttempt implements Attempt {
   /** Something was revised meanwhile. */
   #isRevised = false;
   #isScheduled = false;
-  #isReady = false;
   #hasEnded = false;
   #probe: Timer | undefined;
 
-  constructor(reader: Reader, target: Target, sink: AttemptSink, platform: Platform) {
-    this.#reader = reader;
+  constructor(
+    readerOf: (attempt: HttpAttempt) => Reader,
+    target: Target,
+    sink: AttemptSink,
+    platform: Platform,
+  ) {
     this.target = target;
     this.sink = sink;
     this.platform = platform;
     this.#requests = new HttpRequests(target, platform, (error) => this.end(endingOf(error)));
+    this.#reader = readerOf(this);
   }
 
   revise(filter: string): void {
@@ -160,54 +152,25 @@ export class HttpAttempt implements Attempt {
     }
   }
 
-  /** Resolves after the delay, or as soon as the signal aborts. */
-  async sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        timer.cancel();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = this.platform.clock.after(delayMs, end);
-      signal.addEventListener('abort', end);
-    });
-  }
-
   /** Begins a request below `/v1/`. */
   fetch(call: string, query: Query, init: RequestInit): Promise<Response> {
     return this.#requests.fetch(call, query, init);
   }
 
-  /** Asks a poll. @returns `undefined` where nothing is new since the answer with this tag. */
-  async poll(
-    { signal }: Read,
-    query: Query,
-    waitSeconds: number,
-    etag?: string,
-  ): Promise<Answer | undefined> {
-    const { encoding } = this.target;
-    const wait = waitSeconds || undefined;
-    const ask = async (): Promise<Answer | undefined> => {
-      const response = await this.fetch(
-        'poll',
-        { ...query, wait, session: this.session },
-        {
-          signal,
-          headers: {
-            accept: acceptOf(encoding),
-            ...(etag !== undefined && { 'if-none-match': etag }),
-          },
-        },
-      );
-      if (response.status === 304 && etag !== undefined) return undefined;
-      return {
-        frame: await answerOf(response, encoding),
-        etag: response.headers.get('etag') ?? undefined,
-      };
-    };
-    const limitMs = wait === undefined ? OPEN_MS_MAX : wait * 1000 + SILENCE_GRACE_MS;
-    return this.within(limitMs, NO_ANSWER, ask());
+  /**
+   * All that is wanted now, from which reads are planned.
+   *
+   * @param adjust what is asked for in place of a wish.
+   */
+  wanted(adjust = (wish: Wish): Wish => wish): readonly Wish[] {
+    this.#isRevised = false;
+    this.#wanted = this.#wishes().map(adjust);
+    return this.#wanted;
+  }
+
+  /** The reads are planned anew when they have opened: not all of it could begin. */
+  planAgain(): void {
+    this.#isRevised = true;
   }
 
   #schedule(): void {
@@ -227,14 +190,14 @@ export class HttpAttempt implements Attempt {
     this.#isOpening = true;
     this.#reads = [];
     try {
-      const shares = await this.#prepare(signal);
+      const shares = await this.#reader.plan(signal);
       if (signal.aborted) return;
-      this.#reads = shares.map((wishes) => this.#toRead(wishes, signal));
+      this.#reads = shares.map((wishes) => this.toRead(wishes, signal));
       this.#unopened = shares.length;
-      if (shares.length === 0) await this.#reach(signal);
+      if (shares.length === 0) this.#settle();
       await Promise.all(
         this.#reads.map(async (read) => {
-          await this.#judged(read, () => this.#reader.read(this, read));
+          await this.judged(read, () => this.#reader.read(read));
           if (!signal.aborted) this.#schedule();
         }),
       );
@@ -243,64 +206,13 @@ export class HttpAttempt implements Attempt {
     }
   }
 
-  /** Brings up what can't begin together with the rest. @returns the wishes of each read. */
-  async #prepare(signal: AbortSignal): Promise<readonly (readonly Wish[])[]> {
-    const { streams } = this.#reader;
-    const present = new Map<string, string | undefined>();
-    let mark: string | undefined;
-    for (;;) {
-      this.#isRevised = false;
-      const wishes = this.#wishes(present, mark);
-      this.#wanted = wishes;
-      const together = compatible(wishes, streams);
-      if (together.length === wishes.length) return sharedOut(wishes, streams);
-      if (streams && !this.#isReady) {
-        // Only a stream proves that streams work: what can begin does, and the rest follows.
-        this.#isRevised = true;
-        return sharedOut(together, streams);
-      }
-      const late = wishes.filter(
-        (wish) =>
-          !present.has(wish.filter) &&
-          (wish.after === undefined || (!streams && isWildcard(wish.filter))),
-      );
-      const [group] = sharedOut(late, false);
-      if (group === undefined) return sharedOut(wishes, streams);
-      const read = this.#toRead(group, signal);
-      await this.#judged(read, async () => {
-        const answer = await this.poll(read, { ...queryOf(group), presence: undefined }, 0);
-        this.#ready();
-        if (answer === undefined || signal.aborted) return;
-        const { fields } = answer.frame;
-        const place = tellAnswer(this.sink, read, answer.frame, true);
-        if (fields['more'] === true) return;
-        for (const filter of read.filters) present.set(filter, read.places.get(filter));
-        if (read.filters.some(isWildcard)) mark ??= place;
-      });
-      await this.sink.room();
-      if (signal.aborted) return [];
-    }
+  #wishes(): Wish[] {
+    const filters = this.sink.filters().filter((filter) => !this.#refused.has(filter));
+    return filters.flatMap((filter) => this.sink.wish(filter) ?? []);
   }
 
-  /**
-   * @param present those brought up to the present, and to which place.
-   * @param mark where their patterns go on: none of them stands before it.
-   */
-  #wishes(present = new Map<string, string | undefined>(), mark?: string): Wish[] {
-    return this.sink.filters().flatMap((filter) => {
-      const wish = this.#refused.has(filter) ? undefined : this.sink.wish(filter);
-      if (wish === undefined) return [];
-      const place = present.get(filter);
-      // Somebody may have joined meanwhile who begins elsewhere.
-      if (place !== undefined && place !== wish.after) present.delete(filter);
-      if (!present.has(filter)) return [wish];
-      // A volatile channel has no place, and no `last`: it goes with everything.
-      const after = isWildcard(filter) ? (mark ?? wish.after) : (wish.after ?? '');
-      return [after === undefined ? wish : { ...wish, after }];
-    });
-  }
-
-  #toRead(wishes: readonly Wish[], signal: AbortSignal): Read {
+  /** What these are read by, from now on. */
+  toRead(wishes: readonly Wish[], signal: AbortSignal): Read {
     const filters = wishes.map(({ filter }) => filter);
     const [only = ''] = filters;
     return {
@@ -311,7 +223,7 @@ export class HttpAttempt implements Attempt {
       places: new Map(wishes.flatMap(({ filter, after }) => (after ? [[filter, after]] : []))),
       heardMs: this.platform.clock.monotonicMs(),
       opened: (welcome) => {
-        this.#ready(welcome);
+        this.ready(welcome);
         this.#unopened -= 1;
         if (this.#unopened === 0) this.#settle();
       },
@@ -323,9 +235,10 @@ export class HttpAttempt implements Attempt {
     if (this.#isRevised) this.#schedule();
   }
 
-  #ready(welcome: Welcome = {}): void {
-    if (this.#isReady || this.#hasEnded) return;
-    this.#isReady = true;
+  /** The server was reached. Idempotent. */
+  ready(welcome: Welcome = {}): void {
+    if (this.isReady || this.#hasEnded) return;
+    this.isReady = true;
     this.sink.onReady(welcome);
     // Revisions are told only from now on: there may have been some.
     const wishes = this.#wishes();
@@ -341,37 +254,17 @@ export class HttpAttempt implements Attempt {
   }
 
   /**
-   * With nothing to ask: is the server there? `OPTIONS` is answered to anyone, by a path that needs
-   * no rule of its own in a proxy. What the token is worth the first question will tell.
-   */
-  async #reach(signal: AbortSignal): Promise<void> {
-    if (!this.#isReady) {
-      const ask = async () => {
-        const response = await this.fetch('poll', {}, { method: 'OPTIONS', signal });
-        if (!response.ok) throw await refusalOf(response);
-        await response.body?.cancel();
-        // A page to log in to the network answers anything.
-        const type = typeOf(response);
-        if (type.startsWith('text/')) throw new CodedError('unavailable', `got ${type}`);
-      };
-      await this.within(OPEN_MS_MAX, NO_ANSWER, ask());
-      this.#ready();
-    }
-    this.#settle();
-  }
-
-  /**
    * One filter that is refused has the whole read refused: finds out which it is, and tells. When it
    * was none of them the read has failed.
    */
-  async #judged(read: Read, work: () => Promise<void>): Promise<void> {
+  async judged(read: Read, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
       if (read.signal.aborted || read.filters.length === 0 || !isRefusal(error)) throw error;
       const refused = await this.#findRefused(read.filters, read.signal);
       if (refused.length === 0) throw error;
-      this.#ready();
+      this.ready();
       for (const [filter, why] of refused) {
         if (read.signal.aborted) return;
         this.#refused.add(filter);

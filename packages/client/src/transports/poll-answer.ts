@@ -1,9 +1,9 @@
 /** Poll answer: what it says, told to whoever reads. [POLL-3] */
-import { CodedError, isWildcard, matchesPattern, parsePosition } from '@trunkline/wire';
+import { isWildcard, matchesPattern, parsePosition } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
-import { asObject, toGap, toOpening, toSnapshot } from '../events.ts';
-import type { OpenEvent } from '../events.ts';
+import { asObject, toGap, toSnapshot } from '../events.ts';
 import type { Read } from './http-reading.ts';
+import { openingOf } from './opening.ts';
 import type { AttemptSink } from './transport.ts';
 
 /**
@@ -76,33 +76,4 @@ export function tellAnswer(
     sink.onMark(filters, place);
   }
   return place;
-}
-
-/**
- * Where a filter is read from, as an answer or an `open` event says.
- *
- * @param position where a channel stands before its messages.
- * @param mark where patterns do; what is none is left out.
- * @throws {CodedError} for a channel that stands nowhere.
- */
-export function openingOf(
-  filter: string,
-  fields: Frame['fields'],
-  position: unknown,
-  mark: unknown,
-): OpenEvent {
-  const isPattern = isWildcard(filter);
-  const { volatile } = fields;
-  const opening = toOpening(filter, {
-    position: isPattern ? undefined : position,
-    mark: isPattern && String(mark).startsWith('~') ? mark : undefined,
-    recovered: asObject(fields['recovered'])?.[filter],
-    gap: asObject(fields['gaps'])?.[filter],
-    volatile: Array.isArray(volatile) && volatile.includes(filter),
-  });
-  if (opening === undefined && !isPattern) {
-    const message = `expected a position for each channel, got none for ${filter}`;
-    throw new CodedError('bad_request', message);
-  }
-  return opening ?? { kind: 'open', channel: filter };
 }

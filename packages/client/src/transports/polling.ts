@@ -1,10 +1,15 @@
 /** Polling: the same question again and again, with patience at the server or between two. */
 import { CodedError } from '@trunkline/wire';
+import type { Frame } from '../encodings/encoding.ts';
 import { asObject } from '../events.ts';
 import type { Query } from '../http.ts';
+import type { Platform } from '../platform.ts';
 import type { HttpAttempt, Read, Reader } from './http-reading.ts';
+import { acceptOf, answerOf, NO_ANSWER } from './http-requests.ts';
 import { tellAnswer } from './poll-answer.ts';
+import { planPolls } from './poll-plan.ts';
 import { queryOf } from './read-plan.ts';
+import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Wish } from './transport.ts';
 
 /** How patient it is. */
@@ -15,12 +20,60 @@ export interface Patience {
   readonly intervalMs: number;
 }
 
-/** Reads by polls. */
-export function pollReader(patience: Patience): Reader {
-  return { streams: false, read: (attempt, read) => pollOn(attempt, read, patience) };
+/** The answer to a poll. */
+export interface Answer {
+  readonly frame: Frame;
+  readonly etag: string | undefined;
 }
 
-async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Promise<void> {
+/** Asks a poll. @returns `undefined` where nothing is new since the answer with this tag. */
+type AskPoll = (
+  read: Read,
+  query: Query,
+  waitSeconds: number,
+  etag?: string,
+) => Promise<Answer | undefined>;
+
+/** Reads by polls. */
+export function pollReader(patience: Patience): (attempt: HttpAttempt) => Reader {
+  return (attempt) => {
+    const ask = pollsOf(attempt);
+    return {
+      streams: false,
+      plan: (signal) => planPolls(attempt, signal, (read, query) => ask(read, query, 0)),
+      read: (read) => pollOn(attempt, read, patience, ask),
+    };
+  };
+}
+
+/** Asks for one attempt, as one member of the channels that list who waits [PRES-11]. */
+function pollsOf(attempt: HttpAttempt): AskPoll {
+  const { encoding } = attempt.target;
+  let session: string | undefined;
+  return ({ signal }, query, waitSeconds, etag) => {
+    const wait = waitSeconds || undefined;
+    const ask = async (): Promise<Answer | undefined> => {
+      const accept = acceptOf(encoding);
+      const headers = { accept, ...(etag !== undefined && { 'if-none-match': etag }) };
+      const asked = { ...query, wait, session };
+      const response = await attempt.fetch('poll', asked, { signal, headers });
+      if (response.status === 304 && etag !== undefined) return undefined;
+      const frame = await answerOf(response, encoding);
+      const { session: own } = frame.fields;
+      if (typeof own === 'string') session = own;
+      return { frame, etag: response.headers.get('etag') ?? undefined };
+    };
+    const limitMs = wait === undefined ? OPEN_MS_MAX : wait * 1000 + SILENCE_GRACE_MS;
+    return attempt.within(limitMs, NO_ANSWER, ask());
+  };
+}
+
+async function pollOn(
+  attempt: HttpAttempt,
+  read: Read,
+  patience: Patience,
+  ask: AskPoll,
+): Promise<void> {
   const { sink, platform } = attempt;
   const { signal, wishes } = read;
   const { waitSeconds } = patience;
@@ -32,7 +85,7 @@ async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Pro
     // The first question waits for nothing: its answer says where everything stands.
     const seconds = isFirst || hasMore ? 0 : waitSeconds;
     const askedMs = platform.clock.monotonicMs();
-    const answer = await attempt.poll(read, query, seconds, waitSeconds === 0 ? etag : undefined);
+    const answer = await ask(read, query, seconds, waitSeconds === 0 ? etag : undefined);
     if (signal.aborted) return;
     let isEmpty = true;
     if (answer !== undefined && asObject(answer.frame.fields['positions']) === undefined) {
@@ -46,9 +99,8 @@ async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Pro
       hasMore = false;
     } else {
       const { fields, messages = [] } = answer.frame;
-      const { session, more } = fields;
+      const { more } = fields;
       ({ etag } = answer);
-      if (typeof session === 'string') attempt.session = session;
       const after = tellAnswer(sink, read, answer.frame, isFirst);
       const asked = JSON.stringify(query);
       // Where no mark can say it the places do that each of them was told.
@@ -62,8 +114,22 @@ async function pollOn(attempt: HttpAttempt, read: Read, patience: Patience): Pro
     await sink.room();
     if (hasMore || signal.aborted) continue;
     const pauseMs = seconds === waitSeconds ? pauseAfter(attempt, patience, isEmpty, askedMs) : 0;
-    if (pauseMs > 0) await attempt.sleep(pauseMs, signal);
+    if (pauseMs > 0) await sleep(platform, pauseMs, signal);
   }
+}
+
+/** Resolves after the delay, or as soon as the signal aborts. */
+async function sleep({ clock }: Platform, delayMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.after(delayMs, end);
+    signal.addEventListener('abort', end);
+  });
 }
 
 /** Short polls keep their interval, each client at its own moments. */

@@ -16,8 +16,8 @@ import { EventStreamParser } from './event-stream.ts';
 import { openHttp } from './http-reading.ts';
 import type { HttpAttempt, Read, Reader } from './http-reading.ts';
 import { typeOf } from './http-requests.ts';
-import { openingOf } from './poll-answer.ts';
-import { queryOf } from './read-plan.ts';
+import { openingOf } from './opening.ts';
+import { compatible, queryOf, sharedOut } from './read-plan.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
 
@@ -42,13 +42,35 @@ export const sse: Transport = {
     typeof Response === 'function' && 'body' in Response.prototype
       ? undefined
       : 'fetch can not stream in this runtime',
-  open: (target, sink, platform) => openHttp(reader, target, sink, platform),
+  open: (target, sink, platform) => openHttp(streamReader, target, sink, platform),
 };
 
-const reader: Reader = {
-  streams: true,
-  read: (attempt, read) => new EventStream(attempt, read).run(),
-};
+/**
+ * Reads by streams. All begins in one, if it can: one `last` holds for all that have no place yet,
+ * and so does the wish for a snapshot. Else some begin in another stream, and when they have opened
+ * they have places to go on from together with the rest.
+ */
+function streamReader(attempt: HttpAttempt): Reader {
+  let apart = '';
+  return {
+    streams: true,
+    plan() {
+      const wishes = attempt.wanted();
+      const together = compatible(wishes, true);
+      if (together.length === wishes.length) return sharedOut(wishes, true);
+      const rest = wishes.filter((wish) => !together.includes(wish));
+      // Only a stream proves that streams work: one begins, and then the others.
+      const some = attempt.isReady ? [...together, ...compatible(rest, true)] : together;
+      const filters = JSON.stringify(some.map(({ filter }) => filter));
+      // What has no place when it has opened, as volatile channels, stays apart.
+      if (filters === apart) return sharedOut(wishes, true);
+      apart = filters;
+      attempt.planAgain();
+      return sharedOut(some, true);
+    },
+    read: (read) => new EventStream(attempt, read).run(),
+  };
+}
 
 /** One stream, from its request to its end. */
 class EventStream {

@@ -125,82 +125,7 @@ describe('what is wanted', () => {
   });
 });
 
-describe('what can not begin in one read', () => {
-  const marks = [
-    { filter: 'a/#', after: '~3' },
-    { filter: 'b/#', after: '~5' },
-    { filter: 'c/#' },
-    { filter: 'n', after: 'e:1' },
-  ];
-
-  test('[POLL-6] is brought up to the present, and goes on from the oldest mark', async () => {
-    const { attempt, reader, asked, open, platform } = attemptOver(
-      longPoll,
-      new HttpReader(...marks),
-    );
-    const first = await asked();
-    expect(first.query).toEqual({ channel: 'a/#', after: '~3' });
-    first.answer(200, page({ 'a/1': 'e:9' }, [['a/1', 9]], { mark: '~8', more: true }));
-    const second = await asked();
-    expect(second.query).toEqual({ channel: 'a/#', after: '~8' });
-    second.answer(200, page({}, [], { mark: '~10' }));
-    const third = await asked();
-    expect(third.query).toEqual({ channel: 'b/#', after: '~5' });
-    third.answer(200, page({ 'b/1': 'e:2' }, [['b/1', 2]], { mark: '~11' }));
-    const fourth = await asked();
-    expect(fourth.query).toEqual({ channel: 'c/#' });
-    fourth.answer(200, page({}, [], { mark: '~12' }));
-    const all = await asked();
-    expect(all.query['channel']).toBe('a/#,b/#,c/#,n');
-    expect([...new URLSearchParams(all.query['after'])]).toEqual([
-      ...[
-        ['a/#', '~10'],
-        ['b/#', '~10'],
-        ['c/#', '~10'],
-        ['n', 'e:1'],
-      ],
-    ]);
-    expect(reader.told()).toEqual([
-      ...['ready', 'open a/# ~3', 'a/1 9', 'mark ~8', 'open a/# ~10', 'mark ~10'],
-      ...['open b/# ~5', 'b/1 2', 'mark ~11', 'open c/# ~12', 'mark ~12'],
-    ]);
-    all.answer(200, page({ n: 'e:1' }, [], { mark: '~13' }));
-    expect((await open()).map(({ query }) => query['after'])).toEqual(['~13']);
-    expect(platform.requests).toHaveLength(6);
-    attempt.close();
-  });
-
-  test('is one `last` beside another or none; volatile channels have neither', async () => {
-    const wishes = [
-      { filter: 'v', last: 5 },
-      { filter: 'a' },
-      { filter: 'b', last: 9, presence: true },
-    ];
-    const { attempt, asked } = attemptOver(longPoll, new HttpReader(...wishes));
-    const first = await asked();
-    expect(first.query).toEqual({ channel: 'v', last: '5' });
-    first.answer(200, page({}, [], { volatile: ['v'], mark: '~1' }));
-    const second = await asked();
-    expect(second.query).toEqual({ channel: 'a' });
-    second.answer(200, page({ a: 'e:4' }, [], { mark: '~2' }));
-    expect((await asked()).query).toEqual({
-      ...{ channel: 'v,a,b', after: 'a=e%3A4', last: '9', presence: '1' },
-    });
-    attempt.close();
-  });
-
-  test('[WILD-4] begins where somebody stands who joined while it was brought up', async () => {
-    const reader = new HttpReader({ filter: 'a/#', after: '~5' }, { filter: 'b/#', after: '~6' });
-    const { attempt, asked } = attemptOver(longPoll, reader);
-    const first = await asked();
-    expect(first.query).toMatchObject({ channel: 'a/#', after: '~5' });
-    // With the answer the wish is the older one's.
-    reader.onWord = (word) => word === 'mark ~7' && reader.want({ filter: 'a/#', after: '~2' });
-    first.answer(200, page({}, [], { mark: '~7', recovered: { 'a/#': true } }));
-    expect((await asked()).query).toMatchObject({ channel: 'a/#', after: '~2' });
-    attempt.close();
-  });
-
+describe('what can not begin in one stream', () => {
   test('waits for a first stream, which proves that streams work', async () => {
     const wishes = [{ filter: 'a' }, { filter: 'b', last: 9 }, { filter: 'c/#', after: '~1' }];
     const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));
@@ -224,15 +149,17 @@ describe('what can not begin in one read', () => {
       'd/#',
       { filter: 'e', after: 'e:3' },
     ];
-    const { attempt, reader, asked } = attemptOver(sse, new HttpReader(...wishes));
+    const { attempt, reader, asked, open } = attemptOver(sse, new HttpReader(...wishes));
     const first = await asked();
     expect(first.query).toMatchObject({ channel: 'a,c,d/#,e', snapshot: '1' });
     const stream = openAt(first, { a: 'e:2', c: 'e:7', e: 'e:3' });
     stream.write(event({ event: 'snapshot', data: { channel: 'a', position: 'e:2', data: 7 } }));
-    const second = await asked();
-    expect(second).toMatchObject({ path: '/base/v1/poll', query: { channel: 'b' } });
-    expect(second.query).not.toHaveProperty('snapshot');
-    second.answer(200, page({ b: 'e:4' }, [], { mark: '~2' }));
+    const [rest, second] = await open();
+    expect(rest?.query).toMatchObject({ channel: 'a,c,d/#,e', snapshot: '1' });
+    expect(second).toMatchObject({ path: '/base/v1/sse', query: { channel: 'b' } });
+    expect(second?.query).not.toHaveProperty('snapshot');
+    if (rest !== undefined) openAt(rest, { a: 'e:2', c: 'e:7', e: 'e:3' });
+    if (second !== undefined) openAt(second, { b: 'e:4' });
     const third = await asked();
     expect(third).toMatchObject({ path: '/base/v1/sse', query: { channel: 'a,b,c,d/#,e' } });
     expect(new URLSearchParams(third.query['after']).get('b')).toBe('e:4');
@@ -240,38 +167,42 @@ describe('what can not begin in one read', () => {
     attempt.close();
   });
 
-  test('[POLL-10] is no name beside a pattern that matches it', async () => {
-    const wishes = [{ filter: 'a/#', after: '~3' }, { filter: 'a/1', last: 4 }, 'v'];
-    const { attempt, reader, asked, open } = attemptOver(longPoll, new HttpReader(...wishes));
-    reader.wishes.delete('v');
-    const first = await asked();
-    expect(first.query).toEqual({ channel: 'a/#,a/1', after: 'a%2F%23=%7E3', last: '4' });
-    const messages = [5, 6, 7, 8].map((offset) => ['a/1', offset] as const);
-    const starts = { 'a/1': 'e:6' };
-    first.answer(200, page({ 'a/1': 'e:8' }, messages, { starts, mark: '~5' }));
-    expect((await open()).map(({ query }) => query['after'])).toEqual(['~5']);
-    expect(reader.told()).toEqual([
-      ...['ready', 'open a/# ~3', 'open a/1 e:6', 'a/1 5', 'a/1 6', 'a/1 7', 'a/1 8', 'mark ~5'],
-    ]);
+  test('begins a group at a time, in two streams at most', async () => {
+    const wishes = [5, 6, 7, 8].map((last) => ({ filter: `c${last}`, last }));
+    const { attempt, reader, open, platform } = attemptOver(sse, new HttpReader(...wishes));
+    const asked: string[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const streams = await open();
+      asked.push(streams.map(({ query }) => `${query['channel']} ${query['last']}`).join(' | '));
+      for (const stream of streams) {
+        const channels = (stream.query['channel'] ?? '').split(',');
+        openAt(stream, Object.fromEntries(channels.map((channel) => [channel, 'e:0'])));
+      }
+    }
+    expect(asked).toEqual(['c5 5', 'c5,c6 6 | c7 7', 'c5,c6,c7,c8 8', '']);
+    await platform.clock.settle();
+    expect(reader.told().filter((word) => word === 'open c8 e:0')).toHaveLength(1);
     attempt.close();
   });
 
-  test('is not what patterns have in common', async () => {
-    const wishes = ['a/#', 'a/+', '#'].map((filter) => ({ filter, after: '~1' }));
-    const { attempt, asked } = attemptOver(longPoll, new HttpReader(...wishes, 'n'));
-    const first = await asked();
-    expect(first.query['channel']).toBe('a/#,a/+,#,n');
-    attempt.close();
-  });
-
-  test('hears what is revised meanwhile', async () => {
-    const { attempt, reader, asked } = attemptOver(longPoll, new HttpReader(...marks));
-    const first = await asked();
-    reader.wishes.delete('b/#');
-    reader.wishes.delete('c/#');
-    attempt.revise('b/#');
-    first.answer(200, page({}, [], { mark: '~4' }));
-    expect((await asked()).query).toEqual({ channel: 'a/#,n', after: 'a%2F%23=%7E4&n=e%3A1' });
+  test('[SSE-11] stays apart where it has no place, as volatile channels', async () => {
+    const wishes = [{ filter: 'v', last: 5 }, { filter: 'w' }];
+    const { attempt, open, platform } = attemptOver(sse, new HttpReader(...wishes));
+    const openAll = async () => {
+      const streams = await open();
+      for (const stream of streams) {
+        const volatile = (stream.query['channel'] ?? '').split(',');
+        const data = { session: 's', positions: {}, volatile, ...NONE };
+        stream.stream().write(event({ event: 'open', data }));
+      }
+      return streams.map(({ query }) => query['channel']);
+    };
+    expect(await openAll()).toEqual(['v']);
+    expect(await openAll()).toEqual(['v', 'w']);
+    expect(await openAll()).toEqual(['v', 'w']);
+    expect(await openAll()).toEqual([]);
+    await platform.clock.settle();
+    expect(platform.requests).toHaveLength(5);
     attempt.close();
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { exactJson } from '../../src/encodings/exact.ts';
 import type { SnapshotEvent } from '../../src/events.ts';
 import type { Read } from '../../src/transports/http-reading.ts';
-import { openingOf, tellAnswer } from '../../src/transports/poll-answer.ts';
+import { tellAnswer } from '../../src/transports/poll-answer.ts';
 import type { Wish } from '../../src/transports/transport.ts';
 import { HttpReader, page } from '../support/http-fakes.ts';
 
@@ -163,19 +163,5 @@ describe('the answer to a poll', () => {
     ];
     expect(tellAnswer(reader, read, { ...frame, messages }, true)).toBeUndefined();
     expect(reader.told()).toEqual(['open a e:0', 'a 1']);
-  });
-});
-
-describe('an opening', () => {
-  test('of a channel has a position, of a pattern a mark where there is one', () => {
-    const fields = { recovered: { a: true } };
-    expect(openingOf('a', fields, 'e:1', '~1')).toEqual({
-      ...{ kind: 'open', channel: 'a', position: 'e:1', recovered: true },
-    });
-    expect(openingOf('#', {}, 'e:1', '~2')).toEqual({ kind: 'open', channel: '#', mark: '~2' });
-    for (const mark of ['start', undefined, 7]) {
-      expect(openingOf('#', {}, 'e:1', mark)).toEqual({ kind: 'open', channel: '#' });
-    }
-    expect(() => openingOf('a', {}, undefined, '~1')).toThrow(/position/);
   });
 });
