@@ -6,19 +6,23 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { connect } from '@trunkline/client';
 import type { ConnectOptions, GapEvent, Line, StateEvent } from '@trunkline/client';
 import { seededRandom } from '@trunkline/testkit';
+import type { ServerConfigInput } from '@trunkline/server';
 import { expect } from 'vitest';
 import { UncaughtErrors } from '../../src/faults.ts';
+import { post } from '../../src/http.ts';
+import { OPEN_AND_LISTED } from '../../src/listening.ts';
 import { Proxy } from '../../src/proxy.ts';
 import { startServer } from '../../src/server.ts';
 import type { LabServer } from '../../src/server.ts';
 import { SkipClock } from '../../src/skip-clock.ts';
+import { API_KEY } from '../../src/tokens.ts';
 
 /** What is read. */
 export const CHANNEL = 'room/1';
 
 /** Time passes in such pieces, and sockets have so many turns of the loop in each. */
 const STEP_MS = 200;
-const TURNS = 25;
+const TURNS = 30;
 
 /** Pieces of time in which something that must come has come. */
 const STEPS_MAX = 3000;
@@ -33,6 +37,8 @@ export class TroubledLine implements AsyncDisposable {
   readonly gaps: GapEvent[] = [];
   readonly ends: unknown[] = [];
   readonly errors: Error[] = [];
+  /** Real time that each piece takes at least: where a token is checked it takes some. */
+  realMs = 0;
   readonly #uncaught = new UncaughtErrors();
   #published = 0;
   /** Offsets up to here were read, or it was said that they were not. */
@@ -64,24 +70,32 @@ export class TroubledLine implements AsyncDisposable {
 
   /** @param trouble begins before the line is dialed. */
   static async open(
-    options: ConnectOptions = {},
+    options: ConnectOptions | ((clock: SkipClock) => ConnectOptions) = {},
     trouble: (proxy: Proxy) => void = () => {},
     isReading = true,
+    config: ServerConfigInput = OPEN_AND_LISTED,
   ): Promise<TroubledLine> {
     const clock = new SkipClock();
-    const server = await startServer({ dev: true }, { clock });
+    const server = await startServer(config, { clock });
     const proxy = await Proxy.before(server.port);
     trouble(proxy);
-    return new TroubledLine(clock, server, proxy, options, isReading);
+    const own = typeof options === 'function' ? options(clock) : options;
+    return new TroubledLine(clock, server, proxy, own, isReading);
   }
 
   /** Lets so much time pass, and what is on its way arrive meanwhile. */
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= STEP_MS) {
-      for (let count = 0; count < TURNS; count += 1) await turn();
+      await this.#arrive();
       this.clock.skip(Math.min(STEP_MS, left));
     }
-    for (let count = 0; count < TURNS; count += 1) await turn();
+    await this.#arrive();
+  }
+
+  /** What is on its way arrives. */
+  async #arrive(): Promise<void> {
+    const endMs = performance.now() + this.realMs;
+    for (let count = 0; count < TURNS || performance.now() < endMs; count += 1) await turn();
   }
 
   /** Lets time pass until it holds. @throws {Error} when it never does. */
@@ -93,7 +107,11 @@ export class TroubledLine implements AsyncDisposable {
   /** The next messages of the channel. */
   async publish(count = 1): Promise<void> {
     const values = Array.from({ length: count }, () => (this.#published += 1));
-    await this.server.publish(CHANNEL, ...values);
+    const body = values.map((data) => ({ channel: CHANNEL, data }));
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    if (count === 0) return;
+    const { status, text } = await post(`${this.server.url}/v1/publish`, body, headers);
+    expect([status, text]).toEqual([200, text]);
   }
 
   /** What was asked of the proxy since the last call. */
