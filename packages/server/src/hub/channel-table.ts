@@ -300,12 +300,13 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       if (this.#closed) throw unavailable('the server is closing');
       await broker.watch(channel.name);
       const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
+      const { epoch, top } = bounds;
       const isCovered = this.#events.covers(channel.name);
-      const given = isCovered ? await this.#givenUpTo(channel, bounds) : bounds.top;
-      channel.reset(bounds.epoch, given);
-      if (isCovered) channel.told = given;
-      else channel.unshared = given;
-      if (given < bounds.top) channel.stale = true;
+      const given = isCovered ? await this.#givenUpTo(channel, bounds) : { epoch, offset: top };
+      channel.reset(given.epoch, given.offset);
+      if (isCovered) channel.told = given.offset;
+      else channel.unshared = given.offset;
+      if (given.epoch !== epoch || given.offset < top) channel.stale = true;
     } catch (error) {
       const { first } = channel;
       this.#forget(channel);
@@ -321,19 +322,20 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   }
 
   /**
-   * How much of the stream those who follow the channel by a pattern were given. They want the rest,
-   * and the log may be ahead of what the sink was told.
+   * Where those stand who follow the channel by a pattern. They want the rest, and the log may be
+   * ahead of what the sink was told, by a life as well.
    */
-  async #givenUpTo(channel: Channel, { epoch, top }: StreamBounds): Promise<number> {
+  async #givenUpTo(channel: Channel, { epoch, top }: StreamBounds): Promise<Position> {
     const { broker } = this.#parts;
     const mark = broker.place() ?? (await broker.mark());
     const [change] = (await broker.changedSince(mark, [channel.name])) ?? [];
-    const { first } = channel;
-    const told = first?.epoch === epoch ? first.offset - 1 : top;
-    if (change === undefined) return Math.min(top, told);
-    const { position } = change;
+    const { knownPlace } = channel;
+    // The life that they were told of has ended, or it began since the log was read.
+    if (knownPlace !== undefined && knownPlace.epoch !== epoch) return knownPlace;
+    const told = knownPlace?.offset ?? top;
+    const position = change?.position ?? { epoch, offset: top };
     const then = position.epoch === epoch || isOrigin(position) ? position.offset : top;
-    return Math.min(top, told, then);
+    return { epoch, offset: Math.min(top, told, then) };
   }
 
   #markDirty(channel: Channel): void {

@@ -294,6 +294,40 @@ describe('a channel in doubt', () => {
     expect(places).toEqual(['a/1:1', 'a/1:4']);
   });
 
+  test('tells the loss of a life that ended while it was being opened, and what came after it', async () => {
+    const { broker, clock, follow, hub, listener, publish } = await setUpSelections();
+    const reader = await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:1']);
+    await clock.pass(60_000); // The channel is closed by now.
+    broker.holdReads();
+    const opening = hub.subscribe(listener(), anyone, 'a/1', {});
+    await publish(1, 'a/1');
+    await broker.purge('a/1');
+    await publish(2, 'a/1');
+    broker.releaseReads();
+    await opening;
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:1', 'a/1:2', 'a/1:3']);
+    expect(reader.gaps).toMatchObject([{ gap: { reason: 'epoch' }, position: { offset: 0 } }]);
+  });
+
+  test('goes on with a life that began while it was being opened', async () => {
+    const { broker, clock, follow, hub, listener, publish } = await setUpSelections();
+    const reader = await follow({ 'a/+': {} });
+    broker.holdReads();
+    const opening = hub.subscribe(listener(), anyone, 'a/1', {});
+    await publish(2, 'a/1');
+    await broker.purge('a/1');
+    await publish(2, 'a/1');
+    broker.releaseReads();
+    await opening;
+    await clock.pass(1_000);
+    expect(reader.takeMessages()).toEqual(['a/1:1', 'a/1:2']);
+    expect(reader.gaps).toMatchObject([{ gap: { reason: 'epoch' }, position: { offset: 0 } }]);
+  });
+
   test('tells every reader once what it lost when the stream began anew', async () => {
     const { broker, clock, follow, publish } = await setUpSelections();
     const reader = await follow({ 'a/+': {} });
