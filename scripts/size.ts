@@ -25,7 +25,7 @@ export const USES: readonly Use[] = [
     code: `import { Line } from '@trunkline/client/core';
       import { sse, websocket } from '@trunkline/client';
       export const line = (url) => new Line(url, { transports: [websocket, sse] });`,
-    budget: 18.7,
+    budget: 17.6,
   },
   {
     name: 'connect with all transports',

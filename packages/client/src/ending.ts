@@ -2,7 +2,7 @@
  * Ending: how an attempt over a transport ended, in one vocabulary for close codes, HTTP statuses
  * and `close` events, so that the decision to come back is made in one place.
  */
-import { CodedError, CODES, reconnectAfterClose } from '@trunkline/wire';
+import { CodedError, CODE_RULES, reconnectAfterClose } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
 import type { RetryHint } from './backoff.ts';
 
@@ -24,7 +24,7 @@ export type Ending =
 /** What an error of the registry means for a connection. */
 export function endingOf(error: CodedError, hint: RetryHint = {}): Ending {
   if (error.code === 'unauthenticated') return { kind: 'stale', error };
-  if (!CODES[error.code].temporary) return { kind: 'refused', error };
+  if (!CODE_RULES[error.code].temporary) return { kind: 'refused', error };
   const notBeforeMs = error.retryAfter ?? hint.notBeforeMs;
   return {
     kind: 'lost',
@@ -35,7 +35,7 @@ export function endingOf(error: CodedError, hint: RetryHint = {}): Ending {
 
 /** What the end of a WebSocket means, codes that are not in the registry included. [CODE-2] */
 export function endingOfClose(close: number, reason: string, hint: RetryHint = {}): Ending {
-  const named = codeOfClose(close, reason);
+  const named = codeOfClose(close);
   const told = `closed with ${close}${reason === '' ? '' : ` (${reason})`}`;
   switch (reconnectAfterClose(close)) {
     case 'stay':
@@ -48,10 +48,10 @@ export function endingOfClose(close: number, reason: string, hint: RetryHint = {
   }
 }
 
-/** The registry's name of a close code; of two that share a number, the one with this reason. */
-function codeOfClose(close: number, reason: string): CodeName | undefined {
-  const names = (Object.keys(CODES) as CodeName[]).filter((name) => CODES[name].close === close);
-  return names.find((name) => CODES[name].reason === reason) ?? names[0];
+/** The registry's name of a close code. A conflict shares its number, but ends no connection. */
+function codeOfClose(close: number): CodeName | undefined {
+  const names = Object.keys(CODE_RULES) as CodeName[];
+  return names.findLast((name) => CODE_RULES[name].close === close);
 }
 
 /** Why, in words. */

@@ -1,5 +1,5 @@
 /** HTTP: addresses, headers and refusals of the API, for publishing, history, polls and streams. */
-import { CodedError, CODES } from '@trunkline/wire';
+import { CodedError, CODE_RULES } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
 import { parseObject, toCode } from './events.ts';
 
@@ -121,8 +121,8 @@ const SERVERS_OWN: readonly CodeName[] = ['bad_request', 'forbidden', 'conflict'
  * not let this through. That is no final word, since another transport or another network may.
  */
 function codeOfStatus(status: number): CodeName {
-  const names = Object.keys(CODES) as CodeName[];
-  const exact = names.find((name) => CODES[name].http === status);
+  const names = Object.keys(CODE_RULES) as CodeName[];
+  const exact = names.find((name) => CODE_RULES[name].http === status);
   if (exact !== undefined && !SERVERS_OWN.includes(exact)) return exact;
   // Gateways have more 5xx than the registry: 502 and 504 mean that the server is away.
   return status >= 500 ? 'unavailable' : 'not_found';

@@ -5,46 +5,70 @@
  * the number, and the number alone says whether to come back: see {@link reconnectAfterClose}.
  */
 
-/** What one code means on each transport. */
-export interface Code {
+/** What programs go by. */
+export interface CodeRule {
   /** The HTTP status of an answer that fails with it. */
   readonly http: number;
   /** The WebSocket close code that ends a connection with it. */
   readonly close: number;
-  /** A fixed phrase for close frames; at most 123 bytes (RFC 6455 §5.5). */
-  readonly reason: string;
   /** True when the same input may work later. */
   readonly temporary: boolean;
 }
 
-/** Every code, by name (spec/codes.md). */
-export const CODES = {
-  bad_request: { http: 400, close: 4400, reason: 'bad request', temporary: false },
-  unauthenticated: { http: 401, close: 4401, reason: 'a valid token is needed', temporary: false },
-  forbidden: { http: 403, close: 4403, reason: 'not allowed', temporary: false },
-  not_found: { http: 404, close: 4404, reason: 'no such thing', temporary: false },
-  conflict: { http: 409, close: 4409, reason: 'same key, other payload', temporary: false },
-  replaced: {
-    http: 409,
-    close: 4409,
-    reason: 'the same identity connected again',
-    temporary: false,
-  },
-  too_large: { http: 413, close: 1009, reason: 'over the size limit', temporary: false },
-  rate_limited: { http: 429, close: 4429, reason: 'over a rate limit', temporary: true },
-  internal: { http: 500, close: 1011, reason: 'internal error', temporary: true },
-  unavailable: { http: 503, close: 1013, reason: 'not available now', temporary: true },
-  draining: { http: 503, close: 1001, reason: 'this node is going away', temporary: true },
-  timeout: { http: 408, close: 4508, reason: 'no answer in time', temporary: true },
-  slow: { http: 503, close: 4510, reason: 'too slow to catch up', temporary: true },
-} as const satisfies Record<string, Code>;
+/** What one code means on each transport. */
+export interface Code extends CodeRule {
+  /** A fixed phrase for close frames; at most 123 bytes (RFC 6455 §5.5). */
+  readonly reason: string;
+}
+
+/** Every code, by name (spec/codes.md), without the words: clients load no more than that. */
+export const CODE_RULES = {
+  bad_request: { http: 400, close: 4400, temporary: false },
+  unauthenticated: { http: 401, close: 4401, temporary: false },
+  forbidden: { http: 403, close: 4403, temporary: false },
+  not_found: { http: 404, close: 4404, temporary: false },
+  conflict: { http: 409, close: 4409, temporary: false },
+  replaced: { http: 409, close: 4409, temporary: false },
+  too_large: { http: 413, close: 1009, temporary: false },
+  rate_limited: { http: 429, close: 4429, temporary: true },
+  internal: { http: 500, close: 1011, temporary: true },
+  unavailable: { http: 503, close: 1013, temporary: true },
+  draining: { http: 503, close: 1001, temporary: true },
+  timeout: { http: 408, close: 4508, temporary: true },
+  slow: { http: 503, close: 4510, temporary: true },
+} as const satisfies Record<string, CodeRule>;
+
+const REASONS: Readonly<Record<CodeName, string>> = {
+  bad_request: 'bad request',
+  unauthenticated: 'a valid token is needed',
+  forbidden: 'not allowed',
+  not_found: 'no such thing',
+  conflict: 'same key, other payload',
+  replaced: 'the same identity connected again',
+  too_large: 'over the size limit',
+  rate_limited: 'over a rate limit',
+  internal: 'internal error',
+  unavailable: 'not available now',
+  draining: 'this node is going away',
+  timeout: 'no answer in time',
+  slow: 'too slow to catch up',
+};
+
+/** Every code, with its words. */
+export const CODES = /* @__PURE__ */ withReasons();
+
+function withReasons(): Readonly<Record<CodeName, Code>> {
+  const names = Object.keys(REASONS) as CodeName[];
+  const codes = names.map((name) => [name, { ...CODE_RULES[name], reason: REASONS[name] }]);
+  return Object.fromEntries(codes) as Record<CodeName, Code>;
+}
 
 /** The name of a code, as it stands on the wire. */
-export type CodeName = keyof typeof CODES;
+export type CodeName = keyof typeof CODE_RULES;
 
 /** True for a name of the registry; narrows untrusted text. */
 export function isCodeName(text: unknown): text is CodeName {
-  return typeof text === 'string' && Object.hasOwn(CODES, text);
+  return typeof text === 'string' && Object.hasOwn(CODE_RULES, text);
 }
 
 /** What a WebSocket close code asks of a client ([CODE-2] to [CODE-4]). */
@@ -60,8 +84,8 @@ export type AfterClose =
 
 /** Reads a WebSocket close code as the registry's rule, for codes not listed here as well. */
 export function reconnectAfterClose(close: number): AfterClose {
-  if (close === CODES.unauthenticated.close) return 'refresh';
-  if (close === CODES.rate_limited.close) return 'wait';
+  if (close === CODE_RULES.unauthenticated.close) return 'refresh';
+  if (close === CODE_RULES.rate_limited.close) return 'wait';
   if (close === 1000 || close === 1002 || close === 1003 || close === 1007 || close === 1009) {
     return 'stay';
   }

@@ -9,8 +9,8 @@ export {
   matchesPattern,
   patternFault,
 } from './channel.ts';
-export { CodedError, CODES, isCodeName, reconnectAfterClose } from './codes.ts';
-export type { AfterClose, Code, CodeName, ErrorDetails } from './codes.ts';
+export { CODE_RULES, CodedError, CODES, isCodeName, reconnectAfterClose } from './codes.ts';
+export type { AfterClose, Code, CodeName, CodeRule, ErrorDetails } from './codes.ts';
 export {
   BINARY_MEDIA_TYPE,
   BINARY_SUBPROTOCOL,

@@ -55,9 +55,9 @@ export function payloadKind(contentType: string | undefined): PayloadKind {
   return /^text\//i.test(contentType) ? 'text' : 'bytes';
 }
 
-const encoder = new TextEncoder();
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
-const strictUtf8 = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+const encoder = /* @__PURE__ */ new TextEncoder();
+const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { ignoreBOM: true });
+const strictUtf8 = /* @__PURE__ */ new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
 /**
  * The payload as JSON members, without a leading comma: `"data":…`, or `"data":"…","contentType":…`,

@@ -3,7 +3,7 @@
  * comes back after losses, changes to a better transport when one works again, and tells those that
  * read and publish which attempt to use. What the states mean is decided by `connection-state.ts`.
  */
-import { CodedError, CODES } from '@trunkline/wire';
+import { CodedError, CODE_RULES } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
 import type { RetryHint } from '../backoff.ts';
@@ -208,7 +208,7 @@ export class Connection {
     } catch (error) {
       if (turn !== this.#turn) return;
       const coded = toCoded(error);
-      if (CODES[coded.code].temporary) this.#comeBack(coded.message, {});
+      if (CODE_RULES[coded.code].temporary) this.#comeBack(coded.message, {});
       else this.#refuse(coded);
     }
   }

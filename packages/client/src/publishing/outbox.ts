@@ -8,7 +8,7 @@
  * one that may be: it fails instead. One that may be stored is always sent again, since only its key
  * can tell; if it was not, and a later one was, it comes after that.
  */
-import { CodedError, CODES } from '@trunkline/wire';
+import { CodedError, CODE_RULES } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
 import type { Features, PublishQueue } from '../features.ts';
 import type { Platform, Timer } from '../platform.ts';
@@ -290,7 +290,7 @@ export class Outbox implements PublishQueue {
     }
     // Of an attempt that is over no code is the server's word on this publish.
     if (!entry.isOnce && attempt !== this.#attempt) return;
-    if (!entry.isOnce && coded !== undefined && CODES[coded.code].temporary) {
+    if (!entry.isOnce && coded !== undefined && CODE_RULES[coded.code].temporary) {
       const { clock, random } = this.#platform;
       const hint = { notBeforeMs: coded.retryAfter ?? 0 };
       // One more, since a wait of nothing would spin.

@@ -5,7 +5,7 @@
  * meanwhile. Where nobody knows what became of one, those behind it are not sent: they fail as not
  * stored, so that whoever sends them again can keep the order. Everything else is asked at once.
  */
-import { CodedError, CODES } from '@trunkline/wire';
+import { CodedError, CODE_RULES } from '@trunkline/wire';
 import type { Encoding, Frame } from '../encodings/encoding.ts';
 import { asObject, known, toCode } from '../events.ts';
 import { addressOf, bytesOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
@@ -109,7 +109,7 @@ export class HttpRequests {
         const failure = error as CodedError; // Whatever it was.
         for (const { reject } of batch) reject(failure);
         // Nothing may overtake what may yet be stored, or is sent again.
-        if (failure.stored !== false || CODES[failure.code].temporary) this.#refuseWaiting();
+        if (failure.stored !== false || CODE_RULES[failure.code].temporary) this.#refuseWaiting();
       }
     }
     this.#isPublishing = false;
@@ -211,7 +211,7 @@ function unsent(): CodedError {
 /** The answer to one of several that were published. */
 function toRefusal(fields: Frame['fields']): CodedError {
   const code = toCode(fields['code'], 'internal');
-  const { stored = CODES[code].http < 500 ? false : 'unknown' } = fields;
+  const { stored = CODE_RULES[code].http < 500 ? false : 'unknown' } = fields;
   const { message = code } = known(fields, 'string', ['message']);
   return new CodedError(code, message, {
     stored: stored === false ? false : 'unknown',
