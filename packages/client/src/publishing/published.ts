@@ -32,7 +32,7 @@ export class UncertainError extends Error {
 export function toPublished(channel: string, fields: Readonly<Record<string, unknown>>): Published {
   const { offset, epoch, position, volatile } = fields as Partial<Published>;
   if (volatile === true) return { channel, volatile };
-  if (offset === undefined || epoch === undefined || position === undefined) {
+  if (typeof offset !== 'number' || typeof epoch !== 'string' || typeof position !== 'string') {
     throw new CodedError('internal', 'expected a position, got none', { stored: 'unknown' });
   }
   return { channel, offset, epoch, position };

@@ -13,9 +13,14 @@ test('[VOL-1] in a volatile channel it is nowhere', () => {
   expect(toPublished('a', { volatile: true })).toEqual({ channel: 'a', volatile: true });
 });
 
-test('[PUB-4] an answer that is none leaves in doubt what became of it', () => {
+test.each([
+  { ok: true },
+  { ...PLACE, offset: '1' },
+  { ...PLACE, epoch: 5 },
+  { ...PLACE, position: {} },
+])('[PUB-4] an answer that is none leaves in doubt what became of it: %j', (answer) => {
   const wrong = { code: 'internal', stored: 'unknown' };
-  expect(() => toPublished('a', { ok: true })).toThrow(expect.objectContaining(wrong));
+  expect(() => toPublished('a', answer)).toThrow(expect.objectContaining(wrong));
 });
 
 test('publishes once, with the key that was given', async () => {
