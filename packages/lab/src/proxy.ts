@@ -123,7 +123,8 @@ export class Proxy implements AsyncDisposable {
   #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const answer: Exchange['answer'] = (status, text = '', headers = {}) => {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      socket.end(`HTTP/1.1 ${status} no\r\nconnection: close\r\n${lines.join('')}\r\n${text}`);
+      socket.write(`HTTP/1.1 ${status} no\r\nconnection: close\r\n${lines.join('')}\r\n`);
+      socket.end(text);
     };
     const pass = ({ onText }: Passing = {}) => {
       const server = connect({ host: '127.0.0.1', port: this.#target });
