@@ -83,7 +83,7 @@ export class Line {
     this.features = features;
     this.#parts = parts;
     this.subscriptions = new Subscriptions({
-      onRevise: (filter) => this.#connection.revise(filter),
+      onRevise: (key) => this.#connection.revise(key),
       session: () => this.session,
     });
     this.#ladder =

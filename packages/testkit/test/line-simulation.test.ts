@@ -108,8 +108,8 @@ describe('runLineSimulation notices a client', () => {
           ...one,
           open: (target, sink, platform) => {
             attempts += 1;
-            const filters = attempts === 1 ? sink.filters : () => [];
-            return one.open(target, { ...sink, filters }, platform);
+            const keys = attempts === 1 ? sink.keys : () => [];
+            return one.open(target, { ...sink, keys }, platform);
           },
         };
       },
@@ -120,7 +120,7 @@ describe('runLineSimulation notices a client', () => {
   test('that tells nobody of what an opening lost', async () => {
     const tamper = reading((subscriptions) => {
       const onOpen = subscriptions.onOpen.bind(subscriptions);
-      subscriptions.onOpen = ({ gap: _gap, ...opening }) => onOpen(opening);
+      subscriptions.onOpen = ({ gap: _gap, ...opening }, key) => onOpen(opening, key);
     });
     expect(await promisesBrokenBy(tamper, 2)).toContain(2);
   });

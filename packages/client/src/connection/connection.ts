@@ -145,8 +145,8 @@ export class Connection {
   }
 
   /** What is to be read of this filter is another thing now. */
-  revise(filter: string): void {
-    if (this.#live?.readyMs !== undefined) this.#live.attempt?.revise(filter);
+  revise(key: string): void {
+    if (this.#live?.readyMs !== undefined) this.#live.attempt?.revise(key);
   }
 
   /** A newer token is there. */
@@ -233,22 +233,22 @@ export class Connection {
   #sinkOf(live: Live): AttemptSink {
     const { subscriptions, platform } = this.#parts;
     return {
-      filters: () => (live.isChosen ? subscriptions.filters() : []),
-      wish: (filter) => (live.isChosen ? subscriptions.wish(filter) : undefined),
+      keys: () => (live.isChosen ? subscriptions.keys() : []),
+      wish: (key) => (live.isChosen ? subscriptions.wish(key) : undefined),
       onReady: (welcome) => {
         live.welcome = welcome;
         live.readyMs = platform.clock.monotonicMs();
         if (live.isChosen) this.#onReady(live);
         else this.#climbing?.onReady(live);
       },
-      onOpen: (opening) => subscriptions.onOpen(opening),
-      onMessage: (message, filters) => subscriptions.onMessage(message, filters),
-      onGap: (gap, filters) => subscriptions.onGap(gap, filters),
-      onMark: (filters, mark) => subscriptions.onMark(filters, mark),
+      onOpen: (opening, key) => subscriptions.onOpen(opening, key),
+      onMessage: (message, keys) => subscriptions.onMessage(message, keys),
+      onGap: (gap, keys) => subscriptions.onGap(gap, keys),
+      onMark: (keys, mark) => subscriptions.onMark(keys, mark),
       onExpired: (channel, position) => subscriptions.onExpired(channel, position),
       onPresence: (event) => subscriptions.onOther(event),
       onSnapshot: (event) => subscriptions.onOther(event),
-      onRefused: (filter, error) => subscriptions.onRefused(filter, error),
+      onRefused: (key, error) => subscriptions.onRefused(key, error),
       onEnd: (ending) => {
         if (live.isChosen) this.#onEnd(live, ending);
         else this.#climbing?.onEnd(live, ending);
@@ -356,7 +356,7 @@ export class Connection {
     better.isChosen = true;
     this.#live = better;
     this.#onReady(better);
-    for (const filter of this.#parts.subscriptions.filters()) better.attempt?.revise(filter);
+    for (const key of this.#parts.subscriptions.keys()) better.attempt?.revise(key);
   }
 
   #enter(event: ConnectionEvent, why: Omit<StateEvent, 'state' | 'transport'> = {}): boolean {

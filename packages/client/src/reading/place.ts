@@ -21,8 +21,6 @@ export class Place {
   readonly #positions = new Map<string, Position>();
   /** Of a pattern; of a name only what an application gave it to begin with. */
   #mark: string | undefined;
-  /** Marks can't be compared: a later one has a larger age. Below 0 it is not known. */
-  #age = -1;
 
   /** @param after where to begin, as an application remembered it. */
   constructor(filter: string, after?: string) {
@@ -39,15 +37,12 @@ export class Place {
     return position === undefined ? this.#mark : formatPosition(position);
   }
 
-  /** False for a pattern's place that can't be compared with others. */
-  get isComparable(): boolean {
-    return !this.#isPattern || this.#age >= 0;
-  }
-
-  /** True when whoever reads on from `earlier` gets everything that comes after this place. */
+  /**
+   * True when whoever reads on from `earlier` surely gets everything that comes after this place. Of
+   * two marks nobody can say it, unless they are the same.
+   */
   isAfter(earlier: Place): boolean {
     if (this.after === earlier.after) return true;
-    if (this.#isPattern) return earlier.#age >= 0 && earlier.#age <= this.#age;
     const own = this.#positions.get(this.#filter);
     const other = earlier.#positions.get(this.#filter);
     if (other === undefined || isOrigin(other))
@@ -67,7 +62,6 @@ export class Place {
     this.#positions.clear();
     for (const [channel, position] of other.#positions) this.#positions.set(channel, position);
     this.#mark = other.#mark;
-    this.#age = other.#age;
   }
 
   /**
@@ -77,23 +71,20 @@ export class Place {
   skipTo(other: Place): void {
     if (!this.#isPattern) this.moveTo(other);
     this.#mark = other.#mark;
-    this.#age = other.#age;
   }
 
   /** Stands where the server says, as far as it is not known better. */
-  settle({ position, mark }: Stated, age: number): void {
+  settle({ position, mark }: Stated): void {
     const parsed = position === undefined ? undefined : parsePosition(position);
     const isKnown = this.#isPattern ? this.#mark?.startsWith('~') : this.#positions.size > 0;
     if (isKnown === true) return;
     if (parsed !== undefined) this.#set(this.#filter, parsed);
-    if (mark !== undefined) this.reach(mark, age);
+    if (mark !== undefined) this.reach(mark);
   }
 
-  /** Everything up to the mark was delivered. @param age below 0 where it is not known. */
-  reach(mark: string, age: number): void {
-    if (!this.#isPattern) return;
-    this.#mark = mark;
-    this.#age = age;
+  /** Everything up to the mark was delivered. It says nothing of a name. */
+  reach(mark: string): void {
+    if (this.#isPattern) this.#mark = mark;
   }
 
   /** True when the position neither follows on this place nor is before it. */

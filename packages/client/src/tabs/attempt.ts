@@ -5,7 +5,7 @@
 import { CodedError } from '@trunkline/wire';
 import type { Ending } from '../ending.ts';
 import type { Frame } from '../encodings/encoding.ts';
-import type { ReceivedMessage } from '../events.ts';
+import type { OpenEvent, ReceivedMessage } from '../events.ts';
 import type { Clock, Timer } from '../platform.ts';
 import { OPEN_MS_MAX, PROBE_MS_MAX } from '../transports/transport.ts';
 import type { Ask, Attempt, AttemptSink, Target } from '../transports/transport.ts';
@@ -46,9 +46,9 @@ interface Waiting {
   readonly reject: (error: CodedError) => void;
 }
 
-/** What is read of one filter. */
+/** What is read by one key. */
 interface Read {
-  readonly filter: string;
+  readonly key: string;
   /** The newest last. Of those before it, messages may be on their way. */
   readings: number[];
 }
@@ -57,7 +57,7 @@ export class SharedAttempt implements Attempt {
   readonly #options: SharedAttemptOptions;
   readonly #sink: AttemptSink;
   readonly #dialing: Dialing;
-  readonly #byFilter = new Map<string, Read>();
+  readonly #byKey = new Map<string, Read>();
   readonly #byReading = new Map<number, Read>();
   readonly #asks = new Map<number, Waiting>();
   #port: Port | undefined;
@@ -85,10 +85,10 @@ export class SharedAttempt implements Attempt {
     });
   }
 
-  revise(filter: string): void {
+  revise(key: string): void {
     if (this.#state !== 'ready') return;
-    const read = this.#byFilter.get(filter);
-    const wish = this.#sink.wish(filter);
+    const read = this.#byKey.get(key);
+    const wish = this.#sink.wish(key);
     const before = read?.readings.at(-1);
     if (wish === undefined) {
       if (read === undefined || before === undefined) return;
@@ -97,9 +97,9 @@ export class SharedAttempt implements Attempt {
       return;
     }
     const reading = this.#newId();
-    const current = read ?? { filter, readings: [] };
+    const current = read ?? { key, readings: [] };
     current.readings.push(reading);
-    this.#byFilter.set(filter, current);
+    this.#byKey.set(key, current);
     this.#byReading.set(reading, current);
     this.#say({ kind: 'read', reading, wish, ...(before === undefined ? {} : { before }) });
   }
@@ -196,17 +196,17 @@ export class SharedAttempt implements Attempt {
         this.#state = 'ready';
         sink.onReady(word.welcome);
         // Those that were revised by the application meanwhile are read already.
-        for (const filter of sink.filters()) if (!this.#byFilter.has(filter)) this.revise(filter);
+        for (const key of sink.keys()) if (!this.#byKey.has(key)) this.revise(key);
         break;
       case 'open':
-        if (this.#settleOn(word.reading)) sink.onOpen(word.opening);
+        this.#onOpen(word.reading, word.opening);
         break;
       case 'message':
         this.#onMessage(word.readings, word.message);
         break;
       case 'gap': {
-        const filters = this.#filtersOf(word.readings);
-        if (filters.length > 0) sink.onGap(word.gap, filters);
+        const keys = this.#keysOf(word.readings);
+        if (keys.length > 0) sink.onGap(word.gap, keys);
         break;
       }
       case 'mark':
@@ -243,18 +243,18 @@ export class SharedAttempt implements Attempt {
   }
 
   #onMessage(readings: readonly number[], message: ReceivedMessage): void {
-    const filters = this.#filtersOf(readings);
-    if (filters.length === 0) return;
+    const keys = this.#keysOf(readings);
+    if (keys.length === 0) return;
     // Its mark is that of the readings which hear it, and not of all that match.
     const { mark, ...rest } = message;
-    this.#sink.onMessage(rest, filters);
+    this.#sink.onMessage(rest, keys);
     if (mark !== undefined) this.#onMark(readings, mark);
   }
 
   /** What was begun anew may stand before this mark. */
   #onMark(readings: readonly number[], mark: string): void {
-    const filters = this.#filtersOf(readings.filter((reading) => this.#isNewest(reading)));
-    if (filters.length > 0 && !this.#isOver) this.#sink.onMark(filters, mark);
+    const keys = this.#keysOf(readings.filter((reading) => this.#isNewest(reading)));
+    if (keys.length > 0 && !this.#isOver) this.#sink.onMark(keys, mark);
   }
 
   #onHost(version: number, host: string): void {
@@ -271,30 +271,30 @@ export class SharedAttempt implements Attempt {
     const read = this.#byReading.get(reading);
     if (read === undefined || !this.#isNewest(reading)) return;
     this.#forget(read);
-    this.#sink.onRefused(read.filter, error);
+    this.#sink.onRefused(read.key, error);
   }
 
-  /** True for a reading that was not replaced. Nothing comes of those before it any more. */
-  #settleOn(reading: number): boolean {
+  /** Of a reading that was not replaced. Nothing comes of those before it any more. */
+  #onOpen(reading: number, opening: OpenEvent): void {
     const read = this.#byReading.get(reading);
-    if (read === undefined || !this.#isNewest(reading)) return false;
+    if (read === undefined || !this.#isNewest(reading)) return;
     for (const old of read.readings.slice(0, -1)) this.#byReading.delete(old);
     read.readings = [reading];
-    return true;
+    this.#sink.onOpen(opening, read.key);
   }
 
   #isNewest(reading: number): boolean {
     return this.#byReading.get(reading)?.readings.at(-1) === reading;
   }
 
-  /** The filters of readings, replaced ones too: left out, what is on its way would be a hole. */
-  #filtersOf(readings: readonly number[]): string[] {
-    const filters = readings.flatMap((reading) => this.#byReading.get(reading)?.filter ?? []);
-    return filters.length < 2 ? filters : [...new Set(filters)];
+  /** The keys of readings, replaced ones too: left out, what is on its way would be a hole. */
+  #keysOf(readings: readonly number[]): string[] {
+    const keys = readings.flatMap((reading) => this.#byReading.get(reading)?.key ?? []);
+    return keys.length < 2 ? keys : [...new Set(keys)];
   }
 
   #forget(read: Read): void {
-    this.#byFilter.delete(read.filter);
+    this.#byKey.delete(read.key);
     for (const reading of read.readings) this.#byReading.delete(reading);
   }
 
@@ -367,7 +367,7 @@ export class SharedAttempt implements Attempt {
     this.#state = 'ended';
     this.#timer?.cancel();
     this.#dialing.close();
-    this.#byFilter.clear();
+    this.#byKey.clear();
     this.#byReading.clear();
     const waiting = [...this.#asks.values()];
     this.#asks.clear();

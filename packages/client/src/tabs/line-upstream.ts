@@ -115,9 +115,10 @@ class LineUpstream implements Upstream {
               this.#welcome = welcome;
               sink.onReady(welcome);
             },
-            onMark: (filters, mark) => {
-              sink.onMark(filters, mark);
-              this.#tellMark(filters, mark);
+            onMark: (keys, mark) => {
+              // Before: by the mark readings may come to have another key.
+              this.#tellMark(keys, mark);
+              sink.onMark(keys, mark);
             },
             onExpired: (channel, position) => {
               sink.onExpired(channel, position);
@@ -131,10 +132,10 @@ class LineUpstream implements Upstream {
     };
   }
 
-  #tellMark(filters: readonly string[], mark: string): void {
-    const wanted = new Set(filters);
-    for (const [{ filter, isOpen }, listener] of this.#readings) {
-      if (isOpen && wanted.has(filter)) listener.onMark(mark);
+  #tellMark(keys: readonly string[], mark: string): void {
+    const wanted = new Set(keys);
+    for (const [{ key, isOpen }, listener] of this.#readings) {
+      if (isOpen && wanted.has(key)) listener.onMark(mark);
     }
   }
 

@@ -16,19 +16,28 @@ import { HttpRequests, NO_ANSWER, typeOf } from './http-requests.ts';
 import { OPEN_MS_MAX, PROBE_MS_MAX } from './transport.ts';
 import type { Ask, Attempt, AttemptSink, Target, Welcome, Wish } from './transport.ts';
 
+/** What is wanted, and for what it is told. */
+export interface KeyedWish extends Wish {
+  readonly key: string;
+}
+
 /** How a transport reads. */
 export interface Reader {
   /** True for streams: a short answer proves nothing of them, and the token holds from the start. */
   readonly streams: boolean;
   /** Shares what is wanted out among reads, when all that can't begin in them has begun. */
-  plan(signal: AbortSignal): readonly (readonly Wish[])[] | Promise<readonly (readonly Wish[])[]>;
+  plan(
+    signal: AbortSignal,
+  ): readonly (readonly KeyedWish[])[] | Promise<readonly (readonly KeyedWish[])[]>;
   /** Reads until the signal aborts or it fails. */
   read(read: Read): Promise<void>;
 }
 
 /** One stream, or one question after the other. */
 export interface Read {
-  readonly wishes: readonly Wish[];
+  /** No two of the same filter. */
+  readonly wishes: readonly KeyedWish[];
+  readonly keys: readonly string[];
   readonly filters: readonly string[];
   /** The channel, where it is one alone, by its name. */
   readonly only: string | undefined;
@@ -70,7 +79,7 @@ export class HttpAttempt implements Attempt {
   /** Those that have not opened. */
   #unopened = 0;
   /** Wishes as they were when the reads began. */
-  #wanted: readonly Wish[] = [];
+  #wanted: readonly KeyedWish[] = [];
   readonly #refused = new Set<string>();
   /** From the beginning of a turn until all of its reads have opened. */
   #isOpening = false;
@@ -93,8 +102,8 @@ export class HttpAttempt implements Attempt {
     this.#reader = readerOf(this);
   }
 
-  revise(filter: string): void {
-    this.#refused.delete(filter);
+  revise(key: string): void {
+    this.#refused.delete(key);
     // What is opening is not disturbed, or many revisions in a row would let nothing open.
     if (this.#isOpening) this.#isRevised = true;
     else this.#schedule();
@@ -162,7 +171,7 @@ export class HttpAttempt implements Attempt {
    *
    * @param adjust what is asked for in place of a wish.
    */
-  wanted(adjust = (wish: Wish): Wish => wish): readonly Wish[] {
+  wanted(adjust = (wish: KeyedWish): KeyedWish => wish): readonly KeyedWish[] {
     this.#isRevised = false;
     this.#wanted = this.#wishes().map(adjust);
     return this.#wanted;
@@ -206,17 +215,21 @@ export class HttpAttempt implements Attempt {
     }
   }
 
-  #wishes(): Wish[] {
-    const filters = this.sink.filters().filter((filter) => !this.#refused.has(filter));
-    return filters.flatMap((filter) => this.sink.wish(filter) ?? []);
+  #wishes(): KeyedWish[] {
+    const keys = this.sink.keys().filter((key) => !this.#refused.has(key));
+    return keys.flatMap((key) => {
+      const wish = this.sink.wish(key);
+      return wish === undefined ? [] : [{ key, ...wish }];
+    });
   }
 
   /** What these are read by, from now on. */
-  toRead(wishes: readonly Wish[], signal: AbortSignal): Read {
+  toRead(wishes: readonly KeyedWish[], signal: AbortSignal): Read {
     const filters = wishes.map(({ filter }) => filter);
     const [only = ''] = filters;
     return {
       wishes,
+      keys: wishes.map(({ key }) => key),
       filters,
       only: filters.length === 1 && !isWildcard(only) ? only : undefined,
       signal,
@@ -244,8 +257,8 @@ export class HttpAttempt implements Attempt {
     const wishes = this.#wishes();
     if (JSON.stringify(wishes) === JSON.stringify(this.#wanted)) return;
     this.#isRevised = true;
-    const isOther = ({ filter, after, last }: Wish) =>
-      wishes.some((one) => one.filter === filter && (one.after !== after || one.last !== last));
+    const isOther = ({ key, after, last }: KeyedWish) =>
+      wishes.some((one) => one.key === key && (one.after !== after || one.last !== last));
     if (!this.#wanted.some(isOther)) return;
     // The answer would be taken for that to another place: it is not told.
     this.#turn.abort();
@@ -262,13 +275,15 @@ export class HttpAttempt implements Attempt {
       await work();
     } catch (error) {
       if (read.signal.aborted || read.filters.length === 0 || !isRefusal(error)) throw error;
-      const refused = await this.#findRefused(read.filters, read.signal);
-      if (refused.length === 0) throw error;
+      const refused = new Map(await this.#findRefused(read.filters, read.signal));
+      if (refused.size === 0) throw error;
       this.ready();
-      for (const [filter, why] of refused) {
+      for (const { key, filter } of read.wishes) {
+        const why = refused.get(filter);
         if (read.signal.aborted) return;
-        this.#refused.add(filter);
-        this.sink.onRefused(filter, why);
+        if (why === undefined) continue;
+        this.#refused.add(key);
+        this.sink.onRefused(key, why);
       }
     }
   }

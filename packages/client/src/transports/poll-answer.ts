@@ -16,7 +16,7 @@ import type { AttemptSink } from './transport.ts';
  */
 export function tellAnswer(
   sink: AttemptSink,
-  { filters, only, signal, places }: Read,
+  { wishes, keys, only, signal, places }: Read,
   { fields, messages = [], snapshotSources }: Frame,
   isFirst: boolean,
 ): string | undefined {
@@ -30,7 +30,7 @@ export function tellAnswer(
   }
   // A name that is read from further back for a pattern begins later itself [POLL-10].
   const starts = new Map(Object.entries(of('starts')));
-  for (const filter of filters) {
+  for (const { key, filter } of wishes) {
     if (signal.aborted) return undefined;
     if (!isFirst && toGap(gaps[filter]) === undefined) continue;
     // A mark is where the messages lead: with some, patterns still stand where they did.
@@ -41,15 +41,18 @@ export function tellAnswer(
     // Whoever asked from a place still stands there: what is between was over.
     const isNew = gap !== undefined || parsePosition(places.get(filter) ?? '') === undefined;
     if (position !== undefined && isNew) places.set(filter, position);
-    sink.onOpen(opening);
+    sink.onOpen(opening, key);
   }
   for (const [channel, value] of Object.entries(gaps)) {
     const gap = toGap(value);
     const position = before.get(channel);
     // Whoever named a channel has its loss by the opening; patterns do not have it yet.
-    const patterns = filters.filter((one) => isWildcard(one) && matchesPattern(one, channel));
+    const patterns = wishes.filter(
+      ({ filter }) => isWildcard(filter) && matchesPattern(filter, channel),
+    );
     if (patterns.length === 0 || gap === undefined || typeof position !== 'string') continue;
-    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, patterns);
+    const told = patterns.map(({ key }) => key);
+    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, told);
   }
   for (const [channel, value] of Object.entries(of('snapshots'))) {
     const source = snapshotSources?.get(channel);
@@ -60,9 +63,9 @@ export function tellAnswer(
     if (signal.aborted) return undefined;
     const { channel, epoch, offset } = message;
     if (epoch !== undefined && places.has(channel)) places.set(channel, `${epoch}:${offset}`);
-    sink.onMessage(message, filters);
+    sink.onMessage(message, keys);
   }
-  for (const filter of filters) {
+  for (const { filter } of wishes) {
     const position = positions[filter];
     if (signal.aborted) return undefined;
     if (typeof position !== 'string' || places.get(filter) === position) continue;
@@ -72,8 +75,8 @@ export function tellAnswer(
   const place = only === undefined ? mark : positions[only];
   if (typeof place !== 'string' || signal.aborted) return undefined;
   if (only === undefined) {
-    for (const filter of filters) if (isWildcard(filter)) places.set(filter, place);
-    sink.onMark(filters, place);
+    for (const { filter } of wishes) if (isWildcard(filter)) places.set(filter, place);
+    sink.onMark(keys, place);
   }
   return place;
 }

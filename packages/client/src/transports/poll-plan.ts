@@ -11,13 +11,12 @@
 import { CodedError, isWildcard } from '@trunkline/wire';
 import { refusalOf } from '../http.ts';
 import type { Query } from '../http.ts';
-import type { HttpAttempt, Read } from './http-reading.ts';
+import type { HttpAttempt, KeyedWish, Read } from './http-reading.ts';
 import { NO_ANSWER, typeOf } from './http-requests.ts';
 import type { Answer } from './polling.ts';
 import { tellAnswer } from './poll-answer.ts';
 import { compatible, queryOf, sharedOut } from './read-plan.ts';
 import { OPEN_MS_MAX } from './transport.ts';
-import type { Wish } from './transport.ts';
 
 /** Asks a poll without patience. */
 type AskOnce = (read: Read, query: Query) => Promise<Answer | undefined>;
@@ -27,17 +26,17 @@ export async function planPolls(
   attempt: HttpAttempt,
   signal: AbortSignal,
   ask: AskOnce,
-): Promise<readonly (readonly Wish[])[]> {
+): Promise<readonly (readonly KeyedWish[])[]> {
   /** Those brought up to the present, and to which place. */
   const present = new Map<string, string | undefined>();
   /** Where their patterns go on: none of them stands before it. */
   let mark: string | undefined;
-  const moved = (wish: Wish): Wish => {
-    const { filter } = wish;
-    const place = present.get(filter);
+  const moved = (wish: KeyedWish): KeyedWish => {
+    const { key, filter } = wish;
+    const place = present.get(key);
     // Somebody may have joined meanwhile who begins elsewhere.
-    if (place !== undefined && place !== wish.after) present.delete(filter);
-    if (!present.has(filter)) return wish;
+    if (place !== undefined && place !== wish.after) present.delete(key);
+    if (!present.has(key)) return wish;
     // A volatile channel has no place, and no `last`: it goes with everything.
     const after = isWildcard(filter) ? (mark ?? wish.after) : (wish.after ?? '');
     return after === undefined ? wish : { ...wish, after };
@@ -47,7 +46,7 @@ export async function planPolls(
     if (wishes.length === 0) await reach(attempt, signal);
     if (compatible(wishes, false).length === wishes.length) return sharedOut(wishes, false);
     const late = wishes.filter(
-      ({ filter, after }) => !present.has(filter) && (after === undefined || isWildcard(filter)),
+      ({ key, filter, after }) => !present.has(key) && (after === undefined || isWildcard(filter)),
     );
     const [group] = sharedOut(late, false);
     if (group === undefined) return sharedOut(wishes, false);
@@ -59,7 +58,7 @@ export async function planPolls(
       const { fields } = answer.frame;
       const place = tellAnswer(attempt.sink, read, answer.frame, true);
       if (fields['more'] === true) return;
-      for (const filter of read.filters) present.set(filter, read.places.get(filter));
+      for (const { key, filter } of group) present.set(key, read.places.get(filter));
       if (read.filters.some(isWildcard)) mark ??= place;
     });
     await attempt.sink.room();

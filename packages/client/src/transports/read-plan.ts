@@ -1,8 +1,8 @@
 /**
  * Read plan: how all that is to be read is shared out among streams or questions over HTTP. Pure.
  *
- * One read has a place for each channel; a stream has one for each pattern, too, but a poll only one
- * for all its patterns [POLL-6]. One `last` holds for all that have no place yet, and so does the wish
+ * One read has a place for each channel, and each of them once; a stream has a place for each
+ * pattern, too, but a poll only one for all its patterns [POLL-6]. One `last` holds for all that have no place yet, and so does the wish
  * for a snapshot for those of them that are names. A read has at most so many channels, in a query
  * that every proxy lets through.
  */
@@ -20,8 +20,9 @@ export const QUERY_LENGTH_MAX = 7000;
 const OTHERS_LENGTH = 200;
 
 /** Those that one stream, or one poll, can begin: the first, and all that go with it. */
-export function compatible(wishes: readonly Wish[], isStream: boolean): Wish[] {
+export function compatible<One extends Wish>(wishes: readonly One[], isStream: boolean): One[] {
   const common: unknown[] = [];
+  const taken = new Set<string>();
   return wishes.filter(({ filter, after, last = -1, snapshot = false }) => {
     const isPattern = isWildcard(filter);
     const isFresh = after === undefined;
@@ -31,15 +32,19 @@ export function compatible(wishes: readonly Wish[], isStream: boolean): Wish[] {
       // Who has a place is given no snapshot unless it is lost.
       isPattern || (!isFresh && !snapshot) ? undefined : snapshot,
     ];
-    const isApart = own.some((one, index) => one !== undefined && one !== (common[index] ?? one));
-    if (!isApart) for (const [index, one] of own.entries()) common[index] ??= one;
-    return !isApart;
+    const isApart =
+      taken.has(filter) ||
+      own.some((one, index) => one !== undefined && one !== (common[index] ?? one));
+    if (isApart) return false;
+    taken.add(filter);
+    for (const [index, one] of own.entries()) common[index] ??= one;
+    return true;
   });
 }
 
 /** As few reads as carry all of the wishes; one stream also where there are none [SSE-13]. */
-export function sharedOut(wishes: readonly Wish[], isStream: boolean): Wish[][] {
-  const reads: Wish[][] = [];
+export function sharedOut<One extends Wish>(wishes: readonly One[], isStream: boolean): One[][] {
+  const reads: One[][] = [];
   let left = wishes;
   while (left.length > 0 || (isStream && reads.length === 0)) {
     const read = fitting(compatible(left, isStream));
@@ -72,7 +77,7 @@ function afterOf(wishes: readonly Wish[]): string {
 }
 
 /** As many of them, from the first on, as one query has room for. */
-function fitting(wishes: readonly Wish[]): Wish[] {
+function fitting<One extends Wish>(wishes: readonly One[]): One[] {
   const [first] = wishes;
   let isOnePlace = true;
   let channels = OTHERS_LENGTH + encoded(first?.after ?? '').length;

@@ -61,10 +61,10 @@ function streamReader(attempt: HttpAttempt): Reader {
       const rest = wishes.filter((wish) => !together.includes(wish));
       // Only a stream proves that streams work: one begins, and then the others.
       const some = attempt.isReady ? [...together, ...compatible(rest, true)] : together;
-      const filters = JSON.stringify(some.map(({ filter }) => filter));
+      const keys = JSON.stringify(some.map(({ key }) => key));
       // What has no place when it has opened, as volatile channels, stays apart.
-      if (filters === apart) return sharedOut(wishes, true);
-      apart = filters;
+      if (keys === apart) return sharedOut(wishes, true);
+      apart = keys;
       attempt.planAgain();
       return sharedOut(some, true);
     },
@@ -134,7 +134,7 @@ class EventStream {
 
   #onEvent(type: string, data: string, id: string): void {
     const { sink, target } = this.#attempt;
-    const { filters } = this.#read;
+    const { keys } = this.#read;
     if (type === 'open') {
       this.#open(parseObject(data) ?? {}, id);
     } else if (type === 'gap') {
@@ -142,7 +142,7 @@ class EventStream {
       const { channel, position } = known(fields, 'string', ['channel', 'position']);
       const gap = toGap(fields['gap']);
       if (channel !== undefined && position !== undefined && gap !== undefined) {
-        sink.onGap({ kind: 'gap', channel, gap, position }, filters);
+        sink.onGap({ kind: 'gap', channel, gap, position }, keys);
       }
     } else if (type === 'close') {
       const fields = parseObject(data) ?? {};
@@ -159,7 +159,7 @@ class EventStream {
       const { fields, source } = target.encoding.eventOf(data);
       const message = toMessage(fields, source);
       if (message === undefined) throw new CodedError('internal', 'an event that is no message');
-      sink.onMessage(message, filters);
+      sink.onMessage(message, keys);
     }
     this.#follow(id, true);
   }
@@ -171,12 +171,12 @@ class EventStream {
     this.#hasOpened = true;
     this.#id = id;
     this.#read.opened(known(fields, 'string', ['session']));
-    const { filters, places, signal } = this.#read;
-    for (const filter of filters) {
+    const { wishes, places, signal } = this.#read;
+    for (const { key, filter } of wishes) {
       if (signal.aborted) return;
       // Where no mark can be said the one before stays good.
       const mark = id || places.get(filter);
-      this.#attempt.sink.onOpen(openingOf(filter, fields, positions[filter], mark));
+      this.#attempt.sink.onOpen(openingOf(filter, fields, positions[filter], mark), key);
     }
   }
 
@@ -185,11 +185,11 @@ class EventStream {
    * what was left out, if it comes without an event [SSE-10].
    */
   #follow(id: string, hasEvent: boolean): void {
-    const { filters, only, signal } = this.#read;
+    const { keys, only, signal } = this.#read;
     if (id === this.#id || signal.aborted) return;
     this.#id = id;
     if (only === undefined) {
-      if (id.startsWith('~')) this.#attempt.sink.onMark(filters, id);
+      if (id.startsWith('~')) this.#attempt.sink.onMark(keys, id);
     } else if (!hasEvent) this.#attempt.sink.onExpired(only, id);
   }
 }

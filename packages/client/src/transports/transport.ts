@@ -72,8 +72,8 @@ export type Ask =
 
 /** One attempt, from dialing to its end. */
 export interface Attempt {
-  /** The wish for this filter is another one than before, or is no more: {@link AttemptSink.wish}. */
-  revise(filter: string): void;
+  /** The wish of this key is another one than before, or is no more: {@link AttemptSink.wish}. */
+  revise(key: string): void;
   /**
    * Asks the server. Publishes are begun in the order in which they were asked for.
    *
@@ -106,29 +106,32 @@ export interface Welcome {
 
 /** What the connection tells an attempt, and hears of it. Nothing after `onEnd`, which comes once. */
 export interface AttemptSink {
-  /** All that is to be read, now. */
-  filters(): readonly string[];
-  /** What is to be read of a filter, from where it stands now; `undefined` for nothing any more. */
-  wish(filter: string): Wish | undefined;
+  /**
+   * All that is to be read, now, by the keys for which it is told. A name is its own key; a pattern may
+   * be wished several times, by different ones.
+   */
+  keys(): readonly string[];
+  /** What is to be read by a key, from where it stands now; `undefined` for nothing any more. */
+  wish(key: string): Wish | undefined;
   /**
    * The server is reached: requests may be made. Before everything else that is told. Where a
    * transport reads by streams or questions, the first of them was answered by then.
    */
   onReady(welcome: Welcome): void;
-  /** The filter is read from here on; told before its messages, and again when it began anew. */
-  onOpen(opening: OpenEvent): void;
-  /** @param filters where it is for some only: it is for those of them that match its channel. */
-  onMessage(message: ReceivedMessage, filters?: readonly string[]): void;
-  /** @param filters as with messages. */
-  onGap(gap: GapEvent, filters?: readonly string[]): void;
-  /** Everything up to the mark was delivered to these filters. */
-  onMark(filters: readonly string[], mark: string): void;
-  /** Offsets up to this position are not delivered: their time was over. */
+  /** It is read from here on; told before its messages, and again when it began anew. */
+  onOpen(opening: OpenEvent, key: string): void;
+  /** @param keys it is for those of them that match its channel; its mark holds for these. */
+  onMessage(message: ReceivedMessage, keys: readonly string[]): void;
+  /** @param keys as with messages. */
+  onGap(gap: GapEvent, keys: readonly string[]): void;
+  /** Everything up to the mark was delivered to these. */
+  onMark(keys: readonly string[], mark: string): void;
+  /** Offsets up to this position of a named channel are not delivered: their time was over. */
   onExpired(channel: string, position: string): void;
   onPresence(event: PresenceEvent): void;
   onSnapshot(event: SnapshotEvent): void;
-  /** The server will not have this filter read, e.g. `forbidden`; the others go on. */
-  onRefused(filter: string, error: Error): void;
+  /** The server will not have this read, e.g. `forbidden`; the others go on. */
+  onRefused(key: string, error: Error): void;
   onEnd(ending: Ending): void;
   /** Resolves when the application has room for more; at once if it has. */
   room(): Promise<void>;

@@ -40,6 +40,7 @@ const FIELDS: Readonly<Record<string, readonly unknown[]>> = {
   to: [2, 'x'],
   volatile: [true, 'x'],
   stored: [false, 'unknown', 5],
+  as: [1, 2, 3, 'x', null],
   id: [1, 2, 3, 4, 5, 6, 99, -1, 'x', null],
 };
 const GARBAGE = ['', '\n', '{', '[]', '5', 'null', '"x"', '{"type":"pong"}}', '\u0000', '{}'];

@@ -21,7 +21,7 @@ function setUp(take: (event: TakenEvent) => void | PromiseLike<void>, filter = '
   const open = (): void => {
     const { after } = subscriptions.wish('a') ?? {};
     const resumed = after === undefined ? {} : { recovered: true };
-    subscriptions.onOpen({ kind: 'open', channel: 'a', position: after ?? 'e:0', ...resumed });
+    subscriptions.onOpen({ kind: 'open', channel: 'a', position: after ?? 'e:0', ...resumed }, 'a');
   };
   return { subscriptions, reading, ends, revised, open };
 }
@@ -30,7 +30,7 @@ test('tells at once what somebody takes at once', () => {
   const told: unknown[] = [];
   const { subscriptions, open, reading } = setUp((event) => void told.push(event));
   open();
-  subscriptions.onMessage(message(1));
+  subscriptions.onMessage(message(1), ['a']);
   expect(told).toEqual([{ kind: 'open', channel: 'a', position: 'e:0' }, message(1)]);
   expect(reading.after).toBe('e:1');
 });
@@ -40,7 +40,7 @@ test('goes on whatever is returned that is no promise', () => {
   const take = (event: TakenEvent): unknown => [told.push(event), null, 'then', {}][told.length];
   const { subscriptions, open, ends } = setUp(take as (event: TakenEvent) => void);
   open();
-  for (const offset of [1, 2, 3, 4]) subscriptions.onMessage(message(offset));
+  for (const offset of [1, 2, 3, 4]) subscriptions.onMessage(message(offset), ['a']);
   expect(told.length).toBe(5);
   expect(ends).toEqual([]);
 });
@@ -54,7 +54,7 @@ test('tells one after the other to somebody who needs time', async () => {
     return new Promise<void>((resolve) => (finish = resolve));
   });
   open();
-  for (const offset of [1, 2, 3]) subscriptions.onMessage(message(offset));
+  for (const offset of [1, 2, 3]) subscriptions.onMessage(message(offset), ['a']);
   expect(told).toEqual([1]);
   finish();
   await Promise.resolve();
@@ -70,8 +70,8 @@ test('tells a mark behind the messages before it, and the newest alone', async (
     return new Promise<void>((resolve) => (finish = resolve));
   }, '+');
   subscriptions.wish('+');
-  subscriptions.onOpen({ kind: 'open', channel: '+', mark: '~0' });
-  subscriptions.onMessage({ ...message(1), mark: '~1' });
+  subscriptions.onOpen({ kind: 'open', channel: '+', mark: '~0' }, '+');
+  subscriptions.onMessage({ ...message(1), mark: '~1' }, ['+']);
   subscriptions.onMark(['+', 'a'], '~2');
   expect(told).toEqual(['open', 'message']);
   finish();
@@ -96,14 +96,15 @@ test('leaves to the log what is too much, and reads it later', async () => {
     return told.length > 1 ? undefined : new Promise<void>((resolve) => (finish = resolve));
   });
   open();
-  for (let offset = 1; offset <= 400; offset += 1) subscriptions.onMessage(message(offset));
+  for (let offset = 1; offset <= 400; offset += 1) subscriptions.onMessage(message(offset), ['a']);
   expect(subscriptions.wish('a')).toBeUndefined();
   finish();
   await Promise.resolve();
   expect(told).toHaveLength(258);
   expect(subscriptions.wish('a')).toEqual({ filter: 'a', after: 'e:258' });
   open();
-  for (let offset = 259; offset <= 400; offset += 1) subscriptions.onMessage(message(offset));
+  for (let offset = 259; offset <= 400; offset += 1)
+    subscriptions.onMessage(message(offset), ['a']);
   expect(told).toEqual(Array.from({ length: 400 }, (_, index) => index + 1));
 });
 
@@ -121,7 +122,7 @@ test.each([
   await Promise.resolve();
   await Promise.resolve();
   expect(ends).toEqual([new Error('no')]);
-  expect(subscriptions.filters()).toEqual([]);
+  expect(subscriptions.keys()).toEqual([]);
 });
 
 test('tells what waits before it tells that the server refused', async () => {
@@ -132,7 +133,7 @@ test('tells what waits before it tells that the server refused', async () => {
     return told.length > 1 ? undefined : new Promise<void>((resolve) => (finish = resolve));
   });
   open();
-  subscriptions.onMessage(message(1));
+  subscriptions.onMessage(message(1), ['a']);
   subscriptions.onRefused('a', new Error('forbidden'));
   expect(ends).toEqual([]);
   finish();
@@ -147,7 +148,7 @@ test('tells nothing after its end', () => {
   open();
   reading.end();
   reading.end();
-  subscriptions.onMessage(message(1));
+  subscriptions.onMessage(message(1), ['a']);
   expect(told).toEqual(['open']);
   expect(revised.at(-1)).toBe('a');
 });

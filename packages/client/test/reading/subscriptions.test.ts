@@ -7,56 +7,63 @@ import { Subscriptions } from '../../src/reading/subscriptions.ts';
 
 type Random = ReturnType<typeof seededRandom>;
 
+/** Where a reading goes on in a channel. */
+interface Next {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
 /** What a session of a server does, by the contract, one step at a time. */
 class ModelSession {
   readonly #log: ModelLog;
   readonly #subscriptions: Subscriptions;
   /** What was asked for and is not answered yet. */
   readonly #asked: string[] = [];
-  readonly #filters = new Set<string>();
-  /** The next offset to send of each channel that is read. */
-  readonly #next = new Map<string, { epoch: string; offset: number }>();
+  /** What is read by each key, from a place of its own: the next offset of each channel. */
+  readonly #readings = new Map<string, { filter: string; next: Map<string, Next> }>();
 
   constructor(log: ModelLog, subscriptions: Subscriptions) {
     this.#log = log;
     this.#subscriptions = subscriptions;
     subscriptions.restart(true);
-    this.#asked.push(...subscriptions.filters());
+    this.#asked.push(...subscriptions.keys());
   }
 
-  revise(filter: string): void {
-    if (!this.#asked.includes(filter)) this.#asked.push(filter);
+  revise(key: string): void {
+    if (!this.#asked.includes(key)) this.#asked.push(key);
   }
 
   get isIdle(): boolean {
-    return this.#asked.length === 0 && [...this.#next.keys()].every((name) => !this.#hasMore(name));
+    return this.#asked.length === 0 && this.#behind().length === 0;
+  }
+
+  /** How many readings of this filter there are. */
+  countOf(filter: string): number {
+    return [...this.#readings.values()].filter((one) => one.filter === filter).length;
   }
 
   /** Answers a wish, or sends a message. */
   step(random: Random): void {
-    const behind = [...this.#next.keys()].filter((name) => this.#hasMore(name));
-    const filter = this.#asked[0];
-    if (filter !== undefined && (behind.length === 0 || random.chance(0.5))) {
+    const behind = this.#behind();
+    const key = this.#asked[0];
+    if (key !== undefined && (behind.length === 0 || random.chance(0.5))) {
       this.#asked.shift();
-      this.#answer(filter);
+      this.#answer(key);
     } else if (behind.length > 0) {
-      this.#send(random.pick(behind));
+      const [reading, name] = random.pick(behind);
+      this.#send(reading, name, random);
     }
   }
 
-  #answer(filter: string): void {
-    const wish = this.#subscriptions.wish(filter);
-    if (wish === undefined) {
-      this.#filters.delete(filter);
-      for (const name of this.#next.keys()) {
-        if (![...this.#filters].some((one) => matches(one, name))) this.#next.delete(name);
-      }
-      return;
-    }
-    this.#filters.add(filter);
+  #answer(key: string): void {
+    const wish = this.#subscriptions.wish(key);
+    this.#readings.delete(key);
+    if (wish === undefined) return;
+    const { filter } = wish;
     const names = isWildcard(filter)
       ? this.#log.names().filter((name) => matches(filter, name))
       : [filter];
+    const next = new Map<string, Next>();
     const gaps = names.flatMap((name) => {
       const { top, epoch } = this.#log.channel(name);
       let offset = top;
@@ -74,87 +81,82 @@ class ModelSession {
       } else if (wish.last !== undefined) {
         offset = Math.max(this.#log.oldest(name) - 1, top - wish.last);
       }
-      const before = this.#next.get(name);
-      // Whoever reads the channel already is told first.
-      if (before !== undefined && before.epoch !== '0' && before.epoch !== epoch) this.#send(name);
-      const known = this.#next.get(name);
-      if (known?.epoch !== epoch || known.offset > offset + 1)
-        this.#next.set(name, { epoch, offset: offset + 1 });
+      next.set(name, { epoch, offset: offset + 1 });
       return [{ name, offset: [epoch, offset] as const, reason }];
     });
+    this.#readings.set(key, { filter, next });
     const lost = gaps.find(({ reason }) => reason !== undefined);
     const one = gaps[0];
     const isPattern = isWildcard(filter);
-    this.#subscriptions.onOpen({
+    const opening = {
       kind: 'open',
       channel: filter,
       ...(isPattern
-        ? { mark: this.#log.mark(gaps.map(({ name, offset }) => [name, offset])) }
+        ? { mark: this.#log.mark(next) }
         : { position: `${one?.offset[0] ?? '0'}:${one?.offset[1] ?? 0}` }),
       ...(wish.after !== undefined && { recovered: lost === undefined }),
       ...(lost?.reason !== undefined && { gap: { reason: lost.reason } }),
-    });
+    } as const;
+    this.#subscriptions.onOpen(opening, key);
     if (!isPattern) return;
     for (const { name, offset, reason } of gaps) {
-      if (reason === undefined) continue;
-      this.#subscriptions.onGap({
-        kind: 'gap',
-        channel: name,
-        gap: { reason },
-        position: offset.join(':'),
-      });
+      if (reason !== undefined) this.#lose(key, name, reason, offset.join(':'));
     }
   }
 
-  #hasMore(name: string): boolean {
-    const next = this.#next.get(name);
+  #behind(): [string, string][] {
+    return [...this.#readings].flatMap(([key, { next }]) =>
+      [...next.keys()]
+        .filter((name) => this.#hasMore(next, name))
+        .map((name): [string, string] => [key, name]),
+    );
+  }
+
+  #hasMore(nexts: ReadonlyMap<string, Next>, name: string): boolean {
+    const next = nexts.get(name);
     const { epoch, top } = this.#log.channel(name);
     return next !== undefined && (next.epoch !== epoch ? epoch !== '0' : next.offset <= top);
   }
 
   /** A channel that was born is read by who reads a pattern. */
   born(name: string): void {
-    if (this.#next.has(name)) return;
-    if ([...this.#filters].some((one) => matches(one, name))) {
-      this.#next.set(name, { epoch: this.#log.channel(name).epoch, offset: 1 });
+    for (const { filter, next } of this.#readings.values()) {
+      if (next.has(name) || !matches(filter, name)) continue;
+      next.set(name, { epoch: this.#log.channel(name).epoch, offset: 1 });
     }
   }
 
-  #send(name: string): void {
-    const next = this.#next.get(name);
+  #send(key: string, name: string, random: Random): void {
+    const { filter, next: nexts } = this.#readings.get(key) ?? {};
+    const next = nexts?.get(name);
     const { epoch } = this.#log.channel(name);
-    if (next === undefined) return;
+    if (filter === undefined || nexts === undefined || next === undefined) return;
     const oldest = this.#log.oldest(name);
-    if (next.epoch !== epoch && next.epoch !== '0') {
-      this.#next.set(name, { epoch, offset: oldest });
-      const gap = { reason: 'epoch' } as const;
-      this.#subscriptions.onGap({
-        kind: 'gap',
-        channel: name,
-        gap,
-        position: `${epoch}:${oldest - 1}`,
-      });
+    const isReborn = next.epoch !== epoch && next.epoch !== '0';
+    if (isReborn || next.offset < oldest) {
+      nexts.set(name, { epoch, offset: oldest });
+      this.#lose(key, name, isReborn ? 'epoch' : 'trimmed', `${epoch}:${oldest - 1}`);
       return;
     }
-    if (next.offset < oldest) {
-      this.#next.set(name, { epoch, offset: oldest });
-      const gap = { reason: 'trimmed' } as const;
-      this.#subscriptions.onGap({
-        kind: 'gap',
-        channel: name,
-        gap,
-        position: `${epoch}:${oldest - 1}`,
-      });
-      return;
-    }
-    this.#next.set(name, { epoch, offset: next.offset + 1 });
-    // A mark can be said where nobody is behind.
-    const isAtHead = [...this.#next.keys()].every((one) => !this.#hasMore(one));
-    const isFound = [...this.#filters].some((one) => isWildcard(one) && matches(one, name));
+    nexts.set(name, { epoch, offset: next.offset + 1 });
+    // A mark can be said now and then, also on the way.
+    const isMarked = isWildcard(filter) && random.chance(0.4);
+    const isPushed = isWildcard(filter) && random.chance(0.2);
     const message = { kind: 'message', channel: name, epoch, offset: next.offset } as const;
-    const mark = isAtHead && isFound ? { mark: this.#log.mark() } : {};
-    this.#subscriptions.onMessage({ ...message, ...mark });
-    if (isAtHead) this.#subscriptions.onMark([...this.#filters], this.#log.mark());
+    const mark = isMarked ? { mark: this.#log.mark(nexts) } : {};
+    this.#subscriptions.onMessage({ ...message, ...mark }, [key]);
+    if (isPushed) this.#subscriptions.onMark([key], this.#log.mark(nexts));
+  }
+
+  #lose(key: string, channel: string, reason: 'epoch' | 'trimmed', position: string): void {
+    this.#subscriptions.onGap({ kind: 'gap', channel, gap: { reason }, position }, [key]);
+  }
+
+  /** Says to every pattern where it stands. */
+  markAll(): void {
+    for (const [key, { filter, next }] of this.#readings) {
+      if (isWildcard(filter)) this.#subscriptions.onMark([key], this.#log.mark(next));
+    }
   }
 }
 
@@ -165,6 +167,7 @@ function matches(filter: string, name: string): boolean {
 class ModelLog {
   readonly #channels = new Map<string, { epoch: string; top: number; oldest: number }>();
   readonly #marks: Map<string, { epoch: string; offset: number }>[] = [];
+  readonly #texts: string[] = [];
   #lives = 0;
 
   names(): string[] {
@@ -199,13 +202,20 @@ class ModelLog {
     this.publish(name);
   }
 
-  /** @param behind the channels that do not stand at their newest message. */
-  mark(behind: readonly (readonly [string, readonly [string, number]])[] = []): string {
-    const all = [...this.#channels].map(
-      ([name, { epoch, top }]) => [name, { epoch, offset: top }] as const,
-    );
-    const own = behind.map(([name, [epoch, offset]]) => [name, { epoch, offset }] as const);
-    this.#marks.push(new Map([...all, ...own]));
+  /** The same for all who stand there. @param nexts where a reading goes on in its channels. */
+  mark(nexts: ReadonlyMap<string, Next>): string {
+    const places = [...this.#channels].map(([name, { epoch, top }]) => {
+      const next = nexts.get(name);
+      return [
+        name,
+        { epoch: next?.epoch ?? epoch, offset: (next?.offset ?? top + 1) - 1 },
+      ] as const;
+    });
+    const text = JSON.stringify(places);
+    const known = this.#texts.indexOf(text);
+    if (known >= 0) return `~${known}`;
+    this.#texts.push(text);
+    this.#marks.push(new Map(places));
     return `~${this.#marks.length - 1}`;
   }
 
@@ -219,7 +229,6 @@ class Reader {
   readonly subscription: Subscription;
   readonly faults: string[] = [];
   readonly places = new Map<string, { epoch: string; offset: number }>();
-  readonly #starts = new Map<string, { epoch: string; offset: number }>();
   readonly #log: ModelLog;
   count = 0;
   opens = 0;
@@ -243,7 +252,6 @@ class Reader {
           const known = this.places.get(name);
           if (known?.epoch === at.epoch && known.offset >= at.offset) continue;
           this.places.set(name, at);
-          this.#starts.set(name, at);
         }
       }
       const position = parsePosition(event.position ?? '');
@@ -262,17 +270,11 @@ class Reader {
     } else if (event.kind === 'gap') {
       const position = parsePosition(event.position);
       if (event.gap.reason === 'unknown') this.faults.push('a hole');
-      const start = this.#starts.get(event.channel);
-      const isBefore =
-        start?.epoch === position?.epoch && (position?.offset ?? 0) < (start?.offset ?? 0);
-      if (position !== undefined && !isBefore) this.places.set(event.channel, position);
+      if (position !== undefined) this.places.set(event.channel, position);
     } else if (event.kind === 'message') {
       this.count += 1;
       const { epoch = '', offset = 0, channel } = event;
       const known = this.places.get(channel);
-      // A pattern that begins now may be told what the session brings again for somebody else.
-      const start = this.#starts.get(channel);
-      if (start?.epoch === epoch && offset <= start.offset) return;
       const isNext =
         known === undefined || known.epoch === '0'
           ? true
@@ -292,7 +294,7 @@ async function explore(seed: number): Promise<{ count: number; opens: number; fa
   const log = new ModelLog();
   let session: ModelSession | undefined;
   const subscriptions = new Subscriptions({
-    onRevise: (filter) => session?.revise(filter),
+    onRevise: (key) => session?.revise(key),
     session: () => undefined,
   });
   const readers = new Set<Reader>();
@@ -337,13 +339,13 @@ async function explore(seed: number): Promise<{ count: number; opens: number; fa
   await Promise.resolve();
   for (let step = 0; step < 3000 && !session.isIdle; step += 1) session.step(random);
   if (!session.isIdle) faults.push('it never comes to rest');
-  // A last message in each channel: whoever waits for a mark gets one.
-  for (const name of NAMES) {
-    const isBorn = log.channel(name).top === 0;
-    log.publish(name);
-    if (isBorn) session.born(name);
+  // Who stand at one mark have a wire in common.
+  session.markAll();
+  for (let step = 0; step < 100 && !session.isIdle; step += 1) session.step(random);
+  for (const filter of FILTERS) {
+    const count = session.countOf(filter);
+    if (count > 1) faults.push(`${filter} is still read ${count} times`);
   }
-  for (let step = 0; step < 3000 && !session.isIdle; step += 1) session.step(random);
   for (const reader of readers) {
     const { filter } = reader.subscription;
     for (const name of NAMES.filter((one) => matches(filter, one))) {

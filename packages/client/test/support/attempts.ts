@@ -36,9 +36,9 @@ export class RecordingSink implements AttemptSink {
     for (const wish of wishes) this.want(wish);
   }
 
-  want(wish: string | Wish): void {
+  want(wish: string | Wish, key?: string): void {
     const whole = typeof wish === 'string' ? { filter: wish } : wish;
-    this.wishes.set(whole.filter, whole);
+    this.wishes.set(key ?? whole.filter, whole);
   }
 
   /** What was told since the last call, as short words. */
@@ -46,12 +46,12 @@ export class RecordingSink implements AttemptSink {
     return this.#words.splice(0);
   }
 
-  filters(): string[] {
+  keys(): string[] {
     return [...this.wishes.keys()];
   }
 
-  wish(filter: string): Wish | undefined {
-    return this.wishes.get(filter);
+  wish(key: string): Wish | undefined {
+    return this.wishes.get(key);
   }
 
   onReady(welcome: Welcome): void {
@@ -59,24 +59,24 @@ export class RecordingSink implements AttemptSink {
     this.#tell('ready');
   }
 
-  onOpen(opening: OpenEvent): void {
+  onOpen(opening: OpenEvent, key: string): void {
     this.openings.push(opening);
     const place = opening.position ?? opening.mark ?? 'volatile';
-    this.#tell(`open ${opening.channel} ${place}`);
+    this.#tell(`open ${key} ${place}`);
   }
 
-  onMessage(message: ReceivedMessage): void {
+  onMessage(message: ReceivedMessage, keys: readonly string[]): void {
     this.messages.push(message);
-    this.#tell(`${message.channel} ${message.offset ?? '-'}`);
+    this.#tell(`${message.channel} ${message.offset ?? '-'}${toOthers(message.channel, keys)}`);
   }
 
-  onGap(gap: GapEvent): void {
+  onGap(gap: GapEvent, keys: readonly string[]): void {
     this.events.push(gap);
-    this.#tell(`gap ${gap.channel} ${gap.position}`);
+    this.#tell(`gap ${gap.channel} ${gap.position}${toOthers(gap.channel, keys)}`);
   }
 
-  onMark(filters: readonly string[], mark: string): void {
-    this.#tell(`mark ${filters.join()} ${mark}`);
+  onMark(keys: readonly string[], mark: string): void {
+    this.#tell(`mark ${keys.join()} ${mark}`);
   }
 
   onExpired(channel: string, position: string): void {
@@ -93,9 +93,9 @@ export class RecordingSink implements AttemptSink {
     this.#tell(`snapshot ${event.channel} ${event.position}`);
   }
 
-  onRefused(filter: string, error: Error): void {
-    this.refusals.push([filter, error]);
-    this.#tell(`refused ${filter}`);
+  onRefused(key: string, error: Error): void {
+    this.refusals.push([key, error]);
+    this.#tell(`refused ${key}`);
   }
 
   onEnd(ending: Ending): void {
@@ -111,6 +111,11 @@ export class RecordingSink implements AttemptSink {
     this.#words.push(word);
     this.onTold(word);
   }
+}
+
+/** What it is told for, where that is not the name of its channel. */
+function toOthers(channel: string, keys: readonly string[]): string {
+  return keys.join() === channel ? '' : ` for ${keys.join()}`;
 }
 
 /** An attempt over a WebSocket, and the server that the test plays. */
@@ -138,10 +143,11 @@ export function dial(sink = new RecordingSink(), target: Partial<Target> = {}): 
   if (socket === undefined) throw new Error('nothing was dialed');
   let seen = 0;
   const answer = (id: number, fields: object): void => socket.receive({ id, ...fields });
-  const idOf = (filter: string): number => {
-    const id = socket.sent.findLast(({ channel }) => channel === filter)?.['id'];
-    if (typeof id !== 'number') throw new Error(`nothing was asked of ${filter}`);
-    return id;
+  const askedOf = (filter: string): Record<string, unknown> => {
+    const command = socket.sent.findLast(({ channel }) => channel === filter);
+    if (command === undefined) throw new Error(`nothing was asked of ${filter}`);
+    const { id, as } = command;
+    return { id, channel: filter, as };
   };
   return {
     ...{ platform, sink, attempt, socket, answer },
@@ -151,9 +157,9 @@ export function dial(sink = new RecordingSink(), target: Partial<Target> = {}): 
       return sent.map(toWord);
     },
     open: (filter, fields = { position: 'e:0' }) =>
-      answer(idOf(filter), { type: 'subscribed', channel: filter, ...fields }),
+      socket.receive({ type: 'subscribed', ...askedOf(filter), ...fields }),
     refuse: (filter, code, others = {}) =>
-      answer(idOf(filter), { type: 'error', code, message: 'no', ...others }),
+      socket.receive({ type: 'error', id: askedOf(filter)['id'], code, message: 'no', ...others }),
   };
 }
 
@@ -169,7 +175,7 @@ export function welcomed(sink = new RecordingSink(), welcome: object = {}): Dial
 export function reading(...filters: string[]): Dialed {
   const dialed = welcomed(new RecordingSink(...filters));
   for (const filter of filters) {
-    dialed.open(filter, filter.includes('#') ? { mark: '~0' } : { position: 'e:0' });
+    dialed.open(filter, /[+#]/.test(filter) ? { mark: '~0' } : { position: 'e:0' });
   }
   dialed.said();
   dialed.sink.told();
@@ -191,8 +197,8 @@ export function messagePush(channel: string, offset: number, others: object = {}
   return { type: 'message', ...wireMessage(offset), channel, ...others };
 }
 
-function toWord({ type, id, channel, after }: Record<string, unknown>): string {
-  return [type, id, channel, after]
+function toWord({ type, id, channel, as, after }: Record<string, unknown>): string {
+  return [type, id, channel, as === undefined ? undefined : `as ${Number(as)}`, after]
     .filter((part) => typeof part === 'string' || typeof part === 'number')
     .join(' ');
 }

@@ -1,5 +1,5 @@
 /** A transport whose server is the test: it notes what is to be read, and opens it at once. */
-import { CodedError } from '@trunkline/wire';
+import { CodedError, matchesPattern } from '@trunkline/wire';
 import type { CodeName, Member } from '@trunkline/wire';
 import type { Frame } from '../../src/encodings/encoding.ts';
 import type {
@@ -18,7 +18,7 @@ export class FakeTransport implements Transport {
   readonly asks: Ask[] = [];
   /** What was sent without an answer. */
   readonly sent: string[] = [];
-  /** Filters that are read now. */
+  /** The keys of what is read now. */
   readonly read = new Set<string>();
   /** Filters that are refused. */
   readonly forbidden = new Set<string>();
@@ -36,7 +36,7 @@ export class FakeTransport implements Transport {
     this.#sink = sink;
     this.read.clear();
     return {
-      revise: (filter) => this.#plan(filter),
+      revise: (key) => this.#plan(key),
       request: (ask) => this.#answer(ask),
       send: (members) => this.sent.push(members),
       renew: () => {},
@@ -49,7 +49,7 @@ export class FakeTransport implements Transport {
   accept(): void {
     this.#isReady = true;
     this.#sink?.onReady({ session: 's' });
-    for (const filter of this.#sink?.filters() ?? []) this.#ask(filter);
+    for (const key of this.#sink?.keys() ?? []) this.#ask(key);
   }
 
   /** The connection is lost. */
@@ -65,7 +65,7 @@ export class FakeTransport implements Transport {
     for (const data of values) {
       this.#offset += 1;
       const place = { offset: this.#offset, epoch: 'e', time: 1 };
-      this.#sink?.onMessage({ kind: 'message', channel, data, ...place });
+      this.#sink?.onMessage({ kind: 'message', channel, data, ...place }, this.#keysFor(channel));
     }
   }
 
@@ -73,12 +73,13 @@ export class FakeTransport implements Transport {
   lose(channel: string): void {
     this.#offset += 5;
     const position = `e:${this.#offset}`;
-    this.#sink?.onGap({ kind: 'gap', channel, gap: { reason: 'trimmed' }, position });
+    const gap = { reason: 'trimmed' } as const;
+    this.#sink?.onGap({ kind: 'gap', channel, gap, position }, this.#keysFor(channel));
   }
 
   /** Everything up to the mark was told. */
-  reach(mark: string, ...filters: readonly string[]): void {
-    this.#sink?.onMark(filters, mark);
+  reach(mark: string, ...keys: readonly string[]): void {
+    this.#sink?.onMark(keys, mark);
   }
 
   /** Who is there. */
@@ -105,25 +106,32 @@ export class FakeTransport implements Transport {
     this.#sink?.onRefused(filter, new CodedError(code, 'by the test'));
   }
 
-  #plan(filter: string): void {
-    this.#due.add(filter);
-    queueMicrotask(() => this.#due.delete(filter) && this.#ask(filter));
+  #plan(key: string): void {
+    this.#due.add(key);
+    queueMicrotask(() => this.#due.delete(key) && this.#ask(key));
   }
 
-  #ask(filter: string): void {
+  #ask(key: string): void {
     if (!this.#isReady) return;
-    const wish = this.#sink?.wish(filter);
-    this.wishes.push(wish ?? filter);
+    const wish = this.#sink?.wish(key);
+    this.wishes.push(wish ?? key);
     if (wish === undefined) {
-      this.read.delete(filter);
+      this.read.delete(key);
       return;
     }
-    this.read.add(filter);
+    this.read.add(key);
     const position = wish.after ?? `e:${this.#offset}`;
     queueMicrotask(() => {
-      if (this.forbidden.has(filter)) this.refuse(filter, 'forbidden');
-      else this.#sink?.onOpen({ kind: 'open', channel: filter, position });
+      if (this.forbidden.has(key)) this.refuse(key, 'forbidden');
+      else this.#sink?.onOpen({ kind: 'open', channel: wish.filter, position }, key);
     });
+  }
+
+  #keysFor(channel: string): string[] {
+    const keys = [...this.read.keys()];
+    return keys.filter(
+      (key) => key === channel || matchesPattern(key.split('\n')[0] ?? '', channel),
+    );
   }
 
   #answer(ask: Ask): Promise<Frame> {

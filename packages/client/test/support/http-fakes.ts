@@ -185,30 +185,30 @@ export class HttpReader implements AttemptSink {
     for (const resolve of held) resolve();
   }
 
-  filters(): readonly string[] {
+  keys(): readonly string[] {
     return [...this.wishes.keys()];
   }
 
-  wish(filter: string): Wish | undefined {
-    return this.wishes.get(filter);
+  wish(key: string): Wish | undefined {
+    return this.wishes.get(key);
   }
 
   onReady({ session }: { readonly session?: string }): void {
     this.#tell(session === undefined ? 'ready' : `ready ${session}`);
   }
 
-  onOpen(opening: OpenEvent): void {
-    const { channel, position, mark, recovered } = opening;
+  onOpen(opening: OpenEvent, key: string): void {
+    const { position, mark, recovered } = opening;
     this.openings.push(opening);
-    const wish = this.wishes.get(channel);
-    if (recovered !== true || wish?.after === undefined) this.#move(channel, position ?? mark);
-    this.#tell(['open', channel, position ?? mark ?? ''].join(' ').trim());
+    const wish = this.wishes.get(key);
+    if (recovered !== true || wish?.after === undefined) this.#move(key, position ?? mark);
+    this.#tell(['open', key, position ?? mark ?? ''].join(' ').trim());
   }
 
-  onMessage(message: ReceivedMessage, filters: readonly string[] = this.filters()): void {
+  onMessage(message: ReceivedMessage, keys: readonly string[]): void {
     const { channel, epoch, offset } = message;
     this.messages.push(message);
-    if (filters.includes(channel) && epoch !== undefined) {
+    if (keys.includes(channel) && epoch !== undefined) {
       this.#move(channel, `${epoch}:${offset}`);
     }
     this.#tell(`${channel} ${offset ?? JSON.stringify(message.data)}`);
@@ -219,8 +219,8 @@ export class HttpReader implements AttemptSink {
     this.#tell(`gap ${channel} ${position}`);
   }
 
-  onMark(filters: readonly string[], mark: string): void {
-    for (const filter of filters) if (/[+#]/.test(filter)) this.#move(filter, mark);
+  onMark(keys: readonly string[], mark: string): void {
+    for (const key of keys) if (/[+#]/.test(key)) this.#move(key, mark);
     this.#tell(`mark ${mark}`);
   }
 
@@ -237,9 +237,9 @@ export class HttpReader implements AttemptSink {
     this.#tell(`snapshot ${channel} ${position}`);
   }
 
-  onRefused(filter: string, error: Error & { readonly code?: string }): void {
-    this.wishes.delete(filter);
-    this.#tell(`refused ${filter} ${error.code}`);
+  onRefused(key: string, error: Error & { readonly code?: string }): void {
+    this.wishes.delete(key);
+    this.#tell(`refused ${key} ${error.code}`);
   }
 
   onEnd(ending: Ending): void {
@@ -252,9 +252,9 @@ export class HttpReader implements AttemptSink {
     return new Promise((resolve) => this.#held?.push(resolve));
   }
 
-  #move(filter: string, after: string | undefined): void {
-    const wish = this.wishes.get(filter);
-    if (wish !== undefined && after !== undefined) this.wishes.set(filter, { ...wish, after });
+  #move(key: string, after: string | undefined): void {
+    const wish = this.wishes.get(key);
+    if (wish !== undefined && after !== undefined) this.wishes.set(key, { ...wish, after });
   }
 
   #tell(word: string): void {

@@ -102,7 +102,7 @@ export class FakeTab {
       if (!hasOpened()) this.faults.push('told before open returned');
     };
     return {
-      filters: () => [...this.readings.keys()],
+      keys: () => [...this.readings.keys()],
       wish: (filter) => this.#wish(filter),
       onReady: () => {
         check();
@@ -110,7 +110,7 @@ export class FakeTab {
         for (const [key, channel] of this.#unanswered) this.#send(key, channel);
       },
       onOpen: (opening) => this.#onOpen(opening),
-      onMessage: (message, filters = []) => this.#onMessage(message, filters),
+      onMessage: (message, keys) => this.#onMessage(message, keys),
       onGap: () => this.faults.push('gap'),
       onMark() {},
       onExpired() {},

@@ -80,18 +80,18 @@ class Fixture {
   #sink(): AttemptSink {
     const { told } = this;
     return {
-      filters: () => [...this.wishes.keys()],
-      wish: (filter) => this.wishes.get(filter),
+      keys: () => [...this.wishes.keys()],
+      wish: (key) => this.wishes.get(key),
       onReady: ({ session }) => told.push(`ready ${session}`),
-      onOpen: ({ channel, position }) => told.push(`open ${channel} ${position}`),
-      onMessage: ({ offset, mark }, filters) =>
-        told.push(`${offset} for ${String(filters)}${mark ?? ''}`),
-      onGap: ({ position }, filters) => told.push(`gap ${position} for ${String(filters)}`),
-      onMark: (filters, mark) => told.push(`mark ${mark} for ${String(filters)}`),
+      onOpen: ({ position }, key) => told.push(`open ${key} ${position}`),
+      onMessage: ({ offset, mark }, keys) =>
+        told.push(`${offset} for ${String(keys)}${mark ?? ''}`),
+      onGap: ({ position }, keys) => told.push(`gap ${position} for ${String(keys)}`),
+      onMark: (keys, mark) => told.push(`mark ${mark} for ${String(keys)}`),
       onExpired: (channel, position) => told.push(`expired ${channel} ${position}`),
       onPresence: ({ kind }) => told.push(kind),
       onSnapshot: ({ position }) => told.push(`snapshot ${position}`),
-      onRefused: (filter, error) => told.push(`refused ${filter}: ${error.message}`),
+      onRefused: (key, error) => told.push(`refused ${key}: ${error.message}`),
       onEnd: (ending) => this.endings.push(ending),
       room: () => this.room(),
     };

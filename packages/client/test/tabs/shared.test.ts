@@ -41,22 +41,24 @@ class Server {
 
   accept(): void {
     this.sink?.onReady({ session: 's' });
-    for (const filter of this.sink?.filters() ?? []) this.#read(filter);
+    for (const key of this.sink?.keys() ?? []) this.#read(key);
   }
 
   push(channel: string, offset: number, mark?: string): void {
     const place = { offset, epoch: 'e', data: offset };
     const rest = mark === undefined ? {} : { mark };
-    this.sink?.onMessage({ kind: 'message', channel, ...place, ...rest });
+    const message = { kind: 'message', channel, ...place, ...rest } as const;
+    this.sink?.onMessage(message, this.sink.keys());
   }
 
-  #read(filter: string): void {
-    const wish = this.sink?.wish(filter);
+  #read(key: string): void {
+    const wish = this.sink?.wish(key);
     this.wishes.push(wish);
     if (wish === undefined) return;
+    const { filter } = wish;
     const { after = filter.includes('#') ? '~0' : 'e:0' } = wish;
     const at = after.startsWith('~') ? { mark: after } : { position: after };
-    queueMicrotask(() => this.sink?.onOpen({ kind: 'open', channel: filter, ...at }));
+    queueMicrotask(() => this.sink?.onOpen({ kind: 'open', channel: filter, ...at }, key));
   }
 }
 

@@ -10,7 +10,8 @@ function readOf(...wishes: readonly Wish[]): Read {
   const filters = wishes.map(({ filter }) => filter);
   const [first = ''] = filters;
   return {
-    wishes,
+    wishes: wishes.map((wish) => ({ key: wish.filter, ...wish })),
+    keys: filters,
     filters,
     only: filters.length === 1 && !/[+#]/.test(first) ? first : undefined,
     signal: new AbortController().signal,

@@ -117,148 +117,101 @@ describe('a wish that changes', () => {
   });
 });
 
-describe('filters that match the same channels [WILD-4]', () => {
-  test('begin again where they stand before one of them begins from a place', async () => {
-    const dialed = reading('a/#', 'b');
-    const { attempt, sink, said } = dialed;
-    sink.want({ filter: 'a/#', after: '~9' });
-    sink.want({ filter: 'a/1', after: 'e:5' });
-    attempt.revise('a/1');
-    await turn(dialed);
-    expect(said()).toEqual(['subscribe 3 a/# ~9', 'subscribe 4 a/1 e:5']);
-    sink.want({ filter: 'a/2', last: 5 });
-    attempt.revise('a/2');
-    await turn(dialed);
-    // One that is under way begins where it stood when it was asked.
-    expect(said()).toEqual(['subscribe 5 a/2']);
-    dialed.open('a/#', { mark: '~9' });
-    expect([said(), sink.told()]).toEqual([[], ['open a/# ~9']]);
-  });
-
-  test('also where the new one is the pattern, or both are', async () => {
-    const dialed = reading('a/1', 'b', '#');
-    dialed.sink.want({ filter: 'a/+', after: '~1' });
-    dialed.attempt.revise('a/+');
-    await turn(dialed);
-    expect(dialed.said()).toEqual(['subscribe 4 #', 'subscribe 5 a/1', 'subscribe 6 a/+ ~1']);
-  });
-
-  test('stay as they are for one that begins now, and for a name that begins again', async () => {
-    const dialed = reading('a/#', 'a/1');
-    dialed.sink.want('a/2');
-    dialed.attempt.revise('a/2');
-    dialed.sink.want({ filter: 'a/1', after: 'e:5' });
-    dialed.attempt.revise('a/1');
-    await turn(dialed);
-    expect(dialed.said()).toEqual(['subscribe 3 a/2', 'subscribe 4 a/1 e:5']);
-  });
-
-  test('change together without saying any of them twice', async () => {
-    const dialed = reading('a/#', 'a/1');
-    for (const filter of ['a/#', 'a/+']) {
-      dialed.sink.want({ filter, after: '~1' });
-      dialed.attempt.revise(filter);
-    }
-    await turn(dialed);
+describe('patterns [APART-1]', () => {
+  test('stand apart from names and from each other, each with a number of its own', () => {
+    const dialed = welcomed(new RecordingSink('a/1', 'a/#', { filter: 'a/+', after: '~1' }));
     expect(dialed.said()).toEqual([
-      ...['subscribe 3 a/1', 'subscribe 4 a/# ~1', 'subscribe 5 a/+ ~1'],
+      ...['subscribe 1 a/1', 'subscribe 2 a/# as 1', 'subscribe 3 a/+ as 2 ~1'],
     ]);
-  });
-
-  test('are told behind all of their openings when a session begins', () => {
-    const dialed = welcomed(new RecordingSink('a/1', 'a/#', 'b'));
-    const { socket, sink } = dialed;
-    dialed.open('b');
-    dialed.open('a/#', { mark: '~1' });
-    socket.receive(messagePush('b', 1), messagePush('a/2', 1), messagePush('a/1', 6));
-    // What comes behind it waits as well, or its mark would hold for what was not told.
-    socket.receive(messagePush('a/2', 2, { mark: '~2' }), messagePush('b', 2), push('later'));
-    expect(sink.told()).toEqual(['ready', 'open b e:0', 'open a/# ~1', 'b 1', 'a/2 1']);
-    dialed.open('a/1', { position: 'e:5' });
-    socket.receive(messagePush('a/1', 7));
-    expect(sink.told()).toEqual(['open a/1 e:5', 'a/1 6', 'a/2 2', 'b 2', 'a/1 7']);
-  });
-
-  test('wait for the first answer, also where another wish is due then', async () => {
-    const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
-    dialed.open('a/#', { mark: '~1' });
-    dialed.attempt.revise('a/1');
-    await turn(dialed);
-    dialed.socket.receive(messagePush('a/1', 6));
-    expect(dialed.sink.told()).toEqual(['ready', 'open a/# ~1']);
+    dialed.open('a/+', { mark: '~1', recovered: true });
     dialed.open('a/1');
-    dialed.open('a/1', { position: 'e:6' });
-    expect(dialed.sink.told()).toEqual(['a/1 6', 'open a/1 e:6']);
+    dialed.open('a/#', { mark: '~2' });
+    expect(dialed.sink.told().slice(1)).toEqual(['open a/+ ~1', 'open a/1 e:0', 'open a/# ~2']);
+    expect(dialed.sink.openings[0]).toEqual({
+      ...{ kind: 'open', channel: 'a/+', mark: '~1', recovered: true },
+    });
   });
 
-  test.each(['forbidden', 'unavailable'])('wait for none that is refused with %s', (code) => {
-    const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
-    dialed.open('a/#', { mark: '~1' });
-    dialed.socket.receive(messagePush('a/1', 6));
-    expect(dialed.sink.told()).toEqual(['ready', 'open a/# ~1']);
-    dialed.refuse('a/1', code);
-    expect(dialed.sink.told().at(-1)).toBe('a/1 6');
-  });
-
-  test('wait no longer than 10,000 of them', () => {
-    const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
-    dialed.open('a/#', { mark: '~1' });
-    for (let offset = 1; offset <= 10_000; offset += 1) {
-      dialed.socket.receive(messagePush('a/1', offset));
-    }
-    expect(dialed.sink.messages).toEqual([]);
-    dialed.socket.receive(messagePush('a/1', 10_001));
-    expect(dialed.sink.messages.map(({ offset }) => offset)).toEqual(
-      Array.from({ length: 10_001 }, (_, index) => index + 1),
+  test('are told each push that has their number, and names what has none [APART-2]', () => {
+    const { socket, sink } = reading('a/1', 'a/#', 'a/+');
+    const gap = { gap: { reason: 'trimmed' }, position: 'e:9' };
+    socket.receive(
+      messagePush('a/1', 1, { as: 2 }),
+      messagePush('a/1', 1),
+      messagePush('a/1', 1, { as: 1, mark: '~1' }),
+      { type: 'gap', channel: 'a/1', as: 1, ...gap },
+      { type: 'gap', channel: 'a/1', ...gap },
+      { type: 'mark', channel: 'a/+', as: 2, mark: '~5' },
+      { type: 'expired', channel: 'a/1', as: 1, epoch: 'e', from: 1, to: 4, mark: '~6' },
+      { type: 'expired', channel: 'a/1', as: 2, epoch: 'e', from: 1, to: 4 },
+      { type: 'message', channel: 'a/1', as: 1, time: 1, data: 1 },
     );
+    expect(sink.told()).toEqual([
+      ...['a/1 1 for a/+', 'a/1 1', 'a/1 1 for a/#', 'gap a/1 e:9 for a/#', 'gap a/1 e:9'],
+      ...['mark a/+ ~5', 'mark a/# ~6', 'a/1 - for a/#'],
+    ]);
+    expect(sink.messages[2]).toMatchObject({ mark: '~1' });
   });
 
-  test('are not told when the attempt ends before', () => {
-    const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
-    dialed.open('a/#', { mark: '~1' });
-    dialed.socket.receive(messagePush('a/1', 1));
-    dialed.socket.end(1006);
-    expect(dialed.sink.told()).toEqual(['ready', 'open a/# ~1', 'lost']);
+  test('are told nothing that has no number, or that of nobody', () => {
+    const { socket, sink } = reading('a/#');
+    socket.receive(messagePush('a/1', 1, { as: 2 }), messagePush('a/1', 1, { as: 'x' }));
+    socket.receive(push('mark', { channel: 'a/#', mark: '~1' }), push('join', { as: 1 }));
+    socket.receive({ ...push('unsubscribed', { code: 'forbidden' }), as: 3 });
+    expect(sink.told()).toEqual([]);
   });
 
-  test('are told one by one as long as somebody listens', () => {
-    const dialed = welcomed(new RecordingSink('a/#', 'a/1'));
-    dialed.open('a/#', { mark: '~1' });
-    dialed.socket.receive(messagePush('a/1', 1), messagePush('a/1', 2));
-    dialed.sink.onTold = (word) => {
-      if (word === 'a/1 1') dialed.attempt.close();
-    };
-    dialed.open('a/1');
-    expect(dialed.sink.told().slice(2)).toEqual(['open a/1 e:0', 'a/1 1']);
+  test('may be read several times, from different places [APART-3]', async () => {
+    const dialed = reading('a/#');
+    dialed.sink.want({ filter: 'a/#', after: '~7' }, 'another');
+    dialed.attempt.revise('another');
+    await turn(dialed);
+    expect(dialed.said()).toEqual(['subscribe 2 a/# as 2 ~7']);
+    dialed.open('a/#', { mark: '~7' });
+    dialed.socket.receive(messagePush('a/1', 1, { as: 2 }), messagePush('a/1', 5, { as: 1 }));
+    expect(dialed.sink.told()).toEqual(['open another ~7', 'a/1 1 for another', 'a/1 5 for a/#']);
   });
-});
 
-test('[WILD-4] what was refused for now begins behind those that match the same channels', async () => {
-  const wishes = [
-    { filter: '#', after: '~1' },
-    { filter: 'a', after: 'e:3' },
-  ];
-  const dialed = welcomed(new RecordingSink(...wishes));
-  dialed.open('#', { mark: '~1' });
-  dialed.refuse('a', 'unavailable');
-  dialed.said();
-  dialed.platform.clock.advance(50);
-  await turn(dialed);
-  expect(dialed.said()).toEqual(['subscribe 3 # ~1', 'subscribe 4 a e:3']);
-});
+  test('have the smallest number that is free, once nothing comes by it any more [APART-4]', async () => {
+    const dialed = reading('a/#', 'b/#', 'c/#');
+    const { sink, attempt, said } = dialed;
+    sink.wishes.delete('a/#');
+    attempt.revise('a/#');
+    sink.want('d/#');
+    attempt.revise('d/#');
+    await turn(dialed);
+    expect(said()).toEqual(['unsubscribe 4 a/# as 1', 'subscribe 5 d/# as 4']);
+    dialed.answer(4, { type: 'unsubscribed', channel: 'a/#', as: 1 });
+    sink.want('e/#');
+    attempt.revise('e/#');
+    await turn(dialed);
+    expect(said()).toEqual(['subscribe 6 e/# as 1']);
+    dialed.refuse('e/#', 'forbidden');
+    sink.want('f/#');
+    attempt.revise('f/#');
+    await turn(dialed);
+    expect(said()).toEqual(['subscribe 7 f/# as 1']);
+  });
 
-test('[WS-13] what comes behind the first answer is of that reading, though another one is due', async () => {
-  const dialed = welcomed(new RecordingSink('#', 'a'));
-  const { attempt, sink, socket } = dialed;
-  dialed.open('#', { mark: '~1' });
-  sink.want({ filter: 'a', after: 'e:0' });
-  attempt.revise('a');
-  dialed.open('a', { position: 'e:8' });
-  await turn(dialed);
-  socket.receive(messagePush('a', 9));
-  expect(sink.told()).toEqual(['ready', 'open # ~1', 'a 9']);
-  dialed.open('a', { position: 'e:0' });
-  expect(sink.told()).toEqual(['open a e:0']);
+  test('keep their number over refusals for now', async () => {
+    const dialed = reading('a/#', 'b/#');
+    dialed.socket.receive(push('unsubscribed', { channel: 'a/#', as: 1, code: 'slow' }));
+    dialed.platform.clock.advance(50);
+    expect(dialed.said()).toEqual(['subscribe 3 a/# as 1']);
+  });
+
+  test('end where the server says so [WS-14]', () => {
+    const dialed = reading('a/#', 'b/#');
+    dialed.socket.receive(push('unsubscribed', { channel: 'b/#', as: 2, code: 'forbidden' }));
+    expect(dialed.sink.told()).toEqual(['refused b/#']);
+  });
+
+  test('are not read from a server that knows no numbers', () => {
+    const dialed = welcomed(new RecordingSink('a/#'));
+    dialed.open('a/#', { mark: '~1', as: undefined });
+    const reason = 'the server subscribed to a/# without its number, and is too old';
+    expect(dialed.sink.endings).toMatchObject([{ kind: 'lost', reason }]);
+  });
 });
 
 describe('a filter that is refused', () => {

@@ -39,12 +39,12 @@ describe('the transport', () => {
 });
 
 describe('a new attempt', () => {
-  test('is ready, then reads all that is wished, patterns first [WS-10] [WILD-4]', () => {
+  test('is ready, then reads all that is wished [WS-10]', () => {
     const { sink, said } = welcomed(
       new RecordingSink('b', { filter: 'a/#', after: '~1' }, { filter: 'a', after: 'e:4' }),
       { user: 'u', limits: { commandsPerSecond: 100, keyWindowMs: 7, messageBytes: 8 } },
     );
-    expect(said()).toEqual(['subscribe 1 a/# ~1', 'subscribe 2 b', 'subscribe 3 a e:4']);
+    expect(said()).toEqual(['subscribe 1 b', 'subscribe 2 a/# as 1 ~1', 'subscribe 3 a e:4']);
     expect(sink.told()).toEqual(['ready']);
     expect(sink.welcomes).toEqual([
       { session: 's', user: 'u', commandsPerSecond: 100, keyWindowMs: 7, messageBytes: 8 },
@@ -159,12 +159,12 @@ describe('what is read', () => {
     dialed.open('a/#', { mark: '~1' });
     dialed.open('v', { volatile: true });
     dialed.socket.receive(
-      messagePush('a/1', 3, { mark: '~2' }),
-      { type: 'mark', channel: 'a/#', mark: '~3' },
+      messagePush('a/1', 3, { as: 1, mark: '~2' }),
+      { type: 'mark', channel: 'a/#', as: 1, mark: '~3' },
       { type: 'message', channel: 'v', time: 1, data: 1 },
     );
     expect(dialed.sink.told().slice(1)).toEqual([
-      ...['open a/# ~1', 'open v volatile', 'a/1 3', 'mark a/# ~3', 'v -'],
+      ...['open a/# ~1', 'open v volatile', 'a/1 3 for a/#', 'mark a/# ~3', 'v -'],
     ]);
     expect(dialed.sink.messages[0]).toMatchObject({ mark: '~2' });
   });

@@ -74,8 +74,8 @@ class Reader {
   }
 
   readonly sink: AttemptSink = {
-    filters: () => [...this.tapes.keys()],
-    wish: (filter) => this.tapes.get(filter)?.wish,
+    keys: () => [...this.tapes.keys()],
+    wish: (key) => this.tapes.get(key)?.wish,
     onReady: () => this.#changed(),
     onOpen: ({ channel, position, mark, gap }) => {
       const tape = this.tapes.get(channel);
@@ -90,10 +90,10 @@ class Reader {
       tape.isOpen = true;
       this.#changed();
     },
-    onMessage: ({ channel, epoch, offset = 0 }, filters) => {
+    onMessage: ({ channel, epoch, offset = 0 }, keys) => {
       for (const tape of this.tapes.values()) {
         if (tape.filter !== channel && !matchesPattern(tape.filter, channel)) continue;
-        if (filters?.includes(tape.filter) === false || !tape.isOpen) continue;
+        if (!keys.includes(tape.filter) || !tape.isOpen) continue;
         tape.take(channel, offset);
         const taken = tape.offsets.get(channel)?.at(-1);
         if (tape.filter === channel && taken !== undefined) tape.move(`${epoch}:${taken}`);
@@ -103,8 +103,8 @@ class Reader {
     onGap: (gap) => {
       throw new Error(`lost ${JSON.stringify(gap)}`);
     },
-    onMark: (filters, mark) => {
-      for (const filter of filters) if (/[+#]/.test(filter)) this.tapes.get(filter)?.move(mark);
+    onMark: (keys, mark) => {
+      for (const key of keys) if (/[+#]/.test(key)) this.tapes.get(key)?.move(mark);
     },
     onExpired: (channel, position) => this.tapes.get(channel)?.move(position),
     onPresence: () => {},
