@@ -4,6 +4,14 @@ import { isGranted, isGrantedWhole } from '../auth/identity.ts';
 import type { Action, Identity } from '../auth/identity.ts';
 import type { HubConfig } from './config.ts';
 
+/** What people read; tokens and namespaces have the names of the actions. */
+const SAID: Readonly<Record<Action, string>> = {
+  subscribe: 'subscribe to',
+  publish: 'publish to',
+  history: 'read the history of',
+  presence: 'see who is in',
+};
+
 /** Decides by tokens, by private channels, and by namespaces. */
 export class Permissions {
   readonly #config: Pick<HubConfig, 'rulesOf' | 'allowsWhole'>;
@@ -16,7 +24,9 @@ export class Permissions {
   demand(identity: Identity, action: Action, filter: string): void {
     if (this.permits(identity, action, filter)) return;
     const who = identity.user === undefined ? 'this client' : `user ${identity.user}`;
-    throw new CodedError('forbidden', `${who} may not ${action} ${filter}`);
+    const told = `${who} may not ${SAID[action]} ${filter}`;
+    const todo = `grant ${action} by the token, or allow it in the namespace`;
+    throw new CodedError('forbidden', `${told}: ${todo}`);
   }
 
   /**

@@ -45,7 +45,12 @@ describe('what an identity may do', () => {
 
   test('is told with who and what when it is not allowed [AUTH-4]', () => {
     expect(() => permissions.demand(alice, 'history', 'a/1')).toThrow(
-      expect.objectContaining({ code: 'forbidden', message: 'user alice may not history a/1' }),
+      expect.objectContaining({
+        code: 'forbidden',
+        message:
+          'user alice may not read the history of a/1: ' +
+          'grant history by the token, or allow it in the namespace',
+      }),
     );
     expect(() => permissions.demand(anonymous, 'publish', 'x')).toThrow('this client may not');
     expect(() => permissions.demand(alice, 'publish', 'a/1')).not.toThrow();

@@ -57,7 +57,7 @@ describe('a poll with presence [PRES-11]', () => {
 
   test('tells members to those who may know them', async () => {
     const { hub } = await setUp(() => ({ allow: { anonymous: [], user: ['subscribe'] } }));
-    expect(() => hub.members(user('ann', 's'), 'room/1', who)).toThrow(/may not presence/);
+    expect(() => hub.members(user('ann', 's'), 'room/1', who)).toThrow(/may not see who is in/);
   });
 });
 
