@@ -1,6 +1,14 @@
 /** Events: what a subscription gives to the application, and how the wire's objects become them. */
-import { decodeBase64, isCodeName, parsePosition } from '@trunkline/wire';
-import type { CodeName, Gap, GapReason, Member, MemberPage, Sender } from '@trunkline/wire';
+import { CodedError, decodeBase64, isCodeName, parsePosition } from '@trunkline/wire';
+import type {
+  CodeName,
+  ErrorDetails,
+  Gap,
+  GapReason,
+  Member,
+  MemberPage,
+  Sender,
+} from '@trunkline/wire';
 
 /** Messages of a channel, or of those a pattern matches, flow from here on. */
 export interface OpenEvent {
@@ -242,4 +250,26 @@ export function toOpening(
 /** The code that untrusted text names; what is not known is `fallback`. */
 export function toCode(value: unknown, fallback: CodeName): CodeName {
   return isCodeName(value) ? value : fallback;
+}
+
+/** What is known of an error beside what the server says of it. */
+interface Otherwise extends ErrorDetails {
+  readonly code: CodeName;
+  readonly message: string;
+}
+
+/** The error that an object of the server tells; what it does not say is as it is known otherwise. */
+export function toError(
+  { code, message, retryAfter, stored }: Readonly<Record<string, unknown>>,
+  otherwise: Otherwise,
+): CodedError {
+  const hasTime = typeof retryAfter === 'number' && retryAfter >= 0;
+  return new CodedError(
+    toCode(code, otherwise.code),
+    typeof message === 'string' ? message : otherwise.message,
+    {
+      retryAfter: hasTime ? retryAfter : otherwise.retryAfter,
+      stored: stored === false || stored === 'unknown' ? stored : otherwise.stored,
+    },
+  );
 }

@@ -1,7 +1,7 @@
 /** HTTP: addresses, headers and refusals of the API, for publishing, history, polls and streams. */
 import { CodedError, CODE_RULES } from '@trunkline/wire';
 import type { CodeName } from '@trunkline/wire';
-import { parseObject, toCode } from './events.ts';
+import { parseObject, toError } from './events.ts';
 
 /** Bytes of an answer that are read at most. */
 const ANSWER_SIZE_MAX = 64 * 1024 * 1024;
@@ -19,19 +19,12 @@ export function addressOf(
   call: string,
   query: Query = {},
 ): string {
-  let address: URL;
-  try {
-    address = new URL(`v1/${call}`, base.endsWith('/') ? base : `${base}/`);
-  } catch (error) {
-    throw badAddress(base, error);
-  }
-  const secure = address.protocol === 'https:' || address.protocol === 'wss:';
-  if (!secure && address.protocol !== 'http:' && address.protocol !== 'ws:') {
-    throw badAddress(base);
-  }
   // Assigned as a whole: the setter of `protocol` refuses some changes of scheme.
-  const path = address.href.slice(address.protocol.length);
-  const whole = new URL(`${scheme}${secure ? 's' : ''}:${path}`);
+  const [, secureAndPath] = /^(?:http|ws)(s?:.*)$/.exec(absolute(base, `v1/${call}`)) ?? [];
+  if (secureAndPath === undefined) {
+    throw new CodedError('bad_request', `url must be like http://host:port, got ${base}`);
+  }
+  const whole = new URL(scheme + secureAndPath);
   for (const [name, value] of Object.entries(query)) {
     const values = Array.isArray(value) ? value : [value];
     for (const one of values) if (one !== undefined) whole.searchParams.append(name, String(one));
@@ -39,9 +32,12 @@ export function addressOf(
   return whole.href;
 }
 
-function badAddress(base: string, cause?: unknown): CodedError {
-  const message = `url must be like http://host:port, got ${base}`;
-  return new CodedError('bad_request', message, { cause });
+function absolute(base: string, path: string): string {
+  try {
+    return new URL(path, base.endsWith('/') ? base : `${base}/`).href;
+  } catch {
+    return '';
+  }
 }
 
 /** The headers that carry a token. */
@@ -56,16 +52,16 @@ export async function currentToken(source: TokenSource | undefined): Promise<str
 
 /** Reads a refusal (RFC 9457 problem details with a `code`), or makes one out of the status. */
 export async function refusalOf(response: Response): Promise<CodedError> {
-  const problem = parseObject(await textOf(response).catch(() => ''));
-  const code = toCode(problem?.['code'], codeOfStatus(response.status));
-  const detail = problem?.['detail'] ?? problem?.['title'];
-  const message = typeof detail === 'string' ? detail : `HTTP status ${response.status}`;
-  const retryAfter = retryAfterMs(response, problem?.['retryAfter']);
-  const stored = problem?.['stored'];
-  return new CodedError(code, message, {
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-    ...(stored === false || stored === 'unknown' ? { stored } : {}),
-  });
+  const problem = parseObject(await textOf(response).catch(() => '')) ?? {};
+  const { status } = response;
+  return toError(
+    { ...problem, message: problem['detail'] ?? problem['title'] },
+    {
+      code: codeOfStatus(status),
+      message: `HTTP status ${status}`,
+      retryAfter: retryAfterMs(response),
+    },
+  );
 }
 
 /** The whole text of an answer. @throws {CodedError} when it is over the bound. */
@@ -77,7 +73,7 @@ export async function textOf(response: Response): Promise<string> {
 export async function bytesOf(response: Response): Promise<Uint8Array> {
   // Some runtimes have no streams.
   if (!response.body) return new Uint8Array(await response.arrayBuffer());
-  const pieces: Uint8Array[] = [];
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
   const reader = response.body.getReader();
   let size = 0;
   for (;;) {
@@ -89,15 +85,7 @@ export async function bytesOf(response: Response): Promise<Uint8Array> {
     reader.cancel().catch(() => {}); // Whatever comes of it.
     throw new CodedError('too_large', `the answer is longer than ${ANSWER_SIZE_MAX} bytes`);
   }
-  const [first] = pieces;
-  if (pieces.length === 1 && first !== undefined) return first;
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 /** A failure below HTTP: no connection, or one that broke. */
@@ -107,14 +95,11 @@ export function networkError(error: unknown, stored?: 'unknown'): CodedError {
   // Node says only "fetch failed" and has the reason in the cause.
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
   const detail = cause === undefined || cause.message === '' ? text : cause.message;
-  return new CodedError('unavailable', detail, {
-    cause: error,
-    ...(stored === undefined ? {} : { stored }),
-  });
+  return new CodedError('unavailable', detail, { cause: error, stored });
 }
 
-/** What only the server can say. */
-const SERVERS_OWN: readonly CodeName[] = ['bad_request', 'forbidden', 'conflict', 'replaced'];
+/** Bad requests, forbidden ones and conflicts: of those only the server can say so. */
+const SERVERS_OWN = [400, 403, 409];
 
 /**
  * What a status means that came without a code, so not from the server: something on the way does
@@ -123,14 +108,13 @@ const SERVERS_OWN: readonly CodeName[] = ['bad_request', 'forbidden', 'conflict'
 function codeOfStatus(status: number): CodeName {
   const names = Object.keys(CODE_RULES) as CodeName[];
   const exact = names.find((name) => CODE_RULES[name].http === status);
-  if (exact !== undefined && !SERVERS_OWN.includes(exact)) return exact;
+  if (exact !== undefined && !SERVERS_OWN.includes(status)) return exact;
   // Gateways have more 5xx than the registry: 502 and 504 mean that the server is away.
   return status >= 500 ? 'unavailable' : 'not_found';
 }
 
-/** The problem's own milliseconds, or `Retry-After` in seconds (RFC 9110 §10.2.3). */
-function retryAfterMs(response: Response, member: unknown): number | undefined {
-  if (typeof member === 'number' && member >= 0) return member;
+/** The milliseconds of `Retry-After`, which has seconds (RFC 9110 §10.2.3). */
+function retryAfterMs(response: Response): number | undefined {
   const seconds = response.headers.get('retry-after') ?? '';
   return /^[0-9]{1,9}$/.test(seconds) ? Number(seconds) * 1000 : undefined;
 }

@@ -112,7 +112,7 @@ export class CodedError extends Error {
 
 /** What a {@link CodedError} may tell beside its code and message. */
 export interface ErrorDetails {
-  readonly retryAfter?: number;
-  readonly stored?: false | 'unknown';
+  readonly retryAfter?: number | undefined;
+  readonly stored?: false | 'unknown' | undefined;
   readonly cause?: unknown;
 }

@@ -5,9 +5,10 @@
  * meanwhile. Where nobody knows what became of one, those behind it are not sent: they fail as not
  * stored, so that whoever sends them again can keep the order. Everything else is asked at once.
  */
-import { CodedError, CODE_RULES } from '@trunkline/wire';
+import { CODE_RULES, CodedError } from '@trunkline/wire';
+import type { CodeName } from '@trunkline/wire';
 import type { Encoding, Frame } from '../encodings/encoding.ts';
-import { asObject, known, toCode } from '../events.ts';
+import { asObject, toCode, toError } from '../events.ts';
 import { addressOf, bytesOf, networkError, refusalOf, textOf, tokenHeaders } from '../http.ts';
 import type { Query } from '../http.ts';
 import type { Platform } from '../platform.ts';
@@ -131,7 +132,7 @@ export class HttpRequests {
     return this.#ask(PUBLISH, {}, { method: 'POST', headers, body }, async (response) => {
       const answers: unknown = JSON.parse(await textOf(response));
       if (Array.isArray(answers) && answers.length === batch.length) return answers as unknown[];
-      throw new CodedError('internal', `expected ${batch.length} answers`, UNKNOWN);
+      throw new CodedError('internal', `expected ${batch.length} answers`, { stored: 'unknown' });
     });
   }
 
@@ -145,13 +146,13 @@ export class HttpRequests {
     const { token } = this;
     const closing = this.#aborter.signal;
     if (closing.aborted) throw unsent();
-    const fate = call === PUBLISH ? UNKNOWN : {};
+    const fate = call === PUBLISH ? 'unknown' : undefined;
     const aborter = new AbortController();
     const { signal } = aborter;
-    const end = () => aborter.abort(new CodedError('unavailable', CLOSED, fate));
-    const timer = this.#platform.clock.after(ANSWER_MS_MAX, () =>
-      aborter.abort(new CodedError('timeout', NO_ANSWER, fate)),
-    );
+    const giveUp = (code: CodeName, message: string) =>
+      aborter.abort(new CodedError(code, message, { stored: fate }));
+    const end = () => giveUp('unavailable', CLOSED);
+    const timer = this.#platform.clock.after(ANSWER_MS_MAX, () => giveUp('timeout', NO_ANSWER));
     closing.addEventListener('abort', end);
     try {
       const response = await this.fetch(call, query, { ...init, signal });
@@ -164,11 +165,11 @@ export class HttpRequests {
       if (isStale && token === this.token) this.#onStale(error);
       // What was asked is as good as before, and is to be asked again with another token.
       throw new CodedError(isStale ? 'unavailable' : code, message, {
-        ...(call === PUBLISH && { stored }),
-        ...(retryAfter !== undefined && { retryAfter }),
+        retryAfter,
+        stored: fate && stored,
       });
     } catch (error) {
-      throw networkError(error, fate.stored);
+      throw networkError(error, fate);
     } finally {
       timer.cancel();
       closing.removeEventListener('abort', end);
@@ -202,19 +203,14 @@ export const NO_ANSWER = 'no answer in time';
 const JSON_TYPE = 'application/json';
 const PUBLISH = 'publish';
 const CLOSED = 'the connection was closed';
-const UNKNOWN: { readonly stored?: 'unknown' } = { stored: 'unknown' };
 
 function unsent(): CodedError {
   return new CodedError('unavailable', CLOSED, { stored: false });
 }
 
-/** The answer to one of several that were published. */
+/** The answer to one of several that were published. A refusal below 500 was made before the log. */
 function toRefusal(fields: Frame['fields']): CodedError {
   const code = toCode(fields['code'], 'internal');
-  const { stored = CODE_RULES[code].http < 500 ? false : 'unknown' } = fields;
-  const { message = code } = known(fields, 'string', ['message']);
-  return new CodedError(code, message, {
-    stored: stored === false ? false : 'unknown',
-    ...known(fields, 'number', ['retryAfter']),
-  });
+  const stored = CODE_RULES[code].http < 500 ? false : 'unknown';
+  return toError(fields, { code, message: code, stored });
 }

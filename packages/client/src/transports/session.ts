@@ -11,7 +11,7 @@ import type { RetryHint } from '../backoff.ts';
 import type { Frame } from '../encodings/encoding.ts';
 import { endingOf, endingOfClose } from '../ending.ts';
 import type { Ending } from '../ending.ts';
-import { asObject, known, toCode } from '../events.ts';
+import { asObject, known, toError } from '../events.ts';
 import { addressOf } from '../http.ts';
 import type { Platform, Socket, Timer } from '../platform.ts';
 import { OPEN_MS_MAX, PROBE_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
@@ -334,11 +334,8 @@ function failure(
 }
 
 /** What the server's error object says; that of a publish tells whether it is stored. [PUB-4] */
-function errorOf({ code, message, retryAfter, stored }: Frame['fields']): CodedError {
-  const told =
-    [message, code].find((one) => typeof one === 'string') ?? 'the server did not say why';
-  return new CodedError(toCode(code, 'internal'), told, {
-    ...(typeof retryAfter === 'number' && retryAfter >= 0 && { retryAfter }),
-    ...((stored === false || stored === 'unknown') && { stored }),
-  });
+function errorOf(fields: Frame['fields']): CodedError {
+  const { code } = fields;
+  const message = typeof code === 'string' ? code : 'the server did not say why';
+  return toError(fields, { code: 'internal', message });
 }
