@@ -97,10 +97,13 @@ export class MessageBatch {
     const { encoding, mark } = made;
     if (this.#encoded === undefined || isLike(this.#encoded, encoding, mark)) {
       this.#encoded = made;
-    } else {
-      const others = this.#others ?? [];
-      this.#others = [...others.filter((other) => !isLike(other, encoding, mark)), made];
+      return;
     }
+    // There may be very many: one for each number of a subscription that stands apart.
+    const others = (this.#others ??= []);
+    const at = others.findIndex((other) => isLike(other, encoding, mark));
+    if (at < 0) others.push(made);
+    else others[at] = made;
   }
 
   /** What a session gets that does not want its own messages; `undefined` when nothing is left. */
