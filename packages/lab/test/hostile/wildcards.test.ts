@@ -160,6 +160,97 @@ describe('patterns that overlap', () => {
   });
 });
 
+describe('subscriptions that stand apart', () => {
+  /** Names and patterns that all match `apart/a/b`, 128 of them. */
+  const FILTERS = [
+    'apart/a/b',
+    'apart/a/+',
+    'apart/+/b',
+    '+/a/b',
+    'apart/#',
+    '#',
+    'apart/a/#',
+    '+/#',
+  ];
+  const MESSAGES = 400;
+
+  test('[APART-1] 128 that overlap in each of 5 sessions that never read are bounded, and lose nothing', async () => {
+    const peers = await Promise.all(Array.from({ length: 5 }, open));
+    using bystander = await Bystander.open(server, 'aside');
+    for (const peer of peers) {
+      const commands = Array.from({ length: 128 }, (_, at) =>
+        JSON.stringify({
+          ...{ type: 'subscribe', id: at, as: at + 1, channel: FILTERS[at % FILTERS.length] },
+        }),
+      );
+      peer.sendJson(...commands);
+      for (let answered = 0; answered < 128; ) {
+        const { type } = await peer.next();
+        if (type === 'subscribed') answered += 1;
+        else expect(type).toBe('message'); // Of the bystander, to those that read everything.
+      }
+      peer.raw.freeze();
+    }
+    const before = usedBytes();
+    const data = 'x'.repeat(2_000);
+    const publish = async (): Promise<void> => {
+      for (let at = 0; at < MESSAGES; at += 10) {
+        await server.publish('apart/a/b', ...Array.from({ length: 10 }, () => data));
+        // The high-water mark and one batch, not one for each of the 128.
+        expect(Math.max(...insides.pendingBytes)).toBeLessThan(1_000 * KB);
+      }
+    };
+    expectServed(await bystander.during(publish()));
+    expect(usedBytes() - before).toBeLessThan(80 * MB);
+    const [reader, ...others] = peers;
+    if (reader === undefined) throw new Error('expected a reader');
+    for (const peer of others) peer[Symbol.dispose]();
+    reader.raw.thaw();
+    const offsets = Array.from({ length: 129 }, () => 0);
+    const read = async (): Promise<void> => {
+      for (let left = 128; left > 0; ) {
+        const { type, as, channel, offset } = await reader.next();
+        expect(type).not.toBe('gap');
+        if (type !== 'message' || channel !== 'apart/a/b') continue;
+        if (offset !== (offsets[Number(as)] ?? 0) + 1) {
+          throw new Error(`as ${String(as)}: ${String(offset)} after ${offsets[Number(as)]}`);
+        }
+        offsets[Number(as)] = offset;
+        if (offset === MESSAGES) left -= 1;
+      }
+    };
+    expectServed(await bystander.during(read()));
+    reader[Symbol.dispose]();
+  });
+
+  test('[APART-4] that are begun again and again, in 40 sessions, leave nothing behind', async () => {
+    const random = seededRandom(11);
+    using bystander = await Bystander.open(server, 'aside');
+    const peers = await Promise.all(Array.from({ length: 40 }, open));
+    const storm = peers.map(async (peer) => {
+      for (let round = 0; round < 20; round += 1) {
+        const commands = Array.from({ length: 20 }, (_, id) => ({
+          ...{ type: random.chance(0.7) ? 'subscribe' : 'unsubscribe', id },
+          ...{ as: 1 + random.integer(10), channel: random.pick(FILTERS) },
+          after: 'start',
+        }));
+        peer.sendJson(...commands.map((command) => JSON.stringify(command)));
+        for (let answered = 0; answered < commands.length; ) {
+          const { id, type } = await peer.next();
+          if (id === undefined) continue;
+          expect(type).toMatch(/^(?:un)?subscribed$/);
+          answered += 1;
+        }
+      }
+    });
+    const publish = async (): Promise<void> => {
+      for (let round = 0; round < 30; round += 1) await server.publish('apart/a/b', round);
+    };
+    expectServed(await bystander.during(Promise.all([...storm, publish()])));
+    for (const peer of peers) peer.raw.reset();
+  });
+});
+
 describe('readers of everything that never read', () => {
   const CHANNELS = 5_000;
 

@@ -162,8 +162,8 @@ describe('subscriptions that stand apart', () => {
 
   test('fall behind one by one, and lose nothing', async () => {
     const { ask, delivered, link, publish } = await setUp();
-    for (const as of [1, 2, 3]) await ask('a/1', as);
-    for (const as of [4, 5, 6]) await ask('a/+', as);
+    for (const as of [1, 2, 3, 4, 5, 6]) await ask('a/1', as);
+    for (const as of [7, 8, 9]) await ask('a/+', as);
     link.hold();
     for (let count = 0; count < 20; count += 1) {
       await publish(1, 'a/1', 300);
@@ -173,7 +173,7 @@ describe('subscriptions that stand apart', () => {
     link.release();
     await publish(1, 'a/1');
     const found = delivered();
-    for (const as of [1, 2, 3, 4, 5, 6]) {
+    for (let as = 1; as <= 9; as += 1) {
       const own = found.filter((frame) => frame.startsWith(`${as}:`));
       expect(own).toEqual(Array.from({ length: 21 }, (_, at) => `${as}:a/1:${at + 1}`));
     }
