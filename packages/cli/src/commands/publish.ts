@@ -1,6 +1,6 @@
 /** `trunkline publish`: one message from the command line, or one a line from standard input. */
 import { Command } from 'commander';
-import { connect, JsonSource, sse } from '@trunkline/client';
+import { connect, JsonSource, longPoll } from '@trunkline/client';
 import type { Line, Published, PublishOptions } from '@trunkline/client';
 import { channelNameFault, eventFault, TTL_MAX } from '@trunkline/wire';
 import { addClientFlags, clientTarget } from '../client-flags.ts';
@@ -40,8 +40,8 @@ export function createCommand(io: Io): Command {
     const { url, ...target } = clientTarget(command, io);
     const line = connect(url, {
       ...target,
-      // Nothing is read, and requests carry whole batches.
-      transports: [sse],
+      // Nothing is read, so nothing is polled or kept open, and requests carry whole batches.
+      transports: [longPoll],
       outbox: { sizeMax: WAITING_LENGTH_MAX },
       ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
     });
