@@ -1,8 +1,36 @@
 /** Opening: where a channel or pattern begins that is read over HTTP. */
-import { CodedError, isWildcard } from '@trunkline/wire';
+import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
-import { asObject, toOpening } from '../events.ts';
+import { asObject, toGap, toOpening } from '../events.ts';
 import type { OpenEvent } from '../events.ts';
+import type { KeyedWish } from './http-reading.ts';
+import type { AttemptSink } from './transport.ts';
+
+/**
+ * Tells patterns what was lost in channels that they match. Who named one has it by its opening.
+ *
+ * @param gaps by channel.
+ * @param positions where each of them goes on.
+ * @param wishes those that had been given what is lost now.
+ */
+export function tellGaps(
+  sink: AttemptSink,
+  gaps: Frame['fields'],
+  positions: ReadonlyMap<string, unknown>,
+  wishes: readonly KeyedWish[],
+  signal: AbortSignal,
+): void {
+  for (const [channel, value] of Object.entries(gaps)) {
+    const gap = toGap(value);
+    const position = positions.get(channel);
+    const keys = wishes
+      .filter(({ filter }) => isWildcard(filter) && matchesPattern(filter, channel))
+      .map(({ key }) => key);
+    if (keys.length === 0 || gap === undefined || typeof position !== 'string') continue;
+    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, keys);
+  }
+}
+
 /**
  * Where a filter is read from, as an answer or an `open` event says.
  *

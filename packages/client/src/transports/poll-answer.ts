@@ -1,9 +1,9 @@
 /** Poll answer: what it says, told to whoever reads. [POLL-3] */
-import { isWildcard, matchesPattern, parsePosition } from '@trunkline/wire';
+import { isWildcard, parsePosition } from '@trunkline/wire';
 import type { Frame } from '../encodings/encoding.ts';
 import { asObject, toGap, toSnapshot } from '../events.ts';
 import type { Read } from './http-reading.ts';
-import { openingOf } from './opening.ts';
+import { openingOf, tellGaps } from './opening.ts';
 import type { AttemptSink } from './transport.ts';
 
 /**
@@ -43,17 +43,8 @@ export function tellAnswer(
     if (position !== undefined && isNew) places.set(filter, position);
     sink.onOpen(opening, key);
   }
-  for (const [channel, value] of Object.entries(gaps)) {
-    const gap = toGap(value);
-    const position = before.get(channel);
-    // Whoever named a channel has its loss by the opening; patterns do not have it yet.
-    const patterns = wishes.filter(
-      ({ filter }) => isWildcard(filter) && matchesPattern(filter, channel),
-    );
-    if (patterns.length === 0 || gap === undefined || typeof position !== 'string') continue;
-    const told = patterns.map(({ key }) => key);
-    if (!signal.aborted) sink.onGap({ kind: 'gap', channel, gap, position }, told);
-  }
+  const begun = wishes.filter(({ after }) => !isFirst || after !== undefined);
+  tellGaps(sink, gaps, before, begun, signal);
   for (const [channel, value] of Object.entries(of('snapshots'))) {
     const source = snapshotSources?.get(channel);
     const snapshot = toSnapshot({ ...asObject(value), channel }, source);

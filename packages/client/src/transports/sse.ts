@@ -16,7 +16,7 @@ import { EventStreamParser } from './event-stream.ts';
 import { openHttp } from './http-reading.ts';
 import type { HttpAttempt, Read, Reader } from './http-reading.ts';
 import { typeOf } from './http-requests.ts';
-import { openingOf } from './opening.ts';
+import { openingOf, tellGaps } from './opening.ts';
 import { compatible, queryOf, sharedOut } from './read-plan.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
@@ -178,6 +178,9 @@ class EventStream {
       const mark = id || places.get(filter);
       this.#attempt.sink.onOpen(openingOf(filter, fields, positions[filter], mark), key);
     }
+    const gaps = asObject(fields['gaps']) ?? {};
+    const begun = wishes.filter(({ after }) => after !== undefined);
+    tellGaps(this.#attempt.sink, gaps, new Map(Object.entries(positions)), begun, signal);
   }
 
   /**

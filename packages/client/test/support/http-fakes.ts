@@ -2,7 +2,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { exactJson } from '../../src/encodings/exact.ts';
 import type { Ending } from '../../src/ending.ts';
-import type { OpenEvent, ReceivedMessage } from '../../src/events.ts';
+import type { GapEvent, OpenEvent, ReceivedMessage } from '../../src/events.ts';
 import type { Platform } from '../../src/platform.ts';
 import type { Attempt, AttemptSink, Transport, Wish } from '../../src/transports/transport.ts';
 
@@ -214,9 +214,11 @@ export class HttpReader implements AttemptSink {
     this.#tell(`${channel} ${offset ?? JSON.stringify(message.data)}`);
   }
 
-  onGap({ channel, position }: { readonly channel: string; readonly position: string }): void {
+  onGap(gap: GapEvent, keys: readonly string[]): void {
+    const { channel, position } = gap;
     this.#move(channel, position);
-    this.#tell(`gap ${channel} ${position}`);
+    const others = keys.length > 0 && !keys.includes(channel) ? ` for ${keys.join()}` : '';
+    this.#tell(`gap ${channel} ${position}${others}`);
   }
 
   onMark(keys: readonly string[], mark: string): void {

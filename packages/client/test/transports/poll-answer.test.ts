@@ -62,7 +62,7 @@ describe('the answer to a poll', () => {
     const gap = { reason: 'trimmed', from: 3, to: 4 };
     const answer = page({ a: 'e:7' }, [['a', 5]], { starts, gaps: { a: gap, '#': gap } });
     const { told } = tell(read, true, answer);
-    expect(told.slice(0, 4)).toEqual(['open a e:6', 'open # ~1', 'gap a e:4', 'a 5']);
+    expect(told.slice(0, 4)).toEqual(['open a e:6', 'open # ~1', 'gap a e:4 for #', 'a 5']);
   });
 
   test('[POLL-6] [REC-7] opens anew what lost something, and tells losses of what was found', () => {
@@ -81,7 +81,7 @@ describe('the answer to a poll', () => {
     );
     const read = readOf({ filter: 'a' }, { filter: 'b' }, { filter: 'c/#', after: '~1' });
     const { told, reader } = tell(read, false, answer);
-    expect(told.slice(0, 3)).toEqual(['open a e:7', 'open c/# ~1', 'gap c/1 e:5']);
+    expect(told.slice(0, 3)).toEqual(['open a e:7', 'open c/# ~1', 'gap c/1 e:5 for c/#']);
     expect(reader.openings[0]).toMatchObject({ recovered: false, gap });
   });
 
@@ -89,7 +89,7 @@ describe('the answer to a poll', () => {
     const gap = { reason: 'trimmed', from: 3, to: 7 };
     const answer = page({ a: 'e:9' }, [['a', 8]], { gaps: { a: gap } });
     const read = readOf({ filter: 'a' }, { filter: '#', after: '~1' });
-    expect(tell(read, false, answer).told.slice(0, 2)).toEqual(['open a e:7', 'gap a e:7']);
+    expect(tell(read, false, answer).told.slice(0, 2)).toEqual(['open a e:7', 'gap a e:7 for #']);
   });
 
   test('[MSG-6] tells what expired, of channels that were named', () => {

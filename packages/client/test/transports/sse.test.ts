@@ -33,6 +33,19 @@ async function streaming(
   return { ...attempted, stream, write };
 }
 
+test('[WILD-5] what a name lost at the beginning of a stream is told to patterns that had a place', async () => {
+  const wishes = [{ filter: 'a', after: 'e:1' }, { filter: 'a/#', after: '~1' }, '#'];
+  const gap = { reason: 'trimmed', from: 2, to: 4 };
+  const { reader, attempt } = await streaming(
+    wishes,
+    opened({ a: 'e:4' }, '~2', { recovered: { a: false, 'a/#': true }, gaps: { a: gap } }),
+  );
+  expect(reader.told()).toEqual([
+    ...['ready s', 'open a e:4', 'open a/# ~2', 'open # ~2', 'gap a e:4 for a/#'],
+  ]);
+  attempt.close();
+});
+
 describe('an event stream of one channel', () => {
   test('[SSE-2] is ready when its first event came, and not before', async () => {
     const wish = { filter: 'a', after: 'e:0', partial: true, presence: true, snapshot: true };
