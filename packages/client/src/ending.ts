@@ -18,8 +18,13 @@ export type Ending =
     }
   /** Come back, but with a fresh token. */
   | { readonly kind: 'stale'; readonly error: CodedError }
-  /** The same input would be refused again. */
-  | { readonly kind: 'refused'; readonly error: CodedError };
+  /** The same input would be refused again, by this transport at least. */
+  | {
+      readonly kind: 'refused';
+      readonly error: CodedError;
+      /** The server itself closed what was open: nothing in between did. */
+      readonly isClose?: true;
+    };
 
 /** What an error of the registry means for a connection. */
 export function endingOf(error: CodedError, hint: RetryHint = {}): Ending {
@@ -39,7 +44,11 @@ export function endingOfClose(close: number, reason: string, hint: RetryHint = {
   const told = `closed with ${close}${reason === '' ? '' : ` (${reason})`}`;
   switch (reconnectAfterClose(close)) {
     case 'stay':
-      return { kind: 'refused', error: new CodedError(named ?? 'bad_request', told) };
+      return {
+        kind: 'refused',
+        error: new CodedError(named ?? 'bad_request', told),
+        isClose: true,
+      };
     case 'refresh':
       return { kind: 'stale', error: new CodedError('unauthenticated', told) };
     case 'wait':

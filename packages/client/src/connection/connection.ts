@@ -13,7 +13,14 @@ import type { Ending } from '../ending.ts';
 import type { Choice } from '../features.ts';
 import type { Platform, Timer } from '../platform.ts';
 import type { Subscriptions } from '../reading/subscriptions.ts';
-import type { Ask, Attempt, AttemptSink, Transport, Welcome } from '../transports/transport.ts';
+import type {
+  Ask,
+  Attempt,
+  AttemptSink,
+  Transport,
+  TransportName,
+  Welcome,
+} from '../transports/transport.ts';
 import { nextState } from './connection-state.ts';
 import type { ConnectionEvent, ConnectionState } from './connection-state.ts';
 import type { Tokens } from './tokens.ts';
@@ -85,6 +92,9 @@ export interface Climbable {
   readonly take: (better: Live) => void;
 }
 
+/** An ending with the word that it would be so again. */
+type Refused = Ending & { readonly kind: 'refused' };
+
 /** Somebody who waits for a connection. */
 interface Waiter {
   readonly ask: Ask;
@@ -105,6 +115,8 @@ export class Connection {
   #isOnline = true;
   /** True when the last token was refused, and none was taken since. */
   #wasRefused = false;
+  /** Transports of which the server has closed one for what it was given. */
+  readonly #closedFor = new Set<TransportName>();
   #waiters: Waiter[] = [];
   /** Why nothing can be asked, while it is disconnected. */
   #closedBy = unsent();
@@ -282,6 +294,7 @@ export class Connection {
       onLost();
     }
     if (livedMs >= GOOD_CONNECTION_MS) this.#lossCount = 0;
+    if (livedMs >= GOOD_CONNECTION_MS) this.#closedFor.clear();
     if (readyMs !== undefined) this.#wasRefused = false;
     if (ending.kind === 'stale') {
       const hasOther = tokens.refused(token);
@@ -292,7 +305,7 @@ export class Connection {
       if (this.#wasRefused || !hasOther) this.#refuse(ending.error);
       else this.#comeBack(reason, {});
       this.#wasRefused = true;
-    } else if (ending.kind === 'refused' && isFinal(ending.error)) {
+    } else if (ending.kind === 'refused' && this.#isFinal(name, ending)) {
       this.#refuse(ending.error);
     } else {
       const { hint = {} } = ending.kind === 'lost' ? ending : {};
@@ -300,6 +313,16 @@ export class Connection {
       else ladder.failed(name, ending);
       this.#comeBack(reason, hint, ending.kind === 'refused' ? ending.error : undefined);
     }
+  }
+
+  /** True for what another transport could not mend, or what none could [CODE-2]. */
+  #isFinal(name: TransportName, { error: { code }, isClose }: Refused): boolean {
+    if (code !== 'bad_request' && code !== 'not_found' && code !== 'too_large') return true;
+    if (isClose === true) this.#closedFor.add(name);
+    const usable = this.#parts.ladder
+      .explain()
+      .tried.filter(({ verdict }) => verdict !== 'unavailable');
+    return usable.every((one) => this.#closedFor.has(one.name));
   }
 
   #comeBack(reason: string, hint: RetryHint, refusal?: CodedError): void {
@@ -367,11 +390,6 @@ export class Connection {
     this.#parts.onState({ state: next, ...(transport !== undefined && { transport }), ...why });
     return true;
   }
-}
-
-/** What another transport could not mend. */
-function isFinal({ code }: CodedError): boolean {
-  return code !== 'bad_request' && code !== 'not_found' && code !== 'too_large';
 }
 
 /** What was asked has not reached the server. */

@@ -319,6 +319,18 @@ describe('a refusal', () => {
     expect((await redial()).name).toBe('sse');
   });
 
+  test('by a close of every transport there is is final [CODE-2]', async () => {
+    const { begin, redial, states } = setUp(['websocket', 'sse']);
+    const error = new CodedError('bad_request', 'closed with 4400');
+    const closed = { kind: 'refused', error, isClose: true } as const;
+    (await begin()).sink.onEnd(closed);
+    (await redial()).sink.onEnd(closed);
+    const lower = await redial();
+    expect(lower.name).toBe('sse');
+    lower.sink.onEnd(closed);
+    expect(states.at(-1)).toMatchObject({ state: 'disconnected', error });
+  });
+
   test.each([
     ['without a token', undefined],
     ['of a token that does not change', 'old'],
