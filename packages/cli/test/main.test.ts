@@ -100,12 +100,18 @@ describe('trunkline token', () => {
   test('grants what it is told to', async () => {
     const io = fakeIo();
     const channels = '{"room/+":["subscribe","publish"]}';
-    const args = ['token', '--user', 'bob', '--channels', channels, '--ttl', '60', ...SECRET];
+    const said = ['--channels', channels, '--info', '{"name":"Bob"}', '--ttl', '60'];
+    const args = ['token', '--user', 'bob', ...said, ...SECRET];
     expect(await run(args, io)).toBe(0);
-    expect(claims(io)).toMatchObject({ channels: { 'room/+': ['subscribe', 'publish'] } });
+    expect(claims(io)).toMatchObject({
+      info: { name: 'Bob' },
+      channels: { 'room/+': ['subscribe', 'publish'] },
+    });
   });
 
   test.each([
+    [['--info', '{'], /--info: /],
+    [['--info', `"${'x'.repeat(2000)}"`], /--info must have at most 1024 bytes/],
     [['--channels', '{'], /--channels: /],
     [['--channels', '[]'], /map patterns/],
     [['--channels', '{"a":["fly"]}'], /fly/],

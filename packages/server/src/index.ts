@@ -1,7 +1,7 @@
 /** @trunkline/server: the server as a library. */
 export { ACTIONS } from './auth/identity.ts';
 export type { Action } from './auth/identity.ts';
-export { grantsFromClaim, userFault } from './auth/claims.ts';
+export { grantsFromClaim, infoFault, userFault } from './auth/claims.ts';
 export { mintToken } from './auth/tokens.ts';
 export type { MintedToken, TokenRequest } from './auth/tokens.ts';
 export { systemClock } from './clock.ts';

@@ -1,6 +1,6 @@
 /** `trunkline token`: mints a token, for trying out and for scripts. */
 import { Command } from 'commander';
-import { grantsFromClaim, mintToken, systemClock, userFault } from '@trunkline/server';
+import { grantsFromClaim, infoFault, mintToken, systemClock, userFault } from '@trunkline/server';
 import type { Clock, TokenRequest } from '@trunkline/server';
 import type { Io } from '../io.ts';
 import { UsageError } from '../usage-error.ts';
@@ -12,6 +12,7 @@ const TTL_SECONDS_MAX = 315_360_000;
 
 interface TokenOptions {
   readonly user: string;
+  readonly info?: string;
   readonly channels?: string;
   readonly ttl: string;
   readonly jwtSecret?: string;
@@ -21,6 +22,7 @@ interface TokenOptions {
 export function createCommand(io: Io, clock: Clock = systemClock): Command {
   const command = new Command('token')
     .requiredOption('--user <name>', 'whom the token names')
+    .option('--info <json>', 'what presence shows of the user, like {"name":"Ann"}')
     .option('--channels <json>', 'what it grants, like {"room/+":["subscribe","publish"]}')
     .option('--ttl <seconds>', 'how long it is good for', String(TTL_SECONDS))
     .option('--jwt-secret <secret>', 'the server’s secret (env: TRUNKLINE_JWT_SECRET)');
@@ -34,7 +36,7 @@ export function createCommand(io: Io, clock: Clock = systemClock): Command {
   return command;
 }
 
-function requestOf({ user, channels, ttl }: TokenOptions): TokenRequest {
+function requestOf({ user, info, channels, ttl }: TokenOptions): TokenRequest {
   const fault = userFault(user);
   if (fault !== undefined) throw new UsageError(`--user ${fault}`);
   const seconds = /^[0-9]{1,9}$/.test(ttl) ? Number(ttl) : 0;
@@ -44,8 +46,21 @@ function requestOf({ user, channels, ttl }: TokenOptions): TokenRequest {
   return {
     user,
     lifeMs: seconds * 1000,
+    ...(info === undefined ? {} : { info: infoOf(info) }),
     ...(channels === undefined ? {} : { grants: grantsOf(channels) }),
   };
+}
+
+function infoOf(text: string): unknown {
+  let info: unknown;
+  try {
+    info = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`--info: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const fault = infoFault(info);
+  if (fault !== undefined) throw new UsageError(`--info ${fault}`);
+  return info;
 }
 
 function grantsOf(channels: string): NonNullable<TokenRequest['grants']> {

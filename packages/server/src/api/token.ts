@@ -1,6 +1,6 @@
 /** `POST /v1/token`: mints a token for anyone who asks, in development mode only. */
 import { CodedError, decodeUtf8 } from '@trunkline/wire';
-import { grantsFromClaim, userFault } from '../auth/claims.ts';
+import { grantsFromClaim, infoFault, userFault } from '../auth/claims.ts';
 import { ACTIONS } from '../auth/identity.ts';
 import type { Grants } from '../auth/identity.ts';
 import { mintToken } from '../auth/tokens.ts';
@@ -16,7 +16,7 @@ const BODY_SIZE_MAX = 64 * 1024;
 /** What a token grants that was asked for without `channels`: as much as no token does. */
 const EVERYTHING: Grants = new Map([['#', new Set(ACTIONS)]]);
 
-/** Mints a token for `{"user","channels"?,"ttl"?}`; `ttl` is its life in milliseconds. */
+/** Mints a token for `{"user","info"?,"channels"?,"ttl"?}`; `ttl` is its life in milliseconds. */
 export async function mint(
   request: HttpRequest,
   secret: string,
@@ -35,20 +35,23 @@ function parseBody(bytes: Uint8Array): Record<string, unknown> {
     body = undefined;
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw bad('expected a JSON object with user, and channels and ttl if wanted');
+    throw bad('expected a JSON object with user, and info, channels and ttl if wanted');
   }
   return body as Record<string, unknown>;
 }
 
 function toTokenRequest(body: Record<string, unknown>): TokenRequest {
-  const { user, channels, ttl = MINTED_TOKEN_MS.default } = body;
+  const { user, info, channels, ttl = MINTED_TOKEN_MS.default } = body;
   const fault = userFault(user);
   if (fault !== undefined) throw bad(`user ${fault}`);
+  const tooMuch = infoFault(info);
+  if (tooMuch !== undefined) throw bad(`info ${tooMuch}`);
   if (typeof ttl !== 'number' || !(ttl > 0 && ttl <= MINTED_TOKEN_MS.max)) {
     throw bad(`ttl must be a number of milliseconds up to ${MINTED_TOKEN_MS.max}`);
   }
   return {
     user: String(user),
+    info,
     lifeMs: ttl,
     grants: channels === undefined ? EVERYTHING : grantsOf(channels),
   };

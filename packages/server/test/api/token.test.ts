@@ -13,14 +13,17 @@ const tokenFor = (body: unknown): RequestSketch => ({
 describe('POST /v1/token in development mode', () => {
   test('mints a token that says what was asked', async () => {
     const { ask, hub, clock } = setUp({ auth: { development: true } });
-    const answer = await ask(tokenFor({ user: 'alice', channels: { 'room/+': ['subscribe'] } }));
+    const asked = { user: 'alice', info: { name: 'Al' }, channels: { 'room/+': ['subscribe'] } };
+    const answer = await ask(tokenFor(asked));
     expect(answer.headers?.['cache-control']).toBe('no-store');
     const { token, expires } = jsonOf(answer) as { token: string; expires: number };
     expect(expires).toBeGreaterThan(clock.unixMs() + 3_600_000 - 1);
     const headers = { authorization: `Bearer ${token}` };
     expect((await ask({ url: '/v1/poll?channel=room/1', headers })).status).toBe(200);
     expectProblem(await ask({ url: '/v1/poll?channel=x', headers }), 403, 'forbidden');
-    expect(hub.reads[0]?.caller.identity).toMatchObject({ user: 'alice', expiresAt: expires });
+    expect(hub.reads[0]?.caller.identity).toMatchObject({
+      ...{ user: 'alice', info: { name: 'Al' }, expiresAt: expires },
+    });
   });
 
   test('grants as much as no token does where nothing is said of channels', async () => {
@@ -50,6 +53,7 @@ describe('POST /v1/token in development mode', () => {
     ['[]', 'expected a JSON object'],
     ['{}', 'user must be a string that names the user, got nothing'],
     ['{"user":""}', 'user must not be empty'],
+    [`{"user":"a","info":"${'x'.repeat(2000)}"}`, 'info must have at most 1024 bytes'],
     ['{"user":"a","channels":[]}', 'channels must map patterns'],
     [
       '{"user":"a","channels":{"a":["fly"]}}',
