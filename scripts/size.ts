@@ -11,6 +11,7 @@ import { ROOT } from './source.ts';
 
 /** One way to use the client. */
 export interface Use {
+  /** What it has, and where that is not all, what it has not. */
   readonly name: string;
   /** The module of an application. What it exports is what it uses. */
   readonly code: string;
@@ -18,17 +19,33 @@ export interface Use {
   readonly budget: number;
 }
 
+/** A line that has these transports and features, and nothing else. */
+function core(transports: string, features = ''): string {
+  return `import { Line } from '@trunkline/client/core';
+    import { ${transports}, ${features} } from '@trunkline/client';
+    const options = { transports: [${transports}], features: { ${features} } };
+    export const line = (url) => new Line(url, options);`;
+}
+
 /** All that is watched. */
 export const USES: readonly Use[] = [
   {
-    name: 'core with WebSocket and SSE',
-    code: `import { Line } from '@trunkline/client/core';
-      import { sse, websocket } from '@trunkline/client';
-      export const line = (url) => new Line(url, { transports: [websocket, sse] });`,
-    budget: 17.6,
+    name: 'core with WebSocket, without features',
+    code: core('websocket'),
+    budget: 13.1,
   },
   {
-    name: 'connect with all transports',
+    name: 'core with WebSocket and SSE, without features',
+    code: core('websocket, sse'),
+    budget: 17.5,
+  },
+  {
+    name: 'core with WebSocket, SSE, outbox and ladder',
+    code: core('websocket, sse', 'ladder, outbox'),
+    budget: 20.3,
+  },
+  {
+    name: 'connect: all transports, all features',
     code: `export { connect } from '@trunkline/client';`,
     budget: 24.4,
   },
