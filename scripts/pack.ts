@@ -11,7 +11,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { BUILT, buildPackage, distOf, entriesOf } from './build-client.ts';
 import { ROOT } from './source.ts';
 
@@ -66,7 +66,8 @@ async function pack(args: readonly string[]): Promise<void> {
     await buildPackage(folder);
     stagePackage(folder, distOf(folder), staged);
     const { status } = spawnSync('npm', ['pack', ...args], { cwd: staged, stdio: 'inherit' });
-    if (status !== 0) process.exitCode = 1;
+    if (status === 0) console.log(`in ${relative(ROOT, staged)}`);
+    else process.exitCode = 1;
   }
 }
 
