@@ -17,7 +17,7 @@ import type { Encoding, Frame } from './encodings/encoding.ts';
 import type { Choice, FeatureParts, Features, PublishQueue, SendQueue } from './features.ts';
 import { addressOf } from './http.ts';
 import type { TokenSource } from './http.ts';
-import { platformOf, systemUnixMs } from './platform.ts';
+import { platformOf, reportUnheard, systemUnixMs } from './platform.ts';
 import type { Platform } from './platform.ts';
 import type { OutboxLimits } from './publishing/outbox.ts';
 import { toMembers } from './publishing/outgoing.ts';
@@ -53,7 +53,7 @@ export interface LineOptions extends Partial<Platform> {
 export interface LineEvents {
   /** The connection changed. */
   readonly state: StateEvent;
-  /** Something went wrong that no call of the application hears of. */
+  /** Something went wrong that no call hears of. Without a listener it is told in the console. */
   readonly error: Error;
   /** A newer token takes the place of a good one. */
   readonly token: undefined;
@@ -209,7 +209,9 @@ export class Line {
 
   /** For what is built on a line: reports what no call hears of. */
   report(error: unknown): void {
-    this.#tell('error', error instanceof Error ? error : new Error(String(error)));
+    const told = error instanceof Error ? error : new Error(String(error));
+    if (this.#listeners.error.size === 0) reportUnheard(told);
+    else this.#tell('error', told);
   }
 
   /** Nothing is to be done any more until it is opened: no timer is left behind. */

@@ -46,6 +46,13 @@ const systemClock: Clock = {
 /** Unix milliseconds of the machine; may jump. */
 export const systemUnixMs = (): number => Date.now();
 
+/** Tells of an error that nobody listens for where developers look: nothing is lost in silence. */
+export function reportUnheard(error: Error): void {
+  // Browsers, Deno and Bun have a word for it; Node's own would end the process.
+  if ('reportError' in globalThis) globalThis.reportError(error);
+  else globalThis.console.error(error);
+}
+
 /** Fills what the caller did not bring from the globals, looked up now and not at import. */
 export function platformOf(given: Partial<Platform>): Platform {
   return {

@@ -1,6 +1,6 @@
 import { CodedError } from '@trunkline/wire';
 import { ManualClock } from '@trunkline/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { StateEvent } from '../src/connection/connection.ts';
 import { everything } from '../src/index.ts';
 import { Line } from '../src/line.ts';
@@ -152,6 +152,17 @@ test('[AUTH-5] tells that a newer token took the place of a good one', async () 
   expect(count).toBe(0);
   await clock.pass(60_000);
   expect([count, line.state]).toEqual([1, 'connected']);
+});
+
+test('tells developers of errors that nobody listens for', async () => {
+  const { line } = await setUp();
+  const told: unknown[] = [];
+  vi.stubGlobal('reportError', (error: unknown) => told.push(error));
+  onTestFinished(() => void vi.unstubAllGlobals());
+  line.report('lost');
+  line.on('error', ignore);
+  line.report('again');
+  expect(told).toEqual([new Error('lost')]);
 });
 
 test('leaves no timer behind', async () => {
