@@ -56,13 +56,18 @@ export function delivers(entry: Entry, channel: string): boolean {
   return entry.state !== 'waiting' && wants(entry, channel);
 }
 
-/** True for a channel whose messages the entry is to have, whoever delivers them. */
-export function wants({ state, filter, heirs, owed }: Entry, channel: string): boolean {
-  if (state === 'ended' || !matchesPattern(filter, channel)) return false;
+/**
+ * True for a channel whose messages the entry is to have, whoever delivers them.
+ *
+ * @param leaving one that is about to go: what only that wants is not wanted.
+ */
+export function wants(entry: Entry, channel: string, leaving?: Entry): boolean {
+  const { state, filter, heirs, owed } = entry;
+  if (entry === leaving || state === 'ended' || !matchesPattern(filter, channel)) return false;
   if (state !== 'retired') return true;
   const creditor = owed?.get(channel);
-  const isOwed = creditor !== undefined && wants(creditor, channel);
-  return isOwed || heirs.some((heir) => wants(heir, channel));
+  const isOwed = creditor !== undefined && wants(creditor, channel, leaving);
+  return isOwed || heirs.some((heir) => wants(heir, channel, leaving));
 }
 
 /** True for a cursor that was given everything, apart from what this turn still brings. */

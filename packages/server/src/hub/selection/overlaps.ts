@@ -80,7 +80,8 @@ export class Overlaps {
       this.#hub.changedSince,
       others.map((entry) => ({
         cursor: entry.cursor,
-        wants: (channel) => wants(entry, channel),
+        // What only goes on for the one that is replaced ends with it, wherever it stands.
+        wants: (channel) => wants(entry, channel, own),
       })),
     );
   }

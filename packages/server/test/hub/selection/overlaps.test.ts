@@ -104,6 +104,24 @@ describe('what matches several subscriptions of a session [WILD-4]', () => {
     expect(await take()).toEqual(['a/3 e3:1']);
   });
 
+  test('comes to a name that is asked for anew while only its old cursor kept a pattern alive', async () => {
+    const { publish, reader, stall, subscribe, take } = await setUpReader();
+    await publish('a/1', 'a/1');
+    await stall('b');
+    await subscribe(['a/+', 'start'], ['b'], ['a/1', 'start']);
+    await publish('a/1', 'a/1');
+    await stall('b');
+    await subscribe(['a/+', '~14']); // From now on: what was asked for before is left to the name.
+    await subscribe(['a/1', 'start']);
+    reader.link.release();
+    const given = await take();
+    expect(given.filter((place) => place.startsWith('a/1'))).toEqual([
+      ...['a/1 e1:1', 'a/1 e1:2', 'a/1 e1:3', 'a/1 e1:4'],
+    ]);
+    await publish('a/1');
+    expect(await take()).toEqual(['a/1 e1:5']);
+  });
+
   test('is answered and left before it goes over, in any order within one turn', async () => {
     const { publish, reader, subscribe, take } = await setUpReader();
     await subscribe(['#']);
