@@ -27,7 +27,7 @@ test('tries the way over other tabs first, where it is asked for', async () => {
     transports: [own],
     tabs: (mine) => {
       given.push(mine);
-      return shared as FakeTransport;
+      return shared;
     },
   });
   onTestFinished(() => line.close());

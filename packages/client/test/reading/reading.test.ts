@@ -37,8 +37,9 @@ test('tells at once what somebody takes at once', () => {
 
 test('goes on whatever is returned that is no promise', () => {
   const told: TakenEvent[] = [];
-  const take = (event: TakenEvent): unknown => [told.push(event), null, 'then', {}][told.length];
-  const { subscriptions, open, ends } = setUp(take as (event: TakenEvent) => void);
+  const take: (event: TakenEvent) => void = (event) =>
+    [told.push(event), null, 'then', {}][told.length];
+  const { subscriptions, open, ends } = setUp(take);
   open();
   for (const offset of [1, 2, 3, 4]) subscriptions.onMessage(message(offset), ['a']);
   expect(told.length).toBe(5);
