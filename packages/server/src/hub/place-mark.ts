@@ -18,6 +18,12 @@ const DIVIDER = '~';
  */
 const WITH_POSITIONS_LENGTH_MAX = 2_400;
 
+/**
+ * Characters of a mark with the beginnings of channels that a read has not come to. It is less, so
+ * that what must have room in the marks of later answers finds some.
+ */
+const WITH_BEGINNINGS_LENGTH_MAX = WITH_POSITIONS_LENGTH_MAX / 2;
+
 /** More positions than this are too long together, however short each is. */
 const POSITIONS_COUNT_MAX = WITH_POSITIONS_LENGTH_MAX / 8;
 
@@ -60,6 +66,19 @@ export function formatPlaceMark({ mark, behind, rest }: PlaceMark): string | und
   if (formatPositions(others).length > WITH_POSITIONS_LENGTH_MAX) return undefined;
   const withRest = [whole, encode(rest.after), formatStart(rest.from)].join(DIVIDER);
   return isMark(withRest) ? withRest : undefined;
+}
+
+/** A place with the beginnings of channels too, the first of them, as far as these have room. */
+export function withBeginnings(place: PlaceMark, begins: ReadonlyMap<string, Position>): PlaceMark {
+  const behind = new Map(place.behind);
+  for (const [channel, position] of begins) {
+    if (behind.has(channel)) continue;
+    behind.set(channel, position);
+    if (formatPositions(behind).length <= WITH_BEGINNINGS_LENGTH_MAX) continue;
+    behind.delete(channel);
+    break;
+  }
+  return { ...place, behind };
 }
 
 function formatPositions(behind: ReadonlyMap<string, Position>): string {

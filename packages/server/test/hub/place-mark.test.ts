@@ -1,6 +1,11 @@
 import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
-import { formatPlaceMark, parsePlaceMark, placeFor } from '../../src/hub/place-mark.ts';
+import {
+  formatPlaceMark,
+  parsePlaceMark,
+  placeFor,
+  withBeginnings,
+} from '../../src/hub/place-mark.ts';
 import type { PlaceStart } from '../../src/hub/place-mark.ts';
 
 const position = (offset: number) => ({ epoch: 'k3f9', offset });
@@ -54,6 +59,21 @@ describe('a place mark', () => {
     const from = { kind: 'mark', mark: `~${'m'.repeat(60)}` } as const;
     const whole = { mark: `~${'m'.repeat(60)}`, behind, rest: { after: longest, from } };
     expect(formatPlaceMark(whole)).toBeDefined();
+  });
+
+  test('names where channels begin as far as it keeps room for what must have some', () => {
+    const rest = { after: 'a', from: { kind: 'start' } } as const;
+    const own = new Map([['room/1', position(9)]]);
+    const begins = new Map(
+      Array.from({ length: 500 }, (_, index) => [`room/${index + 1}`, position(index)] as const),
+    );
+    const { behind } = withBeginnings({ mark: '~m.1', behind: own, rest }, begins);
+    expect(behind.get('room/1')).toEqual(position(9));
+    expect([...behind.keys()]).toEqual([...begins.keys()].slice(0, behind.size));
+    expect(behind.size).toBeGreaterThan(30);
+    const text = formatPlaceMark({ mark: '~m.1', behind, rest });
+    expect(text?.length).toBeLessThan(1_300);
+    expect(parsePlaceMark(text ?? '').behind).toEqual(behind);
   });
 
   test('is none where the next answer would have no room for its own', () => {

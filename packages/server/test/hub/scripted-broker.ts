@@ -41,6 +41,8 @@ export class ScriptedBroker implements Broker {
   changedCount = 0;
   /** While true, it can't be said at once up to where the sink was told everything. */
   placeUnknown = false;
+  /** While true, nobody knows whether messages were stored: the sink has to look. They were. */
+  doubtful = false;
   /** While true, messages are stored and the sink is not told. */
   silent = false;
   /**
@@ -78,8 +80,11 @@ export class ScriptedBroker implements Broker {
     stream.messages.push(message);
     this.#order.push({ channel, epoch: stream.epoch, offset });
     const { epoch } = stream;
+    const { doubtful } = this;
     const tell = (): void => {
-      if (this.#isWatched(channel)) this.#sink?.onMessage(channel, epoch, message);
+      if (!this.#isWatched(channel)) return;
+      if (doubtful) this.#sink?.onGap(channel);
+      else this.#sink?.onMessage(channel, epoch, message);
     };
     if (this.#untold !== undefined) this.#untold.push(tell);
     else if (!this.silent) tell();

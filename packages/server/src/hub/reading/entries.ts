@@ -16,6 +16,11 @@ export interface EntriesToRead {
   readonly swept: readonly Entry[];
   /** Is given those that do not stand at the mark afterwards. */
   readonly elsewhere: Elsewhere;
+  /**
+   * Is given those that can't stand at the mark, as nothing up to it can be read any more. What
+   * they lost is told, and would be told again from the mark.
+   */
+  readonly beyond: Elsewhere;
   readonly countMax: number;
 }
 
@@ -29,7 +34,7 @@ export interface EntriesRead {
 /** Reads up to the mark as far as there is room. */
 export async function readEntries(
   parts: RoundParts,
-  { own, swept, elsewhere, countMax }: EntriesToRead,
+  { own, swept, elsewhere, beyond, countMax }: EntriesToRead,
 ): Promise<EntriesRead> {
   const room = emptyRoom(countMax);
   const reads: ChannelRead[] = [];
@@ -45,13 +50,17 @@ export async function readEntries(
     const chunk = swept.slice(index, index + LEGS_AT_ONCE_MAX);
     const part = await readChunk(parts, chunk, room);
     reads.push(...part.reads);
-    for (const { name, end } of part.beyond) elsewhere.set(name, end);
+    for (const { entry, end } of part.apart) {
+      const places = entry.isBeyond === true ? beyond : elsewhere;
+      places.set(entry.name, end);
+    }
     done = part.done ?? done;
     if (part.partly === undefined && part.count === chunk.length) continue;
     const left = swept.slice(index + part.count);
     for (const entry of left) leave(entry, reads, elsewhere);
     const partly = part.partly === undefined ? {} : { partly: part.partly };
-    return { reads, cut: { done, ...partly, left: left.map(({ name }) => name), ends } };
+    const begins = beginningsOf(left);
+    return { reads, cut: { done, ...partly, left: left.map(({ name }) => name), ends, begins } };
   }
   return { reads };
 }
@@ -59,7 +68,7 @@ export async function readEntries(
 /** What became of a few channels. */
 interface Chunk {
   readonly reads: ChannelRead[];
-  readonly beyond: { readonly name: string; readonly end: Position }[];
+  readonly apart: { readonly entry: Entry; readonly end: Position }[];
   /** How many were read, in part or to the end. */
   count: number;
   done: string | undefined;
@@ -68,7 +77,7 @@ interface Chunk {
 
 /** Reads a few channels, which are opened together. */
 async function readChunk(parts: RoundParts, entries: readonly Entry[], room: Room): Promise<Chunk> {
-  const chunk: Chunk = { reads: [], beyond: [], count: 0, done: undefined, partly: undefined };
+  const chunk: Chunk = { reads: [], apart: [], count: 0, done: undefined, partly: undefined };
   const opened = isFull(room) ? new Map<Entry, Channel>() : await open(parts, entries);
   try {
     for (const entry of entries) {
@@ -86,7 +95,7 @@ async function readChunk(parts: RoundParts, entries: readonly Entry[], room: Roo
         chunk.partly = { channel: entry.name, position: end };
         return chunk;
       } else {
-        chunk.beyond.push({ name: entry.name, end });
+        chunk.apart.push({ entry, end });
         chunk.done = entry.name;
       }
     }
@@ -166,6 +175,16 @@ function leave(entry: Entry, reads: ChannelRead[], elsewhere: Elsewhere): void {
   const told = snapshot === undefined ? verdict : { ...verdict, snapshot };
   const more = hasMore(entry, entry.verdict.position);
   reads.push({ channel: name, ...told, messages: [], end: position, more });
+}
+
+/** Where those begin that the sweep has not come to, but for what they lose: that is judged anew. */
+function beginningsOf(left: readonly Entry[]): ReadonlyMap<string, Position> {
+  const whole = left.filter(({ own, loss, verdict, snapshot }) => {
+    // Where patterns begin before the name, what that lost is told, and they have the place.
+    if (own !== undefined) return loss?.gap === undefined;
+    return verdict.gap === undefined && snapshot === undefined;
+  });
+  return new Map(whole.map(({ name, verdict }) => [name, verdict.position]));
 }
 
 /** The same read has more at once; of what was found, up to the mark. */

@@ -3,7 +3,7 @@ import { matchesPattern, ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { Broker, ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import { judge } from '../recovery.ts';
-import { boundsAt, isLeft, startIn } from './sweep.ts';
+import { boundsAt, isLeft, startIn, startOfLost } from './sweep.ts';
 import type { Elsewhere, Entry, ReadState, RoundParts, RoundPlan } from './types.ts';
 
 /** Streams whose bounds are read at once. */
@@ -56,24 +56,33 @@ export function judgeFound(
   if (sweep === undefined) return [];
   const { partial } = patternStart;
   return found.flatMap(({ channel: name, position, stream }) => {
-    const bounds = boundsAt(stream, since.get(name));
+    const change = since.get(name);
+    const bounds = boundsAt(stream, change);
     const own = sweep.behind.get(name);
-    if (bounds === undefined || isBeyond(own, bounds, stream)) {
-      if (own !== undefined) elsewhere.set(name, own);
+    const now = change?.stream ?? stream;
+    if (own !== undefined && isBeyond(own, bounds, now)) {
+      elsewhere.set(name, own);
       return [];
     }
-    const { epoch, top } = bounds;
     const start = startIn(sweep, name, position);
     const asked = partial === undefined ? start : { ...start, partial };
-    const verdict = judge(asked, bounds, rulesOf(name).resumeCountMax);
+    const { resumeCountMax } = rulesOf(name);
+    if (bounds === undefined) {
+      const from = change === undefined ? asked : startOfLost(sweep, asked, change);
+      const verdict = judge(from, now, resumeCountMax);
+      return [{ name, verdict, epoch: now.epoch, top: -1, isSwept: true, isBeyond: true }];
+    }
+    const { epoch, top } = bounds;
+    const verdict = judge(asked, bounds, resumeCountMax);
     const isEmpty = verdict.gap === undefined && verdict.position.offset >= top;
     return isEmpty ? [] : [{ name, verdict, epoch, top, isSwept: true }];
   });
 }
 
 /** True for a place that is of the stream and behind the mark: a stream had read ahead of it. */
-function isBeyond(own: Position | undefined, atMark: StreamBounds, now: StreamBounds): boolean {
-  if (own === undefined || own.epoch !== now.epoch || own.offset > now.top) return false;
+function isBeyond(own: Position, atMark: StreamBounds | undefined, now: StreamBounds): boolean {
+  if (own.epoch !== now.epoch || own.offset > now.top) return false;
+  if (atMark === undefined) return own.offset + 1 >= now.oldest;
   return own.epoch !== atMark.epoch || own.offset > atMark.top;
 }
 

@@ -142,10 +142,10 @@ function startFrom(
   atMark: Position | undefined,
 ): Start {
   if (from.kind === 'mark') return startAt(position);
-  if (from.kind === 'start') return { after: from };
   const at = atMark ?? { epoch: stream.epoch, offset: stream.top };
   if (isOrigin(at) || at.epoch !== stream.epoch) return startAt(at);
-  // The newest of then, as far as they are retained, and everything since.
+  // What there was then, as far as it is retained, and everything since.
   const oldest = Math.min(stream.oldest - 1, at.offset);
-  return startAt({ epoch: at.epoch, offset: Math.max(at.offset - from.count, oldest) });
+  const count = from.kind === 'last' ? from.count : at.offset;
+  return startAt({ epoch: at.epoch, offset: Math.max(at.offset - count, oldest) });
 }

@@ -9,7 +9,8 @@ import type { StreamBounds } from '../recovery.ts';
 import { SnapshotRoom } from '../snapshots.ts';
 import { resolveMarks, startAt } from './mark-starts.ts';
 import type { ResolvedStart } from './mark-starts.ts';
-import { boundsAt, isLeft, startIn } from './sweep.ts';
+import { boundsAt, isLeft, startIn, startOfLost } from './sweep.ts';
+import type { Sweep } from './sweep.ts';
 import type { Entry, NameReading, ReadState, RoundParts, RoundPlan } from './types.ts';
 
 /** A name whose start is no mark any more. */
@@ -77,30 +78,37 @@ export function setTold({ reading, bounds }: ResolvedName): void {
   if (channel.epoch === bounds.epoch) channel.told = Math.max(channel.told, bounds.top);
 }
 
+/** What is known of the names when they are judged. */
+interface NamesFound {
+  readonly resolved: readonly ResolvedName[];
+  /** What changed since the mark, by channel. */
+  readonly since: ReadonlyMap<string, ChangedChannel>;
+  readonly sweep: Sweep | undefined;
+}
+
 /**
  * What is to be read of the names.
  *
- * @param since what changed since the mark, by channel.
  * @throws {CodedError} `too_large` when the snapshots do not fit into one answer.
  */
 export async function judgeNames(
   { usefulSnapshot }: RoundParts,
   { wantsSnapshots }: ReadState,
-  resolved: readonly ResolvedName[],
-  since: ReadonlyMap<string, ChangedChannel>,
+  { resolved, since, sweep }: NamesFound,
 ): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
   const room = new SnapshotRoom();
   for (const found of resolved) {
     const { channel } = found.reading;
     const change = since.get(channel.name);
-    const entry = toEntry(found, change);
+    const entry = toEntry(found, change, sweep);
     const wants = wantsSnapshots && entry.verdict.recovered !== true;
     const snapshot = wants ? await usefulSnapshot(channel) : undefined;
     room.take(snapshot);
     const from = snapshot?.position ?? entry.verdict.position;
     const begun = { ...entry, verdict: { ...entry.verdict, position: from } };
-    entries.push(join(snapshot === undefined ? entry : { ...begun, snapshot }, found, change));
+    const own = snapshot === undefined ? entry : { ...begun, snapshot };
+    entries.push(join(own, found, change, sweep));
   }
   return entries;
 }
@@ -109,10 +117,15 @@ export async function judgeNames(
  * One channel is read once, from the older of the places at which the name and patterns begin
  * [POLL-10]. Where that is the patterns' it is the sweep that comes to it.
  */
-function join(entry: Entry, found: ResolvedName, change: ChangedChannel | undefined): Entry {
+function join(
+  entry: Entry,
+  found: ResolvedName,
+  change: ChangedChannel | undefined,
+  sweep: Sweep | undefined,
+): Entry {
   const { met, reading } = found;
   if (met === undefined) return entry;
-  const patterns = verdictOf(reading.channel, met, change);
+  const patterns = verdictOf(reading.channel, met, change, sweep);
   const { verdict: own } = entry;
   const isOlder = isBefore(patterns.position, own.position, met.bounds);
   const { position } = isOlder ? patterns : own;
@@ -140,12 +153,16 @@ function isBefore(position: Position, own: Position, { epoch }: StreamBounds): b
   return position.epoch !== epoch;
 }
 
-function toEntry(found: ResolvedName, change: ChangedChannel | undefined): Entry {
+function toEntry(
+  found: ResolvedName,
+  change: ChangedChannel | undefined,
+  sweep: Sweep | undefined,
+): Entry {
   const { bounds, isSwept, reading, start } = found;
   const { channel } = reading;
   const named = { name: channel.name, channel, isSwept };
   // Where a sweep begins may be told in a later answer than the first: it is counted from the mark.
-  const verdict = verdictOf(channel, found, isSwept ? change : undefined);
+  const verdict = verdictOf(channel, found, isSwept ? change : undefined, sweep);
   const { position } = verdict;
   if (start === undefined && verdict.gap === undefined) {
     return { ...named, verdict, epoch: position.epoch, top: position.offset };
@@ -159,13 +176,18 @@ function verdictOf(
   { rules }: Channel,
   { start, partial, bounds }: Begin,
   change: ChangedChannel | undefined,
+  sweep: Sweep | undefined,
 ): Verdict {
+  const known = boundedBy(bounds, change?.stream);
   if (start !== undefined) {
-    const stream = start.after === undefined ? boundsAt(bounds, change) : undefined;
+    const atMark = boundsAt(bounds, change);
+    if (atMark === undefined && change !== undefined && sweep !== undefined) {
+      return judge(startOfLost(sweep, start, change), known, rules.resumeCountMax);
+    }
+    const stream = start.after === undefined ? atMark : undefined;
     return judge(start, stream ?? bounds, rules.resumeCountMax);
   }
   const { position } = change ?? { position: { epoch: bounds.epoch, offset: bounds.top } };
-  const known = boundedBy(bounds, change?.stream);
   const isLost = position.epoch === known.epoch && position.offset + 1 < known.oldest;
   // Where it stood at the mark nobody may know any more: it must not be sent back to before that.
   if (isLost) return judge({ ...startAt(position), partial }, known, rules.resumeCountMax);

@@ -9,6 +9,8 @@ import type { Gap, Position } from '@trunkline/wire';
 import { unavailable } from '../refusals.ts';
 import type { Channel } from '../channel.ts';
 import type { ChannelRead, Start } from '../hub-types.ts';
+import { formatPlaceMark } from '../place-mark.ts';
+import type { PlaceMark } from '../place-mark.ts';
 import { readEntries } from './entries.ts';
 import { judgeFound, listFound, matchesAny } from './found.ts';
 import { changedSinceStart } from './mark-starts.ts';
@@ -43,21 +45,42 @@ export async function readRound(parts: RoundParts, state: ReadState): Promise<Ro
   const since = new Map(changes.map((change) => [change.channel, change]));
   for (const name of doubtful) if (!since.has(name.reading.channel.name)) setTold(name);
   const elsewhere = new Map<string, Position>();
-  const named = await judgeNames(parts, state, resolved, since);
+  const beyond = new Map<string, Position>();
+  const named = await judgeNames(parts, state, { resolved, since, sweep: plan.sweep });
   const swept = [
     ...named.filter(({ isSwept }) => isSwept),
     ...judgeFound(parts, state, plan, { found, since, elsewhere }),
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
   const own = named.filter(({ isSwept }) => !isSwept);
-  const { reads, cut } = await readEntries(parts, { own, swept, elsewhere, countMax });
+  const { reads, cut } = await readEntries(parts, { own, swept, elsewhere, beyond, countMax });
   const channels = inOrder(state, reads);
   return {
     channels,
     patterns: tellPatterns(state, channels, lossesIn(plan, named, cut)),
-    place: placeAfter(plan.target, elsewhere, plan.sweep, cut),
+    place: placeOf(plan, { elsewhere, beyond, cut }),
     isLate: plan.isLate,
     isCut: cut !== undefined,
   };
+}
+
+/** Where everything stands afterwards. What is beyond the mark is told again if it has no room. */
+function placeOf(
+  { target, sweep }: RoundPlan,
+  {
+    elsewhere,
+    beyond,
+    cut,
+  }: {
+    readonly elsewhere: ReadonlyMap<string, Position>;
+    readonly beyond: ReadonlyMap<string, Position>;
+    readonly cut: Cut | undefined;
+  },
+): PlaceMark {
+  if (beyond.size > 0) {
+    const place = placeAfter(target, new Map([...elsewhere, ...beyond]), sweep, cut);
+    if (formatPlaceMark(place) !== undefined) return place;
+  }
+  return placeAfter(target, elsewhere, sweep, cut);
 }
 
 /** Takes the mark, and lists what changed before it; `undefined` when nobody can tell any more. */

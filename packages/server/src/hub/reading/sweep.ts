@@ -10,7 +10,13 @@ import { isOrigin, ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type { ChangedChannel, StreamBounds } from '../../broker/broker.ts';
 import type { Start } from '../hub-types.ts';
-import { formatPlaceMark, NOWHERE_ELSE, parsePlaceMark, placeFor } from '../place-mark.ts';
+import {
+  formatPlaceMark,
+  NOWHERE_ELSE,
+  parsePlaceMark,
+  placeFor,
+  withBeginnings,
+} from '../place-mark.ts';
 import type { PlaceMark, PlaceStart } from '../place-mark.ts';
 import { startAt } from './mark-starts.ts';
 
@@ -36,6 +42,8 @@ export interface Cut {
   readonly left: readonly string[];
   /** Channels that are at the mark, though the sweep may not have come to their names. */
   readonly ends?: ReadonlyMap<string, Position>;
+  /** Where those that are left begin, in the order of their names. */
+  readonly begins?: ReadonlyMap<string, Position>;
 }
 
 /**
@@ -75,8 +83,9 @@ export function startIn({ from, behind }: Sweep, channel: string, position: Posi
 const NO_STREAM: StreamBounds = { epoch: ORIGIN.epoch, oldest: 1, top: 0 };
 
 /**
- * A stream as it was at the mark up to which is read; `undefined` where it began anew since: the
- * next sweep tells what was lost.
+ * A stream as it was at the mark up to which is read; `undefined` where nothing of that can be read
+ * any more: it began anew since, or retention took even what came right after. How far it had come
+ * need not be known then, and whoever stands before the mark has lost something.
  *
  * @param stream after the mark.
  * @param since what changed since the mark, asked for after `stream` was.
@@ -91,7 +100,23 @@ export function boundsAt(
   if (isOrigin(position)) return NO_STREAM;
   if (position.epoch !== epoch || since.stream.epoch !== epoch) return undefined;
   const oldest = Math.max(stream.oldest, since.stream.oldest);
-  return { epoch, oldest: Math.min(oldest, position.offset + 1), top: position.offset };
+  return position.offset + 1 < oldest ? undefined : { epoch, oldest, top: position.offset };
+}
+
+/**
+ * Where a channel begins of which nothing up to the mark can be read any more. In a later answer
+ * than the first nobody begins with what is retained by then: of what came after the mark, at least,
+ * it is told that it is lost.
+ *
+ * @param start where it would begin otherwise.
+ */
+export function startOfLost(
+  { from, target, behind }: Sweep,
+  start: Start,
+  { channel, position }: ChangedChannel,
+): Start {
+  const isPlace = from.kind === 'mark' || behind.has(channel);
+  return isPlace || target === undefined ? start : { ...start, ...startAt(position) };
 }
 
 /**
@@ -107,7 +132,7 @@ export function placeAfter(
   cut?: Cut,
 ): PlaceMark {
   if (sweep === undefined || cut === undefined) return { mark: target, behind: elsewhere };
-  const { done, partly, left, ends = NOWHERE_ELSE } = cut;
+  const { done, partly, left, ends = NOWHERE_ELSE, begins = NOWHERE_ELSE } = cut;
   const after = [sweep.after, done, partly?.channel ?? ''].reduce((a, b) => (a > b ? a : b));
   const behind = new Map(sweep.behind);
   // Those behind the cut keep what they had, be there anything to read or not.
@@ -121,7 +146,9 @@ export function placeAfter(
   for (const [channel, position] of ends) {
     if (behind.has(channel) || (left.length > 0 && channel > after)) whole.set(channel, position);
   }
-  const place = { mark: target, behind: whole, ...rest };
+  const atEnds = { mark: target, behind: whole, ...rest };
   // Where so many have no room in a mark they come again, rather than hold up what is left.
-  return formatPlaceMark(place) === undefined ? { mark: target, behind, ...rest } : place;
+  const place = formatPlaceMark(atEnds) === undefined ? { mark: target, behind, ...rest } : atEnds;
+  // A mark tells where everything stood. What is retained, and what is the newest, changes.
+  return sweep.from.kind === 'mark' ? place : withBeginnings(place, begins);
 }

@@ -75,9 +75,11 @@ export interface Entry {
   readonly snapshot?: Snapshot;
   /** The life that is read; of another one nothing is. */
   readonly epoch: string;
-  /** Up to here, which is where the channel stood at the mark. */
+  /** Up to here, which is where the channel stood at the mark; −1 where nothing can be read. */
   readonly top: number;
   readonly isSwept: boolean;
+  /** True where nothing up to the mark can be read any more: it goes on beyond the mark. */
+  readonly isBeyond?: boolean;
 }
 
 /** What one look gave. */

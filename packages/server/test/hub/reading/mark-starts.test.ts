@@ -27,7 +27,7 @@ function placeFrom(from: PlaceStart) {
 describe('what changed since a place between two marks', () => {
   test.each([
     ['the mark before', { kind: 'mark', mark: '~1' }, { kind: 'position', position: at(5) }],
-    ['the start', { kind: 'start' }, { kind: 'start' }],
+    ['what was retained', { kind: 'start' }, { kind: 'position', position: at(2) }],
     ['the newest of then', { kind: 'last', count: 2 }, { kind: 'position', position: at(8) }],
     ['what is left of them', { kind: 'last', count: 9 }, { kind: 'position', position: at(2) }],
   ] as const)('begins behind its name at %s', async (_, from, after) => {
@@ -38,6 +38,17 @@ describe('what changed since a place between two marks', () => {
         ['z', after],
       ]),
     );
+  });
+
+  test('begins behind its name at the mark where what came after that is gone [REC-9]', async () => {
+    const trimmed = { ...stream, oldest: 15 };
+    const forgetful = {
+      changedSince: async () => [{ channel: 'z', position: at(10), stream: trimmed }],
+    };
+    const changed = await changedSincePlace(forgetful, placeFrom({ kind: 'start' }), ['z']);
+    expect(changed?.map(({ start }) => start.after)).toEqual([
+      { kind: 'position', position: at(10) },
+    ]);
   });
 
   test('is unknown where either mark is', async () => {

@@ -13,13 +13,22 @@ const KINDS: readonly (readonly [string, PlacesOptions])[] = [
   ['give each what the log has after its place, and nothing twice', {}],
   ['the same where the log is ahead of what the node was told', { lags: true }],
   ['tell what retention took', { trims: true }],
+  ['the same where they wait', { waits: true, lags: true }],
+  ['the same over commits in doubt', { waits: true, lags: true, doubts: true }],
+  ['tell what retention takes between the answers', { trims: true, rushes: true }],
+  ['tell it where they wait', { trims: true, rushes: true, waits: true }],
+  ['tell it to a node that hears late', { trims: true, rushes: true, lags: true }],
+  ['tell it to all of these', { trims: true, rushes: true, waits: true, lags: true, doubts: true }],
 ];
 
-describe.each(KINDS)('polls of names and of patterns that match them [POLL-10] %s', (_, options) => {
-  test.each(SEEDS)('seed %i', async (seed) => {
-    expect(await runPlaces(seededRandom(seed), options)).toEqual([]);
-  });
-});
+describe.each(KINDS)(
+  'polls of names and of patterns that match them [POLL-10] %s',
+  (_, options) => {
+    test.each(SEEDS)('seed %i', async (seed) => {
+      expect(await runPlaces(seededRandom(seed), options)).toEqual([]);
+    });
+  },
+);
 
 /** A name and a pattern that matches it, with twelve messages of which the mark has two. */
 async function setUpPlaces(rules: Parameters<typeof setUp>[0] = () => ({})) {

@@ -8,7 +8,13 @@ const CHANNELS = ['a', 'a/1', 'a/2', 'b/1', 'b/2', 'c'] as const;
 const PATTERNS = ['#', 'a/#', 'b/+', '+/1', '+/2'] as const;
 
 /** Polls that bring nothing more are taken as a loop that never ends. */
-const POLLS_MAX = 400;
+const POLLS_MAX = 1_000;
+
+/** Polls after which nothing comes any more while an answer is made, so that there is an end. */
+const RUSHED_POLLS_MAX = 40;
+
+/** How long a poll waits. */
+const WAIT_MS = 10_000;
 
 /** By channel, up to which offset everything is there. */
 type Offsets = ReadonlyMap<string, number>;
@@ -17,6 +23,8 @@ type Offsets = ReadonlyMap<string, number>;
 interface Known {
   readonly start: Start;
   readonly offsets: Offsets;
+  /** It begins with what is retained when the first answer is made. */
+  readonly isFloating?: boolean;
 }
 
 export interface PlacesOptions {
@@ -24,6 +32,12 @@ export interface PlacesOptions {
   readonly lags?: boolean;
   /** Retention takes messages now and then. */
   readonly trims?: boolean;
+  /** While an answer is made, and between two of them, more is published, and taken. */
+  readonly rushes?: boolean;
+  /** Some polls wait. */
+  readonly waits?: boolean;
+  /** Of some messages nobody knows at first whether they were stored. */
+  readonly doubts?: boolean;
 }
 
 /** Publishes, takes places, polls from them, and tells what is wrong. */
@@ -45,6 +59,7 @@ class World {
   readonly #tops = new Map<string, number>(CHANNELS.map((channel) => [channel, 0]));
   readonly #marks: Known[] = [];
   readonly #oldest = new Map<string, number>();
+  #isQuiet = true;
   /** Each channel has one life. */
   readonly #epochs = new Map<string, string>();
 
@@ -76,31 +91,37 @@ class World {
   }
 
   async #publish(count: number): Promise<void> {
-    for (let done = 0; done < count; done += 1) {
-      const channel = this.#random.pick(CHANNELS);
-      await this.#setup.publish(1, channel);
-      this.#tops.set(channel, (this.#tops.get(channel) ?? 0) + 1);
-      if (this.#epochs.has(channel)) continue;
-      const range = { after: 0, countMax: 0, sizeMax: 0 };
-      this.#epochs.set(channel, (await this.#setup.broker.read(channel, range)).epoch);
-    }
+    for (let done = 0; done < count; done += 1) this.#publishTo(this.#random.pick(CHANNELS));
+    await this.#setup.clock.settle();
+  }
+
+  #publishTo(channel: string): void {
+    const { broker } = this.#setup;
+    broker.doubtful = this.#options.doubts === true && this.#random.chance(0.2);
+    const payload = Buffer.from('1');
+    this.#tops.set(channel, (this.#tops.get(channel) ?? 0) + 1);
+    // It is in the log when this returns.
+    void broker.publish(channel, { payload }).then(({ position: { epoch } }) => {
+      this.#epochs.set(channel, epoch);
+    });
+    broker.doubtful = false;
   }
 
   /** Something is published while a mark is taken. */
   #disturb(): void {
-    if (!this.#random.chance(0.1)) return;
-    const channel = this.#random.pick(CHANNELS);
-    const payload = Buffer.from('1');
-    void this.#setup.broker
-      .publish(channel, { payload })
-      .then(({ position: { epoch, offset } }) => {
-        this.#epochs.set(channel, epoch);
-        this.#tops.set(channel, offset);
-      });
+    if (this.#random.chance(0.1)) this.#publishTo(this.#random.pick(CHANNELS));
+    if (this.#options.rushes === true && this.#random.chance(0.2)) this.#rush();
   }
 
-  #trim(): void {
+  /** So much comes to a channel that retention takes some of it at once. */
+  #rush(): void {
     const channel = this.#random.pick(CHANNELS);
+    for (let left = this.#random.integer(8); left > 0; left -= 1) this.#publishTo(channel);
+    if (this.#options.trims === true) this.#trim(channel);
+    if (this.#random.chance(0.3)) this.#setup.broker.tell(this.#random.integer(4));
+  }
+
+  #trim(channel: string = this.#random.pick(CHANNELS)): void {
     const top = this.#tops.get(channel) ?? 0;
     const oldest = Math.max(this.#oldestOf(channel), top - this.#random.integer(8));
     this.#oldest.set(channel, oldest);
@@ -128,45 +149,75 @@ class World {
     this.#marks.push({ start: after(result.mark ?? ''), offsets: reached });
   }
 
-  #read(channels: ReadonlyMap<string, Start>, countMax: number): Promise<ReadResult> {
-    return this.#setup.hub.read(anyone, { channels, countMax, waitMs: 0 });
+  /** What is in doubt is looked at again after a while. */
+  async #settle(): Promise<void> {
+    const { clock } = this.#setup;
+    await clock.settle();
+    clock.advance(1_000);
+    await clock.settle();
+  }
+
+  async #read(
+    channels: ReadonlyMap<string, Start>,
+    countMax: number,
+    waits = false,
+  ): Promise<ReadResult> {
+    const { hub, clock } = this.#setup;
+    const waitMs = waits ? WAIT_MS : 0;
+    const reading = hub.read(anyone, { channels, countMax, waitMs });
+    if (!waits) return reading;
+    for (let left = this.#isQuiet ? 0 : this.#random.integer(4); left > 0; left -= 1) {
+      if (this.#random.chance(0.7)) await clock.settle();
+      if (this.#options.rushes === true) this.#rush();
+      else await this.#publish(this.#random.integer(3));
+    }
+    await clock.settle();
+    clock.advance(WAIT_MS);
+    await clock.settle();
+    return reading;
   }
 
   /** Reads from random places until there is nothing more. */
   async #follow(): Promise<void> {
     const random = this.#random;
     const begun = this.#begin();
-    if (this.#options.lags === true) this.#setup.broker.onMark = () => this.#disturb();
+    this.#isQuiet = false;
+    const { lags, rushes, trims, waits } = this.#options;
+    if (lags === true || rushes === true) this.#setup.broker.onMark = () => this.#disturb();
     const readers = new Readers(begun, this.faults);
-    // Who begins with the oldest or the newest does so in what is retained when the read comes to it.
-    const isPlaced = [...begun.values()].every(
-      ({ start: { after: { kind } = { kind: 'none' } } }) => {
-        return kind === 'mark' || kind === 'position';
-      },
-    );
-    const trims = this.#options.trims === true && isPlaced;
     const countMax = random.chance(0.7) ? 1 + random.integer(6) : 100;
     let starts = new Map([...begun].map(([filter, { start }]) => [filter, start] as const));
     let publishes = random.integer(4);
     for (let polls = 0; ; polls += 1) {
-      const result = await this.#read(starts, countMax);
+      const isWaiting = waits === true && random.chance(0.3);
+      const result = await this.#read(starts, countMax, isWaiting);
+      if (polls === 0) readers.begin((channel) => this.#oldestOf(channel) - 1);
       readers.take(result, countMax, polls === 0);
       const isOver = !result.more && publishes === 0;
-      if (isOver && this.#options.lags !== true) break;
+      if (isOver && lags !== true && rushes !== true) break;
       if (isOver) this.#setup.broker.releaseSink();
       if (isOver && readers.areAt(this.#tops)) break;
       if (polls > POLLS_MAX) throw new Error(`polls go on without end: ${readers.text}`);
       this.#setup.broker.tell(1);
-      if (trims && random.chance(0.3)) this.#trim();
+      await this.#settle();
+      if (trims === true && random.chance(0.3)) this.#trim();
       if (publishes > 0 && random.chance(0.5)) {
         publishes -= 1;
-        await this.#publish(random.integer(4));
+        if (rushes === true) this.#rush();
+        else await this.#publish(random.integer(4));
       }
+      if (polls > RUSHED_POLLS_MAX) this.#beQuiet();
       starts = this.#goOn(starts, result);
     }
-    this.#setup.broker.onMark = undefined;
+    this.#beQuiet();
     this.#setup.broker.releaseSink();
     if (!readers.areAt(this.#tops)) this.faults.push(`${readers.text} do not end at the top`);
+  }
+
+  /** From now on nothing comes while an answer is made. */
+  #beQuiet(): void {
+    this.#isQuiet = true;
+    this.#setup.broker.onMark = undefined;
   }
 
   /** By the mark, or by positions and for patterns the mark. */
@@ -193,8 +244,8 @@ class World {
     return new Map(
       filters.map((filter) => {
         const isApart = !isWildcard(filter) && random.chance(0.7);
-        const { start, offsets } = isApart ? this.#place(filter) : ofPatterns;
-        return [filter, { start: { ...start, ...partial }, offsets }];
+        const { start, ...known } = isApart ? this.#place(filter) : ofPatterns;
+        return [filter, { start: { ...start, ...partial }, ...known }];
       }),
     );
   }
@@ -203,7 +254,8 @@ class World {
   #place(name?: string): Known {
     const random = this.#random;
     // What is now, while messages are on their way, nobody can say.
-    const kind = random.integer(this.#options.lags === true ? 4 : 7);
+    const { lags, rushes } = this.#options;
+    const kind = random.integer(lags === true || rushes === true ? 4 : 7);
     if (kind < 2 || (kind === 2 && name === undefined)) return random.pick(this.#marks);
     if (kind === 2 && name !== undefined) {
       const offset = random.integer((this.#tops.get(name) ?? 0) + 1);
@@ -212,7 +264,9 @@ class World {
         offsets: new Map([[name, offset]]),
       };
     }
-    if (kind === 3) return { start: after('start'), offsets: this.#map(() => 0) };
+    if (kind === 3) {
+      return { start: after('start'), offsets: this.#map(() => 0), isFloating: true };
+    }
     const last = random.integer(6);
     if (kind === 4) return { start: {}, offsets: this.#map((top) => top) };
     return { start: { last }, offsets: this.#map((top) => top - last) };
@@ -237,6 +291,8 @@ class Readers {
   readonly #faults: string[];
   readonly #begun: ReadonlyMap<string, Known>;
   readonly #places = new Map<string, Map<string, number>>();
+  /** Where at the latest those begin, by filter and channel, that have not been given anything. */
+  readonly #floors = new Map<string, number>();
   /** Newest that was given of each channel. */
   readonly #given = new Map<string, number>();
 
@@ -256,6 +312,16 @@ class Readers {
     return begun.join(', ');
   }
 
+  /** The first answer is there: what was gone by then is before any place that is not fixed. */
+  begin(oldest: (channel: string) => number): void {
+    for (const [filter, { isFloating }] of this.#begun) {
+      if (isFloating !== true) continue;
+      const places = this.#places.get(filter);
+      for (const channel of places?.keys() ?? [])
+        this.#floors.set(`${filter} ${channel}`, oldest(channel));
+    }
+  }
+
   take({ channels, patterns }: ReadResult, countMax: number, isFirst: boolean): void {
     const count = channels.reduce((sum, { messages }) => sum + messages.length, 0);
     if (count > countMax) this.#fail(`${count} messages where ${countMax} fit`);
@@ -263,7 +329,7 @@ class Readers {
       const own = this.#places.get(channel)?.get(channel);
       const told = (begin ?? position).offset;
       if (gap !== undefined) this.#lose(channel, Math.max(gap.to ?? 0, position.offset), patterns);
-      else if (isFirst && own !== undefined && told !== own) {
+      else if (isFirst && own !== undefined && !this.#isAt(channel, channel, own, told)) {
         this.#fail(`${channel} begins at ${told} instead of ${own}`);
       }
       if (recovered === false && gap === undefined) this.#fail(`${channel} lost nothing`);
@@ -272,8 +338,10 @@ class Readers {
   }
 
   areAt(tops: Offsets): boolean {
-    return [...this.#places.values()].every((places) =>
-      [...places].every(([channel, offset]) => offset === tops.get(channel)),
+    return [...this.#places].every(([filter, places]) =>
+      [...places].every(([channel, offset]) => {
+        return this.#isAt(filter, channel, offset, tops.get(channel) ?? 0);
+      }),
     );
   }
 
@@ -284,10 +352,16 @@ class Readers {
     for (const [filter, places] of this.#places) {
       const place = places.get(channel);
       if (place === undefined || offset <= place) continue;
-      if (offset !== place + 1)
+      if (!this.#isAt(filter, channel, place, offset - 1)) {
         this.#fail(`${filter} was given ${channel} ${offset} after ${place}`);
+      }
+      this.#floors.delete(`${filter} ${channel}`);
       places.set(channel, offset);
     }
+  }
+
+  #isAt(filter: string, channel: string, place: number, told: number): boolean {
+    return told >= place && told <= Math.max(place, this.#floors.get(`${filter} ${channel}`) ?? 0);
   }
 
   /** What is told to be lost is lost for all who read the channel. */

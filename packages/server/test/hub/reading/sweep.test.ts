@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { ChangedChannel } from '../../../src/broker/broker.ts';
 import { formatPlaceMark } from '../../../src/hub/place-mark.ts';
-import { boundsAt, isLeft, placeAfter, startIn, sweepOf } from '../../../src/hub/reading/sweep.ts';
+import {
+  boundsAt,
+  isLeft,
+  placeAfter,
+  startIn,
+  startOfLost,
+  sweepOf,
+} from '../../../src/hub/reading/sweep.ts';
 import type { Sweep } from '../../../src/hub/reading/sweep.ts';
 
 const at = (offset: number, epoch = 'e1') => ({ epoch, offset });
@@ -76,6 +83,28 @@ describe('a sweep', () => {
   });
 });
 
+test('a mark names where channels begin that are left, unless another mark tells it [REC-9]', () => {
+  const begins = new Map([['c', at(2)]]);
+  const cut = { done: 'b', left: ['c'], begins };
+  const ofStart: Sweep = { ...whole, from: { kind: 'start' } };
+  expect(placeAfter('~2', new Map(), ofStart, cut).behind).toEqual(begins);
+  expect(placeAfter('~2', new Map(), whole, cut).behind.size).toBe(0);
+});
+
+test('what is lost begins at the mark only where nothing else says where it began', () => {
+  const asked = { after: { kind: 'start' }, partial: true } as const;
+  const stream = { epoch: 'e1', oldest: 9, top: 9 };
+  const change: ChangedChannel = { channel: 'c', position: at(4), stream };
+  const first: Sweep = { ...whole, from: { kind: 'start' } };
+  const later: Sweep = { ...first, target: '~2' };
+  const atMark = { after: { kind: 'position', position: at(4) }, partial: true };
+  expect(startOfLost(later, asked, change)).toEqual(atMark);
+  const named = { ...later, behind: new Map([['c', at(3)]]) };
+  for (const sweep of [first, named, { ...whole, target: '~2' }]) {
+    expect(startOfLost(sweep, asked, change)).toBe(asked);
+  }
+});
+
 describe('the bounds of a stream at a mark', () => {
   const stream = { epoch: 'e1', oldest: 3, top: 9 };
   const since = (position: ChangedChannel['position'], now = stream): ChangedChannel => ({
@@ -87,7 +116,14 @@ describe('the bounds of a stream at a mark', () => {
   test.each([
     ['nothing came since', undefined, stream],
     ['some came since', since(at(7)), { ...stream, top: 7 }],
-    ['retention has taken all of before', since(at(1)), { ...stream, oldest: 2, top: 1 }],
+    ['retention has taken all of before', since(at(2)), { ...stream, top: 2 }],
+    ['retention has taken what came after, too', since(at(1)), undefined],
+    ['nobody knows any more where it stood', since(at(0)), undefined],
+    [
+      'retention has taken that meanwhile',
+      since(at(7), { ...stream, oldest: 9, top: 12 }),
+      undefined,
+    ],
     ['it was born since', since({ epoch: '0', offset: 0 }), { epoch: '0', oldest: 1, top: 0 }],
     ['it began anew since', since(at(7, 'e0')), undefined],
     ['it is purged by now', since(at(7), { epoch: 'e2', oldest: 1, top: 1 }), undefined],
