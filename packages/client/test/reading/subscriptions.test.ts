@@ -343,8 +343,8 @@ async function explore(seed: number): Promise<{ count: number; opens: number; fa
   session.markAll();
   for (let step = 0; step < 100 && !session.isIdle; step += 1) session.step(random);
   for (const filter of FILTERS) {
-    const count = session.countOf(filter);
-    if (count > 1) faults.push(`${filter} is still read ${count} times`);
+    const times = session.countOf(filter);
+    if (times > 1) faults.push(`${filter} is still read ${times} times`);
   }
   for (const reader of readers) {
     const { filter } = reader.subscription;
