@@ -76,7 +76,9 @@ export class Place {
   /** Stands where the server says, as far as it is not known better. */
   settle({ position, mark }: Stated): void {
     const parsed = position === undefined ? undefined : parsePosition(position);
-    const isKnown = this.#isPattern ? this.#mark?.startsWith('~') : this.#positions.size > 0;
+    const known = this.#positions.get(this.#filter);
+    // Before its first message a channel has no life: the server may know of one by now.
+    const isKnown = this.#isPattern ? this.#mark?.startsWith('~') : known && !isOrigin(known);
     if (isKnown === true) return;
     if (parsed !== undefined) this.#set(this.#filter, parsed);
     if (mark !== undefined) this.reach(mark);

@@ -69,6 +69,13 @@ describe('the place of a name', () => {
     expect(begun.after).toBe('e:4');
   });
 
+  test('is told by the server which life began since it had none', () => {
+    const begun = at('a', '0:0');
+    begun.settle({ position: 'e:0' });
+    expect(begun.after).toBe('e:0');
+    expect(at('a', 'f:3').isAfter(begun)).toBe(false);
+  });
+
   test('does not move by a mark', () => {
     const place = at('a', 'e:7');
     place.reach('~mark');

@@ -82,6 +82,23 @@ test('[REC-1] who begins with the oldest message is told where that is, also by 
   expect(openings).toEqual([opening, opening]);
 });
 
+test('[REC-3] who stands in another life than an opening begins with is asked for by itself', () => {
+  const subscriptions = new Subscriptions({ onRevise: () => {}, session: () => undefined });
+  subscriptions.restart(true);
+  const openings: object[] = [];
+  const listener = { onEvent: (event: object) => void openings.push(event), onEnd: () => {} };
+  for (const after of ['f:13', '0:0'])
+    subscriptions.add(new Subscription('a', { after }, listener));
+  expect(subscriptions.wish('a')).toMatchObject({ after: '0:0' });
+  const opening = { kind: 'open', channel: 'a', position: 'e:0', recovered: true } as const;
+  subscriptions.onOpen(opening, 'a');
+  expect(openings).toEqual([opening]);
+  expect(subscriptions.wish('a')).toMatchObject({ after: 'f:13' });
+  const lost = { ...opening, position: 'e:1', recovered: false, gap: { reason: 'epoch' } } as const;
+  subscriptions.onOpen(lost, 'a');
+  expect(openings).toEqual([opening, lost]);
+});
+
 test('[VOL-1] whoever joins a volatile channel that was asked for from the start is told no place', async () => {
   const openings: object[] = [];
   const subscriptions = new Subscriptions({ onRevise: () => {}, session: () => undefined });
