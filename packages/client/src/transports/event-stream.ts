@@ -28,6 +28,8 @@ export class EventStreamParser {
   #line = '';
   /** True after a carriage return: a line feed that follows belongs to it. */
   #afterReturn = false;
+  /** The last line ended an event, or is none of one. */
+  #isBetween = true;
   #type = '';
   #data: string[] = [];
   #dataLength = 0;
@@ -38,6 +40,11 @@ export class EventStreamParser {
   /** The last id that the stream told, with an event or without one. [SSE-10] */
   get id(): string {
     return this.#id;
+  }
+
+  /** False in the middle of an event. */
+  get isBetweenEvents(): boolean {
+    return this.#isBetween && this.#line === '';
   }
 
   /**
@@ -63,11 +70,12 @@ export class EventStreamParser {
       this.#afterReturn = end[0] === '\r' && start === text.length;
     }
     this.#line += text.slice(start);
-    if (this.#line.length > EVENT_LENGTH_MAX) throw tooLong('a line');
+    if (this.#line.length > EVENT_LENGTH_MAX) throw tooLong();
     return items;
   }
 
   #takeLine(line: string): StreamItem | undefined {
+    this.#isBetween = line === '' || (this.#isBetween && line.startsWith(':'));
     if (line === '') return this.#dispatch();
     const colon = line.indexOf(':');
     const name = colon < 0 ? line : line.slice(0, colon); // Empty for a comment.
@@ -75,7 +83,7 @@ export class EventStreamParser {
     if (name === 'data') {
       this.#data.push(value);
       this.#dataLength += value.length + 1;
-      if (this.#dataLength > EVENT_LENGTH_MAX) throw tooLong('the data of an event');
+      if (this.#dataLength > EVENT_LENGTH_MAX) throw tooLong();
     } else if (name === 'event') {
       this.#type = value;
     } else if (name === 'id') {
@@ -99,7 +107,6 @@ export class EventStreamParser {
   }
 }
 
-function tooLong(what: string): CodedError {
-  const message = `${what} of the event stream is longer than ${EVENT_LENGTH_MAX} characters`;
-  return new CodedError('too_large', message);
+function tooLong(): CodedError {
+  return new CodedError('too_large', `an event is longer than ${EVENT_LENGTH_MAX} characters`);
 }

@@ -48,6 +48,8 @@ export interface Read {
   heardMs: number;
   /** The first answer is there, to be called before anything of it is told. */
   readonly opened: (welcome?: Welcome) => void;
+  /** It may be given up for another one: what comes once has come. */
+  readonly settled: () => void;
 }
 
 /** Opens an attempt that reads so. */
@@ -235,8 +237,9 @@ export class HttpAttempt implements Attempt {
       signal,
       places: new Map(wishes.flatMap(({ filter, after }) => (after ? [[filter, after]] : []))),
       heardMs: this.platform.clock.monotonicMs(),
-      opened: (welcome) => {
-        this.ready(welcome);
+      opened: (welcome) => this.ready(welcome),
+      settled: () => {
+        if (signal.aborted) return;
         this.#unopened -= 1;
         if (this.#unopened === 0) this.#settle();
       },

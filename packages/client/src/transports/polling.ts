@@ -110,6 +110,7 @@ async function pollOn(
         JSON.stringify(query) === asked && messages.every(({ epoch }) => epoch !== undefined);
       hasMore = more === true && !isEmpty;
     }
+    if (isFirst) read.settled();
     isFirst = false;
     await sink.room();
     if (hasMore || signal.aborted) continue;

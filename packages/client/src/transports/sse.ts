@@ -15,7 +15,7 @@ import { refusalOf } from '../http.ts';
 import { EventStreamParser } from './event-stream.ts';
 import { openHttp } from './http-reading.ts';
 import type { HttpAttempt, Read, Reader } from './http-reading.ts';
-import { typeOf } from './http-requests.ts';
+import { NO_ANSWER, typeOf } from './http-requests.ts';
 import { openingOf, tellGaps } from './opening.ts';
 import { compatible, queryOf, sharedOut } from './read-plan.ts';
 import { OPEN_MS_MAX, SILENCE_GRACE_MS } from './transport.ts';
@@ -25,12 +25,6 @@ const TYPE = 'text/event-stream';
 
 /** A comment comes every 15 s. [SSE-7] */
 const SILENCE_MS_MAX = 15_000 + SILENCE_GRACE_MS;
-
-const NO_HEAD =
-  'no answer in time: over HTTP/1.1 a browser has six connections to a server, and other tabs may ' +
-  'hold them all';
-const NO_EVENT =
-  'the answer came but none of its events: a proxy on the way holds event streams back';
 
 /** Events that tell who is there. */
 const PRESENCE = new Set(['join', 'leave', 'presence']);
@@ -57,7 +51,10 @@ function streamReader(attempt: HttpAttempt): Reader {
     plan() {
       const wishes = attempt.wanted();
       const together = compatible(wishes, true);
-      if (together.length === wishes.length) return sharedOut(wishes, true);
+      if (together.length === wishes.length) {
+        apart = '';
+        return sharedOut(wishes, true);
+      }
       const rest = wishes.filter((wish) => !together.includes(wish));
       // Only a stream proves that streams work: one begins, and then the others.
       const some = attempt.isReady ? [...together, ...compatible(rest, true)] : together;
@@ -80,6 +77,7 @@ class EventStream {
   /** The last id that was told on. */
   #id = '';
   #hasOpened = false;
+  #hasSettled = false;
 
   constructor(attempt: HttpAttempt, read: Read) {
     this.#attempt = attempt;
@@ -101,7 +99,7 @@ class EventStream {
       if (answer.status !== 200) throw await refusalOf(answer);
       return answer;
     };
-    const response = await this.#attempt.within(OPEN_MS_MAX, NO_HEAD, ask());
+    const response = await this.#attempt.within(OPEN_MS_MAX, NO_ANSWER, ask());
     const type = typeOf(response);
     if (!type.toLowerCase().startsWith(TYPE) || response.body === null) {
       throw new CodedError('bad_request', `expected ${TYPE}, got ${type || 'nothing'}`);
@@ -113,7 +111,7 @@ class EventStream {
       const piece = source.read();
       const { done, value } = await (this.#hasOpened
         ? this.#attempt.within(SILENCE_MS_MAX, 'the stream fell silent', piece)
-        : this.#attempt.within(openByMs - clock.monotonicMs(), NO_EVENT, piece));
+        : this.#attempt.within(openByMs - clock.monotonicMs(), 'no event in time', piece));
       if (done) throw new CodedError('unavailable', 'the stream ended');
       this.#take(value);
       // Not reading on is all the back-pressure that is needed: the server's cursor stops.
@@ -124,12 +122,19 @@ class EventStream {
   #take(piece: Uint8Array): void {
     const { signal } = this.#read;
     this.#read.heardMs = this.#attempt.platform.clock.monotonicMs();
-    for (const item of this.#parser.push(piece)) {
+    const hadOpened = this.#hasOpened;
+    const items = this.#parser.push(piece);
+    for (const item of items) {
       if (signal.aborted) return;
       if (item.kind === 'retry') this.#attempt.hint = { notBeforeMs: item.ms };
       else this.#onEvent(item.type, item.data, item.id);
     }
     this.#follow(this.#parser.id, false);
+    // An event behind the opening may be the state of a channel, which comes once: it is not cut off.
+    const isWhole = this.#parser.isBetweenEvents || (hadOpened && items.length > 0);
+    if (!this.#hasOpened || this.#hasSettled || !isWhole) return;
+    this.#hasSettled = true;
+    this.#read.settled();
   }
 
   #onEvent(type: string, data: string, id: string): void {

@@ -84,6 +84,27 @@ describe('what is wanted', () => {
     attempt.close();
   });
 
+  test('[SNAP-3] may change while the state of a channel comes, which is let to come', async () => {
+    const { attempt, reader, asked, platform } = attemptOver(
+      sse,
+      new HttpReader({ filter: 'a', snapshot: true }),
+    );
+    const stream = (await asked()).stream();
+    const open = event({ event: 'open', id: '~1', data: { positions: { a: 'e:2' }, ...NONE } });
+    const snapshot = event({ event: 'snapshot', data: { channel: 'a', position: 'e:2', data: 7 } });
+    stream.write(open + snapshot.slice(0, 20));
+    reader.onWord = (word) => {
+      if (word === 'open a e:2') reader.want({ filter: 'b', snapshot: true });
+      attempt.revise('b');
+    };
+    await platform.clock.settle();
+    expect(platform.requests).toHaveLength(1);
+    stream.write(snapshot.slice(20));
+    expect((await asked()).query).toMatchObject({ channel: 'a,b' });
+    expect(reader.told().join()).toContain('snapshot');
+    attempt.close();
+  });
+
   test('may be nothing any more', async () => {
     const { attempt, reader, first, platform, open } = await streaming();
     reader.wishes.clear();

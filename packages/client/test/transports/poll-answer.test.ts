@@ -18,6 +18,7 @@ function readOf(...wishes: readonly Wish[]): Read {
     places: new Map(wishes.map(({ filter, after = '' }) => [filter, after])),
     heardMs: 0,
     opened: () => {},
+    settled: () => {},
   };
 }
 

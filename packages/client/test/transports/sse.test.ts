@@ -225,13 +225,13 @@ describe('the end of an event stream', () => {
     expect(platform.clock.timerCount).toBe(0);
   });
 
-  test('names a proxy that holds streams back', async () => {
+  test('tells a stream that is held back on the way', async () => {
     const { asked, reader, platform } = attemptOver(sse, new HttpReader('a'));
     const request = await asked();
     request.stream();
     await platform.clock.pass(5000);
     expect(reader.ending).toMatchObject({ kind: 'lost', isTimeout: true });
-    expect(reader.ending).toHaveProperty('reason', expect.stringContaining('holds event streams'));
+    expect(reader.ending).toHaveProperty('reason', 'no event in time');
     expect(request.signal.aborted).toBe(true);
   });
 
@@ -262,10 +262,10 @@ describe('the end of an event stream', () => {
     expect(reader.told()).toEqual(['end refused']);
   });
 
-  test('names the six connections when there is no answer at all', async () => {
+  test('tells that there is no answer at all', async () => {
     const { reader, platform } = attemptOver(sse, new HttpReader('a'));
     await platform.clock.pass(5000);
-    expect(reader.ending).toHaveProperty('reason', expect.stringContaining('six connections'));
+    expect(reader.ending).toHaveProperty('reason', 'no answer in time');
     expect(platform.clock.timerCount).toBe(0);
   });
 
