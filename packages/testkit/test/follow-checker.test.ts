@@ -291,6 +291,16 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
+  'the loss of another life from its first message on, behind all of the one before': [
+    [
+      ...follows('s1', { '#': {} }),
+      ...[publish('m1'), acknowledged('m1', 'e:1'), given('e:1')],
+      { kind: 'purged', step: 0, channel: 'news' },
+      ...[publish('m0'), acknowledged('m0', 'f:1'), publish('m2'), acknowledged('m2', 'f:2')],
+      ...[lost('f:1', { reason: 'trimmed', from: 1, to: 1 }), given('f:2')],
+    ],
+    { logs: log('f:2', ['m2']) },
+  ],
   'messages that are over': [
     [
       ...follows('s1', { '#': {} }),
@@ -340,6 +350,17 @@ const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Pa
         { kind: 'purged', step: 0, channel: 'news' },
       ],
       { logs: log('f:1', []) },
+    ],
+    'the rest of a life of the stream that ended, where only the next one is told to lose': [
+      2,
+      'm2',
+      [
+        ...[...follows('s1', { '#': {} }), ...published.slice(0, 4), given('e:1')],
+        { kind: 'purged', step: 0, channel: 'news' },
+        ...[publish('m0'), acknowledged('m0', 'f:1')],
+        lost('f:1', { reason: 'trimmed', from: 1, to: 1 }),
+      ],
+      { logs: log('f:2', []) },
     ],
     'what two that overlap deliver both': [
       3,

@@ -119,8 +119,9 @@ export function checkLoss(
   if (cursor === undefined) return;
   const told = `gap ${gap.reason} to ${formatPosition(position)} at ${wordsFor(cursor)}`;
   if (!isSameLife(cursor, position.epoch)) {
-    // Who stands before the first message stands there in every life.
-    if (gap.reason !== 'epoch' && cursor.from > 0) {
+    // Who stands before the first message stands there in every life. And what lost all of another
+    // one from its first message on says by itself which that is, as a message does.
+    if (gap.reason !== 'epoch' && cursor.from > 0 && gap.from !== 1) {
       fail(2, `${told}: the epoch changed and the gap does not say so`);
     }
     return;

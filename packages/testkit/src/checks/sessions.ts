@@ -284,7 +284,10 @@ export class SessionCheck {
     const wentBack = isBack ? goesBack(view, { epoch: position.epoch, offset: before }) : undefined;
     if (wentBack === undefined) {
       checkLoss(view.cursor, gap, position, fail);
-      this.#skipTo(view, channel, before, fail);
+      // Of a life that is over nothing may be missing either, unless that is what the gap says.
+      const isOther = view.cursor !== undefined && !isSameLife(view.cursor, position.epoch);
+      const isSilent = isOther && gap.reason !== 'epoch';
+      this.#skipTo(view, channel, isSilent ? Number.POSITIVE_INFINITY : before, fail);
     }
     const { begin } = view;
     if (isOpening || (begin !== undefined && begin.epoch !== place.epoch)) view.begin = place;
