@@ -9,6 +9,7 @@ import { Turn } from '../../../src/link/turn.ts';
 import { anyone, Listener, setUp } from '../hub-setup.ts';
 import { after, application, setUp as setUpHub } from '../reading/reading-setup.ts';
 import { away } from '../scripted-broker.ts';
+import { setUpSelections } from './selection-setup.ts';
 
 /** A reader of patterns, who is told marks as well. */
 class PatternListener extends Listener implements SelectionSubscriber {
@@ -251,4 +252,18 @@ describe('a reader of several channels that asks for snapshots [SNAP-3]', () => 
     hub.unsubscribe(opened.cursor);
     expect(hub.activeChannels('#')).toEqual([]);
   });
+});
+
+test('a name of several begins at a mark that the log can not place with what is lost told [GUA-4]', async () => {
+  const history = { countMax: 100, sizeMax: 1e9, ageMsMax: Infinity };
+  const { broker, follow, publish } = await setUpSelections(100, { history });
+  await follow({ 'a/1': {} }); // Memory keeps what comes.
+  await publish(4, 'a/1');
+  broker.forgetsPlaces = true;
+  broker.trim('a/1', 4);
+  const reader = await follow({ 'a/1': after('~2'), 'a/2': {} });
+  expect(reader.opened?.verdicts.get('a/1')).toMatchObject({
+    ...{ recovered: false, gap: { reason: 'trimmed' }, position: { offset: 4 } },
+  });
+  expect(reader.takeMessages()).toEqual([]);
 });
