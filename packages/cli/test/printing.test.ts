@@ -58,7 +58,7 @@ async function setUp(filters: readonly string[], after?: string) {
     sink().onReady({});
     return filters.map((filter) => {
       const wish = sink().wish(filter);
-      sink().onOpen({ kind: 'open', channel: filter, ...place });
+      sink().onOpen({ kind: 'open', channel: filter, ...place }, filter);
       return wish;
     });
   };
@@ -75,10 +75,10 @@ describe('printing', () => {
   test('tells of the connection, prints messages, and ends when it is asked to', async () => {
     const { io, open, sink, ended, clock, line } = await setUp(['a']);
     open();
-    sink().onMessage(message('a', 5));
+    sink().onMessage(message('a', 5), sink().keys());
     await clock.settle();
     io.stops.ask();
-    sink().onMessage(message('a', 6));
+    sink().onMessage(message('a', 6), sink().keys());
     await ended;
     expect(io.outText()).toBe('e:5 a 5\n');
     expect(io.err).toEqual([
@@ -104,7 +104,7 @@ describe('printing', () => {
     const { io, open, sink, clock, fill, progress } = await setUp(['a']);
     open();
     const drain = fill();
-    for (const offset of [5, 6, 7]) sink().onMessage(message('a', offset));
+    for (const offset of [5, 6, 7]) sink().onMessage(message('a', offset), sink().keys());
     await clock.settle();
     expect(io.outText()).toBe('e:5 a 5\n');
     expect(progress.position).toBe('e:5');
@@ -121,8 +121,8 @@ describe('printing', () => {
     const { open, sink, clock, fill, progress } = await setUp(['+']);
     open({ mark: '~0' });
     const drain = fill();
-    sink().onMessage(message('a', 5));
-    sink().onMessage({ ...message('a', 6), mark: '~1' });
+    sink().onMessage(message('a', 5), sink().keys());
+    sink().onMessage({ ...message('a', 6), mark: '~1' }, sink().keys());
     sink().onMark(['+'], '~2');
     await clock.settle();
     expect(progress.position).toBe('~0');
@@ -134,7 +134,7 @@ describe('printing', () => {
   test('prints a message once whatever brings it, and moves all on', async () => {
     const { io, open, sink, clock, progress } = await setUp(['a', '+']);
     open({ position: 'e:4', mark: '~0' });
-    for (const offset of [5, 6]) sink().onMessage(message('a', offset));
+    for (const offset of [5, 6]) sink().onMessage(message('a', offset), sink().keys());
     await clock.settle();
     expect(io.outText()).toBe('e:5 a 5\ne:6 a 6\n');
     expect(progress.placeOf('a')).toBe('e:6');
@@ -143,7 +143,7 @@ describe('printing', () => {
   test('tells a loss once', async () => {
     const { io, open, sink } = await setUp(['a'], 'e:1');
     open({ position: 'e:4', recovered: false, gap: GAP });
-    sink().onGap({ kind: 'gap', channel: 'a', gap: { reason: 'epoch' }, position: 'f:0' });
+    sink().onGap({ kind: 'gap', channel: 'a', gap: { reason: 'epoch' }, position: 'f:0' }, ['a']);
     expect(io.err.slice(2)).toEqual([
       'trunkline: a: open at e:4, missed 1–4 (trimmed)\n',
       'trunkline: a: gap: at f:0, missed (epoch)\n',
@@ -185,7 +185,7 @@ describe('printing ends with an error', () => {
     const { io, open, sink, end, clock, fill } = await setUp(['a', 'b']);
     open();
     const drain = fill();
-    for (const offset of [5, 6]) sink().onMessage(message('a', offset));
+    for (const offset of [5, 6]) sink().onMessage(message('a', offset), sink().keys());
     sink().onRefused('a', error);
     await clock.settle();
     expect(end.error).toBeUndefined();
