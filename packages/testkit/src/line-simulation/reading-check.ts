@@ -138,7 +138,11 @@ export class ReadingCheck {
     if (isWildcard(filter)) this.#onBeginsPattern(reader, event, isFirst);
     else if (event.position !== undefined)
       this.#onBeginsName(reader, event, event.position, isFirst);
-    if (event.mark !== undefined && (isFirst || event.gap !== undefined)) note(reader, event.mark);
+    // Whoever begins behind a mark stands there, whatever the server calls that place now.
+    const isPlaced = !isFirst || reader.listens.after !== undefined;
+    if (event.mark !== undefined && (!isPlaced || event.gap !== undefined)) {
+      note(reader, event.mark);
+    }
   }
 
   #onBeginsName(reader: Reader, event: BeginsEvent, position: Position, isFirst: boolean): void {

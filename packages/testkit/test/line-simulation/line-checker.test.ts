@@ -126,6 +126,19 @@ describe('a listener of a pattern', () => {
     expect(broken({ a: 'e:6' }, ...before, next, ...whole)).toEqual([]);
     expect(broken({ a: 'e:6' }, ...before, next, ...then(opening, hears('a', 'e:6')))).toEqual([2]);
   });
+
+  test('stands at the mark it began behind, whatever the server calls that place', () => {
+    const reaches: LineEvent = { kind: 'reaches', step, reader, mark: '~2' };
+    const told = [listens('#'), begins('~1', { a: 'e:3' }), hears('a', 'e:4'), reaches];
+    const goOn = (from: string, to: string, ...events: LineEvent[]) => [
+      { kind: 'stops', step, reader: from } as const,
+      listens('#', { reader: to, continues: from, after: '~2' }),
+      ...events.map((event): LineEvent => ({ ...event, reader: to }) as LineEvent),
+    ];
+    const second = goOn('r', 'r2', begins('~9', { a: 'e:4' }));
+    const third = goOn('r2', 'r3', begins('~2', { a: 'e:4' }), hears('a', 'e:5'));
+    expect(broken({ a: 'e:5' }, ...told, ...second, ...third)).toEqual([]);
+  });
 });
 
 test('a listener that is ended is a violation', () => {
