@@ -285,9 +285,9 @@ export class SessionCheck {
     if (wentBack === undefined) {
       checkLoss(view.cursor, gap, position, fail);
       // Of a life that is over nothing may be missing either, unless that is what the gap says.
-      const isOther = view.cursor !== undefined && !isSameLife(view.cursor, position.epoch);
-      const isSilent = isOther && gap.reason !== 'epoch';
-      this.#skipTo(view, channel, isSilent ? Number.POSITIVE_INFINITY : before, fail);
+      const { from = 0 } = view.cursor ?? {};
+      const isOver = from > 0 && view.cursor?.epoch !== position.epoch && gap.reason !== 'epoch';
+      this.#skipTo(view, channel, isOver ? Number.POSITIVE_INFINITY : before, fail);
     }
     const { begin } = view;
     if (isOpening || (begin !== undefined && begin.epoch !== place.epoch)) view.begin = place;
