@@ -60,7 +60,9 @@ export async function readEntries(
     for (const entry of left) leave(entry, reads, elsewhere);
     const partly = part.partly === undefined ? {} : { partly: part.partly };
     const begins = beginningsOf(left);
-    return { reads, cut: { done, ...partly, left: left.map(({ name }) => name), ends, begins } };
+    const found = left.filter(({ channel }) => channel === undefined).map(({ name }) => name);
+    const names = left.map(({ name }) => name);
+    return { reads, cut: { done, ...partly, left: names, ends, begins, found } };
   }
   return { reads };
 }

@@ -44,6 +44,8 @@ export interface Cut {
   readonly ends?: ReadonlyMap<string, Position>;
   /** Where those that are left begin, in the order of their names. */
   readonly begins?: ReadonlyMap<string, Position>;
+  /** Those of them that only patterns read. */
+  readonly found?: readonly string[];
 }
 
 /**
@@ -132,7 +134,7 @@ export function placeAfter(
   cut?: Cut,
 ): PlaceMark {
   if (sweep === undefined || cut === undefined) return { mark: target, behind: elsewhere };
-  const { done, partly, left, ends = NOWHERE_ELSE, begins = NOWHERE_ELSE } = cut;
+  const { done, partly, left, ends = NOWHERE_ELSE, begins = NOWHERE_ELSE, found = [] } = cut;
   const after = [sweep.after, done, partly?.channel ?? ''].reduce((a, b) => (a > b ? a : b));
   const behind = new Map(sweep.behind);
   // Those behind the cut keep what they had, be there anything to read or not.
@@ -150,5 +152,11 @@ export function placeAfter(
   // Where so many have no room in a mark they come again, rather than hold up what is left.
   const place = formatPlaceMark(atEnds) === undefined ? { mark: target, behind, ...rest } : atEnds;
   // A mark tells where everything stood. What is retained, and what is the newest, changes.
-  return sweep.from.kind === 'mark' ? place : withBeginnings(place, begins);
+  if (sweep.from.kind === 'mark') return place;
+  const begun = withBeginnings(place, begins);
+  if (formatPlaceMark(begun) !== undefined) return begun;
+  // Those of answers before must not hold up what is left either.
+  const needed = new Map(begun.behind);
+  for (const channel of found) needed.delete(channel);
+  return { ...begun, behind: needed };
 }

@@ -1,3 +1,4 @@
+import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import type { ChangedChannel } from '../../../src/broker/broker.ts';
 import { formatPlaceMark } from '../../../src/hub/place-mark.ts';
@@ -89,6 +90,15 @@ test('a mark names where channels begin that are left, unless another mark tells
   const ofStart: Sweep = { ...whole, from: { kind: 'start' } };
   expect(placeAfter('~2', new Map(), ofStart, cut).behind).toEqual(begins);
   expect(placeAfter('~2', new Map(), whole, cut).behind.size).toBe(0);
+});
+
+test('a mark without room for where channels begin names those that it must name', () => {
+  const long = (name: string): [string, Position] => [name.repeat(1_400), at(1)];
+  const [must, had] = [long('d'), long('c')];
+  const sweep: Sweep = { from: { kind: 'start' }, after: 'a', behind: new Map([had]) };
+  const cut = { done: 'b', left: [had[0]], begins: new Map([had]), found: [had[0]] };
+  expect(placeAfter('~2', new Map(), sweep, cut).behind).toEqual(new Map([had]));
+  expect(placeAfter('~2', new Map([must]), sweep, cut).behind).toEqual(new Map([must]));
 });
 
 test('what is lost begins at the mark only where nothing else says where it began', () => {
