@@ -81,6 +81,7 @@ describe('runSimulation notices a server that', () => {
     ['deliver what is over', 'expired'],
     ['lose the newest of a slot', 'volatile'],
     ['tell nobody who has gone', 'presence'],
+    ['compare those that stand apart', 2],
   ];
   test.each(plantedForFollowers)('would %s', async (plant, promise) => {
     const broken = await promisesBrokenBy(plant, promise, { following: true });

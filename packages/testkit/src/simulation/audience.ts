@@ -2,6 +2,7 @@
 import type { SeededRandom } from '../random.ts';
 import type { Connection, LineParts } from './connection.ts';
 import type { Follower } from './follower.ts';
+import { FollowingApart } from './following-apart.ts';
 import { FollowingSession } from './following-session.ts';
 import { FollowingStreams } from './following-stream.ts';
 import { PollConnection } from './poll-connection.ts';
@@ -18,7 +19,7 @@ export interface Audience {
 }
 
 const READING = [SessionConnection, StreamConnection, PollConnection] as const;
-const FOLLOWING = [FollowingSession, FollowingSession, FollowingStreams] as const;
+const FOLLOWING = [FollowingSession, FollowingSession, FollowingApart, FollowingStreams] as const;
 
 /** Reads single channels, each by itself. */
 export class Readers implements Audience {

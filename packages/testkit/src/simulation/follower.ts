@@ -7,33 +7,44 @@ import type { SeededRandom } from '../random.ts';
 import type { FollowingParts, Place } from './connection.ts';
 import type { Recorder } from './recorder.ts';
 
+/** What a follower keeps: its name, and its places by channel or pattern. */
+interface FollowerState {
+  name: string;
+  readonly places: Map<string, string>;
+}
+
 /** Keeps the place of each channel or pattern that it follows: a position, or a mark. */
 export class Follower {
   readonly filters: readonly string[];
   readonly #recorder: Recorder;
-  readonly #places = new Map<string, string>();
-  #name: string;
+  readonly #state: FollowerState;
 
-  constructor(recorder: Recorder, filters: readonly string[]) {
+  constructor(recorder: Recorder, filters: readonly string[], state?: FollowerState) {
     this.filters = filters;
     this.#recorder = recorder;
-    this.#name = recorder.name('follower-');
+    this.#state = state ?? { name: recorder.name('follower-'), places: new Map() };
   }
 
   get name(): string {
-    return this.#name;
+    return this.#state.name;
+  }
+
+  /** The same application, as far as one of its channels or patterns is concerned. */
+  only(filter: string): Follower {
+    return new Follower(this.#recorder, [filter], this.#state);
   }
 
   /** The application was reloaded: it stands nowhere, or somewhere it can't stand. */
   restart(place: string | undefined): void {
-    this.#name = this.#recorder.name('follower-');
-    this.#places.clear();
-    if (place !== undefined) for (const filter of this.filters) this.#places.set(filter, place);
+    const { places } = this.#state;
+    this.#state.name = this.#recorder.name('follower-');
+    places.clear();
+    if (place !== undefined) for (const filter of this.filters) places.set(filter, place);
   }
 
   /** Where it asks to go on. Who stands nowhere may begin in several ways. */
   placeOf(filter: string, random: SeededRandom): Place {
-    const after = this.#places.get(filter);
+    const after = this.#state.places.get(filter);
     const partial = random.chance(0.5) ? ({ partial: true } as const) : {};
     if (after !== undefined) return { after, ...partial };
     return random.pick<Place>([{}, { after: 'start' }, {}, { last: 3 }]);
@@ -41,15 +52,15 @@ export class Follower {
 
   /** Everything up to here was delivered. */
   stand(filter: string, place: string): void {
-    this.#places.set(filter, place);
+    this.#state.places.set(filter, place);
   }
 
   /** A message came: an application that follows the channel by its name stands there. */
   advance(channel: string, { epoch, offset }: Position, isOpen: boolean): void {
     if (!this.filters.includes(channel)) return;
-    const stands = parsePosition(this.#places.get(channel) ?? '');
+    const stands = parsePosition(this.#state.places.get(channel) ?? '');
     const isNext = stands?.epoch === epoch && stands.offset + 1 === offset;
-    if (isOpen || isNext) this.#places.set(channel, `${epoch}:${offset}`);
+    if (isOpen || isNext) this.#state.places.set(channel, `${epoch}:${offset}`);
   }
 }
 
@@ -71,8 +82,9 @@ export class SessionRecord {
   readonly #user: string;
   #isSlow = false;
 
-  constructor({ recorder, channels, user }: FollowingParts, transport: string) {
-    this.session = recorder.name('session-');
+  /** @param kind begins its name. */
+  constructor({ recorder, channels, user }: FollowingParts, transport: string, kind = 'session-') {
+    this.session = recorder.name(kind);
     this.#recorder = recorder;
     this.#transport = transport;
     this.#channels = channels;

@@ -22,14 +22,22 @@ interface Subscription extends Asked {
   readonly filter: string;
 }
 
+/** What carries a session's commands. */
+export interface SessionWire {
+  readonly links: readonly MemoryLink[];
+  /** False where it has to want what it publishes itself. */
+  readonly mayMute: boolean;
+  send(command: Command): void;
+  end(politely: boolean): void;
+}
+
 /** Subscribes to all that the followers of a device want, and publishes, over one session. */
 export class FollowingSession implements Connection, MemoryPeer {
   readonly transport = 'websocket';
   readonly links: readonly MemoryLink[];
   readonly #parts: FollowingParts;
   readonly #record: SessionRecord;
-  readonly #link: MemoryLink;
-  readonly #isBinary: boolean;
+  readonly #wire: SessionWire;
   /** True when it does not want what it publishes itself. */
   readonly #muted: boolean;
   readonly #asked = new Map<number, Subscription>();
@@ -41,15 +49,14 @@ export class FollowingSession implements Connection, MemoryPeer {
   #isOpen = true;
   #commands = 0;
 
-  constructor(parts: FollowingParts) {
-    const { server, random, identity, followers } = parts;
+  /** @param wire one that is there already; it tells what comes by `onRead`. */
+  constructor(parts: FollowingParts, wire?: SessionWire) {
+    const { random, followers } = parts;
     this.#parts = parts;
-    this.#record = new SessionRecord(parts, this.transport);
-    this.#isBinary = random.chance(0.4);
-    this.#muted = random.chance(0.2);
-    const codec = this.#isBinary ? binaryCodec : jsonCodec;
-    this.#link = server.openSession(this, identity, codec);
-    this.links = [this.#link];
+    this.#record = new SessionRecord(parts, this.transport, wire && 'apart-');
+    this.#wire = wire ?? openWire(parts, this);
+    this.#muted = random.chance(0.2) && this.#wire.mayMute;
+    this.links = this.#wire.links;
     const wanted = followers.flatMap((follower) =>
       follower.filters.map((filter) => ({ follower, filter })),
     );
@@ -87,14 +94,13 @@ export class FollowingSession implements Connection, MemoryPeer {
   }
 
   end(politely: boolean): void {
-    if (politely) this.#link.leave();
-    else this.#link.drop();
+    this.#wire.end(politely);
     this.onClose();
   }
 
   onFrame(frame: Frame, sentMs: number): void {
     if (!this.#isOpen) return;
-    for (const read of readFrames(frame)) this.#onRead(read, sentMs);
+    for (const read of readFrames(frame)) this.onRead(read, sentMs);
   }
 
   onPending(bytes: number): void {
@@ -146,7 +152,9 @@ export class FollowingSession implements Connection, MemoryPeer {
     this.#send({ type: 'unsubscribe', id, channel: subscription.filter });
   }
 
-  #onRead(frame: ReadFrame, sentMs: number): void {
+  /** Takes what the server said. */
+  onRead(frame: ReadFrame, sentMs: number): void {
+    if (!this.#isOpen) return;
     switch (frame.type) {
       case 'welcome':
         this.#own = frame.session;
@@ -273,13 +281,25 @@ export class FollowingSession implements Connection, MemoryPeer {
   }
 
   #send(command: Command): void {
-    this.#link.receive(writeCommand(command, this.#isBinary));
+    this.#wire.send(command);
   }
 
   #nextId(): number {
     this.#commands += 1;
     return this.#commands;
   }
+}
+
+/** A link of its own, in either encoding. */
+function openWire({ server, random, identity }: FollowingParts, peer: MemoryPeer): SessionWire {
+  const isBinary = random.chance(0.4);
+  const link = server.openSession(peer, identity, isBinary ? binaryCodec : jsonCodec);
+  return {
+    links: [link],
+    mayMute: true,
+    send: (command) => link.receive(writeCommand(command, isBinary)),
+    end: (politely) => (politely ? link.leave() : link.drop()),
+  };
 }
 
 function userOf({ user, session }: Member): string {

@@ -102,3 +102,16 @@ export class SilentLeaveLink extends PassingLink {
     if (!isLeave) this.link.sendShared(batch);
   }
 }
+
+/** Gives a subscription that stands apart only what no other one of its link was given. */
+export class ComparingLink extends PassingLink {
+  readonly #given = new Set<string>();
+
+  override sendShared(batch: SharedBatch): void {
+    const text = Buffer.from(batch.payload).toString();
+    const said = text.replaceAll(/,"(?:as":\d+|mark":"[^"]*")/g, '');
+    const isKnown = this.#given.has(said);
+    this.#given.add(said);
+    if (!isKnown || !text.includes('"as":')) this.link.sendShared(batch);
+  }
+}

@@ -17,6 +17,7 @@ import type { Operation, Outcome } from '@trunkline/server/internal/backplanes/e
 import { isOrigin } from '@trunkline/wire';
 import type { SeededRandom } from '../random.ts';
 import {
+  ComparingLink,
   CHANCE,
   EarlyMarkLink,
   RepeatingLink,
@@ -42,6 +43,7 @@ export const PLANTS = [
   'deliver what is over',
   'lose the newest of a slot',
   'tell nobody who has gone',
+  'compare those that stand apart',
 ] as const;
 
 /** One of the mistakes. */
@@ -105,6 +107,8 @@ export function createLink(link: Link, plant: Plant | undefined, random: SeededR
       return new EarlyMarkLink(link, random);
     case 'tell nobody who has gone':
       return new SilentLeaveLink(link, random);
+    case 'compare those that stand apart':
+      return new ComparingLink(link, random);
     default:
       return link;
   }

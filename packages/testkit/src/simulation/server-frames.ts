@@ -18,6 +18,8 @@ export interface ReadMessage {
   readonly payload: string;
   readonly from?: Sender;
   readonly mark?: string;
+  /** The number of a subscription that stands apart. */
+  readonly as?: number;
 }
 
 /** What a client was told. */

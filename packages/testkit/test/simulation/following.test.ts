@@ -29,7 +29,7 @@ describe('runSimulation of those who follow several channels', () => {
   });
 
   test('makes enough happen to mean something [WILD-1] [WILD-3] [WILD-4] [WILD-5]', async () => {
-    const totals = await totalsOf(1, 10);
+    const totals = await totalsOf(1, 20);
     expect(totals.patterns).toBeGreaterThan(100);
     expect(totals.marks).toBeGreaterThan(500);
     expect(totals.resumes).toBeGreaterThan(80);
