@@ -122,10 +122,13 @@ export class Ladder implements Choice {
   worked(name: TransportName): void {
     const rung = this.#note(name, 'it works');
     this.#present = rung;
+    const spent = this.#better().filter((better) => this.#isSpent(better));
+    // Where several failed in turn the server may just have started.
+    const isAway = this.#isAway || spent.length > 1;
     for (const better of this.#better()) {
-      const isSpent = this.#isSpent(better);
+      const isSpent = spent.includes(better);
       // No proof where nothing worked for a while, or where the server may have restarted.
-      const isDoubtful = isSpent && (this.#isAway || better.isProven);
+      const isDoubtful = isSpent && (isAway || better.isProven);
       if (isSpent && !isDoubtful) this.#blame(better);
       const waitMs = isDoubtful ? SOON_MS * this.#options.platform.random() : this.#waitMs(better);
       better.climbMs = Math.min(better.climbMs, rung.atMs + waitMs);

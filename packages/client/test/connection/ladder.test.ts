@@ -316,13 +316,23 @@ describe('climb', () => {
     ladder.climbFailed('websocket', ended('closed with 1006'));
     expect(ladder.climb()).toMatchObject({ transport: { name: 'sse' }, inMs: 0 });
     ladder.worked('sse');
-    expect(ladder.climb()).toMatchObject({ transport: { name: 'websocket' }, inMs: 60_000 });
-    clock.advance(60_000);
+    expect(ladder.climb()).toMatchObject({ transport: { name: 'websocket' }, inMs: 30_000 });
+    clock.advance(30_000);
     ladder.worked('websocket');
     expect(ladder.climb()).toBeUndefined();
     expect(next()).toBe('websocket');
     ladder.lost('websocket', MINUTE, 'closed');
     expect(next()).toBe('websocket');
+  });
+
+  test('is due soon where several failed in turn: the server may just have started', () => {
+    const memory = new Kept();
+    const { ladder, fallTo } = ladderOf({ memory });
+    fallTo('long-poll');
+    expect(ladder.climb()).toMatchObject({ transport: { name: 'websocket' }, inMs: 5000 });
+    expect(memory.text).toBeNull();
+    ladder.climbFailed('websocket', ended('closed with 1006'));
+    expect(memory.text).toContain('websocket');
   });
 
   test('is due at once when the network changed, and then begins with short waits', () => {
@@ -377,11 +387,11 @@ describe('explain', () => {
       since,
       tried: [
         {
-          ...{ name: 'websocket', verdict: 'failed', agoMs: 3500, againInMs: 28_000 },
+          ...{ name: 'websocket', verdict: 'failed', agoMs: 3500, againInMs: 3000 },
           reason: 'it ended before it was ready (closed with 1006): a proxy may block upgrades',
         },
         {
-          ...{ name: 'sse', verdict: 'failed', agoMs: 2500, againInMs: 28_000 },
+          ...{ name: 'sse', verdict: 'failed', agoMs: 2500, againInMs: 3000 },
           reason:
             'it ended before it was ready (no answer within 5 s): a proxy may buffer answers, or ' +
             'other tabs hold the six connections of HTTP/1.1',
