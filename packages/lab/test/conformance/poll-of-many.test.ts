@@ -173,6 +173,25 @@ describe('a poll of patterns', () => {
     }
   });
 
+  test('[REC-9] tells what retention takes between two answers of a read from the oldest', async () => {
+    const names = ['short/rec/a', 'short/rec/b'];
+    for (const data of [1, 2]) await server.publishAll(names.map((channel) => ({ channel, data })));
+    let answer = await poll(['short/rec/+'], { after: 'start', partial: 1, limit: 1 });
+    const given = brief(answer);
+    expect(given).toEqual(['short/rec/a:1']);
+    await server.publish('short/rec/b', 3);
+    let gap: unknown;
+    while (answer.more === true) {
+      answer = await poll(['short/rec/+'], { after: answer.mark, partial: 1, limit: 1 });
+      given.push(...brief(answer));
+      gap ??= answer.gaps['short/rec/b'];
+    }
+    expect(gap).toEqual({ reason: 'trimmed', from: 1, to: 1 });
+    expect(given.toSorted()).toEqual([
+      ...['short/rec/a:1', 'short/rec/a:2', 'short/rec/b:2', 'short/rec/b:3'],
+    ]);
+  });
+
   test('[POLL-6] [REC-8] leaves what has no room to the next one, on any transport', async () => {
     const names = Array.from({ length: 60 }, (_, index) => `q/${index}`);
     const { mark } = await poll(['q/+']);
