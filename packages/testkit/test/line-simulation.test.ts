@@ -48,6 +48,16 @@ describe('runLineSimulation', () => {
     }
   });
 
+  test.each([101, 111, 121, 131, 141, 151])(
+    'keeps all promises where names and patterns overlap, in ten seeds from %i [APART-1]',
+    async (from) => {
+      for (let seed = from; seed < from + 10; seed += 1) {
+        const { violations } = await runLineSimulation({ seed, steps: STEPS, overlaps: true });
+        expect(violations.map(formatViolation), `seed ${seed}`).toEqual([]);
+      }
+    },
+  );
+
   test('makes enough happen to mean something', async () => {
     const totals = { acknowledged: 0, refused: 0, begun: 0, heard: 0, gaps: 0, crashes: 0 };
     for (let seed = 1; seed <= 10; seed += 1) {
