@@ -158,7 +158,7 @@ export class Connection {
 
   /** What is to be read of this filter is another thing now. */
   revise(key: string): void {
-    if (this.#live?.readyMs !== undefined) this.#live.attempt?.revise(key);
+    this.#ready?.revise(key);
   }
 
   /** A newer token is there. */
@@ -169,10 +169,9 @@ export class Connection {
   /** Asks the server, when it can be asked. @throws {CodedError} */
   async request(ask: Ask): Promise<Frame> {
     if (this.#state === 'disconnected') throw this.#closedBy;
-    const live = this.#live;
-    const isReady = live?.readyMs !== undefined && this.#waiters.length === 0;
+    const ready = this.#ready;
     // Who waits is served first, so that publishes keep their order.
-    if (isReady && live.attempt !== undefined) return live.attempt.request(ask);
+    if (ready !== undefined && this.#waiters.length === 0) return ready.request(ask);
     if (this.#waiters.length >= WAITERS_MAX) {
       throw unsent('rate_limited', `${WAITERS_MAX} requests wait for a connection: await some`);
     }
@@ -183,7 +182,7 @@ export class Connection {
 
   /** Sends without an answer, if it can be done now. */
   send(members: string): void {
-    if (this.#live?.readyMs !== undefined) this.#live.attempt?.send(members);
+    this.#ready?.send(members);
   }
 
   /** There is a network again, or another one: what failed before may work. */
@@ -191,14 +190,13 @@ export class Connection {
     this.#isOnline = true;
     this.#parts.ladder.networkChanged();
     this.onWake();
-    if (this.#live?.readyMs !== undefined) this.#climbing?.plan();
+    if (this.#ready !== undefined) this.#climbing?.plan();
   }
 
   /** The machine woke up, or the page is looked at: what was open may be gone without a word. */
   onWake(): void {
-    if (this.#live?.readyMs !== undefined) {
-      this.#live.attempt?.probe();
-    } else if (this.#timer !== undefined) {
+    this.#ready?.probe();
+    if (this.#ready === undefined && this.#timer !== undefined) {
       this.#lossCount = 0;
       this.#wait({ withinMs: 0 });
     }
@@ -208,6 +206,11 @@ export class Connection {
   onOffline(): void {
     this.#isOnline = false;
     this.#live?.attempt?.probe();
+  }
+
+  /** The attempt that the server can be asked by now. */
+  get #ready(): Attempt | undefined {
+    return this.#live?.readyMs === undefined ? undefined : this.#live.attempt;
   }
 
   async #dial(): Promise<void> {

@@ -49,6 +49,7 @@ export class InTurn implements Choice {
     if (livedMs >= STABLE_MS) this.#failures = -1;
     this.#failed(name, reason);
   }
+
   left(): void {
     const { name } = this.next();
     this.#note({ name, verdict: 'not tried', reason: 'it was left' });
