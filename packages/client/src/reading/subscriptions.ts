@@ -35,7 +35,7 @@ interface Wire {
   head: Place | undefined;
   /** The wish that was told last, from where, and whose it was. */
   asked: { readonly wish: Wish; readonly from?: Place; readonly by?: Subscription } | undefined;
-  /** True when nothing came since the last mark. */
+  /** True when nothing came since its opening or its last mark. */
   isAtMark: boolean;
 }
 
@@ -149,6 +149,8 @@ export class Subscriptions {
       else if (!one.isOpen) this.#resume(one, start);
     }
     wire.head ??= start.copy();
+    wire.isAtMark = start.after !== undefined;
+    this.#unite(wire);
     this.#arrange(wire);
   }
 
@@ -307,10 +309,10 @@ export class Subscriptions {
     this.#unite(wire);
   }
 
-  /** Those who have come to the same mark have the wire in common from there on. */
+  /** Those of a pattern who have come to the same mark have a wire in common from there on. */
   #unite(wire: Wire): void {
     const [one] = wire.subscriptions;
-    if (one === undefined) return;
+    if (one === undefined || !this.#patterns.has(wire)) return;
     for (const other of this.#patterns) {
       if (other === wire || other.filter !== wire.filter || !other.isAtMark) continue;
       if (!isAlike(other, one)) continue;
