@@ -17,6 +17,7 @@ import { snapshotMembers } from '../../hub/snapshots.ts';
 import type { Snapshot } from '../../hub/snapshots.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
 import type { PresenceEncoding } from '../../hub/presence/presence-types.ts';
+import { SNAPSHOT_WRITTEN_MAX } from './config.ts';
 import { historyMembers, toHistoryFrame } from './history.ts';
 import { binaryPresence, jsonPresence, nativeBinaryPresence, nativePresence } from './presence.ts';
 
@@ -48,6 +49,9 @@ export const nativeJson: Encoding = jsonEncoding();
 /** A batch is one binary frame, a record for each run. */
 export const nativeBinary: Encoding = binaryEncoding();
 
+const jsonSnapshots = sharedSnapshots(true, (json) => Buffer.from(json));
+const binarySnapshots = sharedSnapshots(false, encodeJsonRecord);
+
 /** `trunkline.v1.json`: text frames of JSON [WS-1]. */
 export const jsonCodec: NativeCodec = {
   encoding: nativeJson,
@@ -55,7 +59,7 @@ export const jsonCodec: NativeCodec = {
   apart: writings((as) => ({
     encoding: jsonEncoding(as),
     presence: jsonPresence(as),
-    snapshot: sharedSnapshots(true, (json) => Buffer.from(json), as),
+    snapshot: (channel, snapshot) => jsonSnapshots(channel, snapshot, as),
   })),
   decode(frame) {
     if (typeof frame === 'string') return decodeCommands(frame);
@@ -63,7 +67,7 @@ export const jsonCodec: NativeCodec = {
     return [{ ok: false, error }];
   },
   frame: (frame) => JSON.stringify(frame),
-  snapshot: sharedSnapshots(true, (json) => Buffer.from(json)),
+  snapshot: (channel, snapshot) => jsonSnapshots(channel, snapshot),
   history: toHistoryFrame,
 };
 
@@ -74,7 +78,7 @@ export const binaryCodec: NativeCodec = {
   apart: writings((as) => ({
     encoding: binaryEncoding(as),
     presence: binaryPresence(as),
-    snapshot: sharedSnapshots(false, encodeJsonRecord, as),
+    snapshot: (channel, snapshot) => binarySnapshots(channel, snapshot, as),
   })),
   decode(frame) {
     if (typeof frame !== 'string') return decodeBinaryCommands(frame);
@@ -82,7 +86,7 @@ export const binaryCodec: NativeCodec = {
     return [{ ok: false, error }];
   },
   frame: (frame) => encodeJsonRecord(JSON.stringify(frame)),
-  snapshot: sharedSnapshots(false, encodeJsonRecord),
+  snapshot: (channel, snapshot) => binarySnapshots(channel, snapshot),
   history(id, channel, page) {
     const { epoch, messages } = page;
     const json = `{"type":"history","id":${id},${historyMembers(page)}}`;
@@ -151,19 +155,23 @@ function writings(make: (as: number) => Writing): (as: number) => Writing {
  *
  * @param as the number of the subscription it is for, where that stands apart.
  */
-function sharedSnapshots(
-  text: boolean,
-  encode: (json: string) => Uint8Array,
-  as?: number,
-): NativeCodec['snapshot'] {
-  const known = new WeakMap<Snapshot, SharedBatch>();
-  const number = as === undefined ? '' : `,"as":${as}`;
-  return (channel, snapshot) => {
-    let batch = known.get(snapshot);
+type SnapshotWriting = (channel: string, snapshot: Snapshot, as?: number) => SharedBatch;
+
+/** Of those that stand apart it keeps what was written last: a snapshot may have a megabyte. */
+function sharedSnapshots(text: boolean, encode: (json: string) => Uint8Array): SnapshotWriting {
+  const known = new WeakMap<Snapshot, Map<number | undefined, SharedBatch>>();
+  return (channel, snapshot, as) => {
+    const written = known.get(snapshot) ?? new Map<number | undefined, SharedBatch>();
+    known.set(snapshot, written);
+    let batch = written.get(as);
     if (batch === undefined) {
       const head = `{"type":"snapshot","channel":${JSON.stringify(channel)}`;
-      batch = new SharedBatch(encode(`${head},${snapshotMembers(snapshot)}${number}}`), text);
-      known.set(snapshot, batch);
+      const number = as === undefined ? '' : `,"as":${as}`;
+      const json = `${head},${snapshotMembers(snapshot)}${number}}`;
+      batch = new SharedBatch(encode(json), text);
+      written.set(as, batch);
+      const [oldest] = [...written.keys()].filter((kept) => kept !== undefined);
+      if (written.size > SNAPSHOT_WRITTEN_MAX) written.delete(oldest);
     }
     return batch;
   };

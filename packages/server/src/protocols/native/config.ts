@@ -44,3 +44,9 @@ export const HISTORY_COUNT_DEFAULT = 100;
  * that a link may have unsent, which a client must not reach by asking once.
  */
 export const HISTORY_SIZE_MAX = 64 * 1024;
+
+/**
+ * Forms of one snapshot that are kept for the next who asks, by encoding: one, and those of so many
+ * less one numbers of subscriptions that stand apart.
+ */
+export const SNAPSHOT_WRITTEN_MAX = 5;

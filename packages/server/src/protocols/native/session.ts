@@ -27,9 +27,9 @@ import { toErrorFrame } from './codec.ts';
 import type { NativeCodec } from './codec.ts';
 import { ANSWER_SIZE, COMMAND_BURST_SECONDS, OWED_SIZE_MAX, UNREAD_PART } from './config.ts';
 import { toHistoryRequest } from './history.ts';
+import type { Subscribing } from './opening.ts';
 import type { NativeOpening, NativeParts } from './protocol.ts';
 import { toPageFrame, toPageRequest } from './presence.ts';
-import type { Subscribing } from './opening.ts';
 import { SubscriberApart } from './subscriber-apart.ts';
 import type { ApartSession } from './subscriber-apart.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -423,9 +423,14 @@ function toSender({ identity: { user }, session }: Caller): Sender {
   return user === undefined ? { session } : { user, session };
 }
 
-/** About how many bytes the answer to a command has. Pages are read and sent one at a time. */
+/**
+ * About how many bytes the answer to a command has. Pages are read and sent one at a time, and so are
+ * snapshots for subscriptions that stand apart, which are written for each.
+ */
 function answerSize(command: Command): number {
   if (command.type === 'history' || command.type === 'presence') return OWED_SIZE_MAX;
+  const hasSnapshot = command.type === 'subscribe' && command.snapshot === true;
+  if (hasSnapshot && command.as !== undefined) return OWED_SIZE_MAX;
   const first = command.type === 'subscribe' && command.presence === true ? FIRST_SIZE_MAX : 0;
   return ANSWER_SIZE + first + ('channel' in command ? 2 * command.channel.length : 0);
 }

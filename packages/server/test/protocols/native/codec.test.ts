@@ -81,6 +81,19 @@ describe('what is written for a subscription that stands apart', () => {
     ]);
   });
 
+  test.each([...CODECS])(
+    'keeps few forms of a snapshot, and that of most for good: %s',
+    (_, codec) => {
+      const held = (as: number) => codec.apart(as).snapshot('a', snapshot);
+      const own = codec.snapshot('a', snapshot);
+      const first = held(1);
+      for (let as = 2; as <= 999; as += 1) expect(held(as)).toBe(held(as));
+      expect(codec.snapshot('a', snapshot)).toBe(own);
+      expect(held(1)).not.toBe(first);
+      expect(held(1).payload).toEqual(first.payload);
+    },
+  );
+
   /** Messages one by one, whatever record they came in. */
   function saidFlat(bytes: Uint8Array): unknown[] {
     if (bytes[0] === 0x7b) return decodeServerFrames(Buffer.from(bytes).toString());

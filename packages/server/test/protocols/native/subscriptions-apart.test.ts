@@ -179,6 +179,19 @@ describe('subscriptions that stand apart', () => {
     }
   });
 
+  test('that ask for snapshots are begun one at a time: each is written anew [WS-5]', async () => {
+    const { broker, clock, say, take } = await setUp();
+    broker.holdReads();
+    const asked = [1, 2, 3].map((as) => ({
+      ...{ type: 'subscribe', id: as, channel: `c/${as}`, as, last: 1, snapshot: true },
+    }));
+    await say(...asked);
+    expect(broker.readRanges).toHaveLength(1);
+    broker.releaseReads();
+    await clock.settle();
+    expect(take().map(({ as }) => as)).toEqual([1, 2, 3]);
+  });
+
   test('end with the session, those being opened included, and give everything back', async () => {
     const { ask, broker, clock, hub, link, say } = await setUp();
     for (const as of [1, 2]) await ask('a', as);
