@@ -47,6 +47,13 @@ describe('binary', () => {
     expect(decodeServerRecords(command)).toEqual([{ kind: 'json', json: '{"type":"ping"}' }]);
   });
 
+  test('reads the number of the subscription that messages are for [BIN-9]', () => {
+    const apart = encodeRuns([{ channel: 'a', epoch: 'e', messages }], '~1', 7);
+    const frames = binary.framesOf(bufferOf(apart));
+    expect(frames.map(({ fields }) => fields['as'])).toEqual([7, 7, 7, 7]);
+    expect(frames[3]?.fields).toMatchObject({ mark: '~1' });
+  });
+
   test('reads the pushes that JSON has, payloads as they were published [BIN-5] [BIN-6]', () => {
     expect(binary.framesOf(bufferOf(encodeJsonRecord('{"type":"pong"}')))).toEqual([
       { fields: { type: 'pong' } },
