@@ -6,7 +6,7 @@
  * for a snapshot for those of them that are names. A read has at most so many channels, in a query
  * that every proxy lets through.
  */
-import { isWildcard } from '@trunkline/wire';
+import { isWildcard, matchesPattern } from '@trunkline/wire';
 import type { Query } from '../http.ts';
 import type { Wish } from './transport.ts';
 
@@ -22,8 +22,9 @@ const OTHERS_LENGTH = 200;
 /** Those that one stream, or one poll, can begin: the first, and all that go with it. */
 export function compatible<One extends Wish>(wishes: readonly One[], isStream: boolean): One[] {
   const common: unknown[] = [];
-  const taken = new Set<string>();
-  return wishes.filter(({ filter, after, last = -1, snapshot = false }) => {
+  const taken: Wish[] = [];
+  return wishes.filter((wish) => {
+    const { filter, after, last = -1, snapshot = false } = wish;
     const isPattern = isWildcard(filter);
     const isFresh = after === undefined;
     const own = [
@@ -33,13 +34,23 @@ export function compatible<One extends Wish>(wishes: readonly One[], isStream: b
       isPattern || (!isFresh && !snapshot) ? undefined : snapshot,
     ];
     const isApart =
-      taken.has(filter) ||
+      taken.some((other) => other.filter === filter || (isStream && crosses(other, wish))) ||
       own.some((one, index) => one !== undefined && one !== (common[index] ?? one));
     if (isApart) return false;
-    taken.add(filter);
+    taken.push(wish);
     for (const [index, one] of own.entries()) common[index] ??= one;
     return true;
   });
+}
+
+/**
+ * True when one of the two would be told what comes before its own place. A stream gives each message
+ * to all of its filters that match, from the oldest place on.
+ */
+function crosses(one: Wish, other: Wish): boolean {
+  const beginAlike = one.after === other.after && one.last === other.last;
+  const [a, b] = [one.filter, other.filter];
+  return !beginAlike && (matchesPattern(a, b) || matchesPattern(b, a));
 }
 
 /** As few reads as carry all of the wishes; one stream also where there are none [SSE-13]. */

@@ -42,7 +42,8 @@ export const sse: Transport = {
 /**
  * Reads by streams. All begins in one, if it can: one `last` holds for all that have no place yet,
  * and so does the wish for a snapshot. Else some begin in another stream, and when they have opened
- * they have places to go on from together with the rest.
+ * they have places to go on from together with the rest. A pattern and what it matches stay apart
+ * unless they begin alike.
  */
 function streamReader(attempt: HttpAttempt): Reader {
   let apart = '';
@@ -56,11 +57,11 @@ function streamReader(attempt: HttpAttempt): Reader {
         return sharedOut(wishes, true);
       }
       const rest = wishes.filter((wish) => !together.includes(wish));
-      // Only a stream proves that streams work: one begins, and then the others.
-      const some = attempt.isReady ? [...together, ...compatible(rest, true)] : together;
+      const some = [...together, ...compatible(rest, true)];
       const keys = JSON.stringify(some.map(({ key }) => key));
+      const hasPlaces = some.every(({ after }) => after !== undefined);
       // What has no place when it has opened, as volatile channels, stays apart.
-      if (keys === apart) return sharedOut(wishes, true);
+      if (hasPlaces || keys === apart) return sharedOut(wishes, true);
       apart = keys;
       attempt.planAgain();
       return sharedOut(some, true);

@@ -83,6 +83,17 @@ describe('what begins in one read', () => {
   });
 });
 
+test('[WILD-4] a stream has no pattern beside what it matches, unless they begin alike', () => {
+  const mark = '~1';
+  const old = { filter: 'a', after: 'e:1' };
+  expect(filters(compatible([{ filter: '#', after: mark }, old, { filter: '$b' }], true))).toEqual([
+    ...['#', '$b'],
+  ]);
+  const alike = ['a', 'a/#', '+'].map((filter) => ({ filter, after: mark }));
+  expect(filters(compatible(alike, true))).toEqual(['a', 'a/#', '+']);
+  expect(filters(compatible([{ filter: 'b/#' }, old], true))).toEqual(['b/#', 'a']);
+});
+
 test('[WILD-1] a stream has a place for each pattern, but one `last`', () => {
   const wishes = [
     { filter: 'a/#', after: '~1' },
