@@ -11,6 +11,7 @@ import {
   published,
   whole,
 } from '../follow-histories.ts';
+import { publish } from '../histories.ts';
 
 function faultsOf(...events: readonly HistoryEvent[]): string[] {
   return checkHistory({ events, keyWindowMs: 1000, ...whole }).map(formatViolation);
@@ -34,6 +35,20 @@ describe('where a session began', () => {
     expect(
       faultsOf(...first, ...later, ...left('s1'), ...again, given('e:2'), given('e:3')),
     ).toEqual([]);
+  });
+
+  test('is nowhere for sure where a life may have come and gone while it was opened', () => {
+    const purged = { kind: 'purged', step: 0, channel: 'news' } as const;
+    const none = { epoch: '0', oldest: 1, top: 0 };
+    const answered = { epoch: 'e', oldest: 1, top: 3 };
+    const heads = new Map([['news', { asked: none, answered, comparable: true }]]);
+    const opened = follows('s1', { '#': { after: 'start' } }, { recovered: true }).map((event) =>
+      event.kind === 'following' ? { ...event, heads } : event,
+    );
+    const gone = { ...given('d:1'), payload: 'm0' } as HistoryEvent;
+    const events = [publish('m0'), ...published, ...opened, gone, ended];
+    expect(faultsOf(purged, ...events)).toEqual([]);
+    expect(faultsOf(...events)).toEqual([expect.stringContaining('came neither as a message')]);
   });
 
   test('is where it was, if one that it still has began there too', () => {
