@@ -13,7 +13,6 @@ const shared = () => [sharedTransport({ transports, ...(share === 'worker' && { 
 const shown = {
   got: [] as unknown[],
   faults: [] as string[],
-  reasons: [] as (string | undefined)[],
   streamCount: 0,
   line: connect(query.get('server') ?? '', {
     transports: share === 'no' ? transports : shared(),
@@ -24,9 +23,6 @@ const shown = {
   }),
 };
 Object.assign(globalThis, { shown });
-shown.line.on('state', ({ reason }) => {
-  shown.reasons.push(reason);
-});
 
 void (async () => {
   for await (const message of shown.line.channel('room/1')) {

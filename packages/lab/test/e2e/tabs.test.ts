@@ -117,7 +117,8 @@ test('seven tabs with a connection each are one too many', async () => {
     .toBe(TABS - 1);
   const left = pages.at(-1) ?? pages[0];
   if (left === undefined) throw new Error('expected tabs');
-  await expect.poll(() => valueOf(left, 'shown.reasons.join()'), POLL).toContain('six connections');
+  const reasons = 'shown.line.explain().tried.map(({ reason }) => reason).join()';
+  await expect.poll(() => valueOf(left, reasons), POLL).toContain('six connections');
   expect(await linkCount(server)).toBe(TABS - 1);
 });
 
