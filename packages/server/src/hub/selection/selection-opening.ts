@@ -140,14 +140,16 @@ async function resolveStarts(
   here: PlaceMark,
 ): Promise<PlaceMark> {
   const { legs } = opening;
+  // First the names: each has a leg, and what comes after that is part of it. A pattern that has all
+  // of a channel has none there: what comes for it afterwards must not be dropped for a name.
+  for (const [name, start] of starts) {
+    if (!isWildcard(name)) await resolveName(parts, opening, name, start);
+  }
   let base: PlaceMark | undefined;
   for (const [start, patterns] of patternsByStart(starts)) {
     const from = await resolvePatterns(parts, opening, patterns, start);
     // One mark for all of it stays that mark; else the place is here, but for the legs.
     if (patterns.length === starts.size) base = from;
-  }
-  for (const [name, start] of starts) {
-    if (!isWildcard(name)) await resolveName(parts, opening, name, start);
   }
   const stands = joined(base === undefined ? legs : opening.losses);
   const behind = new Map([...(base ?? here).behind, ...stands]);

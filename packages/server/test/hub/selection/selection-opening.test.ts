@@ -145,6 +145,30 @@ describe('openSelection', () => {
     expect(cursor.state).toBe('live');
   });
 
+  test('loses nothing of a pattern that comes before a name beside it is opened [GUA-3]', async () => {
+    const { hub, broker, clock, publish, listener } = setUp();
+    await hub.open();
+    await publish(2, 'room/1');
+    const changedSince = broker.changedSince.bind(broker);
+    broker.changedSince = async (mark, filters) => {
+      broker.changedSince = changedSince;
+      const changed = await changedSince(mark, filters);
+      await publish(2, 'room/1');
+      return changed;
+    };
+    const reader = new PatternListener(hub, listener().link);
+    const starts = new Map<string, Start>([
+      ['room/+', { after: { kind: 'mark', mark: '~2' } }],
+      ['room/1', {}],
+    ]);
+    const { cursor, verdicts } = await hub.subscribeMany(reader, anyone, starts);
+    expect(verdicts.get('room/+')).toEqual({ recovered: true });
+    hub.start(cursor);
+    await clock.settle();
+    expect(reader.take()).toEqual(['e1:3', 'e1:4']);
+    expect(reader.gaps).toEqual([]);
+  });
+
   test('reads nothing of what a mark names and this node was told up to there', async () => {
     const { hub, broker, clock, publish, listener } = setUp();
     await hub.open();
