@@ -22,6 +22,7 @@ export function allow(
   subscription: string,
   place: Whereabouts | undefined,
   isAsked: boolean,
+  mutes: readonly string[] = [],
 ): void {
   // It may have been given what it asked for before it was answered.
   if (!isAsked || view.used.has(subscription)) return;
@@ -29,8 +30,8 @@ export function allow(
   const { begin } = view;
   const isOwed = place !== undefined && begin !== undefined && isBefore(place, begin);
   const owedTo = isOwed ? begin.from : undefined;
-  if (known !== undefined) Object.assign(known, { place, owedTo });
-  else view.allowances.push({ subscription, place, owedTo });
+  if (known !== undefined) Object.assign(known, { place, owedTo, mutes });
+  else view.allowances.push({ subscription, place, owedTo, mutes });
 }
 
 /**

@@ -31,6 +31,8 @@ export interface Allowance {
   place: Whereabouts | undefined;
   /** Up to where it must have it: the session certainly began there, and that is later. */
   owedTo: number | undefined;
+  /** Sessions whose own messages may be missing behind the place, as before the mark asked for. */
+  mutes: readonly string[];
 }
 
 /** One channel of one session. */

@@ -27,7 +27,7 @@ import type { PublishLookup, Skip } from './skips.ts';
 import { earliest, keptOf, placeOf, restBegin } from './starts.ts';
 import type { StreamTable } from './stream-table.ts';
 import { checkLoss, checkVerdicts } from './follow-verdicts.ts';
-import { eitherOf, exactly, isBefore, isSameLife, wordsFor } from './whereabouts.ts';
+import { anewFrom, eitherOf, exactly, isBefore, isSameLife, wordsFor } from './whereabouts.ts';
 import type { Whereabouts } from './whereabouts.ts';
 
 type Fail = (promise: BrokenPromise, text: string) => void;
@@ -121,7 +121,7 @@ export class SessionCheck {
       const isAnew = deliverer === replaced && session.delivererOf(channel) === following;
       if (view === undefined || deliverer === undefined || isAnew) {
         const isGiven = isAnew && hasFrom(session, following, channel, place);
-        const fresh = newView(isGiven ? eitherOf(place, view?.cursor) : place, own);
+        const fresh = newView(isGiven ? anewFrom(place, view?.cursor) : place, own);
         // What another one asked for it may still have, wherever this one begins anew.
         for (const allowance of view?.allowances ?? []) {
           if (session.subscriptions.has(allowance.subscription)) fresh.allowances.push(allowance);
@@ -135,7 +135,7 @@ export class SessionCheck {
       const isAlone = wasFor && !hasFrom(session, following, channel, place);
       if (deliverer === replaced || isAlone) view.begin = undefined;
       if (event.verdicts.get(channel)?.recovered === false) this.#jumpWith(view, place);
-      allow(view, following.name, place, asksBack(following, channel));
+      allow(view, following.name, place, asksBack(following, channel), own);
     }
   }
 
@@ -365,14 +365,15 @@ export class SessionCheck {
   #checkOwed(
     channel: string,
     { mutes }: View,
-    { owedTo, place, subscription }: Allowance,
+    { owedTo, place, subscription, mutes: ownMutes }: Allowance,
     fail: Fail,
   ): void {
     if (owedTo === undefined || place === undefined) return;
     const asked = `${subscription} asked for what is after ${wordsFor(place)} in vain`;
     const told: Fail = (promise, text) => fail(promise, `${text}: ${asked}`);
     const { epoch, to } = place;
-    const skipped = { channel, epoch, from: to + 1, to: owedTo, mutes, sentMs: Infinity };
+    const missing = { from: to + 1, to: owedTo, mutes: [...mutes, ...ownMutes] };
+    const skipped = { channel, epoch, ...missing, sentMs: Infinity };
     this.#skips.add({ ...skipped, asExpired: false, fail: told });
   }
 

@@ -28,6 +28,18 @@ export function eitherOf(
   return { epoch: asked.epoch, from, to: Math.max(asked.to, given.to) };
 }
 
+/**
+ * Where one stands who begins anew and goes on for others from where it stood: that may be in a life
+ * that is over, and so before the first message of the one in which it begins.
+ */
+export function anewFrom(
+  asked: Whereabouts | undefined,
+  stood: Whereabouts | undefined,
+): Whereabouts | undefined {
+  const isOver = asked !== undefined && stood !== undefined && !isSameLife(stood, asked.epoch);
+  return isOver ? { ...asked, from: 0 } : eitherOf(asked, stood);
+}
+
 /** The position, where there is only one. */
 export function positionIn(where: Whereabouts | undefined): Position | undefined {
   if (where === undefined || where.from !== where.to) return undefined;

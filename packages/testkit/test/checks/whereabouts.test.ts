@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { eitherOf, startOf } from '../../src/checks/whereabouts.ts';
+import { anewFrom, eitherOf, startOf } from '../../src/checks/whereabouts.ts';
 
 const head = (from: number, to: number, before = 'e') => ({
   asked: { epoch: before, oldest: from, top: 9 },
@@ -22,5 +22,13 @@ describe('where one stands', () => {
     expect(eitherOf(at(0, 0, '0'), at(4))).toEqual(at(0, 4));
     expect(eitherOf(at(3), at(4, 4, 'd'))).toEqual(at(3));
     expect(eitherOf(undefined, at(4))).toBeUndefined();
+  });
+
+  test('is at the earliest before all of a life, for who begins anew there and stood in another', () => {
+    const at = (from: number, to = from, epoch = 'e') => ({ epoch, from, to });
+    expect(anewFrom(at(3), at(4, 4, 'd'))).toEqual(at(0, 3));
+    expect(anewFrom(at(3), at(1, 2))).toEqual(at(1, 3));
+    expect(anewFrom(at(3), undefined)).toEqual(at(3));
+    expect(anewFrom(undefined, at(4))).toBeUndefined();
   });
 });
