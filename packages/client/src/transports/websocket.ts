@@ -10,7 +10,7 @@
  * When a name that is read begins again, what is told before the opening is of the reading before
  * ([WS-13]).
  */
-import { CodedError, isWildcard } from '@trunkline/wire';
+import { CodedError, CODE_RULES, isWildcard } from '@trunkline/wire';
 import { backoffMs } from '../backoff.ts';
 import type { Frame } from '../encodings/encoding.ts';
 import { endingOf } from '../ending.ts';
@@ -59,7 +59,8 @@ class WebSocketAttempt implements Attempt {
   readonly #due = new Set<string>();
   #paceTimer: Timer | undefined;
   #isPlanned = false;
-  /** A token that came before the welcome. */
+  #refreshTimer: Timer | undefined;
+  /** The newest token there was since the dialing. */
   #newToken: string | undefined;
 
   constructor(target: Target, sink: AttemptSink, platform: Platform) {
@@ -101,10 +102,7 @@ class WebSocketAttempt implements Attempt {
 
   renew(token: string): void {
     this.#newToken = token;
-    if (!this.#session.isOpen) return;
-    this.#session.request(membersIn({ type: 'refresh', token }), (reply) => {
-      if (reply instanceof CodedError) this.#session.end({ kind: 'stale', error: reply });
-    });
+    if (this.#session.isOpen) this.#refresh(token, 0);
   }
 
   probe(): void {
@@ -116,8 +114,22 @@ class WebSocketAttempt implements Attempt {
     this.#session.close();
   }
 
+  /** The token before is good until its end: what is refused for now is asked again. [WS-14] */
+  #refresh(token: string, tries: number): void {
+    this.#refreshTimer?.cancel();
+    this.#session.request(membersIn({ type: 'refresh', token }), (reply) => {
+      if (!(reply instanceof CodedError) || token !== this.#newToken) return;
+      if (!CODE_RULES[reply.code].temporary) this.#session.end({ kind: 'stale', error: reply });
+      if (!this.#session.isOpen) return;
+      const { clock, random } = this.#platform;
+      const delayMs = backoffMs(tries, random(), { notBeforeMs: reply.retryAfter ?? 0 });
+      this.#refreshTimer = clock.after(delayMs, () => this.#refresh(token, tries + 1));
+    });
+  }
+
   #stop(): void {
     this.#paceTimer?.cancel();
+    this.#refreshTimer?.cancel();
     for (const { retryTimer } of this.#readings.values()) retryTimer?.cancel();
   }
 

@@ -323,7 +323,7 @@ describe('a token that is renewed', () => {
     expect(sink.told()).toEqual([]);
   });
 
-  test.each(['unauthenticated', 'forbidden', 'unavailable'])(
+  test.each(['unauthenticated', 'forbidden'])(
     'and refused with %s ends the attempt as stale',
     (code) => {
       const { attempt, sink, answer } = reading('a');
@@ -332,6 +332,18 @@ describe('a token that is renewed', () => {
       expect(sink.endings).toMatchObject([{ kind: 'stale', error: { code } }]);
     },
   );
+
+  test('and refused for now is asked again, and interrupts nothing', () => {
+    const { attempt, sink, answer, platform, said } = reading('a');
+    attempt.renew('t');
+    answer(2, { type: 'error', code: 'unavailable', message: 'later', retryAfter: 1000 });
+    platform.clock.advance(999);
+    expect(said().filter((one) => one.startsWith('refresh'))).toEqual(['refresh 2']);
+    platform.clock.advance(101);
+    expect(said().filter((one) => one.startsWith('refresh'))).toEqual(['refresh 3']);
+    answer(3, { type: 'refreshed', expires: 5 });
+    expect(sink.endings).toEqual([]);
+  });
 
   test('before the welcome is refreshed behind it, the newest alone', () => {
     const { attempt, socket, said } = dial(new RecordingSink('a'), { token: 't1' });
