@@ -67,9 +67,13 @@ export class Beginnings {
 
   /** What the subscription, which was judged, is to read from before all of the others began. */
   olderOf(cursor: AnyCursor): readonly Leg[] {
+    const isAtHead = cursor instanceof Cursor && hasAll(cursor);
     return legsOf(cursor).filter(({ channel, position }) => {
       const life = this.#streams.get(channel)?.epoch;
-      return this.#begins.get(channel)?.every((begin) => isBefore(position, begin, life)) === true;
+      const begins = this.#begins.get(channel) ?? [];
+      // Others may have begun ahead of what this node was told: what is between is its own to read.
+      if (begins.length === 0) return this.#begins.has(channel) && !isAtHead;
+      return begins.every((begin) => isBefore(position, begin, life));
     });
   }
 
@@ -116,9 +120,12 @@ export class Beginnings {
 function legsOf(cursor: AnyCursor): readonly Leg[] {
   if (cursor instanceof SelectionCursor) return cursor.catchUp?.left ?? [];
   if (cursor instanceof VolatileCursor) return [];
-  const { channel, epoch, offset } = cursor;
-  const hasAll = epoch === channel.epoch && offset === channel.head;
-  return hasAll ? [] : [{ channel: channel.name, position: cursor.place }];
+  return [{ channel: cursor.channel.name, position: cursor.place }];
+}
+
+/** True for one that has all that this node was told of. */
+function hasAll({ channel, epoch, offset }: Cursor): boolean {
+  return epoch === channel.epoch && offset === channel.head;
 }
 
 /** Where a cursor began in a channel, if that does not depend on what its mark stood for. */

@@ -97,6 +97,26 @@ describe('what is older than what others of a session began at [WILD-4]', () => 
     expect(await older([later], legs)).toEqual(legs);
   });
 
+  test('is what a name that has all this node was told of lacks, where others began ahead', async () => {
+    const { broker, clock, named, publish, turn } = await setUpBeginnings();
+    await publish(3);
+    const name = await named();
+    const olderThan = async (...begins: readonly number[]): Promise<readonly Leg[]> => {
+      const others = begins.map((offset) => {
+        const reader = new SelectionListener(new MemoryLink({ clock, turn }), placesEncoding());
+        const behind = new Map([['news', { epoch: 'e1', offset }]]);
+        const cursor = new SelectionCursor(reader, new Selection(['#']), { mark: '~3', behind });
+        return { cursor, wants: () => true };
+      });
+      const beginnings = new Beginnings((...asked) => broker.changedSince(...asked), others);
+      await beginnings.find([{ channel: 'news' }]);
+      return beginnings.olderOf(name);
+    };
+    expect(await olderThan(5, 4)).toEqual([leg('news', 3)]);
+    expect(await olderThan(5, 3)).toEqual([]);
+    expect(await olderThan()).toEqual([]);
+  });
+
   test('is everything when nobody can tell any more: rather twice than not at all', async () => {
     const { broker, following, older } = await setUpBeginnings();
     const cursor = await following();
