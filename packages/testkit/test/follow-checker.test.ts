@@ -189,33 +189,6 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
     ],
     whole,
   ],
-  'another life in which a name begins anew and goes on for a pattern from before': [
-    [
-      ...published,
-      ...follows('s1', { '#': {} }, { epoch: 'd', top: 3 }),
-      ...follows('s2', { news: {} }, { position: 'd:3', epoch: 'd', top: 3 }),
-      ...follows('s3', { news: { after: 'd:3' } }, { recovered: false, position: 'e:1', top: 1 }),
-      lost('e:0'),
-      ...[given('e:1'), given('e:2'), given('e:3')],
-    ],
-    whole,
-  ],
-  'own messages before a mark, left out where a name began later than the mark': [
-    [
-      ...follows('s1', { '#': {} }, { muted: true }),
-      ...[publish('m1'), publish('m2', { connection: 'w1' }), publish('m3')],
-      ...[given('e:1'), acknowledged('m2', 'e:2'), marked('s1', '~m'), ended],
-      ...follows(...(['s2', { news: { after: 'e:2' } }] as const), {
-        session: 'w2',
-        recovered: true,
-        position: 'e:2',
-        top: 3,
-      }),
-      ...follows('s3', { '#': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
-      given('e:3', { session: 'w2' }),
-    ],
-    whole,
-  ],
   'own messages that are left out': [
     [
       ...follows('s1', { '#': {} }, { muted: true }),

@@ -11,7 +11,7 @@ import {
   published,
   whole,
 } from '../follow-histories.ts';
-import { publish } from '../histories.ts';
+import { acknowledged, publish } from '../histories.ts';
 
 function faultsOf(...events: readonly HistoryEvent[]): string[] {
   return checkHistory({ events, keyWindowMs: 1000, ...whole }).map(formatViolation);
@@ -35,6 +35,28 @@ describe('where a session began', () => {
     expect(
       faultsOf(...first, ...later, ...left('s1'), ...again, given('e:2'), given('e:3')),
     ).toEqual([]);
+  });
+
+  test('is before all of a life where a name begins anew and goes on for a pattern', () => {
+    const pattern = follows('s1', { '#': {} }, { epoch: 'd', top: 3 });
+    const name = follows('s2', { news: {} }, { position: 'd:3', epoch: 'd', top: 3 });
+    const lossy = { recovered: false, position: 'e:1', top: 1 };
+    const anew = follows('s3', { news: { after: 'd:3' } }, lossy);
+    const all = [given('e:1'), given('e:2'), given('e:3')];
+    expect(faultsOf(...published, ...pattern, ...name, ...anew, lost('e:0'), ...all)).toEqual([]);
+  });
+
+  test('lacks what was left out before the mark it asks for, be that where a name began later', () => {
+    const session = 'w2';
+    const before: readonly HistoryEvent[] = [
+      ...follows('s1', { '#': {} }, { muted: true }),
+      ...[publish('m1'), publish('m2', { connection: 'w1' }), publish('m3')],
+      ...[given('e:1'), acknowledged('m2', 'e:2'), marked('s1', '~m'), ended],
+    ];
+    const resumed = { session, recovered: true, top: 3 };
+    const name = follows('s2', { news: { after: 'e:2' } }, { ...resumed, position: 'e:2' });
+    const pattern = follows('s3', { '#': { after: '~m' } }, resumed);
+    expect(faultsOf(...before, ...name, ...pattern, given('e:3', { session }))).toEqual([]);
   });
 
   test('is nowhere for sure where a life may have come and gone while it was opened', () => {
