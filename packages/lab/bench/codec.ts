@@ -46,8 +46,8 @@ for (const one of cases) {
 }
 
 function measure({ name, run }: CodecCase): void {
-  const binary = nativeBinary.encode([run]);
-  const json = nativeJson.encode([run]);
+  const binary = nativeBinary.encode([run]).payload;
+  const json = nativeJson.encode([run]).payload;
   const encode = compare(
     () => nativeBinary.encode([run]),
     () => nativeJson.encode([run]),

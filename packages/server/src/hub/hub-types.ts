@@ -5,6 +5,7 @@
 import type { After, Draft, Gap, MemberPage, Message, Position } from '@trunkline/wire';
 import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
+import type { SharedBatch } from '../link/shared-batch.ts';
 import type { PageRequest } from './presence/presence-types.ts';
 import type { RetainedPage } from './retained.ts';
 import type { Snapshot, SnapshotDraft } from './snapshots.ts';
@@ -23,16 +24,15 @@ export interface Run {
 /** How a protocol writes messages. One object per encoding in the whole process: it is a key. */
 export interface Encoding {
   readonly name: string;
-  /** True when the result is UTF-8 text. */
-  readonly text: boolean;
   /** The number of subscriptions that stand apart; others of their links may have the same channel. */
   readonly as?: number;
   /**
-   * One frame that carries all of `runs`, of which there is at least one. Pure.
+   * One frame that carries all of `runs`, of which there is at least one. Pure. A protocol may give
+   * a subclass of the batch, for those of its links that know more than to write it as it is.
    *
    * @param mark what to go on from after them, for who reads several channels.
    */
-  encode(runs: readonly Run[], mark?: string): Uint8Array;
+  encode(runs: readonly Run[], mark?: string): SharedBatch;
 }
 
 /** All the hub knows of a client, whatever protocol it speaks. Calls must not throw. */

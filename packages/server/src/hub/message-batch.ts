@@ -3,7 +3,7 @@
  * once per encoding.
  */
 import type { Message, Position } from '@trunkline/wire';
-import { SharedBatch } from '../link/shared-batch.ts';
+import type { SharedBatch } from '../link/shared-batch.ts';
 import type { Encoding, Run } from './hub-types.ts';
 
 /** What a message is taken to cost in memory beside its payload. */
@@ -75,7 +75,7 @@ export class MessageBatch {
     const known = this.#known(encoding, mark);
     if (known !== undefined && known.mark === mark && isFresh(known, nowMs)) return known.batch;
     const runs = this.runs(nowMs);
-    const batch = new SharedBatch(encoding.encode(runs, mark), encoding.text);
+    const batch = encoding.encode(runs, mark);
     this.#keep({ encoding, mark, batch, untilMs: nextExpiry(runs) });
     return batch;
   }
@@ -122,7 +122,7 @@ export class MessageBatch {
       if (messages.length > 0 || run.expired !== undefined) runs.push({ ...run, messages });
     }
     if (runs.length === 0) return undefined;
-    return new SharedBatch(encoding.encode(runs, mark), encoding.text);
+    return encoding.encode(runs, mark);
   }
 
   /** The part of this batch that comes after `offset`; itself when that is all of it. */

@@ -1,6 +1,7 @@
 import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { KEPT_SIZE_MAX, LINGER_COUNT_MAX, LINGER_MS } from '../../src/hub/config.ts';
+import { SharedBatch } from '../../src/link/shared-batch.ts';
 import { after, anyone, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
 
@@ -189,10 +190,10 @@ describe('a channel that a pattern brought', () => {
     await hub.open();
     const given: string[] = [];
     const encoding = {
-      ...{ name: 'given', text: true },
+      name: 'given',
       encode: (runs: readonly { messages: readonly { offset: number }[] }[]) => {
         given.push(...runs.flatMap(({ messages }) => messages.map(({ offset }) => `${offset}`)));
-        return new Uint8Array(1);
+        return new SharedBatch(new Uint8Array(1), true);
       },
     };
     const link = new MemoryLink({ clock });
@@ -213,7 +214,7 @@ describe('a channel that a pattern brought', () => {
     const { broker, clock, hub } = setUp();
     await hub.open();
     const link = new MemoryLink({ clock });
-    const encoding = { name: 'none', text: true, encode: () => new Uint8Array(1) };
+    const encoding = { name: 'none', encode: () => new SharedBatch(new Uint8Array(1), true) };
     const reader = { link, encoding, onGap() {}, onMark() {} };
     const { cursor } = await hub.subscribeMany(reader, anyone, new Map([['#', {}]]));
     hub.start(cursor);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Encoding } from '@trunkline/server/internal/hub/hub-types.ts';
 import { after, anyone, Listener, offsetsEncoding, range, setUp } from './hub-setup.ts';
 import { away } from './scripted-broker.ts';
+import { SharedBatch } from '../../src/link/shared-batch.ts';
 
 describe('a stream that lost its end', () => {
   test('is told as a gap, and its live subscriptions go on at what is left', async () => {
@@ -155,13 +156,10 @@ describe('a link with many channels', () => {
 /** As large as what it carries. */
 const wideEncoding: Encoding = {
   name: 'wide',
-  text: true,
   encode: (runs) => {
     const messages = runs.flatMap((run) => run.messages);
-    return Buffer.alloc(
-      messages.reduce((sum, { payload }) => sum + payload.length, 0),
-      'x',
-    );
+    const size = messages.reduce((sum, { payload }) => sum + payload.length, 0);
+    return new SharedBatch(Buffer.alloc(size, 'x'), true);
   },
 };
 
@@ -169,7 +167,7 @@ describe('messages that can not be encoded', () => {
   const failing = {
     ...offsetsEncoding,
     name: 'failing',
-    encode(): Uint8Array {
+    encode(): SharedBatch {
       throw new Error('no such character');
     },
   };

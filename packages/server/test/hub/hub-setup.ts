@@ -7,6 +7,7 @@ import type { NamespaceRules } from '../../src/config/namespace-rules.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import type { Opened } from '../../src/hub/hub.ts';
 import type { Caller, Encoding, Start, Subscriber } from '../../src/hub/hub-types.ts';
+import { SharedBatch } from '../../src/link/shared-batch.ts';
 import { Turn } from '../../src/link/turn.ts';
 import type { LogFields } from '../../src/observe/log.ts';
 import { silentLog } from '../../src/observe/log.ts';
@@ -16,14 +17,13 @@ import { ScriptedBroker } from './scripted-broker.ts';
 /** Writes offsets, so that a test reads what was delivered. */
 export const offsetsEncoding: Encoding & { count: number } = {
   name: 'offsets',
-  text: true,
   count: 0,
   encode(runs) {
     this.count += 1;
     const places = runs.flatMap(({ epoch, messages }) =>
       messages.map(({ offset }) => `${epoch}:${offset}`),
     );
-    return Buffer.from(places.join(' '));
+    return new SharedBatch(Buffer.from(places.join(' ')), true);
   },
 };
 

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { Encoding } from '../../src/hub/hub-types.ts';
 import { divide, MessageBatch, messageSize } from '../../src/hub/message-batch.ts';
+import { SharedBatch } from '../../src/link/shared-batch.ts';
 import { message, messages } from './messages.ts';
 
 function countingEncoding(name: string): Encoding & { count: number } {
   return {
     name,
-    text: true,
     count: 0,
     encode(runs) {
       this.count += 1;
       const written = runs.map((run) => {
         return `${run.channel} ${run.epoch} ${run.messages.map(({ offset }) => offset).join()}`;
       });
-      return Buffer.from(written.join('; '));
+      return new SharedBatch(Buffer.from(written.join('; ')), true);
     },
   };
 }
@@ -31,6 +31,24 @@ describe('MessageBatch', () => {
     expect(batch.encoded(json, clock)).toBe(first);
     expect([json.count, stream.count]).toEqual([1, 1]);
     expect(Buffer.from(first.payload).toString()).toBe('news e1 3,4,5');
+  });
+
+  test('hands on the very batch that a protocol made, with what its links know of it', () => {
+    class Placed extends SharedBatch {
+      readonly places: readonly number[];
+      constructor(places: readonly number[]) {
+        super(Buffer.from(places.join()), false);
+        this.places = places;
+      }
+    }
+    const placed: Encoding = {
+      name: 'placed',
+      encode: (runs) => new Placed(runs.flatMap((run) => run.messages.map(({ offset }) => offset))),
+    };
+    const from = { session: 's1' };
+    const batch = new MessageBatch('news', 'e1', [message(3), { ...message(4), from }]);
+    expect(batch.encoded(placed, clock)).toMatchObject({ places: [3, 4], text: false });
+    expect(batch.encodedWithout('s1', placed, clock)).toMatchObject({ places: [3] });
   });
 
   test('is over once all its messages have expired, but for a log, which tells their offsets', () => {

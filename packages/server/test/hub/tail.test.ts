@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MessageBatch, messageSize } from '../../src/hub/message-batch.ts';
 import { Tail } from '../../src/hub/tail.ts';
+import { SharedBatch } from '../../src/link/shared-batch.ts';
 import { bufferBytes } from '../buffers.ts';
 import { message, messages } from './messages.ts';
 
@@ -48,7 +49,7 @@ describe('Tail', () => {
   test('lets go of encodings, and has its messages all the same', () => {
     const tail = new Tail(everything, 1e9);
     tail.push(batch(1, 3));
-    const encoding = { name: 'none', text: true, encode: () => new Uint8Array(1) };
+    const encoding = { name: 'none', encode: () => new SharedBatch(new Uint8Array(1), true) };
     const encoded = (): unknown => tail.after(0)?.encoded(encoding, { unixMs: () => 0 });
     const first = encoded();
     expect(encoded()).toBe(first);

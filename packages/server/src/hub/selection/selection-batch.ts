@@ -3,7 +3,7 @@
  * once per encoding.
  */
 import type { Message } from '@trunkline/wire';
-import { SharedBatch } from '../../link/shared-batch.ts';
+import type { SharedBatch } from '../../link/shared-batch.ts';
 import type { Encoding, Run } from '../hub-types.ts';
 import type { MessageBatch } from '../message-batch.ts';
 import type { SelectionCursor } from './selection-cursor.ts';
@@ -39,7 +39,7 @@ export class SelectionBatch {
     if (!this.#isPartFor(cursor)) return this.#whole(encoding, mark);
     const runs = this.#partFor(cursor);
     if (runs.length === 0) return undefined;
-    return new SharedBatch(encoding.encode(runs, mark), encoding.text);
+    return encoding.encode(runs, mark);
   }
 
   /** All of it in `encoding`, made at the first call. */
@@ -49,7 +49,7 @@ export class SelectionBatch {
     }
     this.#runs ??= this.#batches.flatMap((batch) => batch.runs(this.#nowMs));
     if (this.#runs.length === 0) return undefined;
-    const batch = new SharedBatch(encoding.encode(this.#runs, mark), encoding.text);
+    const batch = encoding.encode(this.#runs, mark);
     this.#encoded.push({ encoding, mark, batch });
     return batch;
   }

@@ -20,21 +20,19 @@ import { SharedBatch } from '../../link/shared-batch.ts';
 /** One channel: `id:` is the position, `event:` the message's event, `data:` the payload. */
 export const eventStream: Encoding = {
   name: 'eventstream',
-  text: true,
   encode: (runs) => encodeOne(runs, (_run, message) => payloadLines(message)),
 };
 
 /** The same, but `data:` is the message as an object [SSE-12]. */
 export const eventStreamOfObjects: Encoding = {
   name: 'eventstream of objects',
-  text: true,
   encode: (runs) => encodeOne(runs, objectLines),
 };
 
 function encodeOne(
   runs: readonly Run[],
   linesOf: (run: Run, message: Message) => string,
-): Uint8Array {
+): SharedBatch {
   let text = '';
   for (const run of runs) {
     const { epoch, messages, expired } = run;
@@ -45,13 +43,12 @@ function encodeOne(
       text += `${linesOf(run, message)}\n`;
     }
   }
-  return Buffer.from(text, 'utf8');
+  return new SharedBatch(Buffer.from(text, 'utf8'), true);
 }
 
 /** Several channels: `data:` is the message as an object, and the last has a mark as its `id:`. */
 export const eventStreamOfMany: Encoding = {
   name: 'eventstream of many',
-  text: true,
   encode(runs, mark) {
     let text = '';
     const last = runs.at(-1)?.messages.at(-1);
@@ -62,7 +59,7 @@ export const eventStreamOfMany: Encoding = {
       }
     }
     if (last === undefined && mark !== undefined) text += `id: ${mark}\n\n`;
-    return Buffer.from(text, 'utf8');
+    return new SharedBatch(Buffer.from(text, 'utf8'), true);
   },
 };
 

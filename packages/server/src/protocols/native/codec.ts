@@ -105,7 +105,6 @@ function jsonEncoding(as?: number): Encoding {
   const number = as === undefined ? {} : { as };
   return {
     name: JSON_SUBPROTOCOL,
-    text: true,
     ...number,
     encode(runs, mark) {
       const lines: string[] = [];
@@ -122,16 +121,18 @@ function jsonEncoding(as?: number): Encoding {
           lines.push(encodeMessage(channel, epoch, message, true, place, as));
         }
       }
-      return Buffer.from(lines.join('\n'), 'utf8');
+      return new SharedBatch(Buffer.from(lines.join('\n'), 'utf8'), true);
     },
   };
 }
 
 /** @param as as for JSON. */
 function binaryEncoding(as?: number): Encoding {
-  const encoding = { name: BINARY_SUBPROTOCOL, text: false };
-  if (as === undefined) return { ...encoding, encode: encodeRuns };
-  return { ...encoding, as, encode: (runs, mark) => encodeRuns(runs, mark, as) };
+  return {
+    name: BINARY_SUBPROTOCOL,
+    ...(as === undefined ? {} : { as }),
+    encode: (runs, mark) => new SharedBatch(encodeRuns(runs, mark, as), false),
+  };
 }
 
 /**

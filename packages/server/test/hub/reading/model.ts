@@ -6,6 +6,7 @@ import type { Gap, Position } from '@trunkline/wire';
 import type { Encoding, ReadResult, Start } from '../../../src/hub/hub-types.ts';
 import type { SelectionCursor } from '../../../src/hub/selection/selection-cursor.ts';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
+import { SharedBatch } from '../../../src/link/shared-batch.ts';
 import { after, anyone, setUp } from '../hub-setup.ts';
 
 /** Polls that bring nothing more are taken as a loop that never ends. */
@@ -31,13 +32,13 @@ interface Frame {
 
 const frames: Encoding = {
   name: 'frames',
-  text: true,
   encode(runs, mark) {
     const told = runs.map(({ channel, epoch, messages }) => ({
       ...{ channel, epoch },
       offsets: messages.map(({ offset }) => offset),
     }));
-    return Buffer.from(JSON.stringify({ runs: told, ...(mark === undefined ? {} : { mark }) }));
+    const json = JSON.stringify({ runs: told, ...(mark === undefined ? {} : { mark }) });
+    return new SharedBatch(Buffer.from(json), true);
   },
 };
 

@@ -8,6 +8,7 @@ import type { Gap, Position } from '@trunkline/wire';
 import type { Hub } from '../../../src/hub/hub.ts';
 import type { Caller, Encoding, Start } from '../../../src/hub/hub-types.ts';
 import { parsePlaceMark } from '../../../src/hub/place-mark.ts';
+import { SharedBatch } from '../../../src/link/shared-batch.ts';
 import type { LinkHandler } from '../../../src/link/link.ts';
 import { nativePresence } from '../../../src/protocols/native/presence.ts';
 import { Subscriptions } from '../../../src/protocols/native/subscriptions.ts';
@@ -27,7 +28,6 @@ type Told =
 /** Writes one JSON object a line. */
 export const toldEncoding: Encoding & { count: number } = {
   name: 'told',
-  text: true,
   count: 0,
   encode(runs, mark) {
     this.count += 1;
@@ -36,7 +36,8 @@ export const toldEncoding: Encoding & { count: number } = {
     );
     const last = told.at(-1);
     if (last?.kind === 'message' && mark !== undefined) last.mark = mark;
-    return Buffer.from(told.map((one) => JSON.stringify(one)).join('\n'));
+    const text = told.map((one) => JSON.stringify(one)).join('\n');
+    return new SharedBatch(Buffer.from(text), true);
   },
 };
 

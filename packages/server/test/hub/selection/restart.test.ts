@@ -1,13 +1,15 @@
 import { expect, test } from 'vitest';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
 import type { Encoding } from '../../../src/hub/hub-types.ts';
+import { SharedBatch } from '../../../src/link/shared-batch.ts';
 import { anyone, Listener, setUp } from '../hub-setup.ts';
 
 const payloads: Encoding = {
   name: 'payloads',
-  text: true,
-  encode: (runs) =>
-    Buffer.from(runs.flatMap(({ messages }) => messages.map(({ payload }) => payload)).join(' ')),
+  encode(runs) {
+    const text = runs.flatMap(({ messages }) => messages.map(({ payload }) => payload)).join(' ');
+    return new SharedBatch(Buffer.from(text), true);
+  },
 };
 
 class PatternListener extends Listener implements SelectionSubscriber {

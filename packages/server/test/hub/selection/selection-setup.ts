@@ -5,20 +5,21 @@ import type { Encoding, Start } from '../../../src/hub/hub-types.ts';
 import type { NamespaceRules } from '../../../src/config/namespace-rules.ts';
 import type { SelectionSubscriber } from '../../../src/hub/selection/selection-cursor.ts';
 import type { OpenedSelection } from '../../../src/hub/selection/selection-opening.ts';
+import { SharedBatch } from '../../../src/link/shared-batch.ts';
 import { anyone, setUp } from '../hub-setup.ts';
 
 /** Writes `channel:offset` for each message, and the mark behind them. */
 export function placesEncoding(): Encoding & { count: number } {
   return {
     name: 'places',
-    text: true,
     count: 0,
     encode(runs, mark) {
       this.count += 1;
       const places = runs.flatMap(({ channel, messages }) =>
         messages.map(({ offset }) => `${channel}:${offset}`),
       );
-      return Buffer.from([...places, ...(mark === undefined ? [] : [mark])].join(' '));
+      const text = [...places, ...(mark === undefined ? [] : [mark])].join(' ');
+      return new SharedBatch(Buffer.from(text), true);
     },
   };
 }

@@ -2,6 +2,7 @@ import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import type { Encoding } from '../../../src/hub/hub-types.ts';
 import { SLOT_COUNT_MAX } from '../../../src/hub/volatile/slots.ts';
+import { SharedBatch } from '../../../src/link/shared-batch.ts';
 import { anyone, Listener, setUp } from '../hub-setup.ts';
 
 const KB = 1024;
@@ -12,14 +13,12 @@ const PENDING_MAX = HIGH_WATER / 4 + 80 * KB;
 /** Writes the slots, and as many bytes as the payloads have. */
 const slotsEncoding: Encoding = {
   name: 'slots',
-  text: true,
-  encode: (runs) =>
-    Buffer.from(
-      runs
-        .flatMap(({ messages }) => messages)
-        .map(({ slot = '', payload }) => slot.padEnd(payload.length))
-        .join('\n'),
-    ),
+  encode(runs) {
+    const lines = runs
+      .flatMap(({ messages }) => messages)
+      .map(({ slot = '', payload }) => slot.padEnd(payload.length));
+    return new SharedBatch(Buffer.from(lines.join('\n')), true);
+  },
 };
 
 async function setUpVolatile() {

@@ -15,7 +15,7 @@ function encoded(
   const bytes = typeof payload === 'string' ? encoder.encode(payload) : payload;
   const message = { offset: 7, time: 1, payload: bytes, ...more };
   return Buffer.from(
-    eventStream.encode([{ channel: 'news', epoch: 'k3f9', messages: [message] }]),
+    eventStream.encode([{ channel: 'news', epoch: 'k3f9', messages: [message] }]).payload,
   ).toString();
 }
 
@@ -33,7 +33,9 @@ describe('the event stream encoding', () => {
       payload: encoder.encode(String(offset)),
     }));
     expect(
-      Buffer.from(eventStream.encode([{ channel: 'news', epoch: 'e', messages }])).toString(),
+      Buffer.from(
+        eventStream.encode([{ channel: 'news', epoch: 'e', messages }]).payload,
+      ).toString(),
     ).toBe('id: e:1\ndata: 1\n\nid: e:2\ndata: 2\n\n');
   });
 
@@ -81,7 +83,7 @@ describe('the event stream encoding of objects [SSE-12]', () => {
           messages: [message],
           ...(expired === undefined ? {} : { expired }),
         },
-      ]),
+      ]).payload,
     ).toString();
 
   test('has the position as id, and the whole message', () => {
