@@ -30,3 +30,21 @@ export type {
   LineSimulationSummary,
   Tamper,
 } from './line-simulation.ts';
+export { MqttPeer, packetText, payloadText } from './mqtt/mqtt-peer.ts';
+export type { MqttPeerOptions } from './mqtt/mqtt-peer.ts';
+export {
+  ackPacket,
+  connectPacket,
+  payloadBytes,
+  publishPacket,
+  subscribePacket,
+  unsubscribePacket,
+} from './mqtt/packet-makers.ts';
+export type {
+  ConnectOptions,
+  FilterOptions,
+  PacketOf,
+  Payload,
+  PublishOptions,
+  WillOptions,
+} from './mqtt/packet-makers.ts';
