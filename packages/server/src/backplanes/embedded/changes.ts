@@ -11,7 +11,7 @@ const STEPS_PER_TURN = 4;
 
 /** Where to look for changes. */
 export interface ChangeSources {
-  readonly main: LogStore;
+  readonly main: Pick<LogStore, 'changedSince'>;
   /** Beside the main store, with its place at the mark; absent when it is the main one. */
   readonly memory?: { readonly store: MemoryStore; readonly place: LogPlace | undefined };
   readonly clock: Clock;
@@ -26,7 +26,7 @@ export async function collectChanges(
   const nowMs = Math.floor(clock.unixMs());
   const found = new Map<string, ChangedChannel>();
   const collect = async (
-    store: LogStore,
+    store: Pick<LogStore, 'changedSince'>,
     place: LogPlace | undefined,
     add: (change: ChangedChannel) => void,
   ): Promise<boolean> => {
@@ -46,6 +46,9 @@ export async function collectChanges(
   }
   const isKnown = await collect(main, mark, (change) => {
     const { channel } = change;
+    // The log knows of a purge before the memory does, of which is read until then: who stood in the
+    // life that is there does so still.
+    if (memory?.place !== undefined && memory.store.hadBegun(channel, memory.place)) return;
     const whole = memory && joined(change, found.get(channel), memory.store, nowMs);
     found.set(channel, whole ?? change);
   });

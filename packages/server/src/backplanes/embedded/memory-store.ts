@@ -100,6 +100,12 @@ export class MemoryStore implements LogStore {
     return this.#channels.get(channel)?.stream !== undefined;
   }
 
+  /** True when the channel has a stream here whose present life had begun by a place. */
+  hadBegun(channel: string, { sequence }: LogPlace): boolean {
+    const stream = this.#channels.get(channel)?.stream;
+    return stream !== undefined && stream.born <= sequence;
+  }
+
   commit(operations: readonly Operation[], nowMs: number): Outcome[] {
     return operations.map((operation) => this.#apply(operation, nowMs));
   }
