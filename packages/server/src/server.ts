@@ -371,11 +371,13 @@ const METRICS_RULES: NamespaceInput = {
 };
 
 function authOptions(config: ServerConfig, access: Access, random: Random): AuthOptions {
-  const { jwtSecret, apiKeys } = config.auth;
+  const { jwtSecret, apiKeys, users, certificates } = config.auth;
   return {
     development: access.development,
     anonymous: access.anonymous,
     apiKeys,
+    users,
+    certificates,
     ...(jwtSecret === undefined ? {} : { jwtSecret }),
     secret: config.secret ?? random.word(32),
   };

@@ -52,7 +52,7 @@ describe('trunkline serve', () => {
     void createCommand(io, server.create).parseAsync(['--tls-dev'], { from: 'user' });
     await endOfTurn();
     expect(io.outText()).toBe('ready https://127.0.0.1:8080\ncertificate sha256 ab12\n');
-    expect(server.config()?.tls).toEqual({ dev: true });
+    expect(server.config()?.tls).toMatchObject({ dev: true });
   });
 
   test('ends at once at a second signal', async () => {

@@ -11,7 +11,12 @@ import type { RequestHead } from '../http/request.ts';
 import type { AuthOptions } from './config.ts';
 import { findCredential } from './credentials.ts';
 import type { Credential } from './credentials.ts';
+import { identityOfCertificate } from './certificate-identity.ts';
+import type { CertificateRules, ClientCertificate } from './certificate-identity.ts';
 import type { Identity } from './identity.ts';
+import { isTokenShaped, passwordText } from './login.ts';
+import type { Login } from './login.ts';
+import { PasswordVerifier } from './password-verifier.ts';
 import { sharedSecretKeys, TokenVerifier } from './tokens.ts';
 import { Tickets } from './tickets.ts';
 
@@ -40,7 +45,7 @@ const NOBODY: Authentication = { kind: 'none' };
 const STRANGER: Authentication = { kind: 'identity', identity: ANONYMOUS };
 const APPLICATION: Authentication = { kind: 'identity', identity: SERVER };
 
-/** Finds out who is asking, from a request, a token or a ticket. */
+/** Finds out who is asking: by a request, a token, a ticket, a login or a certificate. */
 export class Authenticator {
   /** True when clients without a token are let in. */
   readonly mayAnonymous: boolean;
@@ -49,6 +54,9 @@ export class Authenticator {
   readonly #apiKeyDigests: readonly Uint8Array[];
   readonly #verifier: TokenVerifier | undefined;
   readonly #tickets: Tickets;
+  readonly #passwords: PasswordVerifier;
+  readonly #certified: Omit<CertificateRules, 'nowMs'>;
+  readonly #clock: Clock;
   readonly #origins: Pick<OriginRules, 'isTrusted'>;
 
   constructor(options: AuthOptions, { clock, origins }: AuthenticatorSurroundings) {
@@ -58,6 +66,10 @@ export class Authenticator {
     this.#verifier =
       secret === undefined ? undefined : new TokenVerifier(sharedSecretKeys(secret), clock);
     this.#tickets = new Tickets(options.secret, clock);
+    const { users = {}, certificates = { name: 'commonName', channels: {} } } = options;
+    this.#passwords = new PasswordVerifier(users, { clock, secret: options.secret });
+    this.#certified = { ...certificates, users };
+    this.#clock = clock;
     this.#origins = origins;
   }
 
@@ -90,6 +102,46 @@ export class Authenticator {
     return this.#isApiKey(token) ? APPLICATION : this.#fromJwt(token);
   }
 
+  /**
+   * Who logs in with these, as devices do [AUTH-9]: with a token or an API key for a password, else
+   * by a name and a password of the configuration. Never rejects.
+   */
+  fromLogin({ user = '', password }: Login): Authentication | Promise<Authentication> {
+    // A name alone proves nothing, and claims nothing either: many devices have to send one.
+    if (password === undefined) return this.mayAnonymous ? STRANGER : NOBODY;
+    let text: string;
+    try {
+      text = passwordText(password);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+    if (this.#isApiKey(text)) return APPLICATION;
+    if (!isTokenShaped(text)) return this.fromPassword(user, text);
+    const authentication = this.#fromJwt(text);
+    if (authentication instanceof Promise)
+      return authentication.then((it) => this.#named(user, it));
+    return this.#named(user, authentication);
+  }
+
+  /** Who has this name and password in the configuration [AUTH-10]. Never rejects. */
+  fromPassword(user: string, password: string): Authentication | Promise<Authentication> {
+    return this.#settled(() => this.#passwords.verify(user, password));
+  }
+
+  /**
+   * Whom a client certificate names [AUTH-12].
+   *
+   * @param certificate one that the handshake verified: anything else is the caller's mistake.
+   */
+  fromCertificate(certificate: ClientCertificate): Authentication {
+    try {
+      const nowMs = this.#clock.unixMs();
+      return accepted(identityOfCertificate(certificate, { ...this.#certified, nowMs }));
+    } catch (error) {
+      return this.#refuse(error);
+    }
+  }
+
   /** Who holds this resume ticket. */
   fromTicket(ticket: string): Authentication {
     let identity: Identity;
@@ -119,13 +171,26 @@ export class Authenticator {
       const message = 'no token can be checked here: the server has no JWT secret configured';
       return this.#refuse(new CodedError('unauthenticated', message));
     }
+    const verifier = this.#verifier;
+    return this.#settled(() => verifier.verify(token));
+  }
+
+  #settled(verify: () => Identity | Promise<Identity>): Authentication | Promise<Authentication> {
     try {
-      const identity = this.#verifier.verify(token);
+      const identity = verify();
       if (identity instanceof Promise) return identity.then(accepted, this.#refuse);
       return accepted(identity);
     } catch (error) {
       return this.#refuse(error);
     }
+  }
+
+  /** Refuses a token beside which another name stands than its own. */
+  #named(user: string, authentication: Authentication): Authentication {
+    if (authentication.kind !== 'identity' || user === '') return authentication;
+    if (authentication.identity.user === user) return authentication;
+    const message = 'the user name must be that of the token, or empty';
+    return this.#refuse(new CodedError('unauthenticated', message));
   }
 
   /** Compares digests, which have one length, and all of them: the time tells nothing. */
@@ -159,5 +224,5 @@ function accepted(identity: Identity): Authentication {
 
 function codedError(error: unknown): CodedError {
   if (error instanceof CodedError) return error;
-  return new CodedError('internal', 'the token could not be checked', { cause: error });
+  return new CodedError('internal', 'who is asking could not be checked', { cause: error });
 }

@@ -44,6 +44,18 @@ export function identityFromClaims(claims: Claims): Identity {
   };
 }
 
+/** What is granted to somebody whom the configuration or a certificate names. */
+export interface UserRights {
+  readonly channels?: Readonly<Record<string, readonly Action[]>> | undefined;
+  readonly info?: unknown;
+}
+
+/** The identity of a user who showed no token: nothing of it ends by itself. */
+export function userIdentity(user: string, { channels, info }: UserRights): Identity {
+  const grants = channels === undefined ? NO_GRANTS : grantsFromClaim(channels);
+  return { kind: 'user', user, ...(info === undefined ? {} : { info }), grants };
+}
+
 /** Why `user` names nobody, or `undefined` when it can be a user's name. */
 export function userFault(user: unknown): string | undefined {
   if (typeof user !== 'string') return `must be a string that names the user, got ${show(user)}`;

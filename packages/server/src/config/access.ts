@@ -13,7 +13,7 @@ export interface Access {
   readonly development: boolean;
   /** True when clients without a token are let in. */
   readonly anonymous: boolean;
-  /** True when tokens or API keys can be checked. */
+  /** True when somebody can prove who they are: by a token, an API key, a password or a certificate. */
   readonly authenticates: boolean;
   /** What holds for channels that no namespace mentions. */
   readonly defaults: NamespaceRules;
@@ -29,7 +29,7 @@ export interface Access {
 export function resolveAccess(config: ServerConfig): Access {
   const { auth } = config;
   const loopback = isLoopback(config.host);
-  const authenticates = auth.jwtSecret !== undefined || auth.apiKeys.length > 0;
+  const authenticates = canAuthenticate(config);
   const development = config.dev ?? (loopback && !authenticates);
   if (!loopback && !auth.insecure) {
     if (!authenticates) {
@@ -54,6 +54,11 @@ export function resolveAccess(config: ServerConfig): Access {
     defaults: open ? OPEN_NAMESPACE : DEFAULT_NAMESPACE,
     relaxed: relaxations(development, open),
   };
+}
+
+function canAuthenticate({ auth, tls }: ServerConfig): boolean {
+  if (auth.jwtSecret !== undefined || auth.apiKeys.length > 0) return true;
+  return Object.keys(auth.users).length > 0 || tls.clientCertificate !== 'none';
 }
 
 /** True for addresses that only this machine can reach. */

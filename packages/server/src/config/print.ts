@@ -46,5 +46,9 @@ export function printConfig(lines: readonly ConfigLine[]): string {
 
 function hidden(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(() => '(hidden)');
+  // By a name for each: the names are no secret.
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.keys(value).map((name) => [name, '(hidden)']));
+  }
   return value === undefined ? undefined : '(hidden)';
 }

@@ -4,6 +4,7 @@
  */
 import { patternFault } from '@trunkline/wire';
 import { z } from 'zod';
+import { authSchema } from '../auth/config.ts';
 import { tlsSchema } from '../tls/config.ts';
 import { compression } from './compression.ts';
 import { field, whole } from './field.ts';
@@ -17,29 +18,6 @@ const KB = 1024;
 const MB = 1024 * KB;
 
 const secretText = z.string().min(1);
-
-const auth = z.strictObject({
-  apiKeys: field(
-    z.array(secretText).default([]),
-    'Bearer keys with which applications call the server.',
-    { env: 'TRUNKLINE_API_KEY', flag: '--api-key <key>', secret: true },
-  ),
-  jwtSecret: field(secretText.exactOptional(), 'Shared secret that signs HS256 tokens.', {
-    env: 'TRUNKLINE_JWT_SECRET',
-    flag: '--jwt-secret <secret>',
-    secret: true,
-  }),
-  origins: field(
-    z.array(z.string().min(1)).default([]),
-    'Origins let in beside the server’s own; * stands for one label of a host, any port, or all.',
-    { env: 'TRUNKLINE_ORIGIN', flag: '--origin <pattern>' },
-  ),
-  insecure: field(
-    z.boolean().default(false),
-    'Serve on an address that is not loopback without auth, or in development mode.',
-    { env: 'TRUNKLINE_INSECURE', flag: '--insecure' },
-  ),
-});
 
 const store = z.strictObject({
   directory: field(
@@ -199,7 +177,7 @@ export const serverConfigSchema = z.strictObject({
     { env: 'TRUNKLINE_LOG_LEVEL' },
   ),
   tls: tlsSchema.prefault({}),
-  auth: auth.prefault({}),
+  auth: authSchema.prefault({}),
   store: store.prefault({}),
   link: link.prefault({}),
   poll: poll.prefault({}),

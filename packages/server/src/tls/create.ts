@@ -16,7 +16,7 @@ export interface CertificateParts {
 
 /** Makes the certificate; `undefined` where TLS is not configured. */
 export function createCertificate(
-  { cert, key, dev }: TlsConfig,
+  { cert, key, dev }: Pick<TlsConfig, 'cert' | 'key' | 'dev'>,
   { host, clock, log }: CertificateParts,
 ): Certificate | undefined {
   if (dev) return new DevelopmentCertificate(host, clock, log);

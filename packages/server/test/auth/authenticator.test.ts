@@ -5,6 +5,7 @@ import {
 } from '@trunkline/server/internal/auth/authenticator.ts';
 import type { Authentication } from '@trunkline/server/internal/auth/authenticator.ts';
 import type { AuthOptions } from '@trunkline/server/internal/auth/config.ts';
+import { hashPassword } from '@trunkline/server/internal/auth/password-hash.ts';
 import { mintToken } from '@trunkline/server/internal/auth/tokens.ts';
 import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
@@ -13,6 +14,9 @@ import { headOf } from '../api/requests.ts';
 const SECRET = 'a secret of at least thirty-two bytes';
 const API_KEY = 'key-of-an-application';
 const OWN = 'https://app.example';
+
+/** Of the password `correct`. */
+const HASH = await hashPassword('correct', 1024);
 
 const CLOSED: AuthOptions = {
   development: false,
@@ -174,6 +178,86 @@ describe('Authenticator.fromTicket', () => {
 
   test('refuses what is no ticket', () => {
     refusal(setUp().authenticator.fromTicket('r1.x.y'), 'resume');
+  });
+});
+
+describe('Authenticator.fromLogin', () => {
+  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const login = (name: string, password: string) => ({ user: name, password: bytes(password) });
+
+  test('[AUTH-9] takes a token or an API key for a password', async () => {
+    const { authenticator, token } = setUp();
+    const alice = bytes(await token('alice'));
+    expect(await authenticator.fromLogin({ password: alice })).toEqual(user('alice'));
+    expect(await authenticator.fromLogin({ user: '', password: alice })).toEqual(user('alice'));
+    expect(await authenticator.fromLogin({ user: 'alice', password: alice })).toEqual(
+      user('alice'),
+    );
+    const key = login('any name', API_KEY);
+    expect(authenticator.fromLogin(key)).toMatchObject({ identity: { kind: 'server' } });
+  });
+
+  test('[AUTH-9] refuses a token beside the name of somebody else, also one it has seen', async () => {
+    const { authenticator, token } = setUp();
+    const password = bytes(await token('alice'));
+    for (let count = 0; count < 2; count += 1) {
+      refusal(
+        await authenticator.fromLogin({ user: 'bob', password }),
+        'must be that of the token',
+      );
+    }
+    expect(authenticator.fromLogin({ password })).toEqual(user('alice'));
+    expect(authenticator.refusedCounts.get('unauthenticated')).toBe(2);
+  });
+
+  test('[AUTH-10] takes the name and password of a user of the configuration', async () => {
+    const { authenticator } = setUp({ users: { 'sensor-1': { password: HASH } } });
+    expect(await authenticator.fromLogin(login('sensor-1', 'correct'))).toEqual(user('sensor-1'));
+    expect(authenticator.fromLogin(login('sensor-1', 'correct'))).toEqual(user('sensor-1'));
+    refusal(await authenticator.fromLogin(login('sensor-1', 'wrong')), 'or the password is wrong');
+    refusal(await authenticator.fromLogin(login('sensor-2', 'correct')), 'password is wrong');
+    refusal(await authenticator.fromLogin({ password: bytes('correct') }), 'password is wrong');
+  });
+
+  test('takes a bad token for a bad token, never for a password', async () => {
+    const { authenticator, token } = setUp({ users: { 'sensor-1': { password: HASH } } });
+    const [head = '', body = ''] = (await token('sensor-1')).split('.');
+    const forged = login('sensor-1', `${head}.${body}.c2lnbmVk`);
+    refusal(await authenticator.fromLogin(forged), 'not signed with the configured key');
+  });
+
+  test('[AUTH-9] lets in whoever shows no password only where strangers are let in', () => {
+    expect(setUp().authenticator.fromLogin({})).toEqual(NOBODY);
+    expect(setUp().authenticator.fromLogin({ user: 'alice' })).toEqual(NOBODY);
+    const open = setUp({ anonymous: true }).authenticator;
+    expect(open.fromLogin({ user: 'alice' })).toEqual(STRANGER);
+    refusal(open.fromLogin({ password: bytes('') }), 'nobody has a password here');
+    refusal(open.fromLogin(login('alice', 'x')), 'nobody has a password here');
+  });
+
+  test('[AUTH-9] refuses a password that is no text', () => {
+    const { authenticator } = setUp();
+    refusal(authenticator.fromLogin({ password: Uint8Array.of(0xff) }), 'must be UTF-8');
+  });
+});
+
+describe('Authenticator.fromCertificate', () => {
+  const certificate = { subject: { CN: 'sensor-1' }, valid_to: 'Dec 31 23:59:59 2037 GMT' };
+
+  test('[AUTH-12] knows the user that it names', () => {
+    const channels = { 'sensors/%u/#': ['publish' as const] };
+    const { authenticator } = setUp({ certificates: { name: 'commonName', channels } });
+    expect(authenticator.fromCertificate(certificate)).toMatchObject({
+      identity: { user: 'sensor-1', grants: new Map([['sensors/sensor-1/#', expect.anything()]]) },
+    });
+  });
+
+  test('refuses one that is over or names nobody, and counts it', () => {
+    const { authenticator } = setUp();
+    const over = { ...certificate, valid_to: 'Jan  1 00:00:00 2020 GMT' };
+    refusal(authenticator.fromCertificate(over), 'has expired');
+    refusal(authenticator.fromCertificate({ ...certificate, subject: {} }), 'one common name');
+    expect(authenticator.refusedCounts.get('unauthenticated')).toBe(2);
   });
 });
 

@@ -17,6 +17,19 @@ describe('access', () => {
       { auth: jwt, dev: true },
       { development: true, anonymous: true },
     ],
+    [
+      'loopback with users alone',
+      { auth: { users: { ann: {} } } },
+      { development: false, anonymous: false },
+    ],
+    [
+      'public with client certificates alone',
+      {
+        host: '0.0.0.0',
+        tls: { dev: true, clientCa: ['ca.pem'], clientCertificate: 'request' },
+      },
+      { development: false, anonymous: false },
+    ],
     ['public with auth', { host: '0.0.0.0', auth: jwt }, { development: false, anonymous: false }],
     [
       'public with auth and a public channel',

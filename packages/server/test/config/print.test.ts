@@ -16,6 +16,15 @@ describe('config print', () => {
     expect(text.endsWith('\n')).toBe(true);
   });
 
+  test('hides what users have, but not their names', () => {
+    const password = `scrypt$1024$8$1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+    const users = { ann: { password } };
+    const file = { path: 'a.yaml', value: { auth: { users } } };
+    const text = printConfig(configLines(resolveConfig({ file })));
+    expect(text).toMatch(/^auth\.users +\{"ann":"\(hidden\)"\} +file a\.yaml$/m);
+    expect(text).not.toContain('scrypt');
+  });
+
   test('hides secrets but says that they are set', () => {
     const text = printConfig(configLines(loaded));
     expect(text).not.toContain('hunter');

@@ -47,6 +47,7 @@ describe('the configuration schema', () => {
       'secret',
       'auth.apiKeys',
       'auth.jwtSecret',
+      'auth.users',
     ]);
   });
 
