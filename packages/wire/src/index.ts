@@ -32,7 +32,15 @@ export { decodeCommand } from './commands.ts';
 export type { Command, CommandId, Decoded } from './commands.ts';
 export { APART_MAX, TEXT_LIMITS } from './fields.ts';
 export { elementSources, memberSource } from './json-source.ts';
-export { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from './message.ts';
+export {
+  ATTRIBUTES_SIZE_MAX,
+  contentSize,
+  decodeUtf8,
+  oneLine,
+  payloadBytes,
+  payloadKind,
+  payloadMembers,
+} from './message.ts';
 export type { Draft, Message, PayloadKind, Sender } from './message.ts';
 export { commonPattern, containsPattern, overlaps } from './pattern.ts';
 export {

@@ -25,10 +25,19 @@ interface Content {
    * newest. At most {@link SLOT_LENGTH_MAX} characters; not kept where messages are.
    */
   readonly slot?: string;
+  /**
+   * What a protocol keeps with a message for its own readers, opaque to everybody else. It is stored
+   * with the message, and no encoding of this package shows it or takes it from a client. At most
+   * {@link ATTRIBUTES_SIZE_MAX} bytes; absent wherever there is nothing to keep.
+   */
+  readonly attributes?: Uint8Array;
 }
 
 /** Characters that a slot's name may have. */
 export const SLOT_LENGTH_MAX = 128;
+
+/** Bytes that the attributes of a message may have. */
+export const ATTRIBUTES_SIZE_MAX = 64 * 1024;
 
 /** What a publisher gives: a message without its place. */
 export interface Draft extends Content {
@@ -44,6 +53,11 @@ export interface Message extends Content {
   readonly time: number;
   /** Milliseconds since 1970 from which on it is not delivered; absent is never. */
   readonly expiresAt?: number;
+}
+
+/** Bytes of a message that count against sizes: those of its payload and of its attributes. */
+export function contentSize({ payload, attributes }: Content): number {
+  return attributes === undefined ? payload.length : payload.length + attributes.length;
 }
 
 /** How a payload appears as a member of a JSON object. */

@@ -41,6 +41,11 @@ describe('messages of one channel', () => {
     expect(two.length - one.length).toBe(payload.length + 3);
   });
 
+  test('do not show what a protocol keeps with them', () => {
+    const attributed = message(2, { attributes: Uint8Array.of(1, 2) });
+    expect(bodyOf(run(message(1), attributed))).toEqual(bodyOf(run(message(1), message(2))));
+  });
+
   test.each<[string, Partial<Message>]>([
     ['a content type', { contentType: 'image/png' }],
     ['an event', { event: 'moved' }],

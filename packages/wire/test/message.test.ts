@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { decodeUtf8, oneLine, payloadBytes, payloadKind, payloadMembers } from '../src/message.ts';
+import {
+  contentSize,
+  decodeUtf8,
+  oneLine,
+  payloadBytes,
+  payloadKind,
+  payloadMembers,
+} from '../src/message.ts';
 
 describe('payloadKind', () => {
   test.each([
@@ -10,6 +17,14 @@ describe('payloadKind', () => {
     { contentType: 'application/x-text/', kind: 'bytes' },
   ])('$contentType appears as $kind', ({ contentType, kind }) => {
     expect(payloadKind(contentType)).toBe(kind);
+  });
+});
+
+describe('contentSize', () => {
+  test('is that of the payload, and of the attributes where there are some', () => {
+    const payload = new Uint8Array(3);
+    expect(contentSize({ payload })).toBe(3);
+    expect(contentSize({ payload, attributes: new Uint8Array(4) })).toBe(7);
   });
 });
 

@@ -6,6 +6,8 @@ import {
   eventFault,
   isJsonContentType,
   isJsonText,
+  publishFields,
+  rawPublishFields,
 } from '../src/publish.ts';
 import { toElement } from './support/requests.ts';
 import { readVectors, vectorText } from './support/vectors.ts';
@@ -42,6 +44,16 @@ describe('decodePublishBody', () => {
       return;
     }
     expect(body.map((element, at) => toElement(element, requests[at] ?? {}))).toEqual(requests);
+  });
+});
+
+describe('attributes', () => {
+  test('are no member of a publish: what a client gives as them is left out [MSG-5]', () => {
+    const body = '{"channel":"a","data":1,"attributes":"AQI="}';
+    expect(decodePublishBody(body)).not.toHaveProperty('attributes');
+    expect(publishFields(body, JSON.parse(body))).not.toHaveProperty('attributes');
+    const given = { attributes: Uint8Array.of(1) };
+    expect(rawPublishFields(Uint8Array.of(0x31), given)).not.toHaveProperty('attributes');
   });
 });
 

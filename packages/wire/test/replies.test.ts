@@ -33,6 +33,12 @@ describe('encodeMessage', () => {
     expect(JSON.parse(push)).toMatchObject({ type: 'message', channel, epoch });
   });
 
+  test('does not show what a protocol keeps with a message', () => {
+    const message: Message = { offset: 1, time: 2, payload: new TextEncoder().encode('1') };
+    const attributed = { ...message, attributes: Uint8Array.of(1, 2) };
+    expect(encodeMessage('a', 'e', attributed, true)).toBe(encodeMessage('a', 'e', message, true));
+  });
+
   test('says last for which subscription apart it is [APART-1]', () => {
     const payload = new TextEncoder().encode('1');
     const message: Message = { offset: 1, time: 2, payload };

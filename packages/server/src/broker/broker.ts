@@ -11,7 +11,7 @@ import type { StateStore } from './state.ts';
  */
 export interface Retention {
   readonly countMax: number;
-  /** Payload bytes; the newest message stays even if it alone is larger. */
+  /** Bytes of payloads and attributes; the newest message stays even if it alone is larger. */
   readonly sizeMax: number;
   /** A message of this age or older is gone, the newest too. Epoch and top outlive it. */
   readonly ageMsMax: number;
@@ -50,7 +50,7 @@ export interface ReadRange {
   readonly before?: number;
   /** 0 reads only `epoch`, `oldest` and `top`. */
   readonly countMax: number;
-  /** Payload bytes the slice may have; at least one message is read all the same. */
+  /** Bytes of payloads and attributes the slice may have; at least one message is read all the same. */
   readonly sizeMax: number;
 }
 
@@ -109,7 +109,7 @@ export interface Broker {
    * log" in the sense of the backplane; the sink has seen the message by then if this node
    * watches the channel. The broker may keep the payload: it must not be changed any more. A
    * message with a `ttl` has its `expiresAt` from the time it is given; its place in the stream
-   * stays, so that offsets have no holes. `slot` is not kept.
+   * stays, so that offsets have no holes. `slot` is not kept; `attributes` are, as the payload is.
    *
    * @throws {BrokerError} not stored, or `stored: 'unknown'`, of which the sink was told by
    *   `onGap` if this node watches the channel; `conflict` for a reused key.

@@ -2,11 +2,12 @@
  * MessageBatch: contiguous messages of one channel on their way to many readers, encoded at most
  * once per encoding.
  */
+import { contentSize } from '@trunkline/wire';
 import type { Message, Position } from '@trunkline/wire';
 import type { SharedBatch } from '../link/shared-batch.ts';
 import type { Encoding, Run } from './hub-types.ts';
 
-/** What a message is taken to cost in memory beside its payload. */
+/** What a message is taken to cost in memory beside its payload and attributes. */
 export const MESSAGE_OVERHEAD_SIZE = 256;
 
 /** One encoding of a batch. */
@@ -185,7 +186,7 @@ function sooner(one: number | undefined, other: number | undefined): number | un
 
 /** Bytes a message keeps in memory, roughly. */
 export function messageSize(message: Message): number {
-  return message.payload.length + MESSAGE_OVERHEAD_SIZE;
+  return contentSize(message) + MESSAGE_OVERHEAD_SIZE;
 }
 
 /**

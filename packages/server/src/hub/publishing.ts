@@ -4,7 +4,7 @@
  * What a channel's rules ask for is checked here, before anything is stored; a refusal says whether
  * the message may have been stored all the same [PUB-4].
  */
-import { CodedError } from '@trunkline/wire';
+import { ATTRIBUTES_SIZE_MAX, CodedError } from '@trunkline/wire';
 import type { Draft, Position } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
 import type { Broker, Idempotency, Published, PublishOptions } from '../broker/broker.ts';
@@ -126,13 +126,14 @@ export class Publishing {
 
 /** What of a request is published. */
 function toDraft(request: PublishRequest): Draft {
-  const { contentType, event, from, slot, ttl } = request;
+  const { contentType, event, from, slot, ttl, attributes } = request;
   const draft: { -readonly [Field in keyof Draft]: Draft[Field] } = { payload: request.payload };
   if (contentType !== undefined) draft.contentType = contentType;
   if (event !== undefined) draft.event = event;
   if (from !== undefined) draft.from = from;
   if (slot !== undefined) draft.slot = slot;
   if (ttl !== undefined) draft.ttl = ttl;
+  if (attributes !== undefined) draft.attributes = attributes;
   return draft;
 }
 
@@ -141,6 +142,11 @@ function check(rules: NamespaceRules, channel: string, draft: Draft): void {
   if (size > rules.messageBytesMax) {
     const expected = `a message in ${channel} may have ${rules.messageBytesMax} bytes`;
     throw new CodedError('too_large', `${expected}, got ${size}`);
+  }
+  const attributesSize = draft.attributes?.length ?? 0;
+  if (attributesSize > ATTRIBUTES_SIZE_MAX) {
+    const expected = `the attributes of a message may have ${ATTRIBUTES_SIZE_MAX} bytes`;
+    throw new CodedError('too_large', `${expected}, got ${attributesSize}`);
   }
   checkPayload(rules, channel, draft);
 }

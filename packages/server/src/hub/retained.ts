@@ -7,7 +7,7 @@
  * those of other nodes. What is cleared or over leaves its place behind for a while, so that an
  * earlier one that is still on its way does not come back.
  */
-import { CodedError, isWildcard, matchesPattern } from '@trunkline/wire';
+import { CodedError, contentSize, isWildcard, matchesPattern } from '@trunkline/wire';
 import type { Draft, Message, Position } from '@trunkline/wire';
 import { BrokerError } from '../broker/broker.ts';
 import type { Broker } from '../broker/broker.ts';
@@ -53,11 +53,11 @@ const PLACE_MS = 60 * 60 * 1000;
 /** Records of one read while looking for those that match. */
 const PAGE_COUNT = 500;
 
-/** Records and payload bytes that one search looks at, whether they match or not. */
+/** Records, and bytes of messages, that one search looks at, whether they match or not. */
 const SEARCH_COUNT_MAX = 100_000;
 const SEARCH_SIZE_MAX = 64 * 1024 * 1024;
 
-/** Payload bytes of one page of matches; one message comes all the same. */
+/** Bytes of the messages of one page of matches; one message comes all the same. */
 const PAGE_SIZE_MAX = 4 * 1024 * 1024;
 
 /** Writes over what another node wrote meanwhile, before it is given up. */
@@ -79,8 +79,8 @@ interface Write {
  * @throws {CodedError} `too_large`, not stored.
  */
 export function checkRetainable(channel: string, draft: Draft): void {
-  const { payload, ttl: _ttl, slot: _slot, ...header } = draft;
-  const sizeMax = payloadSizeMax(header);
+  const { payload, ttl: _ttl, slot: _slot, ...content } = draft;
+  const sizeMax = payloadSizeMax(content);
   if (payload.length <= sizeMax) return;
   const message = `a retained message in ${channel} may have ${sizeMax} bytes, got ${payload.length}`;
   throw new CodedError('too_large', message, { stored: false });
@@ -277,7 +277,7 @@ class Search {
     this.#lookedCount += 1;
     this.last = channel;
     if (found === undefined) return;
-    const size = found.message.payload.length;
+    const size = contentSize(found.message);
     this.#lookedSize += size;
     if (!matchesPattern(this.#filter, channel)) return;
     this.messages.push(found);
@@ -288,11 +288,11 @@ class Search {
 const EMPTY = new Uint8Array(0);
 
 function toValue(draft: Draft, { position, time }: RetainedPlace): KeptValue {
-  const { payload, ttl, slot: _, ...header } = draft;
+  const { payload, ttl, slot: _, ...content } = draft;
   const place = { time, ...(position === undefined ? {} : { position }) };
   if (payload.length === 0) return { ...place, cleared: true, payload };
   const expiresAt = ttl === undefined ? {} : { expiresAt: time + ttl };
-  return { ...header, ...place, ...expiresAt, payload };
+  return { ...content, ...place, ...expiresAt, payload };
 }
 
 /** When nothing needs to be known of a value any more. */

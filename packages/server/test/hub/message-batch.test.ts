@@ -76,6 +76,14 @@ describe('divide', () => {
     }
   });
 
+  test('counts attributes as it counts payloads', () => {
+    const attributed = { ...message(1), attributes: new Uint8Array(500) };
+    expect(messageSize(attributed)).toBe(messageSize(message(1)) + 500);
+    expect(new MessageBatch('news', 'e1', [attributed]).size).toBe(messageSize(attributed));
+    const runs = divide([attributed, message(2), message(3)], messageSize(attributed));
+    expect(runs.map((run) => run.length)).toEqual([1, 2]);
+  });
+
   test('makes no run larger than asked, but for a single message', () => {
     const size = messageSize(message(1)) * 3;
     const runs = divide(messages(1, 9), size);

@@ -1,3 +1,4 @@
+import { ATTRIBUTES_SIZE_MAX } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { BrokerError } from '../../src/broker/broker.ts';
 import { anyone, setUp } from './hub-setup.ts';
@@ -40,6 +41,22 @@ describe('publishing', () => {
       stored: false,
     });
     expect(broker.place()).toBe('~0');
+  });
+
+  test('hands the attributes of a message on, up to their bound', async () => {
+    const { broker, hub, refuse } = await setUpPublishing();
+    const attributes = new Uint8Array(ATTRIBUTES_SIZE_MAX);
+    await hub.publish(anyone, 'a', { payload, attributes });
+    await hub.publish(anyone, 'a', { payload });
+    const { messages } = await broker.read('a', { after: 0, countMax: 9, sizeMax: 1e6 });
+    expect(messages.map((message) => message.attributes)).toEqual([attributes, undefined]);
+    expect(messages[1]).not.toHaveProperty('attributes');
+    expect(await refuse('a', { attributes: new Uint8Array(attributes.length + 1) })).toMatchObject({
+      code: 'too_large',
+      message: 'the attributes of a message may have 65536 bytes, got 65537',
+      stored: false,
+    });
+    expect(broker.place()).toBe('~2');
   });
 
   test('refuses what is not allowed, and says that it was not stored [PUB-4]', async () => {

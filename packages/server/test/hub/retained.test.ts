@@ -57,6 +57,18 @@ describe('what is retained', () => {
     expect(await retained.get('b')).toBeUndefined();
   });
 
+  test('has the attributes that a protocol gave it, until one comes without', async () => {
+    const { retained, at } = setUp();
+    const attributes = Uint8Array.of(1, 0, 255);
+    await retained.retain('a', draft('1', { attributes }), at(1));
+    const { messages } = await retained.find('#', { countMax: 9 });
+    expect(messages.map(({ message }) => message)).toMatchObject([{ attributes }]);
+    await retained.retain('a', draft('2'), at(2));
+    expect((await retained.get('a'))?.message).not.toHaveProperty('attributes');
+    await retained.retain('a', draft('', { attributes }), at(3));
+    expect(await retained.get('a')).toBeUndefined();
+  });
+
   test('[RET-1] is replaced by the next and cleared by an empty payload', async () => {
     const { retained, at, textOf } = setUp();
     await retained.retain('a', draft('1'), at(1));
@@ -183,6 +195,8 @@ describe('what is retained', () => {
   test('[RET-4] is refused before it is published where it would not fit', () => {
     const from = { user: 'u'.repeat(200), session: 's' };
     checkRetainable('a', { payload: new Uint8Array(2 ** 20 - 500), from });
+    const attributed = { payload: new Uint8Array(2 ** 20 - 500), attributes: new Uint8Array(500) };
+    expect(() => checkRetainable('a', attributed)).toThrow(/may have \d+ bytes/);
     expect(() => checkRetainable('a', { payload: new Uint8Array(2 ** 20), from })).toThrow(
       expect.objectContaining({ code: 'too_large', stored: false }),
     );

@@ -3,6 +3,7 @@
  * `describeBroker` with a way to make worlds for it.
  */
 import { describe } from 'vitest';
+import { describeAttributes } from './broker-attributes.ts';
 import { describeLife } from './broker-life.ts';
 import { describeMarks } from './broker-marks.ts';
 import { describePublishing } from './broker-publishing.ts';
@@ -18,6 +19,7 @@ export type { BrokerSettings, BrokerTraits, BrokerWorld, CreateWorld } from './b
 export function describeBroker(name: string, traits: BrokerTraits, create: CreateWorld): void {
   describe(`${name} keeps the contract of brokers`, () => {
     describePublishing(create);
+    describeAttributes(traits, create);
     describeReading(create);
     describeWatching(create);
     describeMarks(traits, create);

@@ -6,7 +6,7 @@
  * here: the stores know nobody. The memory that a channel moves to is entered in the durable log
  * first, so that a reader who comes back later is told that its stream is another one.
  */
-import { isWildcard } from '@trunkline/wire';
+import { contentSize, isWildcard } from '@trunkline/wire';
 import type { Draft } from '@trunkline/wire';
 import { BrokerError } from '../../broker/broker.ts';
 import type {
@@ -37,7 +37,7 @@ import { SharedLookups } from './shared-lookups.ts';
 import type { Append, Appended, LogIdentity, LogStore, Outcome } from './store.ts';
 import { Sweeper } from './sweeper.ts';
 
-/** What an operation takes beside its payload, for the bounds of the queue. */
+/** What an operation takes beside what it carries, for the bounds of the queue. */
 const OVERHEAD_SIZE = 256;
 
 /** No channel has this name, so leaving it changes nothing. */
@@ -125,7 +125,7 @@ export class EmbeddedBroker implements Broker {
       const moves = !durable && this.#main !== this.#memory;
       const entry = {
         operation,
-        size: draft.payload.length + OVERHEAD_SIZE,
+        size: contentSize(draft) + OVERHEAD_SIZE,
         onOutcome: (outcome: Outcome) => {
           if (outcome.kind === 'appended') this.#announce(operation, outcome, moves);
           const published = toPublished(outcome);

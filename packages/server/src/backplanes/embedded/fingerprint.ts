@@ -5,7 +5,8 @@ import type { Idempotency } from '../../broker/broker.ts';
 
 /**
  * A SHA-256 of what must be the same: payload, content type and event name. Not `ttl`: it is how
- * long, not what, and one who tries again may ask for what is left of it.
+ * long, not what, and one who tries again may ask for what is left of it. Nor `attributes`: one who
+ * comes back over another protocol, or another version of one, says the same with others.
  */
 export function draftFingerprint(draft: Draft): Uint8Array {
   const hash = createHash('sha256');

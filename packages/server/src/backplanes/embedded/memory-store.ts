@@ -2,7 +2,7 @@
  * MemoryStore: a log in the memory of the process. It answers at once, and what it holds ends with
  * the process; its epochs are new at each start, so nobody takes a new message for an old one.
  */
-import { ORIGIN } from '@trunkline/wire';
+import { contentSize, ORIGIN } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import type {
   ChangedChannel,
@@ -233,7 +233,7 @@ export class MemoryStore implements LogStore {
       }
     }
     // A channel whose oldest message makes room for the new one goes on all the same.
-    const { length: size } = draft.payload;
+    const size = contentSize(draft);
     const growth = channel?.stream?.growth(size, retention) ?? size + STREAM_SIZE;
     if (growth > 0 && this.#isFull(growth)) return { kind: 'full' };
     this.#sequence += 1;

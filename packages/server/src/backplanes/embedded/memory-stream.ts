@@ -2,6 +2,7 @@
  * MemoryStream: one life of one channel's stream in memory. Retention by count and size is applied
  * when something is appended, by age when something is read.
  */
+import { contentSize } from '@trunkline/wire';
 import type { Draft, Message } from '@trunkline/wire';
 import type { ReadRange, Retention, StreamBounds, StreamSlice } from '../../broker/broker.ts';
 import { toMessage } from './message.ts';
@@ -10,7 +11,7 @@ import { lowerBound } from './order.ts';
 /** Removed messages that may lie before the first retained one until the arrays are cut. */
 const SLACK = 64;
 
-/** What a message takes beside its payload, roughly. */
+/** What a message takes beside its payload and attributes, roughly. */
 const MESSAGE_SIZE = 256;
 /** What a stream takes beside its messages, roughly. */
 export const STREAM_SIZE = 1024;
@@ -56,16 +57,15 @@ export class MemoryStream {
   /** Bytes by which a message makes the stream larger; at most 0 where an older one makes room. */
   growth(size: number, { countMax }: Retention): number {
     const isFull = this.#messages.length - this.#head >= Math.max(1, countMax);
-    return isFull ? size - (this.#messages[this.#head]?.payload.length ?? 0) : size + MESSAGE_SIZE;
+    return isFull ? size - this.#sizeAt(this.#head) : size + MESSAGE_SIZE;
   }
 
   append(draft: Draft, retention: Retention, sequence: number, nowMs: number): Message {
-    const payload = ownBytes(draft.payload);
-    const kept = payload === draft.payload ? draft : { ...draft, payload };
-    const message = toMessage(kept, this.#top + 1, Math.max(nowMs, this.#newestTime));
+    const time = Math.max(nowMs, this.#newestTime);
+    const message = toMessage(withOwnBytes(draft), this.#top + 1, time);
     this.#messages.push(message);
     this.#sequences.push(sequence);
-    this.#size += message.payload.length;
+    this.#size += contentSize(message);
     this.#top = message.offset;
     this.#last = sequence;
     this.#newestTime = message.time;
@@ -118,7 +118,7 @@ export class MemoryStream {
     let size = 0;
     let to = from;
     while (to < end && to - from < range.countMax) {
-      size += this.#messages[to]?.payload.length ?? 0;
+      size += this.#sizeAt(to);
       if (size > range.sizeMax && to > from) break;
       to += 1;
     }
@@ -129,7 +129,7 @@ export class MemoryStream {
     let size = 0;
     let from = end;
     while (from > first && end - from < range.countMax) {
-      size += this.#messages[from - 1]?.payload.length ?? 0;
+      size += this.#sizeAt(from - 1);
       if (size > range.sizeMax && from < end) break;
       from -= 1;
     }
@@ -149,11 +149,11 @@ export class MemoryStream {
     let head = Math.max(this.#head, this.#messages.length - countMax);
     let size = this.#size;
     for (let index = this.#head; index < head; index += 1) {
-      size -= this.#messages[index]?.payload.length ?? 0;
+      size -= this.#sizeAt(index);
     }
     // The newest message stays even if it alone is larger.
     while (size > sizeMax && head < this.#messages.length - 1) {
-      size -= this.#messages[head]?.payload.length ?? 0;
+      size -= this.#sizeAt(head);
       head += 1;
     }
     this.#advance(head);
@@ -163,11 +163,16 @@ export class MemoryStream {
   #advance(head: number): void {
     if (head === this.#head) return;
     for (let index = this.#head; index < head; index += 1) {
-      this.#size -= this.#messages[index]?.payload.length ?? 0;
+      this.#size -= this.#sizeAt(index);
       this.#messages[index] = REMOVED;
     }
     this.#trimmed = this.#sequences[head - 1] ?? this.#trimmed;
     this.#head = head;
+  }
+
+  #sizeAt(index: number): number {
+    const message = this.#messages[index];
+    return message === undefined ? 0 : contentSize(message);
   }
 
   /** Frees removed messages once they are more than `slack` and than those retained. */
@@ -179,7 +184,15 @@ export class MemoryStream {
   }
 }
 
-/** A payload cut out of a larger buffer would keep all of that buffer alive: copied. */
-function ownBytes(payload: Uint8Array): Uint8Array {
-  return payload.length === payload.buffer.byteLength ? payload : new Uint8Array(payload);
+/** What is cut out of a larger buffer would keep all of that buffer alive: copied. */
+function withOwnBytes(draft: Draft): Draft {
+  const payload = ownBytes(draft.payload);
+  if (draft.attributes !== undefined) {
+    return { ...draft, payload, attributes: ownBytes(draft.attributes) };
+  }
+  return payload === draft.payload ? draft : { ...draft, payload };
+}
+
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }

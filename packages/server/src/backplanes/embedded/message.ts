@@ -8,12 +8,13 @@ export function expiryOf({ ttl }: Draft, time: number): number | undefined {
 
 /** The message of a draft; fields that are no part of a message are left out. */
 export function toMessage(draft: Draft, offset: number, time: number): Message {
-  const { payload, contentType, event, from } = draft;
+  const { payload, contentType, event, from, attributes } = draft;
   const message: { -readonly [Field in keyof Message]: Message[Field] } = { offset, time, payload };
   const expiresAt = expiryOf(draft, time);
   if (contentType !== undefined) message.contentType = contentType;
   if (event !== undefined) message.event = event;
   if (from !== undefined) message.from = from;
   if (expiresAt !== undefined) message.expiresAt = expiresAt;
+  if (attributes !== undefined) message.attributes = attributes;
   return message;
 }

@@ -8,6 +8,9 @@ import type { Operation, Outcome } from './store.ts';
 
 type Field = string | number | boolean | undefined;
 
+/** What a message has in common with its draft and is kept. */
+type Content = Omit<Message, 'offset' | 'time' | 'expiresAt'>;
+
 /** Things packed one after the other; `bytes` is to be transferred, not copied. */
 export interface Packed {
   readonly count: number;
@@ -24,10 +27,9 @@ export function packOperations(operations: readonly Operation[]): Packed {
     switch (operation.kind) {
       case 'append': {
         const { channel, draft, retention, idempotency } = operation;
-        const { payload, contentType, event, from, ttl } = draft;
-        parts.push(payload);
-        fields.push(channel, payload.length, contentType, event, from?.user, from?.session, ttl);
-        fields.push(retention.countMax, retention.sizeMax, retention.ageMsMax);
+        fields.push(channel);
+        packContent(draft, fields, parts);
+        fields.push(draft.ttl, retention.countMax, retention.sizeMax, retention.ageMsMax);
         fields.push(idempotency?.scope, idempotency?.key);
         break;
       }
@@ -127,12 +129,13 @@ function unpackOutcome(from: Unpacking): Outcome {
 /** Packs a slice. */
 export function packSlice({ epoch, oldest, top, messages }: StreamSlice): Packed {
   const fields: Field[] = [epoch, oldest, top];
-  for (const { payload, contentType, event, from, offset, time, expiresAt } of messages) {
-    fields.push(offset, time, payload.length, contentType, event, from?.user, from?.session);
-    fields.push(expiresAt);
+  const parts: Uint8Array[] = [];
+  for (const message of messages) {
+    fields.push(message.offset, message.time);
+    packContent(message, fields, parts);
+    fields.push(message.expiresAt);
   }
-  const bytes = join(messages.map((message) => message.payload));
-  return { count: messages.length, fields, bytes };
+  return { count: messages.length, fields, bytes: join(parts) };
 }
 
 /** Unpacks a slice, whose payloads share one buffer. */
@@ -148,17 +151,26 @@ export function unpackSlice(packed: Packed): StreamSlice {
   return { ...stream, messages };
 }
 
-function unpackContent(from: Unpacking): Omit<Message, 'offset' | 'time' | 'expiresAt'> {
+function packContent(content: Content, fields: Field[], parts: Uint8Array[]): void {
+  const { payload, contentType, event, from, attributes } = content;
+  parts.push(payload);
+  fields.push(payload.length, contentType, event, from?.user, from?.session, attributes?.length);
+  if (attributes !== undefined) parts.push(attributes);
+}
+
+function unpackContent(from: Unpacking): Content {
   const payload = from.bytes(from.number());
   const contentType = from.textIfAny();
   const event = from.textIfAny();
   const user = from.textIfAny();
   const session = from.textIfAny();
+  const attributesSize = from.numberIfAny();
   return {
     payload,
     ...(contentType !== undefined && { contentType }),
     ...(event !== undefined && { event }),
     ...(session !== undefined && { from: user === undefined ? { session } : { user, session } }),
+    ...(attributesSize !== undefined && { attributes: from.bytes(attributesSize) }),
   };
 }
 

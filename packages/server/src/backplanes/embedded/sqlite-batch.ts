@@ -2,6 +2,7 @@
  * SqliteBatch: what one transaction does to the log. It sees its own changes; all of it counts
  * with the commit or none.
  */
+import { contentSize } from '@trunkline/wire';
 import type { Random } from '../../random.ts';
 import type { StoreLimits } from './config.ts';
 import { draftFingerprint, sameBytes, scopedKey } from './fingerprint.ts';
@@ -105,7 +106,7 @@ export class SqliteBatch {
     row.top = offset;
     row.last = sequence;
     row.newestTime = time;
-    row.size += draft.payload.length;
+    row.size += contentSize(draft);
     touched.appended += 1;
     if (key !== undefined) this.#useKey(row, key, offset);
     return { kind: 'appended', epoch: row.epoch, offset, time, sequence };

@@ -1,5 +1,6 @@
 /** SqliteMessages: the messages of all streams, in the order in which they were stored. */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { contentSize } from '@trunkline/wire';
 import type { Draft, Message } from '@trunkline/wire';
 import type { ReadRange } from '../../broker/broker.ts';
 import { expiryOf } from './message.ts';
@@ -15,7 +16,7 @@ export interface StoredSize {
 
 type Row = Record<string, SQLOutputValue>;
 
-const COLUMNS = 'offset, time, payload, content_type, event, user, session, expires';
+const COLUMNS = 'offset, time, payload, content_type, event, user, session, expires, attributes';
 
 export class SqliteMessages {
   readonly #insert: StatementSync;
@@ -32,7 +33,7 @@ export class SqliteMessages {
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
-      `INSERT INTO messages (sequence, stream, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO messages (sequence, stream, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     const select = `SELECT ${COLUMNS} FROM messages WHERE stream = ?`;
     this.#after = database.prepare(`${select} AND offset >= ? ORDER BY offset LIMIT ?`);
@@ -44,7 +45,8 @@ export class SqliteMessages {
       'SELECT sequence FROM messages WHERE stream = ? AND offset = ?',
     );
     this.#sizes = database.prepare(
-      'SELECT offset, sequence, time, length(payload) AS size FROM messages ' +
+      'SELECT offset, sequence, time, ' +
+        'length(payload) + coalesce(length(attributes), 0) AS size FROM messages ' +
         'WHERE stream = ? AND offset >= ? ORDER BY offset LIMIT ?',
     );
     this.#remove = database.prepare(
@@ -60,11 +62,11 @@ export class SqliteMessages {
   }
 
   insert(sequence: number, stream: number, offset: number, time: number, draft: Draft): void {
-    const { payload, contentType = null, event = null, from } = draft;
+    const { payload, contentType = null, event = null, from, attributes = null } = draft;
     const { user = null, session = null } = from ?? {};
     this.#insert.run(
       ...[sequence, stream, offset, time],
-      ...[payload, contentType, event, user, session, expiryOf(draft, time) ?? null],
+      ...[payload, contentType, event, user, session, expiryOf(draft, time) ?? null, attributes],
     );
   }
 
@@ -146,7 +148,7 @@ function collect(rows: Iterable<Row>, sizeMax: number): Message[] {
   let size = 0;
   for (const row of rows) {
     const message = toMessage(row);
-    size += message.payload.length;
+    size += contentSize(message);
     if (size > sizeMax && messages.length > 0) break;
     messages.push(message);
   }
@@ -154,7 +156,7 @@ function collect(rows: Iterable<Row>, sizeMax: number): Message[] {
 }
 
 function toMessage(row: Row): Message {
-  const { content_type: contentType, event, user, session, payload, expires } = row;
+  const { content_type: contentType, event, user, session, payload, expires, attributes } = row;
   return {
     offset: Number(row['offset']),
     time: Number(row['time']),
@@ -165,6 +167,7 @@ function toMessage(row: Row): Message {
       from: typeof user === 'string' ? { user, session } : { session },
     }),
     ...(typeof expires === 'number' && { expiresAt: expires }),
+    ...(attributes instanceof Uint8Array && { attributes }),
   };
 }
 

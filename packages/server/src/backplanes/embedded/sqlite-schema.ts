@@ -9,7 +9,7 @@ import { BrokerError } from '../../broker/broker.ts';
 import type { Sync } from './config.ts';
 
 /** The format this code writes, and the newest one it reads. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 /** `TRKL`: tells a log from any other SQLite file. */
 const APPLICATION_ID = 0x54524b4c;
 /** How long a connection waits for another one that recovers the file. */
@@ -40,7 +40,7 @@ const TABLES = `
     trimmed INTEGER NOT NULL,            -- sequence of the newest message removed from the file
     oldest INTEGER NOT NULL,             -- offset of the oldest message in the file
     top INTEGER NOT NULL,
-    size INTEGER NOT NULL,               -- payload bytes in the file
+    size INTEGER NOT NULL,               -- bytes of messages in the file
     newest_time INTEGER NOT NULL,
     count_max INTEGER NOT NULL,
     size_max INTEGER NOT NULL,
@@ -65,6 +65,7 @@ const TABLES = `
     user TEXT,
     session TEXT,
     expires INTEGER,                     -- when it is not delivered any more; the row stays
+    attributes BLOB,                     -- what a protocol keeps with it; nearly always none
     UNIQUE (stream, offset)
   ) STRICT;
 
@@ -95,7 +96,7 @@ const TABLES = `
 
 /**
  * From each older format to the next one. The first did not note when a life ended: every life but
- * a channel's first is taken to have come after another one.
+ * a channel's first is taken to have come after another one. The second had no attributes.
  */
 const MIGRATIONS: Readonly<Record<number, string>> = {
   1: `
@@ -103,6 +104,7 @@ const MIGRATIONS: Readonly<Record<number, string>> = {
     ALTER TABLE channels ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
     UPDATE channels SET ended = born WHERE born > id;
     ALTER TABLE channels DROP COLUMN lost_run;`,
+  2: 'ALTER TABLE messages ADD COLUMN attributes BLOB;',
 };
 
 /** Opens the log file, made if it is missing, and sets the connection up. */

@@ -9,6 +9,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SqliteThread } from '@trunkline/server/internal/backplanes/embedded/sqlite-thread.ts';
 import type { EmbeddedBroker } from '@trunkline/server/internal/backplanes/embedded/broker.ts';
 import type { EmbeddedOptions } from '@trunkline/server/internal/backplanes/embedded/config.ts';
+import { FORMAT } from '@trunkline/server/internal/backplanes/embedded/sqlite-schema.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
 import type { Log } from '@trunkline/server/internal/observe/log.ts';
 import type { Published } from '@trunkline/server/internal/broker/broker.ts';
@@ -194,7 +195,9 @@ describe('a log file', () => {
       database.exec('PRAGMA user_version = 99');
       database.close();
     });
-    await expect(opening).rejects.toThrow(/log format 99.*formats up to 2: run the version/);
+    await expect(opening).rejects.toThrow(
+      new RegExp(`log format 99.*formats up to ${FORMAT}: run the version`),
+    );
   });
 
   test('that is some other database is refused', async () => {

@@ -56,6 +56,36 @@ describe('the memory of all channels together', () => {
     expect(memory.commit([append('busy', 1)], 0)).toMatchObject([{ kind: 'appended', offset: 4 }]);
   });
 
+  test('counts attributes, and what the oldest message gives back of them', () => {
+    const memory = store(100_000);
+    const attributed = (channel: string, size: number): Append => {
+      const draft = { payload: new Uint8Array(0), attributes: new Uint8Array(size) };
+      return { ...append(channel), draft };
+    };
+    for (let count = 0; count < 3; count += 1) memory.commit([attributed('busy', 1_000)], 0);
+    let stored = 0;
+    while (memory.commit([attributed(`c${stored}`, 1_000)], 0)[0]?.kind === 'appended') stored += 1;
+    expect(stored).toBeLessThan(100);
+    expect(memory.commit([attributed('busy', 5_000)], 0)).toEqual([{ kind: 'full' }]);
+    for (let count = 0; count < 9; count += 1) {
+      const again = count % 2 === 0 ? attributed('busy', 1_000) : append('busy', 1_000);
+      expect(memory.commit([again], 0)).toMatchObject([{ kind: 'appended' }]);
+    }
+  });
+
+  test('keeps nothing of the buffer that a payload or attributes were cut out of', () => {
+    const memory = store(1e9);
+    const before = bufferBytes();
+    for (let count = 0; count < 40; count += 1) {
+      const [one, other] = [new Uint8Array(1_000_000), new Uint8Array(1_000_000)];
+      const draft = { payload: one.subarray(0, 9), attributes: other.subarray(5, 9) };
+      memory.commit([{ ...unbound('c'), draft }], 0);
+    }
+    expect(bufferBytes() - before).toBeLessThan(5_000_000);
+    const { messages } = memory.read('c', ALL, 0);
+    expect(messages[0]?.attributes).toEqual(new Uint8Array(4));
+  });
+
   test('has no room for empty messages either, once it is full', () => {
     const memory = store(20_000);
     let stored = 0;

@@ -22,6 +22,7 @@ function randomContent(random: SeededRandom) {
     payload: random.bytes(random.integer(20)),
     ...maybe(random, 'contentType', 'text/ü'),
     ...maybe(random, 'event', ''),
+    ...maybe(random, 'attributes', random.bytes(random.integer(9))),
     ...maybe(random, 'from', { session: 's', ...maybe(random, 'user', 'u') }),
   };
 }

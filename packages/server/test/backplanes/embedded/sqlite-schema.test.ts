@@ -13,8 +13,16 @@ import { temporaryDirectory } from './worlds.ts';
 
 const NOW = 1_800_000_000_000;
 
-/** The tables of format 1, as the servers that wrote it made them. */
-const FORMAT_1 = `
+/** What differs between older formats: the last columns of two tables. */
+const LAST_COLUMNS = {
+  1: { channels: 'lost_run INTEGER NOT NULL', messages: '' },
+  2: { channels: 'ended INTEGER NOT NULL', messages: 'expires INTEGER,' },
+} as const;
+
+type OldFormat = keyof typeof LAST_COLUMNS;
+
+/** The tables of an older format, as the servers that wrote it made them. */
+const tablesOf = (format: OldFormat): string => `
   CREATE TABLE log (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id TEXT NOT NULL,
@@ -44,7 +52,7 @@ const FORMAT_1 = `
     due INTEGER NOT NULL,
     key_number INTEGER NOT NULL,
     run INTEGER NOT NULL,
-    lost_run INTEGER NOT NULL
+    ${LAST_COLUMNS[format].channels}
   ) STRICT;
   CREATE UNIQUE INDEX channels_by_last ON channels (last);
   CREATE INDEX channels_by_due ON channels (due);
@@ -59,6 +67,7 @@ const FORMAT_1 = `
     event TEXT,
     user TEXT,
     session TEXT,
+    ${LAST_COLUMNS[format].messages}
     UNIQUE (stream, offset)
   ) STRICT;
   CREATE TABLE dropped (stream INTEGER PRIMARY KEY) STRICT;
@@ -81,8 +90,7 @@ const FORMAT_1 = `
     expires INTEGER
   ) STRICT;
   CREATE INDEX state_by_expiry ON state (expires) WHERE expires IS NOT NULL;
-  PRAGMA application_id = 0x54524b4c;
-  PRAGMA user_version = 1;
+  PRAGMA application_id = 0x54524b4c; PRAGMA user_version = ${format};
 `;
 
 /** `newest_time` to `due` of every channel. */
@@ -92,7 +100,7 @@ const TIMES = `${NOW}, 1000, 1000000, 86400000, ${NOW + 86_400_000}`;
  * What the first format held after a run: a plain channel, one that expired, one that began anew
  * after it had been in memory, and one that was in memory when the process ended.
  */
-const CONTENTS = `
+const CONTENTS_1 = `
   INSERT INTO log VALUES (1, 'oldLog', 4, 1, 20, 0, 0, 0, 0);
   INSERT INTO channels VALUES
     (1, 'plain', 'E1', 1, 1, 3, 0, 1, 2, 4, ${TIMES}, 1, 0, 0),
@@ -109,12 +117,23 @@ const CONTENTS = `
   INSERT INTO state VALUES ('k', x'aabb', 12, NULL), ('gone', x'01', 13, ${NOW - 1});
 `;
 
-/** A log of the first format in a directory of its own. */
-async function oldLog() {
+/** What the second format held after a run: a channel with a message that expires, and another. */
+const CONTENTS_2 = `
+  INSERT INTO log VALUES (1, 'oldLog', 4, 1, 20, 1, 0, 0, 0);
+  INSERT INTO channels VALUES (1, 'plain', 'E1', 1, 1, 3, 0, 1, 2, 4, ${TIMES}, 0, 0, 0);
+  INSERT INTO messages VALUES
+    (1, 1, 1, ${NOW}, x'2231', 'text/plain', 'e', 'u', 's', ${NOW + 500}),
+    (3, 1, 2, ${NOW}, x'2232', NULL, NULL, NULL, NULL, NULL);
+  INSERT INTO state VALUES ('k', x'aabb', 12, NULL);
+`;
+
+/** A log of an older format in a directory of its own. */
+async function oldLog(format: OldFormat = 1) {
   const directory = await temporaryDirectory();
   const path = join(directory.path, 'log.db');
+  const contents = format === 1 ? CONTENTS_1 : CONTENTS_2;
   const database = new DatabaseSync(path);
-  database.exec(`PRAGMA journal_mode = wal; BEGIN; ${FORMAT_1} ${CONTENTS} COMMIT`);
+  database.exec(`PRAGMA journal_mode = wal; BEGIN; ${tablesOf(format)} ${contents} COMMIT`);
   database.close();
   const limits = EMBEDDED_DEFAULTS;
   const log = new SqliteLog({ path, sync: 'full', limits, random: seededRandom(1) });
@@ -198,8 +217,39 @@ test('a log of the first format goes on where it was', async () => {
   expect(log.open()).toMatchObject({ run: 6, sequence: 21 });
 });
 
-test('a log that was brought up has the shape of a new one', async () => {
-  await using old = await oldLog();
+test('a log of the second format is read as it was, without attributes', async () => {
+  await using old = await oldLog(2);
+  const { log } = old;
+  expect(log.open()).toEqual({ id: 'oldLog', run: 5, sequence: 20 });
+  const said = { contentType: 'text/plain', event: 'e', from: { user: 'u', session: 's' } };
+  const { messages, ...bounds } = log.read('plain', ALL, NOW);
+  expect(bounds).toEqual({ epoch: 'E1', oldest: 1, top: 2 });
+  expect(messages).toStrictEqual([
+    { offset: 1, time: NOW, payload: Uint8Array.of(0x22, 0x31), ...said, expiresAt: NOW + 500 },
+    { offset: 2, time: NOW, payload: Uint8Array.of(0x22, 0x32) },
+  ]);
+  expect(log.get('k', NOW)).toMatchObject({ version: 12 });
+});
+
+test('a log of the second format keeps attributes from here on, and counts them', async () => {
+  await using old = await oldLog(2);
+  const { log } = old;
+  log.open();
+  const attributes = Uint8Array.of(1, 2, 3);
+  const draft = { payload: Uint8Array.of(0x31), attributes };
+  const append = { kind: 'append', channel: 'plain', draft, retention: AMPLE } as const;
+  expect(log.commit([append], NOW)).toMatchObject([{ epoch: 'E1', offset: 3, sequence: 21 }]);
+  const kept = () => log.read('plain', ALL, NOW).messages.map((message) => message.attributes);
+  expect(kept()).toEqual([undefined, undefined, attributes]);
+  // A new one has as many bytes as the two old ones together.
+  log.commit([{ ...append, retention: { ...AMPLE, sizeMax: 8 } }], NOW);
+  expect(kept()).toEqual([attributes, attributes]);
+  log.commit([{ ...append, draft: { payload: draft.payload } }], NOW);
+  expect(kept()).toEqual([attributes, attributes, undefined]);
+});
+
+test.each([1, 2] as const)('a log of format %i has the shape of a new one then', async (format) => {
+  await using old = await oldLog(format);
   old.log.open();
   old.log.close();
   const path = `${old.path}.new`;

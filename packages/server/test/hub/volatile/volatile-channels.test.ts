@@ -1,4 +1,5 @@
 import { MemoryLink } from '@trunkline/testkit';
+import type { Message } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import type { Encoding } from '../../../src/hub/hub-types.ts';
 import { SLOT_COUNT_MAX } from '../../../src/hub/volatile/slots.ts';
@@ -94,6 +95,29 @@ describe('a burst of volatile messages', () => {
     const rest = take(slow).slice(-400);
     expect(before.length).toBeGreaterThan(0);
     expect(rest).toEqual(numbers(0, 400));
+  });
+
+  test('has the attributes that were published, and none where there were none', async () => {
+    const given: (readonly Message[])[] = [];
+    const { hub, clock } = await setUpVolatile();
+    const encoding: Encoding = {
+      ...slotsEncoding,
+      encode(runs) {
+        given.push(...runs.map(({ messages }) => messages));
+        return slotsEncoding.encode(runs);
+      },
+    };
+    const listener = new Listener(hub, new MemoryLink({ clock }), encoding);
+    listener.opened = await hub.subscribe(listener, anyone, 'live', {});
+    hub.start(listener.opened.cursor);
+    const payload = new Uint8Array(1);
+    const attributes = Uint8Array.of(1, 2);
+    void hub.publish(anyone, 'live', { payload, attributes });
+    void hub.publish(anyone, 'live', { payload });
+    await clock.settle();
+    const [first, second] = given.flat();
+    expect(first?.attributes).toEqual(attributes);
+    expect(second).not.toHaveProperty('attributes');
   });
 
   test('is forgotten when the last one who was too slow is gone', async () => {
