@@ -126,7 +126,7 @@ export class MemoryLink implements Link, Flushable {
     this.#fromPeer = new Pipe(clock, (item) => this.#reachServer(item));
     this.#fromPeer.setBlocked(true);
     this.info = { transport: 'memory', remoteAddress: '127.0.0.1', ...options.info };
-    this.traits = { duplex: true, binary: true, reliable: true, ...options.traits };
+    this.traits = { duplex: true, binary: true, reliable: true, framed: true, ...options.traits };
   }
 
   // The server's side.

@@ -1,19 +1,14 @@
-/** Connections: all open sockets of a listener, and how many of them each address has. */
+/** Connections: all open sockets of a listener, taken in while there is room for them. */
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { Wheel } from '../wheel.ts';
+import { Capacity } from './capacity.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { HttpDate } from './date.ts';
 import type { HttpLimits } from './limits.ts';
+import { addressOf } from './net-server.ts';
 import { problemAnswer } from './problem.ts';
-import { Tally } from './tally.ts';
-
-/** IPv4 addresses as a socket for both families shows them (RFC 4291 §2.5.5.2). */
-const MAPPED_IPV4 = '::ffff:';
-
-/** Below this part of the limit there is room again: a count that swings is one line in the log. */
-const ROOM_AGAIN = 0.9;
 
 /** The registry: takes sockets in within the limits, and finds the connection of a socket. */
 export class Connections implements ConnectionHost {
@@ -21,23 +16,31 @@ export class Connections implements ConnectionHost {
   readonly limits: HttpLimits;
   readonly date: HttpDate;
   readonly #clock: Clock;
-  readonly #log: Log;
   readonly #speaksTls: boolean;
   /** A socket that belongs to a stream has no connection any more, but still counts at its address. */
   readonly #open = new Map<Socket, Connection | string>();
-  readonly #ofAddress = new Tally();
+  readonly #capacity: Capacity;
   #refusals = 0;
-  #full = false;
   #stopping = false;
 
-  /** @param speaksTls true when nothing can be said before a handshake. */
-  constructor(clock: Clock, wheel: Wheel, limits: HttpLimits, log: Log, speaksTls = false) {
+  /**
+   * @param speaksTls true when nothing can be said before a handshake.
+   * @param capacity shared with other listeners of the server, if there are any.
+   */
+  constructor(
+    clock: Clock,
+    wheel: Wheel,
+    limits: HttpLimits,
+    log: Log,
+    speaksTls = false,
+    capacity: Capacity = new Capacity(limits, log),
+  ) {
     this.wheel = wheel;
     this.limits = limits;
     this.date = new HttpDate(clock);
     this.#clock = clock;
-    this.#log = log;
     this.#speaksTls = speaksTls;
+    this.#capacity = capacity;
   }
 
   /** Open connections, streams included; those that were refused do not count. */
@@ -66,22 +69,19 @@ export class Connections implements ConnectionHost {
       socket.destroy();
       return undefined;
     }
-    if (this.count >= this.limits.connectionsMax) {
-      this.#warnFull();
+    const full = this.#capacity.enter(address);
+    if (full === 'server') {
       this.#refuse(socket, address, 'unavailable', 'The server has no room for more connections.');
       return undefined;
     }
-    if (this.count < this.limits.connectionsMax * ROOM_AGAIN) this.#full = false;
-    if (this.#ofAddress.of(address) >= this.limits.connectionsPerAddressMax) {
+    if (full === 'address') {
       const limit = this.limits.connectionsPerAddressMax;
       const detail = `Your address has ${limit} connections, which is the limit.`;
-      this.#log.debug({ address, limit }, 'a connection was refused: too many of its address');
       this.#refuse(socket, address, 'rate_limited', detail);
       return undefined;
     }
     const connection = new Connection(socket, address, this, false);
     this.#open.set(socket, connection);
-    this.#ofAddress.add(address);
     connection.open();
     return connection;
   }
@@ -92,12 +92,12 @@ export class Connections implements ConnectionHost {
     if (connection === undefined) return;
     this.#open.delete(socket);
     if (typeof connection === 'string') {
-      this.#ofAddress.remove(connection);
+      this.#capacity.leave(connection);
       return;
     }
     connection.closed();
     if (connection.refused) this.#refusals -= 1;
-    else this.#ofAddress.remove(connection.remoteAddress);
+    else this.#capacity.leave(connection.remoteAddress);
   }
 
   defer(task: () => void): void {
@@ -151,17 +151,4 @@ export class Connections implements ConnectionHost {
     const retryAfter = this.limits.refusedRetryMs;
     connection.answerAndClose(problemAnswer(code, detail, { retryAfter }));
   }
-
-  #warnFull(): void {
-    if (this.#full) return;
-    this.#full = true;
-    const limit = this.limits.connectionsMax;
-    this.#log.warn({ limit }, 'new connections are refused: the limit of connections is reached');
-  }
-}
-
-/** The peer's address; undefined when the peer is gone already. */
-function addressOf(socket: Socket): string | undefined {
-  const address = socket.remoteAddress;
-  return address?.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
 }

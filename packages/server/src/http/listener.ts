@@ -1,8 +1,8 @@
 /** HttpListener: one address on which HTTP is served. */
-import { createServer, type Server } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../observe/log.ts';
 import type { Wheel } from '../wheel.ts';
+import type { Capacity } from './capacity.ts';
 import type { Connection } from './connection.ts';
 import { Connections } from './connections.ts';
 import { Door } from './door.ts';
@@ -11,16 +11,12 @@ import type { Http2Limits } from './h2-limits.ts';
 import { Http1 } from './http1.ts';
 import { Http2 } from './http2.ts';
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './limits.ts';
+import { createNetServer, listen } from './net-server.ts';
+import type { ListenAddress } from './net-server.ts';
 import type { HttpHandlers } from './request.ts';
 import { StreamBranch } from './stream-branch.ts';
 import { PlainRefusal, TlsBranch } from './tls-branch.ts';
-import type { TlsSource } from './tls-branch.ts';
-
-/** Handshakes the kernel keeps for us while a storm of clients arrives; it has a limit of its own. */
-const BACKLOG = 4096;
-
-/** How long a connection is silent before the kernel asks whether the peer is still there. */
-const PROBE_AFTER_MS = 60_000;
+import type { TlsSource } from './tls-socket.ts';
 
 /** What a listener is made of. */
 export interface HttpListenerOptions {
@@ -37,12 +33,8 @@ export interface HttpListenerOptions {
   readonly http2Limits?: Partial<Http2Limits>;
   /** Set to serve over TLS, and nothing without it. */
   readonly tls?: TlsSource;
-}
-
-/** Where a listener listens. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
+  /** Shared with other listeners of the server; without it the limits are this listener's own. */
+  readonly capacity?: Capacity;
 }
 
 /** Serves HTTP/1.1 and HTTP/2 on one address. */
@@ -73,18 +65,12 @@ export interface HttpListener {
 export function createHttpListener(options: HttpListenerOptions): HttpListener {
   const { host, port, clock, wheel, log } = options;
   const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
-  const connections = new Connections(clock, wheel, limits, log, options.tls !== undefined);
+  const speaksTls = options.tls !== undefined;
+  const connections = new Connections(clock, wheel, limits, log, speaksTls, options.capacity);
   const streams = new StreamBranch(options.handlers, limits, log);
   const http2 = createHttp2(options, streams, limits);
   const door = createDoor(options, connections, streams, http2);
-  const server = createServer({
-    // A socket whose peer is done would otherwise stay half open until someone ends it.
-    allowHalfOpen: false,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: PROBE_AFTER_MS,
-  });
-  server.on('connection', (socket) => door.enter(socket));
+  const server = createNetServer((socket) => door.enter(socket));
   return {
     get connectionCount() {
       return connections.count;
@@ -134,19 +120,4 @@ function createDoor(
     },
   };
   return new Door(connections, [new TlsBranch(tls, branches, log)], new PlainRefusal());
-}
-
-function listen(server: Server, host: string, port: number): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port, backlog: BACKLOG }, () => {
-      server.removeListener('error', reject);
-      const address = server.address();
-      if (address === null || typeof address === 'string') {
-        reject(new Error(`expected to listen on a port, got ${String(address)}`));
-      } else {
-        resolve({ host: address.address, port: address.port });
-      }
-    });
-  });
 }

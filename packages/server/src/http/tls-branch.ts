@@ -1,18 +1,12 @@
 /** TLS: the branch for connections that begin with a handshake, and who serves what it protects. */
-import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import type { SecureContext } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { Log } from '../observe/log.ts';
 import type { Connection } from './connection.ts';
 import type { Branch, LastBranch } from './door.ts';
 import { problemAnswer } from './problem.ts';
 import type { HttpAnswer } from './request.ts';
-
-/** Where the certificate comes from. */
-export interface TlsSource {
-  /** What a handshake that begins now is answered with; it may be another each time. */
-  readonly context: SecureContext;
-}
+import { beginTls } from './tls-socket.ts';
+import type { TlsSource } from './tls-socket.ts';
 
 /** Who serves a connection that is protected. */
 export interface ProtectedBranches {
@@ -27,12 +21,6 @@ const HANDSHAKE = 0x16;
 
 /** RFC 7301; the server's order of preference. */
 const PROTOCOLS = ['h2', 'http/1.1'];
-
-/** What a server of node:tls sets on its sockets; those made here are nobody's. */
-interface ServerSocket extends TLSSocket {
-  secureConnecting?: boolean;
-  _releaseControl?(): void;
-}
 
 /** Takes the connections that begin with a TLS handshake. */
 export class TlsBranch implements Branch {
@@ -53,41 +41,23 @@ export class TlsBranch implements Branch {
     connection.beginHandshake();
     // TLS takes what was put back before it reads from the handle.
     socket.unshift(seen);
-    this.#shake(connection, socket);
+    const terms = { context: this.#source.context, ALPNProtocols: PROTOCOLS };
+    beginTls(socket, terms, {
+      onSecure: (secured) => this.#serve(connection, secured),
+      onFailed: (error) => {
+        const { remoteAddress: address } = connection;
+        this.#log.debug({ error, address }, 'a TLS handshake failed');
+      },
+    });
     return 'taken';
   }
 
-  #shake(connection: Connection, socket: Socket): void {
-    const secured: ServerSocket = new TLSSocket(socket, {
-      isServer: true,
-      secureContext: this.#source.context,
-      ALPNProtocols: PROTOCOLS,
-    });
-    const onFailed = (error: Error): void => {
-      const { remoteAddress: address } = connection;
-      this.#log.debug({ error, address }, 'a TLS handshake failed');
-      socket.destroy();
-    };
-    secured.on('error', onFailed);
-    secured.once('secure', () => {
-      if (secured.destroyed || connection.phase !== 'handshake') return;
-      // node:http2 waits for it.
-      secured.secureConnecting = false;
-      // Before it node:tls keeps every fault to itself, and a broken socket stays open.
-      // oxlint-disable-next-line no-underscore-dangle -- The name is node:tls's.
-      secured._releaseControl?.();
-      secured.removeListener('error', onFailed);
-      secured.on('error', destroyBroken);
-      connection.protect(secured);
-      if (secured.alpnProtocol === 'h2') this.#branches.http2(connection);
-      else this.#branches.http1(connection);
-    });
+  #serve(connection: Connection, secured: TLSSocket): void {
+    if (connection.phase !== 'handshake') return;
+    connection.protect(secured);
+    if (secured.alpnProtocol === 'h2') this.#branches.http2(connection);
+    else this.#branches.http1(connection);
   }
-}
-
-/** A record that can't be read: node:tls tells of it and does no more. */
-function destroyBroken(this: Socket): void {
-  this.destroy();
 }
 
 const PLAIN: HttpAnswer = problemAnswer(

@@ -5,7 +5,10 @@
 import type { CodeName } from '@trunkline/wire';
 import type { SharedBatch } from './shared-batch.ts';
 
-/** One unit on a link, as the peer framed it. A transport keeps frame boundaries. */
+/**
+ * One unit on a link, as the peer framed it. A transport keeps frame boundaries; where it has none,
+ * see {@link LinkTraits.framed}, a frame is whatever came at once.
+ */
 export type Frame = string | Uint8Array;
 
 /** What a link can do. A protocol adapts to traits, never to a transport's name. */
@@ -16,6 +19,8 @@ export interface LinkTraits {
   readonly binary: boolean;
   /** False for datagrams: frames may be lost or overtaken. */
   readonly reliable: boolean;
+  /** False on a bare stream of bytes: they come in order, and cut anywhere. */
+  readonly framed: boolean;
 }
 
 /** Where a link came from. */

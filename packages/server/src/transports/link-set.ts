@@ -2,8 +2,8 @@
 import type { RequestHead } from '../http/request.ts';
 import type { Close } from '../link/link.ts';
 
-/** The version of HTTP that carries a link. */
-export type HttpVersion = RequestHead['version'];
+/** The version of HTTP that carries a link; empty where none does. */
+export type HttpVersion = RequestHead['version'] | '';
 
 /** Numbers of one transport's links. */
 export interface LinkCounts {
@@ -19,18 +19,21 @@ export interface LinkCounts {
 export class LinkSet<L> {
   readonly links: ReadonlySet<L>;
   readonly #links = new Set<L>();
-  /** Those that are not over HTTP/1.1: where a link says nothing, it is one of the many. */
+  /** The version of the many, which nothing is kept of. */
+  readonly #usual: HttpVersion;
   readonly #others = new Map<L, HttpVersion>();
   readonly #opened = new Map<HttpVersion, number>();
   readonly #closed = new Map<Close['code'], number>();
 
-  constructor() {
+  /** @param usual the version that most links have: they cost no more than their place here. */
+  constructor(usual: HttpVersion = '1.1') {
     this.links = this.#links;
+    this.#usual = usual;
   }
 
   add(link: L, version: HttpVersion): void {
     this.#links.add(link);
-    if (version !== '1.1') this.#others.set(link, version);
+    if (version !== this.#usual) this.#others.set(link, version);
     increase(this.#opened, version);
   }
 
@@ -44,7 +47,7 @@ export class LinkSet<L> {
   get counts(): LinkCounts {
     const open = new Map<HttpVersion, number>();
     for (const version of this.#others.values()) increase(open, version);
-    if (this.#opened.has('1.1')) open.set('1.1', this.#links.size - this.#others.size);
+    if (this.#opened.has(this.#usual)) open.set(this.#usual, this.#links.size - this.#others.size);
     return { open, opened: this.#opened, closed: this.#closed };
   }
 }

@@ -1,4 +1,5 @@
-/** What the transports over HTTP ask before a request becomes a link. */
+/** What transports ask before a request, or a bare connection, becomes a link. */
+import type { TLSSocket } from 'node:tls';
 import type { RequestHead } from '../http/request.ts';
 import type { Close, Link, LinkHandler } from '../link/link.ts';
 
@@ -7,6 +8,19 @@ import type { Close, Link, LinkHandler } from '../link/link.ts';
  * is known at once, it is given at once.
  */
 export type Admit = (head: RequestHead) => Admission | Promise<Admission>;
+
+/** The other end of a connection that is no request: all that is known before it has said anything. */
+export interface Peer {
+  readonly remoteAddress: string;
+  /** Set where TLS protects the connection; it knows the peer's certificate, if there is one. */
+  readonly secured?: TLSSocket;
+}
+
+/**
+ * Decides the same for a bare connection, at once. Nothing can be said to who is refused, before it
+ * is known what the peer speaks: its connection is closed, and `message` is for the log.
+ */
+export type AdmitPeer = (peer: Peer) => Admission;
 
 /** The decision. */
 export type Admission =
@@ -31,3 +45,6 @@ export type Admission =
       readonly tellInside: boolean;
       readonly headers?: Readonly<Record<string, string>>;
     };
+
+/** Hears nothing: for links that are only there to be closed. */
+export const SILENT: LinkHandler = { onFrame() {}, onDrain() {}, onClose() {} };

@@ -76,7 +76,7 @@ const PLAIN: Framing = { name: 'plain', frame: (payload) => payload };
 /** A link without frames of its own, whose ends the test can see. */
 export class TestLink extends StreamLink {
   readonly info: LinkInfo = { transport: 'test', remoteAddress: '127.0.0.1' };
-  readonly traits: LinkTraits = { duplex: true, binary: true, reliable: true };
+  readonly traits: LinkTraits = { duplex: true, binary: true, reliable: true, framed: true };
   protected readonly framing = PLAIN;
   goneCount = 0;
   readonly faults: unknown[] = [];

@@ -17,7 +17,7 @@ import type { SseConfig } from './config.ts';
 import { goodbyeEvent } from './goodbye.ts';
 import type { GzipStream } from './gzip.ts';
 
-const TRAITS: LinkTraits = { duplex: false, binary: false, reliable: true };
+const TRAITS: LinkTraits = { duplex: false, binary: false, reliable: true, framed: true };
 
 /** Shared by all links: framed once, written many times. */
 const COMMENT = new SharedBatch(Buffer.from(':\n\n'), true);

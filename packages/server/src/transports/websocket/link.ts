@@ -38,7 +38,7 @@ export function closeNumber(code: Close['code']): number {
   return code === 'normal' ? 1000 : CODES[code].close;
 }
 
-const TRAITS: LinkTraits = { duplex: true, binary: true, reliable: true };
+const TRAITS: LinkTraits = { duplex: true, binary: true, reliable: true, framed: true };
 
 const EMPTY = new Uint8Array(0);
 

@@ -3,12 +3,13 @@ import type { CodeName } from '@trunkline/wire';
 import type { Clock } from '../../clock.ts';
 import { problemAnswer } from '../../http/problem.ts';
 import type { StreamRequest } from '../../http/request.ts';
-import type { Close, Link, LinkHandler } from '../../link/link.ts';
+import type { Close, Link } from '../../link/link.ts';
 import type { Turn } from '../../link/turn.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Alarm, AlarmMarks, Wheel } from '../../wheel.ts';
 import { LinkSet } from '../link-set.ts';
 import type { LinkCounts } from '../link-set.ts';
+import { SILENT } from '../transport.ts';
 import type { Admission, Admit } from '../transport.ts';
 import { Compression } from './compression.ts';
 import type { LinkCompression } from './compression.ts';
@@ -174,7 +175,7 @@ class Transport implements WebSocketTransport {
       ...(agreed === undefined ? {} : { 'sec-websocket-extensions': agreed.answer }),
     };
     const link = this.#accept(request, handshake.accept, fields, agreed?.compression);
-    let handler: LinkHandler = SILENT;
+    let handler = SILENT;
     try {
       handler = admission.open(link);
     } catch (error) {
@@ -245,9 +246,6 @@ function refusalCode(code: Close['code']): CodeName {
 
 /** RFC 6455 §4.2.2; HTTP/2 and 3 have no such fields (RFC 8441 §4). */
 const UPGRADE = { upgrade: 'websocket', connection: 'Upgrade' };
-
-/** Hears nothing: for links that are only there to be closed. */
-const SILENT: LinkHandler = { onFrame() {}, onDrain() {}, onClose() {} };
 
 /** A refusal of the transport's own. */
 function refused(code: CodeName, message: string): Admission {
