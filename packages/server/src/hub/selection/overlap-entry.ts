@@ -25,7 +25,7 @@ export interface Entry {
   heirs: readonly Entry[];
   /** Others that match a channel which it matches too; of two names neither knows the other. */
   overlapping: Set<Entry> | undefined;
-  /** Channels that it reads again, though it was unsubscribed, and for whom. */
+  /** Channels that it reads again or to their end, though it was unsubscribed, and for whom. */
   owed: Map<string, Entry> | undefined;
 }
 
@@ -49,6 +49,11 @@ export function part(entry: Entry): void {
 /** True when a pattern's channels go over to another one, or to a name that waits for it. */
 export function isTakenBy(pattern: Entry, { filter, order, state }: Entry): boolean {
   return isWildcard(filter) ? order > pattern.order : state === 'waiting';
+}
+
+/** True for one that takes over something of another that was unsubscribed. */
+export function isHeirOf(entry: Entry, { heirs, owed }: Entry): boolean {
+  return heirs.includes(entry) || [...(owed?.values() ?? [])].includes(entry);
 }
 
 /** True for a channel that is the entry's, unless one that comes before it delivers it. */

@@ -13,7 +13,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { Cursor } from '../cursor.ts';
 import { Beginnings } from './beginnings.ts';
 import type { Leg } from './catch-up.ts';
-import { delivers, isAtHead, isTakenBy, part, relate, wants } from './overlap-entry.ts';
+import { delivers, isAtHead, isHeirOf, isTakenBy, part, relate, wants } from './overlap-entry.ts';
 import type { AnyCursor, Entry } from './overlap-entry.ts';
 import { SelectionCursor } from './selection-cursor.ts';
 
@@ -60,8 +60,7 @@ export class Overlaps {
 
   /** All that read, in the order in which they were subscribed to. */
   get cursors(): readonly AnyCursor[] {
-    const entries = [...this.#retired, ...this.#entries.values()];
-    return entries.sort((a, b) => a.order - b.order).map(({ cursor }) => cursor);
+    return this.#inOrder.map(({ cursor }) => cursor);
   }
 
   /**
@@ -116,6 +115,7 @@ export class Overlaps {
     if (entry === undefined) return;
     this.#entries.delete(filter);
     const heirs = entry.state === 'running' && !this.#isPlain ? this.#heirsOf(entry) : [];
+    if (entry.state === 'waiting') this.#oweToNext(entry);
     if (isWildcard(filter)) this.#patternCount -= 1;
     if (heirs.length === 0) {
       this.#end(entry);
@@ -147,6 +147,11 @@ export class Overlaps {
     this.#entries.clear();
     this.#patternCount = 0;
     this.#retired = [];
+  }
+
+  get #inOrder(): readonly Entry[] {
+    const entries = [...this.#retired, ...this.#entries.values()];
+    return entries.sort((a, b) => a.order - b.order);
   }
 
   /** True for nearly every session: without a pattern nothing can overlap. */
@@ -248,6 +253,18 @@ export class Overlaps {
     this.#divide();
   }
 
+  /**
+   * A name that waits ends. Who goes on for it alone may not be at the head: a pattern that left the
+   * channel to that one meanwhile has not read it, and is to have it from there.
+   */
+  #oweToNext(waiting: Entry): void {
+    const { filter } = waiting;
+    const owner = this.#ownerOf(filter);
+    if (owner?.state !== 'retired' || wants(owner, filter, waiting)) return;
+    const next = this.#inOrder.find((other) => other !== owner && wants(other, filter, waiting));
+    if (next !== undefined) (owner.owed ??= new Map()).set(filter, next);
+  }
+
   /** True for one that was unsubscribed and whose channels others can take over now. */
   #isDone(entry: Entry): boolean {
     const { filter, owed = new Map<string, Entry>() } = entry;
@@ -255,7 +272,7 @@ export class Overlaps {
     const heirs = [...takers, ...owed.values()].filter(({ state }) => state !== 'ended');
     if (heirs.length === 0) return true;
     const isHeir = this.#retired.some(
-      (other) => other.state === 'retired' && other.heirs.includes(entry),
+      (other) => other.state === 'retired' && isHeirOf(entry, other),
     );
     return !isHeir && isAtHead(entry) && heirs.every(isAtHead);
   }
@@ -272,10 +289,10 @@ export class Overlaps {
   }
 
   /** Who delivers a channel: its name, else of the patterns that match it the first. */
-  #ownerOf(channel: string, except?: Entry): Entry | undefined {
+  #ownerOf(channel: string): Entry | undefined {
     let owner: Entry | undefined;
     for (const entry of [...this.#retired, ...this.#entries.values()]) {
-      if (entry === except || !delivers(entry, channel)) continue;
+      if (!delivers(entry, channel)) continue;
       if (entry.filter === channel) return entry;
       if (owner === undefined || entry.order < owner.order) owner = entry;
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { part, relate } from '../../../src/hub/selection/overlap-entry.ts';
+import { isHeirOf, part, relate } from '../../../src/hub/selection/overlap-entry.ts';
 import type { Entry } from '../../../src/hub/selection/overlap-entry.ts';
 import { anyone, setUp } from '../hub-setup.ts';
 
@@ -56,5 +56,14 @@ describe('entries of one session', () => {
     relate(later, entries);
     expect(known(later)).toEqual(['#']);
     expect(ended.overlapping).toBeUndefined();
+  });
+
+  test('take over from one another what they wait for, and what is read on for them', async () => {
+    const [retired, heir, creditor] = await setUpEntries('a/+', 'a/#', '#');
+    if (retired === undefined || heir === undefined || creditor === undefined) throw new Error();
+    Object.assign(retired, { state: 'retired', heirs: [heir] });
+    expect([heir, creditor].map((entry) => isHeirOf(entry, retired))).toEqual([true, false]);
+    retired.owed = new Map([['a/b', creditor]]);
+    expect([heir, creditor].map((entry) => isHeirOf(entry, retired))).toEqual([true, true]);
   });
 });

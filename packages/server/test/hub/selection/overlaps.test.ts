@@ -122,6 +122,40 @@ describe('what matches several subscriptions of a session [WILD-4]', () => {
     expect(await take()).toEqual(['a/1 e1:5']);
   });
 
+  test('comes whole to a pattern that left it to a name, which went before it was read', async () => {
+    const { clock, publish, reader, stall, subscribe, take } = await setUpReader();
+    await subscribe(['a/+']);
+    await stall('a/1');
+    // The name waits for the pattern, whose old cursor goes on for it when the pattern begins anew.
+    await subscribe(['a/1'], ['a/+', '~5']);
+    reader.unsubscribe('a/1');
+    await clock.settle();
+    await publish('a/1');
+    reader.link.release();
+    expect(await take()).toEqual([
+      ...['a/1 e1:1', 'a/1 e1:2', 'a/1 e1:3', 'a/1 e1:4', 'a/1 e1:5', 'a/1 e1:6'],
+    ]);
+    await publish('a/1', 'a/2');
+    expect((await take()).toSorted()).toEqual(['a/1 e1:7', 'a/2 e2:1']);
+  });
+
+  test('comes whole when all that wanted it one after the other have gone', async () => {
+    const { clock, publish, reader, stall, subscribe, take } = await setUpReader();
+    await subscribe(['a/+']);
+    await stall('a/1');
+    await subscribe(['a/1'], ['a/+', '~5'], ['#', '~5']);
+    reader.unsubscribe('a/1');
+    reader.unsubscribe('a/+');
+    await clock.settle();
+    await publish('a/1');
+    reader.link.release();
+    expect(await take()).toEqual([
+      ...['a/1 e1:1', 'a/1 e1:2', 'a/1 e1:3', 'a/1 e1:4', 'a/1 e1:5', 'a/1 e1:6'],
+    ]);
+    await publish('a/1');
+    expect(await take()).toEqual(['a/1 e1:7']);
+  });
+
   test('is answered and left before it goes over, in any order within one turn', async () => {
     const { publish, reader, subscribe, take } = await setUpReader();
     await subscribe(['#']);
