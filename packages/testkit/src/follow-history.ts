@@ -65,6 +65,11 @@ export interface MarkedEvent extends SessionMoment {
   readonly kind: 'marked';
   readonly subscription: string;
   readonly mark: string;
+  /**
+   * Which life each channel had in the log by then: the mark may be from right before its first
+   * message. Absent: none that began since the answer.
+   */
+  readonly lives?: ReadonlyMap<string, string>;
 }
 
 /** A message. */

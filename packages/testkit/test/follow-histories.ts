@@ -65,9 +65,10 @@ export function left(subscription: string): HistoryEvent[] {
   return (['leaving', 'left'] as const).map((kind) => ({ ...SESSION, kind, subscription }));
 }
 
-/** A mark is told. */
-export function marked(subscription: string, mark: string): MarkedEvent {
-  return { ...SESSION, kind: 'marked', subscription, mark };
+/** A mark is told. @param life which one the log had by then. */
+export function marked(subscription: string, mark: string, life?: string): MarkedEvent {
+  const lives = life === undefined ? {} : { lives: new Map([['news', life]]) };
+  return { ...SESSION, kind: 'marked', subscription, mark, ...lives };
 }
 
 /** Messages are told to be over. */

@@ -4,6 +4,7 @@ import type { Gap, Position } from '@trunkline/wire';
 import type { ChannelHead, FollowingEvent, FollowVerdict } from '../follow-history.ts';
 import type { BrokenPromise } from '../history.ts';
 import type { Following } from './session-state.ts';
+import type { MarkEntry } from './marks.ts';
 import { isFor } from './session-state.ts';
 import type { EntryOf } from './starts.ts';
 import type { Skip } from './skips.ts';
@@ -61,12 +62,12 @@ function checkTruth(
     const fail = failer(channel);
     if (position !== undefined && recovered === true && where !== undefined) {
       const mutes = entry?.mutes ?? [];
-      checkPlace(where, position, fail, (from, to) => {
-        const skipped = { channel, epoch: position.epoch, from, to, mutes, sentMs: Infinity };
+      checkPlace({ where, life: entry?.life }, position, fail, (epoch, from, to) => {
+        const skipped = { channel, epoch, from, to, mutes, sentMs: Infinity };
         onSkip({ ...skipped, asExpired: false, fail });
       });
     }
-    const expected = expectedOf(where, head);
+    const expected = isOfLife(entry, head) ? undefined : expectedOf(where, head);
     // A log may tell of a life that ended before the mark when the next one begins after it.
     const wasPurged = purgesOf(channel) > 0;
     if (expected === undefined || wasPurged) isDoubtful = true;
@@ -84,17 +85,30 @@ function checkTruth(
   }
 }
 
-/** A mark was turned into this position. */
+/**
+ * A mark was turned into this position. One that may be from the beginning of a later life than its
+ * reader was told of goes on there, if nothing is missing of either.
+ */
 function checkPlace(
-  where: Whereabouts,
-  position: Position,
+  { where, life }: { readonly where: Whereabouts; readonly life: string | undefined },
+  { epoch, offset }: Position,
   fail: Fail,
-  onSkip: (from: number, to: number) => void,
+  onSkip: (epoch: string, from: number, to: number) => void,
 ): void {
-  const told = `stood at ${wordsFor(where)} and goes on at ${formatPosition(position)}`;
-  if (!isSameLife(where, position.epoch)) fail(2, told);
-  else if (position.offset > where.to) onSkip(where.to + 1, position.offset);
-  else if (position.offset < where.from) fail(3, told);
+  const told = `stood at ${wordsFor(where)} and goes on at ${formatPosition({ epoch, offset })}`;
+  if (isSameLife(where, epoch)) {
+    if (offset > where.to) onSkip(epoch, where.to + 1, offset);
+    else if (offset < where.from) fail(3, told);
+  } else if (life === epoch) {
+    onSkip(where.epoch, where.to + 1, Infinity);
+    onSkip(epoch, 1, offset);
+  } else fail(2, told);
+}
+
+/** True for a mark that may be from the beginning of the life that the log still has. */
+function isOfLife(entry: MarkEntry | undefined, { asked }: ChannelHead): boolean {
+  const { life, where } = entry ?? {};
+  return life === asked.epoch && where !== undefined && !isSameLife(where, life);
 }
 
 /** What a resume must be told, where the log says the same before and after. */

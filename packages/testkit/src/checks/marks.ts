@@ -7,6 +7,8 @@ export interface MarkEntry {
   readonly where: Whereabouts | undefined;
   /** Sessions whose own messages it may not have been given. */
   readonly mutes: readonly string[];
+  /** Which life the log had by then: it may stand before its first message, be it told of it or not. */
+  readonly life: string | undefined;
 }
 
 /** Marks by reader and by the channel or pattern that they were given for. */

@@ -22,6 +22,8 @@ export interface Following {
   readonly losses: Map<string, number>;
   /** The newest mark that it was given. */
   mark?: string;
+  /** Which life each channel had in the log by then, where that is known. */
+  lives?: ReadonlyMap<string, string> | undefined;
 }
 
 /** A subscription may have what it asks for delivered again, from where it asked to begin. */

@@ -153,6 +153,7 @@ export class SessionCheck {
     if (following === undefined) return;
     const isOpening = session.opening === following && following.mark === undefined;
     following.mark = event.mark;
+    following.lives = event.lives;
     const isLost = isOpening && following.hasLost;
     for (const [channel, view] of session.views) {
       if (!doesMatch(following, channel)) continue;
@@ -164,9 +165,9 @@ export class SessionCheck {
   }
 
   #mark(following: Following, channel: string, where: Whereabouts | undefined, view: View): void {
-    const { reader, mark, starts } = following;
+    const { reader, mark, lives, starts } = following;
     if (mark === undefined) return;
-    const entry: MarkEntry = { where, mutes: view.mutes };
+    const entry: MarkEntry = { where, mutes: view.mutes, life: lives?.get(channel) };
     for (const filter of starts.keys()) {
       if (isFor(filter, channel)) this.#marks.put(reader, filter, mark, channel, entry);
     }
@@ -289,6 +290,7 @@ export class SessionCheck {
       const isOver = from > 0 && view.cursor?.epoch !== position.epoch && gap.reason !== 'epoch';
       this.#skipTo(view, channel, isOver ? Number.POSITIVE_INFINITY : before, fail);
     }
+    if (!isOpening) leaveLives(session, channel, place);
     const { begin } = view;
     if (isOpening || (begin !== undefined && begin.epoch !== place.epoch)) view.begin = place;
     else view.begin = { ...place, from: begin?.from ?? 0, to: Math.max(begin?.to ?? 0, place.to) };
@@ -411,6 +413,14 @@ function hasFrom(
       doesMatch(other, channel) &&
       !(place !== undefined && isLater(other.places.get(channel), place)),
   );
+}
+
+/** Whoever began in another life of a channel than the one that is told now has all of this one. */
+function leaveLives(session: SessionState, channel: string, place: Whereabouts): void {
+  for (const { places } of session.answered) {
+    const began = places.get(channel);
+    if (began !== undefined && !isSameLife(began, place.epoch)) places.set(channel, place);
+  }
 }
 
 /** True for a loss that an answer is followed by: at most one for each filter that has the channel. */

@@ -121,8 +121,10 @@ export class SessionRecord {
     this.#recorder.record({ kind: 'following', session, subscription, transport, verdicts, heads });
   }
 
-  marked({ subscription }: Asked, mark: string): void {
-    this.#recorder.record({ kind: 'marked', session: this.session, subscription, mark });
+  marked({ subscription, heads }: Asked, mark: string): void {
+    const recorder = this.#recorder;
+    const lives = new Map([...heads.keys()].map((channel) => [channel, recorder.lifeOf(channel)]));
+    recorder.record({ kind: 'marked', session: this.session, subscription, mark, lives });
   }
 
   given(message: {

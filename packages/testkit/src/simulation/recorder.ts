@@ -61,6 +61,11 @@ export class Recorder {
     return known === undefined ? head : { ...head, known };
   }
 
+  /** Which life the channel has in the log now. */
+  lifeOf(channel: string): string {
+    return this.#inspect(channel).epoch;
+  }
+
   #noteKnown(event: Unstamped<HistoryEvent>): void {
     if (event.kind === 'publish') this.#channels.set(event.attempt, event.channel);
     if (event.kind === 'acknowledged') {

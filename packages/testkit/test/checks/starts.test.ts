@@ -73,6 +73,19 @@ describe('where a session began', () => {
     expect(faultsOf(...events)).toEqual([expect.stringContaining('came neither as a message')]);
   });
 
+  test('is in no life of which the session was told that it is over, whoever is left', () => {
+    const events: readonly HistoryEvent[] = [
+      ...follows('s1', { '#': { last: 1 } }, { epoch: 'd', top: 3 }),
+      ...follows('s2', { '+': {} }, { epoch: 'd', top: 3 }),
+      ...[publish('m4'), acknowledged('m4', 'd:4'), given('d:4')],
+      { kind: 'purged', step: 0, channel: 'news' },
+      ...[lost('0:0'), marked('s2', '~m'), ...left('s1'), ended, ...published],
+      ...follows('s3', { '+': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+      ...['e:1', 'e:2', 'e:3'].map((position) => given(position, { session: 'w2' })),
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is where it was, if one that it still has began there too', () => {
     const equal = follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 });
     expect(faultsOf(...first, ...equal, ...left('s1'), ...again, given('e:2'))).toEqual([
