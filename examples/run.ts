@@ -88,7 +88,8 @@ class Server {
 
   /** @returns where it is. */
   async start(): Promise<string> {
-    const flags = ['--port', this.#port, '--data', this.#data, '--config', CONFIG];
+    const own = ['--port', this.#port, '--mqtt-port', '0', '--data', this.#data];
+    const flags = [...own, '--config', CONFIG];
     const child = spawn(process.execPath, [MAIN, 'serve', ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

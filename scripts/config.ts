@@ -43,6 +43,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   auth: 'Who may come in. See [namespaces and access](../guide/namespaces-and-access.md).',
   store: 'The log, and what is remembered beside it.',
   link: 'Connections that stay open.',
+  mqtt: 'Devices and other clients of MQTT. See [the specification](../../spec/mqtt.md).',
   poll: 'Long polling.',
   drain: 'The orderly end, on SIGTERM or SIGINT. See [operating](../guide/operating.md).',
   metrics: 'What [`/metrics`](metrics.md) asks for.',
@@ -121,6 +122,7 @@ interface Shape {
   readonly enum?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
+  readonly anyOf?: readonly Shape[];
   readonly properties?: Readonly<Record<string, Shape>>;
 }
 
@@ -214,15 +216,16 @@ function groupOf({ path, kind }: Setting): string {
 }
 
 function valueOf({ kind, choices, path }: Setting, shape: Shape): string {
-  const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = shape;
+  const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = shape.anyOf?.[0] ?? shape;
+  const words = (choices ?? []).map((choice) => `\`${choice}\``);
   switch (kind) {
     case 'choice':
-      return (choices ?? []).map((choice) => `\`${choice}\``).join(', ');
+      return words.join(', ');
     case 'flag':
       return '`true`, `false`';
     case 'number':
-      if (maximum < Number.MAX_SAFE_INTEGER) return `${whole(minimum)} to ${whole(maximum)}`;
-      return `at least ${whole(minimum)}`;
+      if (maximum === Number.MAX_SAFE_INTEGER) return `at least ${whole(minimum)}`;
+      return [`${whole(minimum)} to ${whole(maximum)}`, ...words].join(', ');
     case 'list':
       return 'list';
     case 'map':
@@ -250,7 +253,8 @@ function row(cells: readonly string[]): string {
 function withUnit(value: unknown, unit: Setting['unit']): string {
   const text = `\`${JSON.stringify(value)}\``;
   if (typeof value !== 'number' || unit === undefined) return text;
-  const large = unit === 'ms' ? longTime(value) : unit === 'bytes' ? largeSize(value) : undefined;
+  const time = unit === 'ms' ? value : unit === 's' ? value * 1000 : undefined;
+  const large = unit === 'bytes' ? largeSize(value) : longTime(time ?? 0);
   return `${text} ${unit}${large === undefined ? '' : ` (${large})`}`;
 }
 

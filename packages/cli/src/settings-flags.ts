@@ -11,12 +11,7 @@ import type { Io } from './io.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Flags with a place in the contract that this version does not have. */
-const LATER: readonly { flag: string; isOff?: (value: string) => boolean }[] = [
-  { flag: '--mqtt-port <number>', isOff: (value) => value === '0' },
-  { flag: '--mqtts-port <number>', isOff: (value) => value === '0' },
-  { flag: '--redis <url>' },
-  { flag: '--nats <url>' },
-];
+const LATER: readonly string[] = ['--redis <url>', '--nats <url>'];
 
 /** Adds every setting that has a flag, and `--config`. */
 export function addSettingsFlags(command: Command): Command {
@@ -24,7 +19,7 @@ export function addSettingsFlags(command: Command): Command {
     if (setting.flag !== undefined) command.addOption(optionOf(setting, setting.flag));
   }
   command.option('--config <file>', 'TypeScript, JSON or YAML file (env: TRUNKLINE_CONFIG)');
-  for (const { flag } of LATER) command.addOption(new Option(flag).hideHelp());
+  for (const flag of LATER) command.addOption(new Option(flag).hideHelp());
   return command;
 }
 
@@ -68,9 +63,8 @@ function isWorthTelling(fallback: unknown): boolean {
 }
 
 function refuseLater(given: Readonly<Record<string, FlagValue | undefined>>): void {
-  for (const { flag, isOff } of LATER) {
-    const value = given[new Option(flag).attributeName()];
-    if (value === undefined || (typeof value === 'string' && isOff?.(value) === true)) continue;
+  for (const flag of LATER) {
+    if (given[new Option(flag).attributeName()] === undefined) continue;
     throw new UsageError(`${flag.split(' ')[0]} is not available yet`);
   }
 }

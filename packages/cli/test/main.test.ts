@@ -25,7 +25,8 @@ describe('the command line', () => {
     ['serve --config nowhere.json', 2, /nowhere\.json.*ENOENT/],
     ['serve --redis redis://x', 2, /--redis is not available yet/],
     ['serve --nats nats://x', 2, /--nats is not available yet/],
-    ['serve --mqtt-port auto', 2, /--mqtt-port is not available yet/],
+    ['serve --mqtt-port no', 2, /flag --mqtt-port: mqtt\.port: .*0 for none, or auto, got "no"/],
+    ['serve --mqtts-port 70000', 2, /flag --mqtts-port: mqtt\.tlsPort: .*65535/],
     ['serve --tls-cert a', 2, /tls\.key: must be given too/],
     ['serve --tls-dev --tls-cert a --tls-key b', 2, /exclude each other/],
     ['subscribe', 2, /missing required argument 'channels'/],
@@ -71,8 +72,17 @@ describe('the command line', () => {
   test('help names every flag of the contract, and not those of later', async () => {
     const io = fakeIo();
     await run(['help', 'serve'], io);
-    const flags = ['host', 'port', 'data', 'memory', 'node', 'secret', 'config', 'dev', 'echo'];
-    for (const flag of [...flags, 'api-key', 'jwt-secret', 'origin', 'insecure']) {
+    const flags = ['host', 'port', 'mqtt-port', 'mqtts-port', 'data', 'memory', 'node', 'secret'];
+    for (const flag of [
+      ...flags,
+      'config',
+      'dev',
+      'echo',
+      'api-key',
+      'jwt-secret',
+      'origin',
+      'insecure',
+    ]) {
       expect(io.outText()).toContain(`--${flag}`);
     }
     expect(io.outText()).not.toContain('--redis');

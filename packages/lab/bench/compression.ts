@@ -149,7 +149,8 @@ class Client {
 }
 
 async function serve(mode: Mode): Promise<{ readonly child: ChildProcess; readonly port: number }> {
-  const flags = ['--max-semi-space-size=4', MAIN, 'serve', '--dev', '--memory', '--port', '0'];
+  const ports = ['--port', '0', '--mqtt-port', '0'];
+  const flags = ['--max-semi-space-size=4', MAIN, 'serve', '--dev', '--memory', ...ports];
   const child = spawn('taskset', ['-c', '0', process.execPath, ...flags], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: {

@@ -247,7 +247,8 @@ async function withServer<T>(
   tls: boolean,
   use: (port: number, pid: number) => Promise<T>,
 ): Promise<T> {
-  const flags = ['serve', '--dev', '--memory', '--port', '0', ...(tls ? ['--tls-dev'] : [])];
+  const ports = ['--port', '0', '--mqtt-port', '0'];
+  const flags = ['serve', '--dev', '--memory', ...ports, ...(tls ? ['--tls-dev'] : [])];
   const node = [process.execPath, '--max-semi-space-size=4', MAIN, ...flags];
   const child: ChildProcess = spawn('taskset', ['-c', '0', ...node], {
     stdio: ['ignore', 'pipe', 'ignore'],

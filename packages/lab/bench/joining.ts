@@ -52,7 +52,8 @@ async function serve(mode: string): Promise<void> {
       sendShared.call(this, batch, true);
     };
   }
-  const value = { port: 0, dev: true, logLevel: 'silent', store: { memory: true } };
+  const server = { port: 0, mqtt: { port: 0 }, store: { memory: true } };
+  const value = { ...server, dev: true, logLevel: 'silent' };
   const { config } = resolveConfig({ file: { path: 'the bench', value } });
   const { urls } = await createServer(config).start();
   console.log(urls[0]);

@@ -99,7 +99,8 @@ async function withLimit(path: string, use: (aim: Aim) => Promise<number>): Prom
 async function withTrunkline(one: Case, use: (aim: Aim) => Promise<number>): Promise<number> {
   const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
-  const flags = ['serve', '--dev', '--port', String(port), '--data', data, ...one.serve];
+  const own = ['--dev', '--port', String(port), '--mqtt-port', '0', '--data', data];
+  const flags = ['serve', ...own, ...one.serve];
   const child = spawn(
     'taskset',
     ['-c', '0', process.execPath, '--max-semi-space-size=4', MAIN, ...flags],

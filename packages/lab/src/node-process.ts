@@ -44,7 +44,9 @@ export class NodeProcess implements AsyncDisposable {
 
   /** Starts again after a `kill` or `terminate`. */
   async start(): Promise<void> {
-    const args = ['serve', '--port', String(this.port), '--data', this.data, ...this.#flags];
+    // Of a flag that is given twice the last one counts.
+    const own = ['--port', String(this.port), '--mqtt-port', '0', '--data', this.data];
+    const args = ['serve', ...own, ...this.#flags];
     const child = spawn(process.execPath, ['--max-semi-space-size=4', MAIN, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

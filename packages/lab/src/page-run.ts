@@ -2,7 +2,7 @@
  * Page run: does what a page of the documentation tells its reader to do, in a folder of its own,
  * and holds what is printed against what the page says is printed.
  *
- * The page's address stands for that of a server on a free port. `k3f9` and `m7q2` stand for the
+ * The page's address stands for that of a server on a free port, and so does that of MQTT. `k3f9` and `m7q2` stand for the
  * epochs that the server made, `~Aw1Yk` for a mark, a number of 13 digits for a time, and `…` for
  * anything. What a name stood for first, it stands for on the whole page.
  */
@@ -26,6 +26,8 @@ const LINE_MS_MAX = 20_000;
 const LIFE_MS_MAX = 120_000;
 /** Where every page says that its server is. */
 const ADDRESS = /(?:127\.0\.0\.1|localhost):8080/g;
+/** Where every page says that MQTT is, as an address or as the flag of its usual clients. */
+const MQTT_PORT = /(?<=(?:127\.0\.0\.1|localhost):|-p )1883\b/g;
 
 /** What stands for something that a server makes up, as a pattern. */
 const STAND_INS: ReadonlyMap<string, string> = new Map([
@@ -89,6 +91,8 @@ export class PageRun implements AsyncDisposable {
   readonly #followers: Companion[] = [];
   #server: Companion | undefined;
   #url = 'http://127.0.0.1:8080';
+  /** Any free one, until the first server has one. */
+  #mqttPort = 'auto';
   #printed = '';
 
   constructor() {
@@ -137,8 +141,10 @@ export class PageRun implements AsyncDisposable {
     await this.#server?.end('SIGTERM');
     const flags = command.startsWith('npm start\n') ? `-- --port ${port}` : `--port ${port}`;
     this.#server = new Companion(this.#spawn(`${command.trimEnd()} ${flags}`, LIFE_MS_MAX));
-    const [, url = ''] = await this.#server.reach('ready', /^ready (\S+)/);
+    const ready = /^ready (\S+)(?:.* mqtt:\/\/[^ :]+:(\d+))?/;
+    const [, url = '', mqttPort] = await this.#server.reach('ready', ready);
     this.#url = url;
+    this.#mqttPort = mqttPort ?? this.#mqttPort;
   }
 
   /** Starts a reader; what comes next finds it listening. */
@@ -199,7 +205,9 @@ export class PageRun implements AsyncDisposable {
 
   /** The text with the real address, and with what its names stand for as far as that is known. */
   #filled(text: string): string {
-    let filled = text.replaceAll(ADDRESS, new URL(this.#url).host);
+    let filled = text
+      .replaceAll(ADDRESS, new URL(this.#url).host)
+      .replaceAll(MQTT_PORT, this.#mqttPort);
     for (const [name, value] of this.#stoodFor) filled = filled.replaceAll(name, value);
     return filled;
   }
@@ -212,6 +220,7 @@ export class PageRun implements AsyncDisposable {
         PATH: `${join(this.#folder, 'bin')}${delimiter}${PATH}`,
         HOME: this.#folder,
         TRUNKLINE_URL: this.#url,
+        TRUNKLINE_MQTT_PORT: this.#mqttPort,
       },
       stdio: ['ignore', 'pipe', 'inherit'],
       detached: true,

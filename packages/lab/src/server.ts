@@ -25,10 +25,14 @@ export class LabServer implements AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly server: TrunklineServer;
+  /** All addresses, with `mqtt://…` and `mqtts://…` where the configuration asks for them. */
+  readonly urls: readonly string[];
   readonly logged: readonly LogLine[];
 
-  constructor(server: TrunklineServer, url: string, logged: readonly LogLine[]) {
+  constructor(server: TrunklineServer, urls: readonly string[], logged: readonly LogLine[]) {
+    const [url = ''] = urls;
     this.server = server;
+    this.urls = urls;
     this.url = url;
     this.port = Number(new URL(url).port);
     this.logged = logged;
@@ -64,17 +68,22 @@ export class LabServer implements AsyncDisposable {
   }
 }
 
-/** Starts a server that keeps everything in memory unless `config` says otherwise. */
+/**
+ * Starts a server that keeps everything in memory and has no port for MQTT, unless `config` says
+ * otherwise.
+ */
 export async function startServer(
   config: ServerConfigInput = {},
   parts: Omit<ServerParts, 'log'> = {},
 ): Promise<LabServer> {
   const logged: LogLine[] = [];
-  const value = { port: 0, store: { memory: true }, ...config };
+  // Tests run beside each other, and beside whatever has the usual port for MQTT.
+  const mqtt = { port: 0, ...config.mqtt };
+  const value = { port: 0, store: { memory: true }, ...config, mqtt };
   const resolved = resolveConfig({ file: { path: 'the test', value } }).config;
   const server = createServer(resolved, { ...parts, log: keepIn(logged) });
   const { urls } = await server.start();
-  return new LabServer(server, urls[0] ?? '', logged);
+  return new LabServer(server, urls, logged);
 }
 
 function keepIn(logged: LogLine[]): NonNullable<ServerParts['log']> {

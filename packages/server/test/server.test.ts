@@ -17,7 +17,8 @@ afterEach(async () => {
 });
 
 function create(input: ServerConfigInput = {}, parts: ServerParts = {}): TrunklineServer {
-  const config = serverConfigSchema.parse({ port: 0, store: { memory: true }, ...input });
+  const mqtt = { port: 0, ...input.mqtt };
+  const config = serverConfigSchema.parse({ port: 0, store: { memory: true }, ...input, mqtt });
   const server = createServer(config, { log: silentLog, ...parts });
   opened.push(server);
   return server;

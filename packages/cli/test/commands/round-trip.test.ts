@@ -9,7 +9,7 @@ const LINES = ['{"n": 12345678901234567890}', '1e400', '"ä"'];
 
 /** A server in this process that keeps everything in memory. */
 async function startServer() {
-  const value = { port: 0, store: { memory: true } };
+  const value = { port: 0, mqtt: { port: 0 }, store: { memory: true } };
   const server = createServer(resolveConfig({ file: { path: 'the test', value } }).config, {
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   });

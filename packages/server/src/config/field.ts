@@ -6,7 +6,7 @@ import { z } from 'zod';
 
 /** What a field says beside its type, default and description. */
 export interface FieldNotes {
-  readonly unit?: 'ms' | 'bytes' | 'messages' | 'commands/s' | 'keys';
+  readonly unit?: 'ms' | 's' | 'bytes' | 'messages' | 'commands/s' | 'keys';
   /** The environment variable that sets it. */
   readonly env?: string;
   /** The long flag of `trunkline serve` that sets it, with its value's name. */
@@ -45,7 +45,7 @@ export interface Setting extends FieldNotes {
   readonly path: readonly string[];
   readonly kind: SettingKind;
   readonly description: string;
-  /** Set for `choice`. */
+  /** Set for `choice`, and for a `number` in whose place words may stand. */
   readonly choices?: readonly string[];
   /** Absent when the field has none. */
   readonly fallback?: unknown;
@@ -65,7 +65,7 @@ export function settingsOf(root: z.ZodObject, path: readonly string[] = []): Set
       path: here,
       kind: kindOf(inner),
       description: member.description ?? '',
-      ...(inner instanceof z.ZodEnum ? { choices: inner.options.map(String) } : {}),
+      ...choicesOf(inner),
       ...(fallback === undefined ? {} : { fallback }),
       ...notes.get(member),
     });
@@ -84,7 +84,17 @@ export function unwrap(schema: z.ZodType): { inner: z.ZodType; fallback?: unknow
   return { inner: schema };
 }
 
+/** The words of a field that has some. */
+function choicesOf(schema: z.ZodType): { choices?: readonly string[] } {
+  if (schema instanceof z.ZodEnum) return { choices: schema.options.map(String) };
+  if (!(schema instanceof z.ZodUnion)) return {};
+  const words = schema.options.filter((option) => option instanceof z.ZodLiteral);
+  return { choices: words.flatMap(({ values }) => [...values].map(String)) };
+}
+
 function kindOf(schema: z.ZodType): SettingKind {
+  // A number, or a word in its place.
+  if (schema instanceof z.ZodUnion) return 'number';
   if (schema instanceof z.ZodNumber) return 'number';
   if (schema instanceof z.ZodBoolean) return 'flag';
   if (schema instanceof z.ZodArray) return 'list';

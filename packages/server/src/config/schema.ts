@@ -8,6 +8,7 @@ import { authSchema } from '../auth/config.ts';
 import { tlsSchema } from '../tls/config.ts';
 import { compression } from './compression.ts';
 import { field, whole } from './field.ts';
+import { mqtt } from './mqtt.ts';
 import { namespaceRulesSchema } from './namespace-rules.ts';
 
 const SECOND = 1000;
@@ -180,6 +181,7 @@ export const serverConfigSchema = z.strictObject({
   auth: authSchema.prefault({}),
   store: store.prefault({}),
   link: link.prefault({}),
+  mqtt: mqtt.prefault({}),
   poll: poll.prefault({}),
   drain: drain.prefault({}),
   metrics: metrics.prefault({}),

@@ -1,0 +1,43 @@
+import { resolveConfig } from '@trunkline/server/internal/config/load.ts';
+import { mqtt } from '@trunkline/server/internal/config/mqtt.ts';
+import { serverConfigSchema } from '@trunkline/server/internal/config/schema.ts';
+import { describe, expect, test } from 'vitest';
+
+describe('the ports of MQTT', () => {
+  test('are the usual one without TLS, and none with it', () => {
+    const { port, tlsPort } = serverConfigSchema.parse({}).mqtt;
+    expect([port, tlsPort]).toEqual([1883, 0]);
+  });
+
+  test.each([
+    ['auto', 'auto'],
+    [' 0 ', 0],
+    ['2883', 2883],
+  ])('may be given as "%s"', (text, expected) => {
+    const { config, sources } = resolveConfig({ flags: new Map([['mqtt.port', text]]) });
+    expect(config.mqtt.port).toBe(expected);
+    expect(sources.get('mqtt.port')).toBe('flag --mqtt-port');
+    const fromEnv = resolveConfig({ env: { TRUNKLINE_MQTTS_PORT: text } });
+    expect(fromEnv.config.mqtt.tlsPort).toBe(expected);
+  });
+
+  test.each(['any', '-1', '65536', '1.5', ''])('can not be "%s"', (text) => {
+    const wrong = (): unknown => resolveConfig({ flags: new Map([['mqtt.port', text]]) });
+    expect(wrong).toThrow('flag --mqtt-port: mqtt.port: must be a port from 1 to 65535');
+  });
+});
+
+test.each<[string, number, boolean]>([
+  ['packetBytesMax', 268_435_460, true],
+  ['packetBytesMax', 268_435_461, false],
+  ['packetBytesMax', 10, false],
+  ['sessionExpirySecondsMax', 0, true],
+  ['sessionExpirySecondsMax', 4_294_967_296, false],
+  ['inflightMax', 0, false],
+  ['receiveMaximum', 65_536, false],
+  ['topicAliasMax', 0, true],
+  // MQTT 3.1.1 §3.1.3.1: every server takes identifiers of up to 23 bytes.
+  ['clientIdLengthMax', 22, false],
+])('what the protocol can say bounds %s: %i', (name, value, allowed) => {
+  expect(mqtt.safeParse({ [name]: value }).success).toBe(allowed);
+});
