@@ -32,7 +32,7 @@ export interface CertificateRules {
 const KINDS = { dns: 'DNS', uri: 'URI' } as const;
 
 /** One alternative name; those with characters that could be mistaken are JSON strings. */
-const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+const ALTERNATIVE_NAME = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, (?=.)|$)/y;
 
 /**
  * The user of a verified certificate. She ends with it.

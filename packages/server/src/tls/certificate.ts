@@ -7,6 +7,11 @@ export interface Certificate {
   readonly context: SecureContext;
   /** SHA-256 of what is served now, in lower-case hex. */
   readonly sha256: string;
+  /**
+   * Its context at this moment, for handshakes that hold clients' certificates against these
+   * authorities, in PEM. @throws before `open` resolved.
+   */
+  contextFor(authorities: readonly string[]): SecureContext;
   /** Gets it, and from now on sees to its renewal. @throws {ConfigError} when there is none. */
   open(): Promise<void>;
   /** Renews it no more. Idempotent. */

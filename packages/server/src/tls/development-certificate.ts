@@ -39,6 +39,10 @@ export class DevelopmentCertificate implements Certificate {
     return this.#current.sha256;
   }
 
+  contextFor(authorities: readonly string[]): SecureContext {
+    return this.#current.contextFor(authorities);
+  }
+
   async open(): Promise<void> {
     this.#make();
   }

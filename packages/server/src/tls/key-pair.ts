@@ -6,6 +6,8 @@ import type { SecureContext } from 'node:tls';
 /** A pair that fits. */
 export interface KeyPair {
   readonly context: SecureContext;
+  /** Another one, which holds clients' certificates against these authorities, in PEM. */
+  contextFor(authorities: readonly string[]): SecureContext;
   /** Of the certificate's DER, in lower-case hex. */
   readonly sha256: string;
   /** When its validity begins and ends, in milliseconds since 1970. */
@@ -19,6 +21,9 @@ export interface KeyPair {
  */
 const SECURE_OPTIONS =
   constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE;
+
+/** OpenSSL resumes no session in which a client was asked for its certificate without a name for it. */
+const SESSIONS = 'trunkline';
 
 /** The pair can't be served; the message says why. */
 export class KeyPairError extends Error {
@@ -38,11 +43,14 @@ export function readKeyPair(cert: string | Buffer, key: string | Buffer): KeyPai
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new KeyPairError('the key is not the one of the certificate');
   }
+  const options = { cert, key, secureOptions: SECURE_OPTIONS };
   return {
     // Sees what else is in the file: the certificates of the chain.
     context: attempt('the certificate or its chain can not be used', () =>
-      createSecureContext({ cert, key, secureOptions: SECURE_OPTIONS }),
+      createSecureContext(options),
     ),
+    contextFor: (authorities) =>
+      createSecureContext({ ...options, ca: [...authorities], sessionIdContext: SESSIONS }),
     sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     validFromMs: certificate.validFromDate.getTime(),
     validToMs: certificate.validToDate.getTime(),

@@ -6,12 +6,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '@trunkline/testkit';
 import { ConfigError } from '@trunkline/server/internal/config/config-error.ts';
 import type { Log } from '@trunkline/server/internal/observe/log.ts';
-import {
-  CertificateFiles,
-  RELOAD_INTERVAL_MS,
-} from '@trunkline/server/internal/tls/certificate-files.ts';
+import { CertificateFiles } from '@trunkline/server/internal/tls/certificate-files.ts';
 import { createSelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
 import type { SelfSigned } from '@trunkline/server/internal/tls/self-signed.ts';
+import { RELOAD_INTERVAL_MS } from '@trunkline/server/internal/tls/watched-files.ts';
 import { until } from '../http/set-up.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
