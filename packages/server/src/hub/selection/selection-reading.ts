@@ -267,6 +267,8 @@ export class SelectionReading {
         const isAtEnd = (): boolean =>
           catchUp.isLast(channel.name) &&
           catchUp.ahead.length === 0 &&
+          // Else the selection is at the last mark that could be told, which may be before this.
+          this.#parts.broker.place() !== undefined &&
           epoch === channel.epoch &&
           last === channel.head &&
           last <= channel.told;

@@ -1,3 +1,4 @@
+import { parseAfter } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { setUpSelections } from './selection-setup.ts';
 
@@ -35,6 +36,25 @@ async function setUpCatching() {
     },
   };
 }
+
+describe('the mark of what a reader reads last', () => {
+  test('is behind it, though nobody can say where all channels stand [WILD-2]', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    const reader = await follow({ 'a/+': {} });
+    broker.doubtful = true;
+    broker.placeUnknown = true;
+    await publish(1, 'a/1');
+    await clock.settle();
+    const [message, mark = ''] = reader.take();
+    expect(message).toBe('a/1:1');
+    broker.doubtful = false;
+    broker.placeUnknown = false;
+    await publish(1, 'a/1');
+    const resumed = await follow({ 'a/+': { after: parseAfter(mark) } });
+    expect(resumed.opened?.verdicts.get('a/+')).toEqual({ recovered: true });
+    expect(resumed.takeMessages()).toEqual(['a/1:2']);
+  });
+});
 
 const ENDED = { reason: 'epoch' } as const;
 
