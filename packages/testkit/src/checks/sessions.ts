@@ -134,6 +134,7 @@ export class SessionCheck {
       const wasFor = replaced !== undefined && doesMatch(replaced, channel);
       const isAlone = wasFor && !hasFrom(session, following, channel, place);
       if (deliverer === replaced || isAlone) view.begin = undefined;
+      else if (wasFor) view.begin = restBegin(session, channel, view.begin, following);
       if (event.verdicts.get(channel)?.recovered === false) this.#jumpWith(view, place);
       allow(view, following.name, place, asksBack(following, channel), own);
     }

@@ -53,14 +53,19 @@ export function earliest(
   return others.reduce(earlier, place);
 }
 
-/** Where a session may have begun in a channel that is left to the subscriptions it still has. */
+/**
+ * Where a session may have begun in a channel that is left to the subscriptions it still has.
+ *
+ * @param except the one that takes the place of the one that left.
+ */
 export function restBegin(
   session: SessionState,
   channel: string,
   begin: Whereabouts | undefined,
+  except?: Following,
 ): Whereabouts | undefined {
   const [first, ...others] = session.answered
-    .filter((following) => doesMatch(following, channel))
+    .filter((following) => following !== except && doesMatch(following, channel))
     .map(({ places }) => places.get(channel));
   // What only the one that left had asked for, another one that asks for it may have again.
   const rest = earliest(first, others);

@@ -37,6 +37,13 @@ describe('where a session began', () => {
     ).toEqual([]);
   });
 
+  test('is where the others began, once one of them begins anew', () => {
+    const name = follows('s2', { news: {} }, { position: 'e:2', top: 3 });
+    const anew = follows('s3', { '#': { after: '~a' } }, { recovered: true, top: 3 });
+    const events = [...first, ...follows('s0', { '+': {} }, { top: 2 }), ...name, ...anew];
+    expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
+  });
+
   test('is before all of a life where a name begins anew and goes on for a pattern', () => {
     const pattern = follows('s1', { '#': {} }, { epoch: 'd', top: 3 });
     const name = follows('s2', { news: {} }, { position: 'd:3', epoch: 'd', top: 3 });
