@@ -43,7 +43,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   tls: ['observe', 'config/config-error.ts'],
   transports: ['link', 'http', 'observe'],
   hub: ['broker', 'link', 'auth', 'observe', 'config'],
-  protocols: ['hub', 'link', 'auth', 'observe'],
+  // Sessions that outlive their connection are small durable records.
+  protocols: ['hub', 'link', 'auth', 'observe', 'broker/state.ts'],
   backplanes: ['broker', 'observe'],
   api: ['hub', 'http', 'auth', 'observe', 'config'],
   console: ['hub', 'http', 'auth', 'observe', 'config'],

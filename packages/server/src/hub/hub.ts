@@ -41,6 +41,8 @@ import { Presence } from './presence/presence.ts';
 import type { Stay } from './presence/presence.ts';
 import { Publishing } from './publishing.ts';
 import { resolveMark } from './reading/mark-starts.ts';
+import { messagesAt } from './messages-at.ts';
+import type { MessagePlace } from './messages-at.ts';
 import { boundedBy, judge } from './recovery.ts';
 import type { SelectionSubscriber } from './selection/selection-cursor.ts';
 import { SelectionFanOut } from './selection/selection-fan-out.ts';
@@ -361,6 +363,29 @@ export class Hub implements HubCalls {
     } catch (error) {
       throw refusal(error);
     }
+  }
+
+  /**
+   * The messages at these places, as far as they are still there and the identity may read them.
+   *
+   * @throws {CodedError} `unavailable` when the log can't be read.
+   */
+  async messagesAt(
+    identity: Identity,
+    places: readonly MessagePlace[],
+  ): Promise<readonly (Message | undefined)[]> {
+    const { broker, clock } = this.#parts;
+    const { retained } = this.beside;
+    let found: readonly (Message | undefined)[];
+    try {
+      found = await messagesAt({ broker, clock, retained }, places);
+    } catch (error) {
+      throw refusal(error);
+    }
+    return found.map((message, index) => {
+      const channel = places[index]?.channel ?? '';
+      return this.permits(identity, 'subscribe', channel) ? message : undefined;
+    });
   }
 
   /** Reads that wait now. */

@@ -140,3 +140,13 @@ function encode(text: string): string {
 function decode(text: string): string {
   return Buffer.from(text, 'base64url').toString();
 }
+
+/**
+ * The place of a mark from which single channels have moved on, as one mark. It is as long as it needs
+ * to be: for who keeps marks, and never for a client.
+ */
+export function moveMark(text: string, moved: ReadonlyMap<string, Position>): string {
+  if (moved.size === 0) return text;
+  const { mark, behind } = parsePlaceMark(text);
+  return [mark, formatPositions(new Map([...behind, ...moved]))].join(DIVIDER);
+}

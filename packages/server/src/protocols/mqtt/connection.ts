@@ -1,0 +1,351 @@
+/**
+ * Connection: one client over one link, from CONNECT to the end.
+ *
+ * `greeting` until CONNECT is accepted, then `ready`, then `ended`. Packets are begun one after the
+ * other in the order they came; SUBSCRIBE and what else takes time holds up what is behind it, so that
+ * a client which subscribes and then publishes gets its own message.
+ */
+import { CodedError } from '@trunkline/wire';
+import type { Identity } from '../../auth/identity.ts';
+import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
+import type { Alarm, AlarmMarks } from '../../wheel.ts';
+import { PacketDecoder } from './codec/decoder.ts';
+import { encode, packetSize } from './codec/encode.ts';
+import { MqttError } from './codec/faults.ts';
+import type { Auth, Connect, Disconnect, Packet, Subscribe, Unsubscribe } from './codec/packets.ts';
+import { connackCode, REASONS } from './codec/reasons.ts';
+import type { Accepted, Greeting } from './greeting.ts';
+import type { MqttParts } from './parts.ts';
+import { closeFor } from './refusal.ts';
+import { Renewal } from './renewal.ts';
+import type { MqttSession, Wire } from './session.ts';
+import { subscribeAll, unsubscribeAll } from './subscribing.ts';
+import { keepAliveFor, silenceMs } from './terms.ts';
+
+type ConnectionState = 'greeting' | 'ready' | 'ended';
+
+/** What was read and not begun; an error stands where the stream broke. */
+type Waiting = Packet | MqttError;
+
+/** Bytes received that are not in the log yet, above which nothing more is read. */
+const UNDER_WAY_SIZE_MAX = 256 * 1024;
+
+/** Above this part of the high-water mark unsent, nothing more is read: a quarter. */
+const UNREAD_PART = 4;
+
+/** One client's connection. */
+export class MqttConnection implements LinkHandler, Wire, Alarm {
+  readonly link: Link;
+  alarmTick = 0;
+  alarmBefore: AlarmMarks | undefined;
+  alarmAfter: AlarmMarks | undefined;
+  readonly #parts: MqttParts;
+  readonly #greeting: Greeting;
+  readonly #carried: Identity | undefined;
+  readonly #onEnd: (connection: MqttConnection) => void;
+  readonly #decoder: PacketDecoder;
+  #state: ConnectionState = 'greeting';
+  #accepted: Accepted | undefined;
+  #waiting: Waiting[] = [];
+  /** Something takes time; what waits is begun after it. */
+  #isBusy = false;
+  #isPaused = false;
+  /** When the last packet came. */
+  #heardMs: number;
+  #silenceMs = 0;
+
+  /** @param carried who the carrier says it is; absent where CONNECT tells. */
+  constructor(
+    parts: MqttParts,
+    greeting: Greeting,
+    link: Link,
+    carried: Identity | undefined,
+    onEnd: (connection: MqttConnection) => void,
+  ) {
+    this.#parts = parts;
+    this.#greeting = greeting;
+    this.link = link;
+    this.#carried = carried;
+    this.#onEnd = onEnd;
+    this.#decoder = new PacketDecoder({ packetSizeMax: parts.config.packetBytesMax });
+    this.#heardMs = parts.clock.monotonicMs();
+  }
+
+  /** The session, once CONNECT is accepted. */
+  get session(): MqttSession | undefined {
+    return this.#accepted?.session;
+  }
+
+  /** Waits for CONNECT, but not for long. */
+  begin(): void {
+    this.#parts.wheel.arm(this, this.#parts.config.connectMs);
+  }
+
+  onFrame(frame: Frame): void {
+    if (this.#state === 'ended') return;
+    if (typeof frame === 'string') {
+      this.#waiting.push(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
+    } else {
+      this.#decode(frame);
+    }
+    this.#heardMs = this.#parts.clock.monotonicMs();
+    this.#beginPackets();
+  }
+
+  onDrain(): void {
+    this.#beginPackets();
+    this.session?.onDrain();
+  }
+
+  onClose(): void {
+    void this.#end(true);
+  }
+
+  /** CONNECT did not come, the client is silent, or its token has ended. */
+  onAlarm(): void {
+    if (this.#state === 'greeting') {
+      this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time', '[MQTT-3.1.4-1]');
+      return;
+    }
+    const { clock } = this.#parts;
+    const { expiresAt = Number.POSITIVE_INFINITY } = this.session?.identity ?? {};
+    if (expiresAt <= clock.unixMs()) this.fail(REASONS.notAuthorized, 'the token has ended');
+    else if (this.#silenceMs > 0 && clock.monotonicMs() - this.#heardMs >= this.#silenceMs) {
+      this.fail(REASONS.keepAliveTimeout, 'nothing came within one and a half times keep alive');
+    } else this.#arm();
+  }
+
+  send(packet: Packet): void {
+    if (this.#state === 'ended') return;
+    this.link.send(this.#encode(packet));
+  }
+
+  onSettled(): void {
+    if (this.#isPaused) this.#beginPackets();
+  }
+
+  /** Ends the connection with a reason code, which 5.0 is told, and 3.1.1 where CONNACK has one. */
+  fail(reason: number, message: string, clause = ''): void {
+    if (this.#state === 'ended') return;
+    const { clientId } = this.session?.terms ?? {};
+    const { remoteAddress } = this.link.info;
+    this.#parts.log.info({ reason, message, clause, clientId, remoteAddress }, 'MQTT connection closed');
+    this.#sayGoodbye(reason, message);
+    void this.#end(true);
+    this.link.close(closeFor(reason));
+  }
+
+  /** Ends the connection in the words of MQTT, as a link is closed. */
+  close({ code }: Pick<Close, 'code'>): void {
+    if (code === 'draining') this.fail(REASONS.serverShuttingDown, 'this node is going away');
+    else this.fail(REASONS.administrativeAction, code);
+  }
+
+  /** The same client identifier connected again. */
+  async giveWay(): Promise<void> {
+    this.fail(REASONS.sessionTakenOver, 'the same client identifier connected again');
+    await this.#end(true);
+  }
+
+  #decode(bytes: Uint8Array): void {
+    try {
+      for (const packet of this.#decoder.push(bytes)) this.#waiting.push(packet);
+    } catch (error) {
+      if (!(error instanceof MqttError)) throw error;
+      this.#waiting.push(error);
+    }
+  }
+
+  /** Begins what waits, until something takes time, or too much is owed, unread or not stored. */
+  #beginPackets(): void {
+    let begun = 0;
+    while (begun < this.#waiting.length && this.#mayGoOn()) {
+      const waiting = this.#waiting[begun];
+      begun += 1;
+      if (waiting !== undefined) this.#begin(waiting);
+    }
+    if (this.#state === 'ended') return;
+    if (begun > 0) this.#waiting = this.#waiting.slice(begun);
+    this.#pause();
+  }
+
+  #pause(): void {
+    const isFull = this.#isFull();
+    if (isFull && this.link.pendingBytes > 0) this.link.requestDrain();
+    const paused = isFull || this.#isBusy || this.#waiting.length > 0;
+    if (paused === this.#isPaused) return;
+    this.#isPaused = paused;
+    this.link.setPaused(paused);
+  }
+
+  #mayGoOn(): boolean {
+    return this.#state !== 'ended' && !this.#isBusy && !this.#isFull();
+  }
+
+  #isFull(): boolean {
+    const { highWaterSize, receiveMaximum } = this.#parts.config;
+    if (this.link.pendingBytes > highWaterSize / UNREAD_PART) return true;
+    const session = this.session;
+    if (session === undefined) return false;
+    if (session.underWaySize > UNDER_WAY_SIZE_MAX) return true;
+    // 5.0 is told a limit and has to keep it; 3.1.1 is not read.
+    return session.terms.version === 4 && session.receivedCount >= receiveMaximum;
+  }
+
+  #begin(waiting: Waiting): void {
+    try {
+      if (waiting instanceof MqttError) throw waiting;
+      const session = this.session;
+      if (waiting.kind === 'connect') this.#take(this.#connect(waiting));
+      else if (session !== undefined) this.#onPacket(session, waiting);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #onPacket(session: MqttSession, packet: Packet): void {
+    switch (packet.kind) {
+      case 'publish':
+        session.onPublish(packet);
+        break;
+      case 'puback':
+      case 'pubrec':
+      case 'pubcomp':
+        session.onAck(packet);
+        break;
+      case 'pubrel':
+        session.onPubrel(packet);
+        break;
+      case 'subscribe':
+        this.#take(this.#subscribe(session, packet));
+        break;
+      case 'unsubscribe':
+        this.#take(this.#unsubscribe(session, packet));
+        break;
+      case 'pingreq':
+        this.send({ kind: 'pingresp' });
+        break;
+      case 'disconnect':
+        this.#disconnect(session, packet);
+        break;
+      case 'auth':
+        this.#take(this.#renew(session, packet));
+        break;
+    }
+  }
+
+  /** Does something that takes time; what is behind it waits. */
+  #take(work: Promise<void>): void {
+    this.#isBusy = true;
+    const goOn = (): void => {
+      this.#isBusy = false;
+      this.#beginPackets();
+    };
+    work.then(goOn, (error: unknown) => {
+      this.#onFault(error);
+      goOn();
+    });
+  }
+
+  async #connect(connect: Connect): Promise<void> {
+    const accepted = await this.#greeting.greet(connect, this, this.#carried);
+    this.#accepted = accepted;
+    if (this.#state === 'ended') {
+      // It left while it was judged.
+      await this.#greeting.leave(accepted, true);
+      return;
+    }
+    this.#state = 'ready';
+    this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
+    this.#arm();
+    this.send(accepted.connack);
+    await accepted.session.begin();
+  }
+
+  async #subscribe(session: MqttSession, packet: Subscribe): Promise<void> {
+    await subscribeAll(session, packet, (suback) => this.send(suback));
+  }
+
+  async #unsubscribe(session: MqttSession, packet: Unsubscribe): Promise<void> {
+    this.send(await unsubscribeAll(session, packet));
+  }
+
+  async #renew(session: MqttSession, packet: Auth): Promise<void> {
+    const answer = await new Renewal(this.#parts.authenticator).renew(session, packet);
+    this.#arm();
+    this.send(answer);
+  }
+
+  #disconnect(session: MqttSession, { reason, properties }: Disconnect): void {
+    const { sessionExpiryInterval: wanted } = properties;
+    if (wanted !== undefined) {
+      if (wanted > 0 && session.expirySeconds === 0) {
+        const message = 'a session that was to end with its connection can not be kept any more';
+        throw new MqttError(REASONS.protocolError, '[MQTT-3.14.2-2]', message);
+      }
+      session.setExpiry(Math.min(wanted, this.#parts.config.sessionExpirySecondsMax));
+    }
+    // [MQTT-3.14.4-3]: after a normal end the will is gone.
+    void this.#end(reason !== REASONS.success);
+    this.link.close({ code: 'normal' });
+  }
+
+  #onFault(error: unknown): void {
+    if (error instanceof MqttError) this.fail(error.reason, error.message, error.clause);
+    else if (error instanceof CodedError) {
+      this.fail(REASONS.serverUnavailable, error.message);
+    } else {
+      this.#parts.log.error({ error }, 'an MQTT packet could not be handled');
+      this.fail(REASONS.unspecifiedError, 'the server failed');
+    }
+  }
+
+  /** The last packet of the server: CONNACK where CONNECT was not answered yet. */
+  #sayGoodbye(reason: number, message: string): void {
+    const version = this.#decoder.version;
+    if (version === undefined) return;
+    const properties = { reasonString: message };
+    if (this.#state === 'ready') {
+      if (version === 5) this.send({ kind: 'disconnect', reason, properties });
+      return;
+    }
+    const code = connackCode(reason, version);
+    if (code === undefined) return;
+    this.send({ kind: 'connack', sessionPresent: false, reason: code, properties });
+  }
+
+  /** Reasons and the like are left out where they make a packet too large ([MQTT-3.1.2-24]). */
+  #encode(packet: Packet): Uint8Array {
+    const version = this.#decoder.version ?? 5;
+    const { packetSizeMax = Number.POSITIVE_INFINITY } = this.session?.terms ?? {};
+    const isTooLarge = version === 5 && packetSize(packet, version) > packetSizeMax;
+    if (!isTooLarge || !('properties' in packet)) return encode(packet, version);
+    return encode({ ...packet, properties: {} } as Packet, version);
+  }
+
+  #arm(): void {
+    const { clock, wheel } = this.#parts;
+    const { expiresAt } = this.session?.identity ?? {};
+    const silentMs =
+      this.#silenceMs === 0
+        ? Number.POSITIVE_INFINITY
+        : this.#heardMs + this.#silenceMs - clock.monotonicMs();
+    const tokenMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.unixMs();
+    const delayMs = Math.min(silentMs, tokenMs);
+    if (delayMs === Number.POSITIVE_INFINITY) wheel.cancel(this);
+    else wheel.arm(this, Math.max(0, delayMs));
+  }
+
+  /** @param withWill true unless the client said goodbye. Resolves when all of it is stored. */
+  async #end(withWill: boolean): Promise<void> {
+    const isFirst = this.#state !== 'ended';
+    this.#state = 'ended';
+    if (isFirst) {
+      this.#parts.wheel.cancel(this);
+      this.#waiting = [];
+      this.#onEnd(this);
+    }
+    const accepted = this.#accepted;
+    if (accepted !== undefined) await this.#greeting.leave(accepted, withWill);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Greeting: whether a CONNECT is accepted, and with which session. It asks in an order in which what is
+ * cheap to refuse is refused first.
+ */
+import { CodedError } from '@trunkline/wire';
+import type { Authentication } from '../../auth/authenticator.ts';
+import type { Identity } from '../../auth/identity.ts';
+import { MqttError } from './codec/faults.ts';
+import type { Connack, Connect } from './codec/packets.ts';
+import { REASONS } from './codec/reasons.ts';
+import type { MqttConnection } from './connection.ts';
+import { Encodings } from './encoding.ts';
+import type { MqttParts } from './parts.ts';
+import { Registry } from './registry.ts';
+import { AUTHENTICATION_METHOD } from './renewal.ts';
+import { MqttSession } from './session.ts';
+import type { SessionParts } from './session.ts';
+import { sessionKey, SessionStore } from './session-store.ts';
+import { lossProperties } from './subscription.ts';
+import type { Loss } from './subscription.ts';
+import { grant, grantedProperties } from './terms.ts';
+import type { Wills } from './will.ts';
+
+/** A CONNECT that was accepted. */
+export interface Accepted {
+  readonly session: MqttSession;
+  readonly connack: Connack;
+  readonly connection: MqttConnection;
+}
+
+/** Characters of a client identifier that the server chooses, and of a session's word. */
+const WORD_LENGTH = 16;
+
+/** Greets the clients of one node. */
+export class Greeting {
+  readonly #parts: MqttParts;
+  readonly #wills: Wills;
+  readonly #store: SessionStore;
+  readonly #encodings: Encodings;
+  readonly #registry = new Registry<MqttConnection>();
+
+  constructor(parts: MqttParts, wills: Wills) {
+    this.#parts = parts;
+    this.#wills = wills;
+    this.#store = new SessionStore(parts.state);
+    this.#encodings = new Encodings(parts.clock);
+  }
+
+  /**
+   * Accepts a client; the connection before under its name has ended then.
+   *
+   * @throws {MqttError} that says why not.
+   */
+  async greet(
+    connect: Connect,
+    connection: MqttConnection,
+    carried: Identity | undefined,
+  ): Promise<Accepted> {
+    const { config, random } = this.#parts;
+    const closed = this.#parts.refusal();
+    if (closed !== undefined) throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
+    const granted = grant(connect, config, random.word(WORD_LENGTH));
+    const identity = await this.#identify(connect, carried);
+    const key = sessionKey(identity.user, granted.clientId);
+    const { cleanStart } = connect;
+    return this.#registry.take(key, async () => {
+      const parts: SessionParts = {
+        ...this.#parts,
+        ...{ identity, wire: connection, store: this.#store, encodings: this.#encodings },
+        terms: { ...granted, key },
+      };
+      await this.#wills.onConnect(key, cleanStart);
+      const { session, isPresent, losses } = await this.#begin(parts, cleanStart);
+      if (connect.will !== undefined) await this.#wills.keep(key, session, connect.will);
+      this.#registry.hold(key, connection);
+      const connack: Connack = {
+        kind: 'connack',
+        sessionPresent: isPresent,
+        reason: REASONS.success,
+        properties: {
+          ...grantedProperties(connect, granted, config),
+          ...methodOf(connect),
+          ...lossProperties(losses),
+        },
+      };
+      return { session, connack, connection };
+    });
+  }
+
+  /** The connection of an accepted client has ended. @param withWill unless it said goodbye. */
+  async leave({ session, connection }: Accepted, withWill: boolean): Promise<void> {
+    const { key } = session.terms;
+    const ended = session.end();
+    this.#registry.letGo(key, connection);
+    if (withWill) this.#wills.release(key, session.expirySeconds);
+    else void this.#wills.drop(key);
+    await ended;
+  }
+
+  async #begin(
+    parts: SessionParts,
+    cleanStart: boolean,
+  ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
+    const { key, version } = parts.terms;
+    const stored = await this.#store.load(key);
+    const session = new MqttSession(parts);
+    if (stored === undefined || cleanStart) {
+      if (stored !== undefined) await this.#store.remove(key);
+      return { session, isPresent: false, losses: [] };
+    }
+    let losses: readonly Loss[];
+    try {
+      losses = await session.resume(stored.record);
+    } catch (error) {
+      await session.abandon();
+      throw error;
+    }
+    if (losses.length === 0 || version === 5) {
+      // It has a connection again: it does not run out meanwhile.
+      void session.save();
+      return { session, isPresent: true, losses };
+    }
+    // 3.1.1 has one word for a loss: that there is no session, and so the client begins anew.
+    await session.abandon();
+    await this.#store.remove(key);
+    return { session: new MqttSession(parts), isPresent: false, losses: [] };
+  }
+
+  async #identify(connect: Connect, carried: Identity | undefined): Promise<Identity> {
+    const found = await this.#authenticate(connect, carried);
+    if (found.kind === 'identity') return found.identity;
+    if (found.kind === 'none') {
+      const message = 'a token, or a user name and its password, is needed';
+      throw new MqttError(REASONS.notAuthorized, '[MQTT-3.1.4-2]', message);
+    }
+    const { code, message } = found.error;
+    const isBusy = code === 'unavailable' || code === 'rate_limited';
+    const reason = isBusy ? REASONS.serverBusy : REASONS.badUserNameOrPassword;
+    throw new MqttError(reason, '[MQTT-3.1.4-2]', message);
+  }
+
+  /** What a client says of itself wins over what its carrier says of it. */
+  #authenticate(
+    { userName, password, properties }: Connect,
+    carried: Identity | undefined,
+  ): Authentication | Promise<Authentication> {
+    const { authenticator } = this.#parts;
+    const { authenticationMethod, authenticationData } = properties;
+    if (authenticationMethod !== undefined) {
+      if (authenticationMethod !== AUTHENTICATION_METHOD) {
+        const message = `expected the authentication method ${AUTHENTICATION_METHOD}`;
+        throw new MqttError(REASONS.badAuthenticationMethod, '[MQTT-4.12.0-1]', message);
+      }
+      return authenticator.fromToken(Buffer.from(authenticationData ?? []).toString());
+    }
+    if (password === undefined && carried !== undefined) {
+      return { kind: 'identity', identity: carried };
+    }
+    return authenticator.fromLogin({
+      ...(userName === undefined ? {} : { user: userName }),
+      ...(password === undefined ? {} : { password }),
+    });
+  }
+}
+
+/** [MQTT-4.12.0-5]: the method stands in CONNACK as it did in CONNECT. */
+function methodOf({ properties: { authenticationMethod } }: Connect): {
+  readonly authenticationMethod?: string;
+} {
+  return authenticationMethod === undefined ? {} : { authenticationMethod };
+}

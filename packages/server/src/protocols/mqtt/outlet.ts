@@ -1,0 +1,58 @@
+/**
+ * Outlet: the link of a session as one of its subscriptions sees it. It is full when the window is, so
+ * that a client which does not acknowledge is a slow reader like any other, whose cursors fall behind.
+ */
+import type { Frame } from '../../link/link.ts';
+import type { Close, Link, LinkInfo, LinkTraits } from '../../link/link.ts';
+import type { SharedBatch } from '../../link/shared-batch.ts';
+import type { Qos } from './codec/packets.ts';
+import type { Delivery } from './delivery.ts';
+import { PublishBatch } from './encoding.ts';
+import type { SentPlace } from './sent-place.ts';
+
+/** One for each subscription of a session. */
+export class Outlet implements Link {
+  /** The highest QoS of what comes through it. */
+  qos: Qos;
+  /** Up to where it was sent; kept for sessions that outlive their connection. */
+  place: SentPlace | undefined;
+  readonly #delivery: Delivery;
+
+  constructor(delivery: Delivery, qos: Qos) {
+    this.#delivery = delivery;
+    this.qos = qos;
+  }
+
+  get info(): LinkInfo {
+    return this.#delivery.link.info;
+  }
+
+  get traits(): LinkTraits {
+    return this.#delivery.link.traits;
+  }
+
+  get pendingBytes(): number {
+    return this.#delivery.pendingBytes(this.qos);
+  }
+
+  send(frame: Frame): void {
+    this.#delivery.link.send(frame);
+  }
+
+  sendShared(batch: SharedBatch, isLast = false): void {
+    if (!(batch instanceof PublishBatch)) throw new TypeError('an outlet carries PUBLISH packets');
+    this.#delivery.deliver(this, batch, isLast);
+  }
+
+  requestDrain(): void {
+    this.#delivery.requestDrain(this.qos);
+  }
+
+  setPaused(paused: boolean): void {
+    this.#delivery.link.setPaused(paused);
+  }
+
+  close(close: Close): void {
+    this.#delivery.link.close(close);
+  }
+}

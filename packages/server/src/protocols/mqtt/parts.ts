@@ -1,0 +1,40 @@
+/** What MQTT sessions are built from, and what they are told. */
+import type { Authenticator } from '../../auth/authenticator.ts';
+import type { StateStore } from '../../broker/state.ts';
+import type { Clock } from '../../clock.ts';
+import type { CodedError } from '@trunkline/wire';
+import type { Hub } from '../../hub/hub.ts';
+import type { Log } from '../../observe/log.ts';
+import type { Random } from '../../random.ts';
+import type { Wheel } from '../../wheel.ts';
+
+/** The limits of the protocol; the group `mqtt` of the configuration says what happens at each. */
+export interface MqttConfig {
+  readonly packetBytesMax: number;
+  readonly connectMs: number;
+  /** 0 leaves it to the client. */
+  readonly keepAliveSecondsMax: number;
+  readonly sessionExpirySecondsMax: number;
+  readonly clientIdLengthMax: number;
+  readonly inflightMax: number;
+  readonly receiveMaximum: number;
+  readonly topicAliasMax: number;
+  readonly subscriptionsMax: number;
+  readonly ackSaveMs: number;
+  /** Unsent bytes of a link; above a part of them nothing more is read from it. */
+  readonly highWaterSize: number;
+}
+
+/** What the protocol is built from. */
+export interface MqttParts {
+  readonly hub: Hub;
+  readonly state: StateStore;
+  readonly authenticator: Pick<Authenticator, 'fromLogin' | 'fromToken'>;
+  readonly clock: Clock;
+  readonly wheel: Wheel;
+  readonly random: Random;
+  readonly log: Log;
+  readonly config: MqttConfig;
+  /** Set while the node takes no new clients. */
+  refusal(): CodedError | undefined;
+}

@@ -1,0 +1,51 @@
+/** MQTT: versions 3.1.1 and 5.0, over any duplex link of bytes. */
+import type { Identity } from '../../auth/identity.ts';
+import type { Link, LinkHandler } from '../../link/link.ts';
+import { MqttConnection } from './connection.ts';
+import { Greeting } from './greeting.ts';
+import type { MqttParts } from './parts.ts';
+import { Wills } from './will.ts';
+
+/** What the carrier of a link knows of its client. */
+export interface MqttOpening {
+  /** Whom a certificate or the handshake proved; absent where CONNECT tells. */
+  readonly identity?: Identity;
+}
+
+/** Opens connections, and knows those that are open. */
+export class MqttProtocol {
+  readonly name = 'mqtt';
+  readonly #parts: MqttParts;
+  readonly #greeting: Greeting;
+  readonly #wills: Wills;
+  readonly #connections = new Set<MqttConnection>();
+
+  constructor(parts: MqttParts) {
+    this.#parts = parts;
+    this.#wills = new Wills(parts);
+    this.#greeting = new Greeting(parts, this.#wills);
+  }
+
+  /** Connections open now. */
+  get connections(): Iterable<MqttConnection> {
+    return this.#connections;
+  }
+
+  /** Begins to speak on a link. */
+  open(link: Link, { identity }: MqttOpening = {}): LinkHandler {
+    const connection = new MqttConnection(
+      this.#parts,
+      this.#greeting,
+      link,
+      identity,
+      this.#forget,
+    );
+    this.#connections.add(connection);
+    connection.begin();
+    return connection;
+  }
+
+  readonly #forget = (connection: MqttConnection): void => {
+    this.#connections.delete(connection);
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * Receiving: what a client publishes, on its way to the hub.
+ *
+ * An acknowledgement says that the message is in the log, and they leave in the order in which the
+ * messages came ([MQTT-4.6.0-2], [MQTT-4.6.0-3]). With QoS 2 the packet identifier is kept until
+ * PUBREL: what comes with it meanwhile is the same message ([MQTT-4.3.3-10]). A session that outlives
+ * its connection stores the identifier before it publishes, with a word that becomes the message's key:
+ * whatever fails in between, the log has it once.
+ */
+import { channelNameFault, CodedError, TEXT_LIMITS, TTL_MAX } from '@trunkline/wire';
+import type { Sender } from '@trunkline/wire';
+import type { Hub } from '../../hub/hub.ts';
+import type { Caller, PublishRequest } from '../../hub/hub-types.ts';
+import { encodeAttributes } from './attributes.ts';
+import type { Publish } from './codec/packets.ts';
+import { REASONS } from './codec/reasons.ts';
+import { contentTypeFor } from './payload.ts';
+import { reasonOf } from './refusal.ts';
+
+/** What receiving needs of its session. */
+export interface ReceivingSession {
+  caller(): Caller;
+  /** The same object in all of the session's messages. */
+  sender(): Sender;
+  /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
+  readonly store: (() => Promise<void>) | undefined;
+  /** An unguessable word. */
+  word(): string;
+  /** Answers a PUBLISH of QoS 1 or 2. */
+  answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void;
+  /** A message of QoS 0 was refused: nobody is told. */
+  onDropped(error: CodedError): void;
+  /** Something was finished: more may be received. */
+  onSettled(): void;
+}
+
+/** An answer that is owed, in the order in which the messages came. */
+interface Owed {
+  readonly kind: 'puback' | 'pubrec';
+  readonly packetId: number;
+  reason: number | undefined;
+  message: string;
+}
+
+/** A message of QoS 2 until PUBREL. */
+interface Incoming {
+  /** The key with which it is published, however often that is tried. */
+  readonly word: string;
+  isPublished: boolean;
+}
+
+/** Bytes that a message under way is taken to cost beside its payload. */
+const OVERHEAD_SIZE = 512;
+
+export class Receiving {
+  readonly #hub: Hub;
+  readonly #session: ReceivingSession;
+  #owed: Owed[] = [];
+  readonly #incoming = new Map<number, Incoming>();
+  /** What has to be done before the next one is published: offsets are given in the order sent. */
+  #before: Promise<unknown> | undefined;
+  /** Bytes of what is not in the log yet, roughly. */
+  underWaySize = 0;
+
+  constructor(hub: Hub, session: ReceivingSession) {
+    this.#hub = hub;
+    this.#session = session;
+  }
+
+  /** Messages of QoS 1 and 2 that are not acknowledged, as the client counts them. */
+  get count(): number {
+    return this.#owed.length + this.#incoming.size;
+  }
+
+  /** True for a packet identifier of QoS 2 that is known: it counts already. */
+  has(packetId: number): boolean {
+    return this.#incoming.has(packetId);
+  }
+
+  /** What was received with QoS 2 and not released, with the words of their keys. */
+  kept(): readonly (readonly [packetId: number, word: string])[] {
+    return [...this.#incoming].map(([packetId, { word }]) => [packetId, word]);
+  }
+
+  /** Takes in what an earlier connection kept. */
+  restore(kept: readonly (readonly [packetId: number, word: string])[]): void {
+    for (const [packetId, word] of kept) {
+      this.#incoming.set(packetId, { word, isPublished: false });
+    }
+  }
+
+  /** @param topic what the PUBLISH or its alias names. */
+  onPublish(publish: Publish, topic: string): void {
+    const { qos, packetId } = publish;
+    const request = toRequest(publish, this.#session.sender());
+    if (qos === 0) this.#publish(topic, request, undefined);
+    else if (qos === 1) this.#publish(topic, request, this.#owe('puback', packetId));
+    else this.#publishOnce(topic, request, packetId);
+  }
+
+  /** The client gives a packet identifier of QoS 2 free. @returns false when it was not in use. */
+  release(packetId: number): boolean {
+    return this.#incoming.delete(packetId);
+  }
+
+  #publishOnce(topic: string, request: PublishRequest, packetId: number): void {
+    const { store } = this.#session;
+    const known = this.#incoming.get(packetId);
+    const owed = this.#owe('pubrec', packetId);
+    if (known?.isPublished === true) {
+      this.#settle(owed, REASONS.success, '');
+      return;
+    }
+    const incoming = known ?? { word: this.#session.word(), isPublished: false };
+    this.#incoming.set(packetId, incoming);
+    if (store === undefined) this.#publish(topic, request, owed);
+    else this.#publish(topic, { ...request, key: request.key ?? incoming.word }, owed, store());
+  }
+
+  /** @param stored resolves when it may be published; what comes behind it waits for that too. */
+  #publish(
+    topic: string,
+    request: PublishRequest,
+    owed: Owed | undefined,
+    stored?: Promise<void>,
+  ): void {
+    const size = request.payload.length + OVERHEAD_SIZE;
+    this.underWaySize += size;
+    const last = this.#before;
+    const before = last === undefined || stored === undefined ? (stored ?? last) : last.then(() => stored);
+    this.#before = before;
+    const work =
+      before === undefined
+        ? this.#ask(topic, request)
+        : before.then(() => {
+            if (this.#before === before) this.#before = undefined;
+            return this.#ask(topic, request);
+          });
+    work.then(
+      () => {
+        this.underWaySize -= size;
+        if (owed !== undefined) this.#settle(owed, REASONS.success, '');
+        this.#session.onSettled();
+      },
+      (error: unknown) => {
+        this.underWaySize -= size;
+        this.#refuse(error, owed);
+        this.#session.onSettled();
+      },
+    );
+  }
+
+  async #ask(topic: string, request: PublishRequest): Promise<void> {
+    const fault = channelNameFault(topic);
+    if (fault !== undefined) throw new CodedError('bad_request', `the topic name ${fault}`);
+    await this.#hub.publish(this.#session.caller(), topic, request);
+  }
+
+  #refuse(error: unknown, owed: Owed | undefined): void {
+    const { coded, reason } = reasonOf(error);
+    if (owed === undefined) this.#session.onDropped(coded);
+    else this.#settle(owed, reason, coded.message);
+  }
+
+  #owe(kind: Owed['kind'], packetId: number): Owed {
+    const owed: Owed = { kind, packetId, reason: undefined, message: '' };
+    this.#owed.push(owed);
+    return owed;
+  }
+
+  /** An answer is known; it leaves when all before it have left. */
+  #settle(owed: Owed, reason: number, message: string): void {
+    owed.reason = reason;
+    owed.message = message;
+    let count = 0;
+    for (const { kind, packetId, reason: settled, message: text } of this.#owed) {
+      if (settled === undefined) break;
+      count += 1;
+      if (kind === 'pubrec') this.#onAnswered(packetId, settled);
+      this.#session.answer(kind, packetId, settled, text);
+    }
+    if (count > 0) this.#owed = this.#owed.slice(count);
+  }
+
+  /** A refusal ends the exchange ([MQTT-4.3.3-9] has nothing left to release). */
+  #onAnswered(packetId: number, reason: number): void {
+    const incoming = this.#incoming.get(packetId);
+    if (incoming === undefined) return;
+    if (reason >= REASONS.unspecifiedError) this.#incoming.delete(packetId);
+    else incoming.isPublished = true;
+  }
+}
+
+/** The property with which a publisher says that two messages are the same one (promise 6). */
+const KEY_PROPERTY = 'key';
+
+function toRequest(publish: Publish, from: Sender): PublishRequest {
+  const { payload, properties, retain } = publish;
+  const { messageExpiryInterval, userProperties } = properties;
+  // The packet is a view of a chunk that would be kept alive.
+  const own = Uint8Array.prototype.slice.call(payload);
+  const contentType = contentTypeFor(own, properties.contentType);
+  const key = userProperties?.find(([name]) => name === KEY_PROPERTY)?.[1];
+  // A second of it is more than no time at all, and nobody waits for a year.
+  const ttl = Math.min(TTL_MAX, Math.max(1, (messageExpiryInterval ?? 0) * 1000));
+  return {
+    payload: own,
+    from,
+    attributes: encodeAttributes(publish),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(messageExpiryInterval === undefined ? {} : { ttl }),
+    // A name that others use for something else: what is no key does not count as one.
+    ...(key === undefined || key.length > TEXT_LIMITS.key ? {} : { key }),
+    ...(retain ? { retain } : {}),
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * Record: what is stored of a session that outlives its connection, as JSON. It holds no message: what
+ * was sent and not acknowledged is known by its place in the log.
+ */
+import { formatPosition, parsePosition } from '@trunkline/wire';
+import type { KeptSubscription } from './subscriptions.ts';
+import type { Awaited, Sent } from './window.ts';
+
+/** A session as it is stored. */
+export interface SessionRecord {
+  readonly clientId: string;
+  /** Absent where nobody knows who it is. */
+  readonly user?: string;
+  /** The session's word: whose messages its own are, over all of its connections. */
+  readonly session: string;
+  /** Seconds it is kept without a connection. */
+  readonly expirySeconds: number;
+  /** True while it has a connection; after a crash of the server it stays so. */
+  readonly isConnected: boolean;
+  readonly subscriptions: readonly KeptSubscription[];
+  /** Sent and not acknowledged, in the order sent. */
+  readonly sent: readonly Sent[];
+  /** Received with QoS 2 and not released, with the words of their keys. */
+  readonly received: readonly (readonly [packetId: number, word: string])[];
+}
+
+/** How it stands in JSON: what is sent by packet identifier, what is awaited, channel, position. */
+interface Stored extends Omit<SessionRecord, 'sent'> {
+  readonly format: number;
+  readonly sent: readonly (readonly [number, Awaited, string, string])[];
+}
+
+/** Of a record with another number nothing is known. */
+const FORMAT = 1;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Writes a record. */
+export function encodeRecord({ sent, ...record }: SessionRecord): Uint8Array {
+  const stored: Stored = {
+    format: FORMAT,
+    ...record,
+    sent: sent.map(({ packetId, awaited, place }) => {
+      return [packetId, awaited, place.channel, formatPosition(place)];
+    }),
+  };
+  return encoder.encode(JSON.stringify(stored));
+}
+
+/** Reads a record; `undefined` when it was written by another version of the server. */
+export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
+  try {
+    const { format, sent, ...record } = JSON.parse(decoder.decode(value)) as Stored;
+    if (format !== FORMAT) return undefined;
+    return { ...record, sent: sent.flatMap(toSent) };
+  } catch {
+    return undefined;
+  }
+}
+
+function toSent([packetId, awaited, channel, text]: Stored['sent'][number]): Sent[] {
+  const position = parsePosition(text);
+  return position === undefined ? [] : [{ packetId, awaited, place: { channel, ...position } }];
+}

@@ -1,0 +1,51 @@
+/** Refusal: what the hub refuses as reason codes of MQTT, and those as codes of a link's close. */
+import { CodedError } from '@trunkline/wire';
+import type { CodeName } from '@trunkline/wire';
+import type { Close } from '../../link/link.ts';
+import { REASONS } from './codec/reasons.ts';
+
+/** A refusal and its reason code for PUBACK, PUBREC and SUBACK. */
+export interface Refusal {
+  readonly coded: CodedError;
+  readonly reason: number;
+}
+
+/** By code; what is not here is unspecified. */
+const BY_CODE: Partial<Record<CodeName, number>> = {
+  bad_request: REASONS.topicNameInvalid,
+  unauthenticated: REASONS.notAuthorized,
+  forbidden: REASONS.notAuthorized,
+  conflict: REASONS.implementationSpecificError,
+  too_large: REASONS.quotaExceeded,
+  rate_limited: REASONS.quotaExceeded,
+};
+
+/** What to answer to something that failed. */
+export function reasonOf(error: unknown): Refusal {
+  const coded =
+    error instanceof CodedError
+      ? error
+      : new CodedError('internal', 'the server failed', { cause: error });
+  return { coded, reason: BY_CODE[coded.code] ?? REASONS.unspecifiedError };
+}
+
+/** By reason, how a link is closed; what is not here is the client's fault. */
+const CLOSES: ReadonlyMap<number, Close['code']> = new Map([
+  [REASONS.success, 'normal'],
+  [REASONS.unspecifiedError, 'internal'],
+  [REASONS.badUserNameOrPassword, 'unauthenticated'],
+  [REASONS.badAuthenticationMethod, 'unauthenticated'],
+  [REASONS.notAuthorized, 'unauthenticated'],
+  [REASONS.serverUnavailable, 'unavailable'],
+  [REASONS.serverBusy, 'unavailable'],
+  [REASONS.serverShuttingDown, 'draining'],
+  [REASONS.keepAliveTimeout, 'timeout'],
+  [REASONS.sessionTakenOver, 'replaced'],
+  [REASONS.packetTooLarge, 'too_large'],
+  [REASONS.quotaExceeded, 'rate_limited'],
+]);
+
+/** How a link is closed that ends with this reason: over WebSocket it has a code of its own. */
+export function closeFor(reason: number): Close {
+  return { code: CLOSES.get(reason) ?? 'bad_request' };
+}

@@ -1,0 +1,55 @@
+/**
+ * SessionStore: the records of sessions, in the broker's state. A session is known by its user and its
+ * client identifier, so that nobody comes by another one's session by its name.
+ */
+import { hash } from 'node:crypto';
+import type { StateStore } from '../../broker/state.ts';
+import { decodeRecord, encodeRecord } from './record.ts';
+import type { SessionRecord } from './record.ts';
+
+/** All of their keys begin with this. */
+export const SESSION_PREFIX = 'mqtt/session/';
+
+/** A record as it was read. */
+export interface StoredSession {
+  readonly record: SessionRecord;
+  readonly version: number;
+}
+
+/** The key of a session. @param user absent where nobody knows who it is. */
+export function sessionKey(user: string | undefined, clientId: string): string {
+  const name = JSON.stringify([user ?? null, clientId]);
+  return hash('sha256', name, 'base64url');
+}
+
+/** Reads and writes records. */
+export class SessionStore {
+  readonly #state: StateStore;
+
+  constructor(state: StateStore) {
+    this.#state = state;
+  }
+
+  /** @throws {BrokerError} when the log can't be read. */
+  async load(key: string): Promise<StoredSession | undefined> {
+    const found = await this.#state.get(`${SESSION_PREFIX}${key}`);
+    const record = found === undefined ? undefined : decodeRecord(found.value);
+    return found === undefined || record === undefined
+      ? undefined
+      : { record, version: found.version };
+  }
+
+  /**
+   * @param expiresAt Unix milliseconds after which it is gone by itself.
+   * @throws {BrokerError} when nobody knows whether it is stored; what was stored before holds then.
+   */
+  async save(key: string, record: SessionRecord, expiresAt: number | undefined): Promise<void> {
+    const options = expiresAt === undefined || expiresAt === Infinity ? {} : { expiresAt };
+    await this.#state.put(`${SESSION_PREFIX}${key}`, encodeRecord(record), options);
+  }
+
+  /** The session is gone. */
+  async remove(key: string): Promise<void> {
+    await this.#state.delete(`${SESSION_PREFIX}${key}`);
+  }
+}

@@ -1,0 +1,371 @@
+/**
+ * Session: what one client identifier has at the server while it is connected: its subscriptions, what
+ * it was sent and what it sent. One that outlives its connection is stored, and begun again from there.
+ */
+import type { CodedError, Sender } from '@trunkline/wire';
+import type { Identity } from '../../auth/identity.ts';
+import type { Caller } from '../../hub/hub-types.ts';
+import type { Link } from '../../link/link.ts';
+import { AliasTable, ClientAliases } from './aliases.ts';
+import { encode } from './codec/encode.ts';
+import { MqttError } from './codec/faults.ts';
+import type { Ack, Packet, Publish, Version } from './codec/packets.ts';
+import { REASONS } from './codec/reasons.ts';
+import { Delivery } from './delivery.ts';
+import type { Encodings } from './encoding.ts';
+import type { MqttParts } from './parts.ts';
+import { Receiving } from './receiving.ts';
+import type { SessionRecord } from './record.ts';
+import { resend } from './resend.ts';
+import { Saver } from './saver.ts';
+import type { SessionStore } from './session-store.ts';
+import { checkFilter } from './subscribing.ts';
+import type { FilterOptions, Loss } from './subscription.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { Window } from './window.ts';
+import type { Awaited } from './window.ts';
+
+/** What CONNECT agreed on. */
+export interface Terms {
+  readonly version: Version;
+  readonly clientId: string;
+  /** Its key in the store. */
+  readonly key: string;
+  /** Seconds that the session is kept without a connection; with 0 nothing is stored. */
+  readonly expirySeconds: number;
+  /** Messages that the client takes without having acknowledged them. */
+  readonly receiveMaximum: number;
+  /** Bytes of the largest packet that the client takes. */
+  readonly packetSizeMax: number;
+  /** Topic aliases that the client takes. */
+  readonly topicAliasMaximum: number;
+  /** False where reasons and user properties stand only in PUBLISH, CONNACK and DISCONNECT. */
+  readonly wantsProblems: boolean;
+  /** True when each message is to say where it stands. */
+  readonly positions: boolean;
+  /** True where CONNECT named an authentication method: then the token may be renewed. */
+  readonly hasMethod: boolean;
+}
+
+/** What a session needs of its connection. */
+export interface Wire {
+  readonly link: Link;
+  send(packet: Packet): void;
+  /** Ends the connection with a reason code, which 5.0 is told. */
+  fail(reason: number, message: string): void;
+  /** More may be read. */
+  onSettled(): void;
+}
+
+/** What a session is built from. */
+export interface SessionParts extends MqttParts {
+  readonly encodings: Encodings;
+  readonly store: SessionStore;
+  readonly wire: Wire;
+  readonly terms: Terms;
+  readonly identity: Identity;
+}
+
+/** One session with a connection. */
+export class MqttSession {
+  readonly terms: Terms;
+  readonly delivery: Delivery;
+  readonly subscriptions: Subscriptions;
+  readonly #parts: SessionParts;
+  readonly #window: Window;
+  readonly #receiving: Receiving;
+  readonly #aliases: ClientAliases;
+  readonly #saver: Saver | undefined;
+  #identity: Identity;
+  /** The session's word: whose messages its own are. */
+  #word: string;
+  #sender: Sender | undefined;
+  #expirySeconds: number;
+  /** What was lost while it was away; from `begin` on a loss is told at once. */
+  #losses: Loss[] = [];
+  #isBegun = false;
+  #ended: Promise<void> | undefined;
+
+  constructor(parts: SessionParts) {
+    const { terms, wire, config, clock } = parts;
+    this.#parts = parts;
+    this.terms = terms;
+    this.#identity = parts.identity;
+    this.#word = parts.random.word(16);
+    this.#expirySeconds = terms.expirySeconds;
+    const isDurable = terms.expirySeconds > 0;
+    this.#saver = isDurable
+      ? new Saver({
+          write: () => this.#write(true),
+          clock,
+          delayMs: config.ackSaveMs,
+          onFailed: (error) => parts.log.warn({ error }, 'an MQTT session could not be stored'),
+        })
+      : undefined;
+    const store = this.#saver === undefined ? undefined : () => this.save();
+    this.#window = new Window(Math.min(terms.receiveMaximum, config.inflightMax));
+    const { topicAliasMaximum } = terms;
+    this.delivery = new Delivery({
+      link: wire.link,
+      window: this.#window,
+      packetSizeMax: terms.packetSizeMax,
+      aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
+      store,
+    });
+    this.subscriptions = new Subscriptions({
+      hub: parts.hub,
+      encodings: parts.encodings,
+      delivery: this.delivery,
+      version: terms.version,
+      positions: terms.positions,
+      isDurable,
+      countMax: config.subscriptionsMax,
+      caller: () => this.caller(),
+      onLoss: (loss) => this.#onLoss(loss),
+    });
+    this.#aliases = new ClientAliases(config.topicAliasMax);
+    this.#receiving = new Receiving(parts.hub, {
+      caller: () => this.caller(),
+      sender: () => this.sender(),
+      store,
+      word: () => parts.random.word(16),
+      answer: (kind, packetId, reason, message) => this.#answer(kind, packetId, reason, message),
+      onDropped: (error) => this.#onDropped(error),
+      onSettled: () => wire.onSettled(),
+    });
+  }
+
+  /** Who it is, now. */
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  /** The token was renewed. @returns false when it does not allow all that is subscribed to. */
+  renew(identity: Identity): boolean {
+    this.#identity = identity;
+    this.#sender = undefined;
+    return !this.subscriptions.hasForbidden();
+  }
+
+  caller(): Caller {
+    return { identity: this.#identity, session: this.#word };
+  }
+
+  sender(): Sender {
+    const { user } = this.#identity;
+    const session = this.#word;
+    this.#sender ??= user === undefined ? { session } : { user, session };
+    return this.#sender;
+  }
+
+  /** Seconds that it is kept without a connection. */
+  get expirySeconds(): number {
+    return this.#expirySeconds;
+  }
+
+  /** Bytes of what was received and is not in the log yet. */
+  get underWaySize(): number {
+    return this.#receiving.underWaySize;
+  }
+
+  /** Messages received that are not acknowledged, as the client counts them. */
+  get receivedCount(): number {
+    return this.#receiving.count;
+  }
+
+  /**
+   * Goes on where an earlier connection ended.
+   *
+   * @returns what is lost of it.
+   * @throws {CodedError} when it can't be read now.
+   */
+  async resume(record: SessionRecord): Promise<readonly Loss[]> {
+    this.#word = record.session;
+    this.#receiving.restore(record.received);
+    this.#window.restore(record.sent);
+    for (const { place, ...options } of record.subscriptions) {
+      // What is not allowed any more is not read any more.
+      if (!this.#parts.hub.permits(this.#identity, 'subscribe', options.filter)) continue;
+      await this.subscriptions.subscribe(options, place);
+    }
+    const losses = this.#losses;
+    this.#losses = [];
+    return losses;
+  }
+
+  /** The client has its CONNACK: what it was sent before is sent again, then all that is new. */
+  async begin(): Promise<void> {
+    const { hub, clock } = this.#parts;
+    this.#isBegun = true;
+    if (this.#window.count > 0) {
+      await resend({
+        ...{ hub, identity: this.#identity, nowMs: clock.unixMs() },
+        window: this.#window,
+        delivery: this.delivery,
+        formFor: (channel) => this.subscriptions.formFor(channel),
+      });
+    }
+    if (this.#ended === undefined) this.delivery.open();
+  }
+
+  /**
+   * Subscribes.
+   *
+   * @returns what sends the retained messages, where they are wanted; to be called after the answer.
+   * @throws {CodedError} that says why not.
+   */
+  async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
+    checkFilter(options.filter);
+    await this.subscriptions.subscribe(options);
+    return () => {};
+  }
+
+  /** @returns false when there was nothing to unsubscribe from. */
+  unsubscribe(filter: string): boolean {
+    return this.subscriptions.unsubscribe(filter);
+  }
+
+  /** @throws {MqttError} that ends the connection. */
+  onPublish(publish: Publish): void {
+    const topic = this.#aliases.topicOf(publish);
+    const { qos, packetId } = publish;
+    const { receiveMaximum } = this.#parts.config;
+    const isKnown = qos === 2 && this.#receiving.has(packetId);
+    if (this.terms.version === 5 && qos > 0 && !isKnown && this.receivedCount >= receiveMaximum) {
+      const message = `at most ${receiveMaximum} messages may be unacknowledged`;
+      throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
+    }
+    this.#receiving.onPublish(publish, topic);
+  }
+
+  /** @throws {MqttError} for what does not belong to the QoS that a message was sent with. */
+  onAck({ kind, packetId, reason }: Ack<Awaited>): void {
+    const isRefused = reason >= REASONS.unspecifiedError;
+    const outcome = this.#window.acknowledge(packetId, kind, isRefused);
+    if (outcome === 'wrong') {
+      const message = `packet ${packetId} was not sent with the QoS that ${kind} belongs to`;
+      throw new MqttError(REASONS.protocolError, '§4.3', message);
+    }
+    if (kind === 'pubrec' && !isRefused) this.#sendPubrel(packetId, outcome === 'released');
+    if (outcome !== 'done') return;
+    this.#saver?.saveSoon();
+    this.delivery.onRoom();
+  }
+
+  /** The client gives a packet identifier free that it sent with QoS 2. */
+  onPubrel({ packetId }: Ack<'pubrel'>): void {
+    const isKnown = this.#receiving.release(packetId);
+    const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
+    const answer = (): void => {
+      this.#parts.wire.send({ kind: 'pubcomp', packetId, reason, properties: {} });
+    };
+    // A number that came free must not be taken for the message before.
+    if (this.#saver === undefined || !isKnown) answer();
+    else void this.save().then(answer);
+  }
+
+  /** The link has drained. */
+  onDrain(): void {
+    this.delivery.onRoom();
+    this.subscriptions.advance();
+  }
+
+  /** Resolves when all that the session keeps by now is stored. */
+  async save(): Promise<void> {
+    await this.#saver?.save();
+  }
+
+  /** A new end of its life, told by DISCONNECT. */
+  setExpiry(seconds: number): void {
+    this.#expirySeconds = seconds;
+  }
+
+  /** It was not begun, and what is stored of it stays as it is. */
+  async abandon(): Promise<void> {
+    this.#saver?.end();
+    this.subscriptions.end();
+    this.#ended ??= Promise.resolve();
+    await this.#ended;
+  }
+
+  /** Ends the connection's part of it. Resolves when what outlives that is stored. Idempotent. */
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
+    const { log, store } = this.#parts;
+    const record = this.#record(false);
+    this.subscriptions.end();
+    this.#saver?.end();
+    if (this.#saver === undefined) return;
+    try {
+      if (this.#expirySeconds > 0) await this.#writeRecord(record);
+      else await store.remove(this.terms.key);
+    } catch (error) {
+      // What was stored before holds: some is sent again, and nothing is lost.
+      log.warn({ error }, 'the end of an MQTT session could not be stored');
+    }
+  }
+
+  #write(isConnected: boolean): Promise<void> {
+    return this.#writeRecord(this.#record(isConnected));
+  }
+
+  #writeRecord(record: SessionRecord): Promise<void> {
+    const { store, clock } = this.#parts;
+    const expiresAt = clock.unixMs() + record.expirySeconds * 1000;
+    return store.save(this.terms.key, record, record.isConnected ? undefined : expiresAt);
+  }
+
+  #record(isConnected: boolean): SessionRecord {
+    const { user } = this.#identity;
+    return {
+      clientId: this.terms.clientId,
+      ...(user === undefined ? {} : { user }),
+      session: this.#word,
+      expirySeconds: this.#expirySeconds,
+      isConnected,
+      subscriptions: this.subscriptions.kept(),
+      sent: [...this.#window.sent()],
+      received: this.#receiving.kept(),
+    };
+  }
+
+  /** [MQTT-4.3.3-4] in 3.1.1 and 5.0: PUBREL leaves when it is stored that PUBREC came. */
+  #sendPubrel(packetId: number, isKnown: boolean): void {
+    const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
+    const pubrel: Packet = { kind: 'pubrel', packetId, reason, properties: {} };
+    this.delivery.send(encode(pubrel, this.terms.version), isKnown);
+  }
+
+  #answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
+    const { wire, log } = this.#parts;
+    const { version, wantsProblems } = this.terms;
+    if (version === 4 && reason >= REASONS.unspecifiedError) {
+      // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
+      log.info({ clientId: this.terms.clientId, message }, 'an MQTT message was refused');
+      wire.fail(reason, message);
+      return;
+    }
+    const properties = wantsProblems && message !== '' ? { reasonString: message } : {};
+    wire.send({ kind, packetId, reason, properties });
+  }
+
+  #onDropped(error: CodedError): void {
+    const { clientId } = this.terms;
+    this.#parts.log.debug({ clientId, message: error.message }, 'an MQTT message was dropped');
+  }
+
+  /** While it is connected, 3.1.1 has no word for a loss but the end of the session. */
+  #onLoss(loss: Loss): void {
+    if (!this.#isBegun) this.#losses.push(loss);
+    else if (this.terms.version === 5) this.delivery.tellLoss(loss);
+    else {
+      this.#expirySeconds = 0;
+      const message = `messages of ${loss.channel} are lost: ${loss.gap.reason}`;
+      this.#parts.wire.fail(REASONS.unspecifiedError, message);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Subscribing: SUBSCRIBE and UNSUBSCRIBE, filter by filter, and their answers.
+ */
+import { CodedError, isWildcard, patternFault } from '@trunkline/wire';
+import { channelNameFault } from '@trunkline/wire';
+import type { Suback, Subscribe, Unsuback, Unsubscribe } from './codec/packets.ts';
+import { REASONS } from './codec/reasons.ts';
+import { reasonOf } from './refusal.ts';
+import type { MqttSession } from './session.ts';
+
+/**
+ * Subscribes to all filters of a packet, in their order. The answer leaves when all that is subscribed
+ * to is stored; messages may come before it ([MQTT-3.8.4-1] allows that).
+ */
+export async function subscribeAll(
+  session: MqttSession,
+  { packetId, subscriptions, properties }: Subscribe,
+  answer: (suback: Suback) => void,
+): Promise<void> {
+  const [id] = properties.subscriptionIdentifiers ?? [];
+  const reasons: number[] = [];
+  const begins: (() => void)[] = [];
+  for (const { filter, qos, noLocal, retainAsPublished, retainHandling } of subscriptions) {
+    const options = { filter, qos, noLocal, retainAsPublished, ...(id === undefined ? {} : { id }) };
+    try {
+      begins.push(await session.subscribe(options, retainHandling));
+      reasons.push(qos);
+    } catch (error) {
+      reasons.push(subackReason(session, error));
+    }
+  }
+  await session.save();
+  answer({ kind: 'suback', packetId, reasons, properties: {} });
+  for (const begin of begins) begin();
+}
+
+/** Unsubscribes from all filters of a packet; what is under way is finished [MQTT-3.10.4-3]. */
+export async function unsubscribeAll(
+  session: MqttSession,
+  { packetId, filters }: Unsubscribe,
+): Promise<Unsuback> {
+  const reasons = filters.map((filter) =>
+    session.unsubscribe(filter) ? REASONS.success : REASONS.noSubscriptionExisted,
+  );
+  await session.save();
+  return { kind: 'unsuback', packetId, reasons, properties: {} };
+}
+
+/** @throws {CodedError} for what is a filter of MQTT and no channel or pattern here. */
+export function checkFilter(filter: string): void {
+  const fault = isWildcard(filter) ? patternFault(filter) : channelNameFault(filter);
+  if (fault !== undefined) throw new CodedError('not_found', `the filter ${fault}`);
+}
+
+function subackReason({ terms }: MqttSession, error: unknown): number {
+  const { coded, reason } = reasonOf(error);
+  // 3.1.1 knows one ([MQTT-3.9.3-2]).
+  if (terms.version === 4) return REASONS.unspecifiedError;
+  return coded.code === 'not_found' ? REASONS.topicFilterInvalid : reason;
+}

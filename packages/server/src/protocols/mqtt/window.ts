@@ -1,0 +1,174 @@
+/**
+ * Window: what one session was sent and has not acknowledged, in the order sent.
+ *
+ * Packet identifiers are given one after the other, so that an acknowledgement finds its message by
+ * counting from the first: no table is kept, and nothing is allocated for a message. What was
+ * acknowledged out of turn keeps its place until all before it are done.
+ *
+ * - `puback`: sent with QoS 1; PUBACK ends it.
+ * - `pubrec`: sent with QoS 2; PUBREC comes next.
+ * - `pubcomp`: PUBREC came, so that the message is the client's; PUBCOMP ends it.
+ */
+import type { Place } from './encoding.ts';
+
+/** What of the client is awaited; see above. */
+export type Awaited = 'puback' | 'pubrec' | 'pubcomp';
+
+/** A message that was sent. */
+export interface Sent {
+  readonly packetId: number;
+  readonly awaited: Awaited;
+  /** Of no use any more once PUBREC came. */
+  readonly place: Place;
+}
+
+/** What became of an acknowledgement; `wrong` is one that does not belong to the QoS. */
+export type AckOutcome = 'done' | 'released' | 'unknown' | 'wrong';
+
+const PACKET_ID_MAX = 0xffff;
+
+/** Places that are held before more are needed. */
+const ROOM_MIN = 16;
+
+/** Of identifiers that lie further apart than this, the one may be taken for the other. */
+const SPAN_MAX = 0x7fff;
+
+/** A place whose message was acknowledged. */
+const DONE = 0;
+const STAGES: readonly (Awaited | undefined)[] = [undefined, 'puback', 'pubrec', 'pubcomp'];
+const PUBACK = 1;
+const PUBREC = 2;
+const PUBCOMP = 3;
+
+export class Window {
+  readonly #countMax: number;
+  // Rings of one size, a power of two; made with the first message.
+  #stages = new Uint8Array(0);
+  #places: (Place | undefined)[] = [];
+  /** Where in the rings the first one stands, and its packet identifier. */
+  #head = 0;
+  #headId = 1;
+  /** From the first to the last, those in between that are done included. */
+  #span = 0;
+  #count = 0;
+
+  /** @param countMax messages that may be under way: the client's `Receive Maximum`, or less. */
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  /** Messages that are not acknowledged. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** How many more may be sent now. */
+  get free(): number {
+    return Math.max(0, Math.min(this.#countMax - this.#count, SPAN_MAX - this.#span));
+  }
+
+  /** True when at least half of it is free: then it is worth to read on. */
+  get isRoomy(): boolean {
+    return this.free > 0 && this.free * 2 >= this.#countMax;
+  }
+
+  /** Takes a message in. @returns its packet identifier. */
+  add(place: Place, qos: 1 | 2): number {
+    return this.#push(place, qos === 1 ? PUBACK : PUBREC);
+  }
+
+  /** Takes in what was sent over an earlier connection, into an empty window. */
+  restore(sent: readonly Sent[]): void {
+    const [first] = sent;
+    if (first === undefined) return;
+    this.#headId = first.packetId;
+    for (const { packetId, awaited, place } of sent) {
+      // Of what was acknowledged out of turn nothing is known but that it is gone.
+      while (this.#nextId !== packetId) this.#push(place, DONE);
+      this.#push(place, STAGES.indexOf(awaited));
+    }
+  }
+
+  /** What the client says of a packet. @param failed true for a PUBREC that refuses the message. */
+  acknowledge(packetId: number, kind: Awaited, failed = false): AckOutcome {
+    const distance = (packetId - this.#headId + PACKET_ID_MAX) % PACKET_ID_MAX;
+    const at = (this.#head + distance) & (this.#stages.length - 1);
+    const stage = distance < this.#span ? this.#stages[at] : DONE;
+    if (stage === undefined || stage === DONE) return 'unknown';
+    if (kind === 'pubrec' && !failed && (stage === PUBREC || stage === PUBCOMP)) {
+      // Said again, it is answered again.
+      this.#stages[at] = PUBCOMP;
+      return 'released';
+    }
+    if (STAGES[stage] !== kind) return 'wrong';
+    this.#stages[at] = DONE;
+    this.#places[at] = undefined;
+    this.#count -= 1;
+    this.#trim();
+    return 'done';
+  }
+
+  /** Its message is gone: nothing of it is awaited any more. */
+  forget(packetId: number): void {
+    for (const kind of ['puback', 'pubrec', 'pubcomp'] as const) {
+      if (this.acknowledge(packetId, kind, true) !== 'wrong') return;
+    }
+  }
+
+  /** All that are not acknowledged, in the order sent. */
+  *sent(): Generator<Sent, void, undefined> {
+    for (let index = 0; index < this.#span; index += 1) {
+      const at = (this.#head + index) & (this.#stages.length - 1);
+      const awaited = STAGES[this.#stages[at] ?? DONE];
+      const place = this.#places[at];
+      if (awaited === undefined || place === undefined) continue;
+      yield { packetId: this.#idAt(index), awaited, place };
+    }
+  }
+
+  get #nextId(): number {
+    return this.#idAt(this.#span);
+  }
+
+  /** Identifiers go from 1 to 65,535 and begin again. */
+  #idAt(index: number): number {
+    return ((this.#headId - 1 + index) % PACKET_ID_MAX) + 1;
+  }
+
+  #push(place: Place, stage: number): number {
+    if (this.#span === this.#stages.length) this.#grow();
+    const at = (this.#head + this.#span) & (this.#stages.length - 1);
+    const packetId = this.#nextId;
+    this.#stages[at] = stage;
+    if (stage !== DONE) {
+      this.#places[at] = place;
+      this.#count += 1;
+    }
+    this.#span += 1;
+    return packetId;
+  }
+
+  /** The first ones that are done make room. */
+  #trim(): void {
+    const mask = this.#stages.length - 1;
+    let gone = 0;
+    while (gone < this.#span && this.#stages[(this.#head + gone) & mask] === DONE) gone += 1;
+    this.#headId = this.#idAt(gone);
+    this.#head = (this.#head + gone) & mask;
+    this.#span -= gone;
+  }
+
+  #grow(): void {
+    const size = Math.max(ROOM_MIN, this.#stages.length * 2);
+    const stages = new Uint8Array(size);
+    const places: (Place | undefined)[] = Array.from({ length: size });
+    for (let index = 0; index < this.#span; index += 1) {
+      const at = (this.#head + index) & (this.#stages.length - 1);
+      stages[index] = this.#stages[at] ?? DONE;
+      places[index] = this.#places[at];
+    }
+    this.#stages = stages;
+    this.#places = places;
+    this.#head = 0;
+  }
+}
