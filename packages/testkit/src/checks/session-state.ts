@@ -56,7 +56,7 @@ export class SessionState {
   readonly name: string;
   readonly subscriptions = new Map<string, Following>();
   readonly views = new Map<string, View>();
-  /** The subscription that was just answered, until something else happens. */
+  /** The subscription that was just answered, until something else is told. */
   opening: Following | undefined;
   #answers = 0;
 

@@ -32,6 +32,12 @@ import type { Whereabouts } from './whereabouts.ts';
 
 type Fail = (promise: BrokenPromise, text: string) => void;
 
+/** What an answer is followed by, and what the client does whenever it likes. */
+const KEEPS_OPENING: ReadonlySet<FollowEvent['kind']> = new Set([
+  ...(['lost', 'marked'] as const),
+  ...(['ask', 'leaving', 'slow'] as const),
+]);
+
 /** What the check is given by the others. */
 export interface SessionCheckParts {
   readonly report: (violation: Violation) => void;
@@ -54,7 +60,7 @@ export class SessionCheck {
     const session = this.#sessions.get(event.session);
     if (event.kind === 'ask') return this.#onAsk(event);
     if (session === undefined) return;
-    if (event.kind !== 'lost' && event.kind !== 'marked') session.opening = undefined;
+    if (!KEEPS_OPENING.has(event.kind)) session.opening = undefined;
     switch (event.kind) {
       case 'following':
         return this.#onFollowing(session, event);
@@ -91,7 +97,6 @@ export class SessionCheck {
       session = new SessionState(event.session);
       this.#sessions.set(event.session, session);
     }
-    session.opening = undefined;
     session.add(event);
   }
 

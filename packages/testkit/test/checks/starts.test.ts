@@ -44,6 +44,14 @@ describe('where a session began', () => {
     expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
   });
 
+  test('is behind what an answer lost, whatever the client does before it is told', () => {
+    const before = [...follows('s1', { '#': {} }), ...published, given('e:1')];
+    const resumed = follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 });
+    const asked = [...follows('s3', { 'a/+': {} }).slice(0, 1), ...left('s1').slice(0, 1)];
+    const rest = [lost('e:3', trimmed), given('e:2'), given('e:3')];
+    expect(faultsOf(...before, ...resumed, ...asked, ...rest)).toEqual([]);
+  });
+
   test('is before all of a life where a name begins anew and goes on for a pattern', () => {
     const pattern = follows('s1', { '#': {} }, { epoch: 'd', top: 3 });
     const name = follows('s2', { news: {} }, { position: 'd:3', epoch: 'd', top: 3 });
