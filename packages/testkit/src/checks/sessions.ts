@@ -127,6 +127,7 @@ export class SessionCheck {
       if (view === undefined || deliverer === undefined || isAnew) {
         const isGiven = isAnew && hasFrom(session, following, channel, place);
         const fresh = newView(isGiven ? anewFrom(place, view?.cursor) : place, own);
+        if (isGiven) fresh.begin = restBegin(session, channel, view?.begin);
         // What another one asked for it may still have, wherever this one begins anew.
         for (const allowance of view?.allowances ?? []) {
           if (session.subscriptions.has(allowance.subscription)) fresh.allowances.push(allowance);

@@ -44,6 +44,21 @@ describe('where a session began', () => {
     expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
   });
 
+  test('is where a pattern began, though the name that delivers for it begins anew', () => {
+    const session = 'w2';
+    const resumed = { session, recovered: true, top: 3 };
+    const events = [
+      ...first.slice(0, -2), // The mark is right behind the first message.
+      ended,
+      ...follows('s2', { '+': { after: 'start' } }, resumed),
+      ...['e:1', 'e:2', 'e:3'].map((position) => given(position, { session })),
+      ...follows('s3', { news: {} }, { session, position: 'e:3', top: 3 }),
+      ...follows('s4', { news: { after: 'e:3' } }, { ...resumed, position: 'e:3' }),
+      ...follows('s5', { '#': { after: '~a' } }, resumed),
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is behind what an answer lost, whatever the client does before it is told', () => {
     const before = [...follows('s1', { '#': {} }), ...published, given('e:1')];
     const resumed = follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 });
