@@ -129,7 +129,10 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (this.#state === 'ended') return;
     const { clientId } = this.session?.terms ?? {};
     const { remoteAddress } = this.link.info;
-    this.#parts.log.info({ reason, message, clause, clientId, remoteAddress }, 'MQTT connection closed');
+    this.#parts.log.info(
+      { reason, message, clause, clientId, remoteAddress },
+      'MQTT connection closed',
+    );
     this.#sayGoodbye(reason, message);
     void this.#end(true);
     this.link.close(closeFor(reason));

@@ -209,7 +209,8 @@ export class Delivery {
   }
 
   #pieces(frame: PublishFrame, packetId: number, dup: boolean): readonly Uint8Array[] {
-    const { properties, aliased } = this.#parts.aliases?.use(frame, this.#parts.packetSizeMax) ?? {};
+    const { properties, aliased } =
+      this.#parts.aliases?.use(frame, this.#parts.packetSizeMax) ?? {};
     const told = publishProperties(lossProperties(this.#losses));
     this.#losses = [];
     const head = ownHead(frame, {

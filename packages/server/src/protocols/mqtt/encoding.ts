@@ -137,7 +137,8 @@ export class Encodings {
     const name = `${nameOf(formOf(all))}-${JSON.stringify(all)}`;
     const known = this.#overlapping.get(name);
     if (known !== undefined) return known;
-    const matching = (channel: string) => all.filter(({ filter }) => matchesPattern(filter, channel));
+    const matching = (channel: string) =>
+      all.filter(({ filter }) => matchesPattern(filter, channel));
     const made = new OverlapEncoding((channel) => formOf(matching(channel)), this.#clock);
     if (this.#overlapping.size < FORMS_MAX) this.#overlapping.set(name, made);
     return made;

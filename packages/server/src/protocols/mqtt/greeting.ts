@@ -58,7 +58,8 @@ export class Greeting {
   ): Promise<Accepted> {
     const { config, random } = this.#parts;
     const closed = this.#parts.refusal();
-    if (closed !== undefined) throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
+    if (closed !== undefined)
+      throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
     const granted = grant(connect, config, random.word(WORD_LENGTH));
     const identity = await this.#identify(connect, carried);
     const key = sessionKey(identity.user, granted.clientId);

@@ -127,7 +127,8 @@ export class Receiving {
     const size = request.payload.length + OVERHEAD_SIZE;
     this.underWaySize += size;
     const last = this.#before;
-    const before = last === undefined || stored === undefined ? (stored ?? last) : last.then(() => stored);
+    const before =
+      last === undefined || stored === undefined ? (stored ?? last) : last.then(() => stored);
     this.#before = before;
     const work =
       before === undefined

@@ -53,5 +53,7 @@ function again(
   // What it was sent with holds, whatever was asked for since.
   const qos = awaited === 'puback' ? 1 : 2;
   const { frame } = toPublication(place, message, { ...form, qos }, { nowMs });
-  return frame.shared.qos !== qos || delivery.isTooLarge(frame) ? undefined : delivery.packet(frame, packetId, true);
+  return frame.shared.qos !== qos || delivery.isTooLarge(frame)
+    ? undefined
+    : delivery.packet(frame, packetId, true);
 }

@@ -21,7 +21,13 @@ export async function subscribeAll(
   const reasons: number[] = [];
   const begins: (() => void)[] = [];
   for (const { filter, qos, noLocal, retainAsPublished, retainHandling } of subscriptions) {
-    const options = { filter, qos, noLocal, retainAsPublished, ...(id === undefined ? {} : { id }) };
+    const options = {
+      filter,
+      qos,
+      noLocal,
+      retainAsPublished,
+      ...(id === undefined ? {} : { id }),
+    };
     try {
       begins.push(await session.subscribe(options, retainHandling));
       reasons.push(qos);

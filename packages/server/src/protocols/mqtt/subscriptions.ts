@@ -182,7 +182,10 @@ export class Subscriptions {
     const kept = start.after?.kind === 'mark' ? start.after.mark : '';
     if (!isWildcard(filter)) {
       const opened = await hub.subscribe(subscription, caller, filter, start, options);
-      this.#tell(subscription, opened.gap === undefined ? [] : [{ channel: filter, gap: opened.gap }]);
+      this.#tell(
+        subscription,
+        opened.gap === undefined ? [] : [{ channel: filter, gap: opened.gap }],
+      );
       return { cursor: opened.cursor, place: new SentPlace(opened.position ?? '') };
     }
     const starts = new Map([[filter, start]]);
