@@ -42,15 +42,6 @@ const besideLoss: readonly HistoryEvent[] = [
   ...follows('s3', { '+': { after: '~c' } }, { session: 'w3', recovered: true, top: 3 }),
 ];
 
-/** A life that ended, and a mark that was told when the log had this one. */
-const overBefore = (life: string, filter = '#'): readonly HistoryEvent[] => [
-  ...follows('s1', { [filter]: {} }, { epoch: 'd', top: 3 }),
-  ...[publish('m4'), acknowledged('m4', 'd:4'), given('d:4')],
-  { kind: 'purged', step: 0, channel: 'news' },
-  ...[marked('s1', '~m', life), ended, ...published],
-];
-const goneOn = { session: 'w2', recovered: true, top: 3 };
-
 /** Histories in which every promise is kept. */
 const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
   'a channel born meanwhile': [
@@ -126,21 +117,6 @@ const CLEAN: Record<string, [readonly HistoryEvent[], Partial<History>?]> = {
       ...[marked('s3', '~n'), ...left('s2'), ended],
       ...follows('s4', { '+': { after: '~n' } }, { session: 'w2', recovered: true, top: 3 }),
       given('e:3', { session: 'w2' }),
-    ],
-    whole,
-  ],
-  'a mark from before the first message of a life that its reader was not told of': [
-    [
-      ...[...overBefore('e'), ...follows('s2', { '#': { after: '~m' } }, goneOn)],
-      ...['e:1', 'e:2', 'e:3'].map((position) => given(position, { session: 'w2' })),
-    ],
-    whole,
-  ],
-  'the same for a name': [
-    [
-      ...overBefore('e', 'news'),
-      ...follows('s2', { news: { after: '~m' } }, { ...goneOn, position: 'e:0' }),
-      ...['e:1', 'e:2', 'e:3'].map((position) => given(position, { session: 'w2' })),
     ],
     whole,
   ],
@@ -390,19 +366,6 @@ const BROKEN: Record<string, [BrokenPromise, string, readonly HistoryEvent[], Pa
       3,
       'e:1 again',
       [...follows('s1', { '+': {} }), ...follows('s2', { '#': {} }), given('e:1'), given('e:1')],
-    ],
-    'a mark of a life that had ended by then': [
-      2,
-      'resumed at d:4: expected gap epoch, got recovered',
-      [...overBefore('d'), ...follows('s2', { '#': { after: '~m' } }, goneOn)],
-    ],
-    'what is before the position at which a mark of another life goes on': [
-      2,
-      'm1',
-      [
-        ...overBefore('e', 'news'),
-        ...follows('s2', { news: { after: '~m' } }, { ...goneOn, position: 'e:1' }),
-      ],
     ],
     'a mark that is too new': [
       2,
