@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCommand as createConfig } from '../packages/cli/src/commands/config.ts';
+import { createCommand as createPassword } from '../packages/cli/src/commands/password.ts';
 import { createCommand as createPublish } from '../packages/cli/src/commands/publish.ts';
 import { createCommand as createServe } from '../packages/cli/src/commands/serve.ts';
 import { createCommand as createSubscribe } from '../packages/cli/src/commands/subscribe.ts';
@@ -34,6 +35,11 @@ const COMMANDS: readonly (readonly [create: (io: Io) => Command, about: string])
       'the connection goes to standard error; with `--json` it is one more object on standard output.',
   ],
   [createToken, 'Prints a token for a user, signed with the secret of the server.'],
+  [
+    createPassword,
+    'Prints the hash of a password for `auth.users`. It reads one line of standard input; on a terminal it ' +
+      'asks twice and shows nothing of what is typed. See [devices](../guide/devices.md).',
+  ],
 ];
 
 /** The page as it must be. */

@@ -1,4 +1,5 @@
 /** Io: what a command takes from the process it runs in. Tests bring their own. */
+import { askSecrets } from './secrets.ts';
 import { Stops } from './stops.ts';
 
 /** Where text goes. */
@@ -12,6 +13,8 @@ export interface Io {
   readonly stdout: Output;
   readonly stderr: Output;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** Asks a person for lines that are not shown; absent where standard input is no terminal. */
+  readonly askSecrets?: (prompts: readonly string[]) => Promise<readonly string[]>;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** True when a person reads: colour and words instead of bare data. */
   readonly colour: boolean;
@@ -28,10 +31,13 @@ export function processIo(): Io {
     if (error.code !== 'EPIPE') throw error;
     process.exit(1);
   });
+  const { stdin } = process;
+  const stderr = outputOf(process.stderr);
   return {
     stdout: outputOf(process.stdout),
-    stderr: outputOf(process.stderr),
-    stdin: process.stdin,
+    stderr,
+    stdin,
+    ...(stdin.isTTY ? { askSecrets: (prompts) => askSecrets(stdin, stderr, prompts) } : {}),
     env: process.env,
     colour: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
     stops: Stops.ofProcess(),

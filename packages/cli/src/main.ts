@@ -29,6 +29,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./commands/subscribe.ts'),
   },
   token: { summary: 'mint a token for a user', load: () => import('./commands/token.ts') },
+  password: {
+    summary: 'make the hash of a password',
+    load: () => import('./commands/password.ts'),
+  },
   config: {
     summary: 'check or print the configuration',
     load: () => import('./commands/config.ts'),

@@ -2,6 +2,7 @@
 export { ACTIONS } from './auth/identity.ts';
 export type { Action } from './auth/identity.ts';
 export { grantsFromClaim, infoFault, userFault } from './auth/claims.ts';
+export { costFault, hashPassword, PASSWORD_COST, passwordFault } from './auth/password-hash.ts';
 export { mintToken } from './auth/tokens.ts';
 export type { MintedToken, TokenRequest } from './auth/tokens.ts';
 export { systemClock } from './clock.ts';

@@ -8,17 +8,17 @@ import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 /** Bytes of a password, in UTF-8. */
 export const PASSWORD_BYTES_MAX = 1024;
 
-/** What a check may cost at least and at most: N, and bytes of memory. */
-export const COST_MIN = 1024;
-export const COST_MAX: number = 2 ** 20;
-const MEMORY_BYTES_MAX = 256 * 1024 * 1024;
-
-/** N of new hashes. With r and p below it is one of the settings that OWASP recommends. */
-export const DEFAULT_COST: number = 2 ** 14;
+/**
+ * N of RFC 7914, a power of two: what a check may cost, and what those of new hashes do. With r and p
+ * below that is one of the settings that OWASP recommends.
+ */
+export const PASSWORD_COST: { readonly min: number; readonly max: number; readonly usual: number } =
+  { min: 2 ** 10, max: 2 ** 18, usual: 2 ** 14 };
 const DEFAULT_BLOCK_SIZE = 8;
 const DEFAULT_PARALLELIZATION = 5;
 const BLOCK_SIZE_MAX = 32;
 const PARALLELIZATION_MAX = 16;
+const MEMORY_BYTES_MAX = 256 * 1024 * 1024;
 
 const SALT_SIZE = 16;
 const HASH_SIZE = 32;
@@ -48,9 +48,8 @@ export function parsePasswordHash(text: string): PasswordHash {
     throw new Error('must be like scrypt$N$r$p$salt$hash: make it with trunkline password');
   }
   const [cost = 0, blockSize = 0, parallelization = 0] = match.slice(1, 4).map(Number);
-  if (cost < COST_MIN || cost > COST_MAX || !Number.isInteger(Math.log2(cost))) {
-    throw new Error(`must have a power of two from ${COST_MIN} to ${COST_MAX} as N, got ${cost}`);
-  }
+  const wrongCost = costFault(cost);
+  if (wrongCost !== undefined) throw new Error(`must have as N ${wrongCost}`);
   if (blockSize < 1 || blockSize > BLOCK_SIZE_MAX) {
     throw new Error(`must have 1 to ${BLOCK_SIZE_MAX} as r, got ${blockSize}`);
   }
@@ -76,6 +75,13 @@ export function passwordHashFault(text: string): string | undefined {
   }
 }
 
+/** Why `cost` can't be N, or `undefined` when it can. */
+export function costFault(cost: number): string | undefined {
+  const { min, max } = PASSWORD_COST;
+  if (cost >= min && cost <= max && Number.isInteger(Math.log2(cost))) return undefined;
+  return `a power of two from ${min} to ${max}, got ${cost}`;
+}
+
 /** Why `password` can't be one, or `undefined` when it can. */
 export function passwordFault(password: string): string | undefined {
   if (password === '') return 'must not be empty';
@@ -88,9 +94,12 @@ export function passwordFault(password: string): string | undefined {
 /**
  * Makes the text of a password's hash, with a salt of its own.
  *
- * @param cost N: what each check costs; a power of two from `COST_MIN` to `COST_MAX`.
+ * @param cost N: what each check costs, within `PASSWORD_COST`.
  */
-export async function hashPassword(password: string, cost: number = DEFAULT_COST): Promise<string> {
+export async function hashPassword(
+  password: string,
+  cost: number = PASSWORD_COST.usual,
+): Promise<string> {
   const made = {
     cost,
     blockSize: DEFAULT_BLOCK_SIZE,
