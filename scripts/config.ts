@@ -7,6 +7,8 @@ import {
   READ_LIMIT,
 } from '../packages/server/src/api/config.ts';
 import { INFO_BYTES_MAX, USER_LENGTH_MAX } from '../packages/server/src/auth/claims.ts';
+import { PASSWORD_CHECKS_MAX, PASSWORDS_WAITING_MAX } from '../packages/server/src/auth/config.ts';
+import { PASSWORD_BYTES_MAX } from '../packages/server/src/auth/password-hash.ts';
 import { TOKEN_LENGTH_MAX } from '../packages/server/src/auth/tokens.ts';
 import { settingsOf } from '../packages/server/src/config/field.ts';
 import type { Setting } from '../packages/server/src/config/field.ts';
@@ -39,8 +41,12 @@ export const CONFIG_PAGE = 'docs/reference/config.md';
 /** What each group is about; a group without a line here is a fault of this script. */
 const GROUPS: Readonly<Record<string, string>> = {
   '': 'The node itself.',
-  tls: 'HTTPS instead of HTTP. See [HTTPS and HTTP/2](../guide/https-and-http2.md).',
-  auth: 'Who may come in. See [namespaces and access](../guide/namespaces-and-access.md).',
+  tls:
+    'HTTPS instead of HTTP. See [HTTPS and HTTP/2](../guide/https-and-http2.md), and ' +
+    '[devices](../guide/devices.md#client-certificates) for certificates of clients.',
+  auth:
+    'Who may come in. See [namespaces and access](../guide/namespaces-and-access.md), and ' +
+    '[devices](../guide/devices.md) for `users`, which stand in a file only, and `certificates`.',
   store: 'The log, and what is remembered beside it.',
   link: 'Connections that stay open.',
   mqtt: 'Devices and other clients of MQTT. See [the specification](../../spec/mqtt.md).',
@@ -51,6 +57,9 @@ const GROUPS: Readonly<Record<string, string>> = {
     'See [binary and compression](../guide/binary-and-compression.md), and ' +
     '[SECURITY.md](../../SECURITY.md) for where to leave it off.',
 };
+
+/** They have a table of their own. */
+const NAMESPACES = 'namespaces';
 
 /** What a peer meets that no setting changes, and what happens then. */
 const FIXED: readonly (readonly [what: string, limit: string, then: string])[] = [
@@ -65,6 +74,12 @@ const FIXED: readonly (readonly [what: string, limit: string, then: string])[] =
   ['a token', `${whole(TOKEN_LENGTH_MAX)} characters`, '`bad_request`'],
   ['the name of a user', `${USER_LENGTH_MAX} characters`, '`unauthenticated`'],
   ['the claim `info`', bytes(INFO_BYTES_MAX), '`unauthenticated`'],
+  ['a password', bytes(PASSWORD_BYTES_MAX), '`unauthenticated`'],
+  [
+    'passwords that are checked',
+    `${PASSWORD_CHECKS_MAX} at a time, and ${PASSWORDS_WAITING_MAX} that wait`,
+    '`unavailable`',
+  ],
   ['members of a channel', whole(MEMBERS_MAX), '`rate_limited`'],
   ['watchers of the presence of a channel', whole(WATCHERS_MAX), '`rate_limited`'],
   [
@@ -135,7 +150,7 @@ export function configPage(): string {
     const about = GROUPS[group];
     if (about === undefined) throw new Error(`scripts/config.ts does not say what ${group} is`);
     const rows = settings
-      .filter((setting) => groupOf(setting) === group && setting.kind !== 'map')
+      .filter((setting) => groupOf(setting) === group && setting.path[0] !== NAMESPACES)
       .map((setting) => settingRow(setting, shape));
     return `## ${group === '' ? 'The server' : `\`${group}\``}\n\n${about}\n\n${table(rows)}`;
   });
@@ -211,8 +226,8 @@ those of [codes.md](../../spec/codes.md).
 `;
 }
 
-function groupOf({ path, kind }: Setting): string {
-  return path.length > 1 && kind !== 'map' ? (path[0] ?? '') : '';
+function groupOf({ path }: Setting): string {
+  return path.length > 1 ? (path[0] ?? '') : '';
 }
 
 function valueOf({ kind, choices, path }: Setting, shape: Shape): string {

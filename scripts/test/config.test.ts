@@ -10,8 +10,9 @@ test('the page of the configuration is what the schema says', () => {
 
 test('the page has every setting once, with its environment variable and its flag', () => {
   const page = configPage();
-  for (const { path, kind, env, flag } of settingsOf(serverConfigSchema)) {
-    if (kind === 'map') continue;
+  for (const { path, env, flag } of settingsOf(serverConfigSchema)) {
+    // They have a table of their own.
+    if (path[0] === 'namespaces') continue;
     const rows = page.split('\n').filter((line) => line.startsWith(`| \`${path.join('.')}\` |`));
     expect(rows).toHaveLength(1);
     if (env !== undefined) expect(rows[0]).toContain(`\`${env}\``);
