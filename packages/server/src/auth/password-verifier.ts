@@ -117,6 +117,9 @@ export class PasswordVerifier {
     }
     try {
       return await check();
+    } catch (cause) {
+      // Its memory could not be had: nothing is said of the password.
+      throw unavailable('the password could not be checked: try again', cause);
     } finally {
       this.#handOn();
     }
@@ -171,6 +174,11 @@ function nobody(): CodedError {
 }
 
 function busy(): CodedError {
-  const message = `more than ${PASSWORDS_WAITING_MAX} passwords wait for their check: try again`;
-  return new CodedError('unavailable', message, { retryAfter: PASSWORD_RETRY_MS });
+  return unavailable(
+    `more than ${PASSWORDS_WAITING_MAX} passwords wait for their check: try again`,
+  );
+}
+
+function unavailable(message: string, cause?: unknown): CodedError {
+  return new CodedError('unavailable', message, { retryAfter: PASSWORD_RETRY_MS, cause });
 }
