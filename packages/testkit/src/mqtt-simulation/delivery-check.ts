@@ -1,0 +1,243 @@
+/**
+ * DeliveryCheck: from the log to the application. In one session and channel messages come in the
+ * order of the log, each that is due, and again only as its QoS allows.
+ *
+ * A message is due when its QoS, limited by the subscription, was 1 or 2 all the time since it was
+ * stored. It may come when the channel was subscribed to as it was stored.
+ */
+import { matchesPattern } from '@trunkline/wire';
+import type { Qos } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
+import type {
+  ArrivedEvent,
+  CommittedEvent,
+  DeliveredEvent,
+  LossEvent,
+  MqttHistory,
+  MqttPromise,
+  MqttViolation,
+  RestEvent,
+  SubscribeEvent,
+  UnsubscribeEvent,
+} from './mqtt-history.ts';
+import { SubscriptionLevels } from './subscription-levels.ts';
+
+/** A message in the log. */
+interface Stored {
+  readonly payload: string;
+  readonly position: string;
+  /** When it was stored, as a place among all events. */
+  readonly index: number;
+  readonly qos: Qos;
+}
+
+/** What one session was given of a channel. */
+interface Reading {
+  /** Before this place of the log everything came that had to. */
+  next: number;
+  /** A loss was told, and nothing was skipped since. */
+  isLossy: boolean;
+  /** When each place came last. */
+  readonly given: Map<number, number>;
+}
+
+interface Session {
+  readonly name: string;
+  readonly levels: SubscriptionLevels;
+  readonly readings: ReadonlyMap<string, Reading>;
+  /** How often its application got each message of QoS 2. */
+  readonly exact: Map<string, number>;
+}
+
+type Fail = (promise: MqttPromise, text: string) => void;
+
+/** What the check is made from. */
+export interface DeliveryCheckParts extends Omit<MqttHistory, 'events'> {
+  readonly report: (violation: MqttViolation) => void;
+  /** The QoS with which a message was published; absent for one of another protocol. */
+  readonly qosOf: (payload: string) => Qos | undefined;
+}
+
+export class DeliveryCheck {
+  readonly #parts: DeliveryCheckParts;
+  readonly #log: ReadonlyMap<string, Stored[]>;
+  readonly #sessions = new Map<string, Session>();
+  #crashIndex = -1;
+
+  constructor(parts: DeliveryCheckParts) {
+    this.#parts = parts;
+    this.#log = new Map(parts.channels.map((channel) => [channel, []]));
+  }
+
+  onCommitted({ channel, payload, position }: CommittedEvent, index: number): void {
+    const qos = this.#parts.qosOf(payload) ?? 2;
+    this.#log.get(channel)?.push({ payload, position, index, qos });
+  }
+
+  onCrash(index: number): void {
+    this.#crashIndex = index;
+  }
+
+  onSubscription(event: SubscribeEvent | UnsubscribeEvent, index: number): void {
+    this.#session(event.session).levels.note(event, index);
+  }
+
+  onArrived(event: ArrivedEvent, index: number): void {
+    const { channel, qos, step } = event;
+    const session = this.#session(event.session);
+    const fail = this.#failer(session, event, step);
+    const log = this.#log.get(channel) ?? [];
+    const reading = session.readings.get(channel);
+    if (event.retain) fail('unasked', 'came as retained, and nobody retains');
+    if (reading === undefined) return fail('unasked', 'came in a channel that nobody has');
+    const misfit = (stored: Stored): string | undefined => misfitOf(session, stored, event, index);
+    const place = placeOf(log, reading, event, misfit);
+    const stored = place === undefined ? undefined : log[place];
+    if (place === undefined || stored === undefined) return fail('unasked', 'is not in the log');
+    const told = stored.position;
+    const givenIndex = reading.given.get(place);
+    if (givenIndex === undefined && place >= reading.next) {
+      this.#skip(session, channel, place, { index, step });
+    } else if (givenIndex === undefined) fail('order', `(${told}) came behind later ones`);
+    else if (qos === 0) fail('twice', `(${told}) came again`);
+    // A server that was killed may not know what it has sent.
+    else if (!event.dup && this.#crashIndex < givenIndex) {
+      fail('twice', `(${told}) came again without DUP`);
+    }
+    const wrong = misfit(stored);
+    if (wrong !== undefined) fail('unasked', wrong);
+    reading.given.set(place, index);
+    reading.next = Math.max(reading.next, place + 1);
+    return undefined;
+  }
+
+  onDelivered(event: DeliveredEvent): void {
+    const { channel, payload, qos, step } = event;
+    if (qos !== 2) return;
+    const session = this.#session(event.session);
+    const id = `${channel} ${payload}`;
+    const count = (session.exact.get(id) ?? 0) + 1;
+    session.exact.set(id, count);
+    const stored = (this.#log.get(channel) ?? []).filter((one) => one.payload === payload).length;
+    if (count <= stored) return;
+    const told = `was delivered ${count} times and is stored ${stored} times`;
+    this.#failer(session, event, step)('twice', told);
+  }
+
+  onLoss({ session: name, filter, step }: LossEvent): void {
+    const channels = this.#parts.channels.filter((channel) => matchesPattern(filter, channel));
+    if (!channels.some((channel) => this.#parts.mayLose(channel))) {
+      const message = `${name}: a loss is told in ${filter}, where nothing can be lost`;
+      this.#parts.report({ promise: 'alarm', step, message });
+    }
+    for (const channel of channels) {
+      const reading = this.#session(name).readings.get(channel);
+      if (reading !== undefined) reading.isLossy = true;
+    }
+  }
+
+  /** Who is at rest has everything. */
+  onRest({ sessions, step }: RestEvent, index: number): void {
+    for (const name of sessions) {
+      for (const [channel, log] of this.#log) {
+        this.#skip(this.#session(name), channel, log.length, { index, step });
+      }
+    }
+  }
+
+  /** What is before this place and did not come was not due, or is told to be lost. */
+  #skip(
+    session: Session,
+    channel: string,
+    place: number,
+    { index, step }: { readonly index: number; readonly step: number },
+  ): void {
+    const reading = session.readings.get(channel);
+    const log = this.#log.get(channel) ?? [];
+    if (reading === undefined) return;
+    const missing = log.slice(reading.next, place).filter((stored) => {
+      const { low } = session.levels.between(channel, stored.index, index);
+      return Math.min(low, stored.qos) >= 1 && !isGivenElsewhere(log, reading, stored);
+    });
+    reading.next = Math.max(reading.next, place);
+    if (missing.length === 0) return;
+    const isTold = reading.isLossy && this.#parts.mayLose(channel);
+    reading.isLossy = false;
+    if (isTold) return;
+    for (const { payload, position, qos } of missing) {
+      const fail = this.#failer(session, { payload, channel, qos }, step);
+      fail('loss', `(${position}) did not come, and no loss was told`);
+    }
+  }
+
+  #failer(
+    { name }: Session,
+    { payload, channel, qos }: { payload: string; channel: string; qos: Qos },
+    step: number,
+  ): Fail {
+    return (promise, text) => {
+      const message = `${name}: ${payload} of ${channel} with QoS ${qos} ${text}`;
+      this.#parts.report({ promise, step, message });
+    };
+  }
+
+  #session(name: string): Session {
+    let session = this.#sessions.get(name);
+    if (session === undefined) {
+      const { channels } = this.#parts;
+      const readings = channels.map((channel): [string, Reading] => [
+        channel,
+        { next: 0, isLossy: false, given: new Map() },
+      ]);
+      const levels = new SubscriptionLevels(channels);
+      session = { name, levels, readings: new Map(readings), exact: new Map() };
+      this.#sessions.set(name, session);
+    }
+    return session;
+  }
+}
+
+/**
+ * Which place of the log a message is of: as it says itself, else by its payload, which QoS 1 may
+ * have stored several times.
+ */
+function placeOf(
+  log: readonly Stored[],
+  reading: Reading,
+  { payload, position, dup }: ArrivedEvent,
+  misfit: (stored: Stored) => string | undefined,
+): number | undefined {
+  const places = [...log.keys()].filter((place) => {
+    const stored = log[place];
+    return stored?.payload === payload && (position === undefined || stored.position === position);
+  });
+  const fits = (place: number): boolean => {
+    const stored = log[place];
+    return stored !== undefined && misfit(stored) === undefined;
+  };
+  const given = places.filter((place) => reading.given.has(place));
+  if (dup && given.length > 0) return given.findLast(fits) ?? given.at(-1);
+  const fresh = places.filter((place) => !reading.given.has(place) && place >= reading.next);
+  return fresh.find(fits) ?? fresh[0] ?? given.at(-1) ?? places[0];
+}
+
+/** Why a message may not come in this way; `undefined` when it may. */
+function misfitOf(
+  { levels }: Session,
+  stored: Stored,
+  { channel, qos }: ArrivedEvent,
+  index: number,
+): string | undefined {
+  if (levels.between(channel, stored.index, stored.index).high < 0) {
+    return `(${stored.position}) was stored when nobody had asked for it`;
+  }
+  const { low, high } = levels.between(channel, stored.index, index);
+  const least = Math.min(stored.qos, Math.max(low, 0));
+  const most = Math.min(stored.qos, high);
+  if (qos >= least && qos <= most) return undefined;
+  return `(${stored.position}) must come with QoS ${least} to ${most}`;
+}
+
+/** The same payload, stored several times, can't be told apart when it comes. */
+function isGivenElsewhere(log: readonly Stored[], reading: Reading, stored: Stored): boolean {
+  return [...reading.given.keys()].some((place) => log[place]?.payload === stored.payload);
+}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { formatMqttViolation } from '../src/mqtt-checker.ts';
+import { runMqttSimulation } from '../src/mqtt-simulation.ts';
+import type { MqttPromise } from '../src/mqtt-simulation/mqtt-history.ts';
+import { DoubleSite } from './mqtt-simulation/broker-double.ts';
+import type { Flaw } from './mqtt-simulation/broker-double.ts';
+
+const STEPS = 300;
+
+/** Runs before a mistake has to show. */
+const FLAWED_SEEDS_MAX = 30;
+
+function run(seed: number, flaw?: Flaw) {
+  const createSite = (parts: ConstructorParameters<typeof DoubleSite>[0]): DoubleSite =>
+    new DoubleSite(parts, flaw);
+  return runMqttSimulation({ seed, steps: STEPS, createSite });
+}
+
+describe('runMqttSimulation with a broker that does nothing wrong', () => {
+  test.each([1, 11, 21])('finds nothing in ten seeds from %i', async (from) => {
+    for (let seed = from; seed < from + 10; seed += 1) {
+      const { violations } = await run(seed);
+      expect(violations.map(formatMqttViolation), `seed ${seed}`).toEqual([]);
+    }
+  });
+
+  test('makes enough happen to mean something', async () => {
+    const totals = { acknowledged: 0, arrived: 0, repeated: 0, resumed: 0, crashes: 0 };
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { summary } = await run(seed);
+      totals.acknowledged += summary.acknowledged;
+      totals.arrived += summary.arrived;
+      totals.repeated += summary.repeated;
+      totals.resumed += summary.resumed;
+      totals.crashes += summary.crashes;
+    }
+    expect(totals.acknowledged).toBeGreaterThan(500);
+    expect(totals.arrived).toBeGreaterThan(1_000);
+    expect(totals.repeated).toBeGreaterThan(50);
+    expect(totals.resumed).toBeGreaterThan(100);
+    expect(totals.crashes).toBeGreaterThan(10);
+  });
+
+  test('gives the same run for the same seed', async () => {
+    const { events } = await run(7);
+    expect((await run(7)).events).toEqual(events);
+  });
+});
+
+describe('runMqttSimulation notices a broker that would', () => {
+  const flawed: [flaw: Flaw, promise: MqttPromise][] = [
+    ['forget which QoS 2 it has received', 'twice'],
+    ['acknowledge before it stores', 'stored'],
+    ['forget what is not acknowledged', 'loss'],
+    ['send again without DUP', 'conduct'],
+    ['send again under other identifiers', 'twice'],
+    ['send again in another order', 'conduct'],
+    ['publish again what was received', 'conduct'],
+    ['say that no session is present', 'session'],
+    ['keep a session over a clean start', 'session'],
+    ['forget subscriptions when it is killed', 'loss'],
+    ['raise the QoS', 'unasked'],
+    ['deliver for each subscription', 'twice'],
+    ['answer out of order', 'conduct'],
+    ['send more than the client takes', 'conduct'],
+    ['lose a message now and then', 'loss'],
+    ['swap two messages', 'order'],
+    ['deliver after the end of a subscription', 'unasked'],
+    ['leave PUBCOMP out', 'stuck'],
+    ['tell of a loss that is none', 'alarm'],
+    ['store twice', 'twice'],
+    ['store in another order', 'order'],
+  ];
+  test.each(flawed)('%s', async (flaw, promise) => {
+    const broken = new Set<MqttPromise>();
+    for (let seed = 1; seed <= FLAWED_SEEDS_MAX && !broken.has(promise); seed += 1) {
+      const { violations } = await run(seed, flaw);
+      for (const violation of violations) broken.add(violation.promise);
+    }
+    expect(broken).toContain(promise);
+  });
+});
