@@ -302,8 +302,10 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       const bounds = await broker.read(channel.name, { after: 0, countMax: 0, sizeMax: 0 });
       const { epoch, top } = bounds;
       const isCovered = this.#events.covers(channel.name);
-      const given = isCovered ? await this.#givenUpTo(channel, bounds) : { epoch, offset: top };
+      const here = { epoch, offset: top, isOver: false };
+      const given = isCovered ? await this.#givenUpTo(channel, bounds) : here;
       channel.reset(given.epoch, given.offset);
+      if (given.isOver) this.#events.doubt(channel.name);
       if (isCovered) channel.told = given.offset;
       else channel.unshared = given.offset;
       if (given.epoch !== epoch || given.offset < top) channel.stale = true;
@@ -324,18 +326,26 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
   /**
    * Where those stand who follow the channel by a pattern. They want the rest, and the log may be
    * ahead of what the sink was told, by a life as well.
+   *
+   * @returns `isOver` where they are in a life that ended: they have to find out what of it is lost.
    */
-  async #givenUpTo(channel: Channel, { epoch, top }: StreamBounds): Promise<Position> {
+  async #givenUpTo(
+    channel: Channel,
+    { epoch, top }: StreamBounds,
+  ): Promise<Position & { readonly isOver: boolean }> {
     const { broker } = this.#parts;
     const mark = broker.place() ?? (await broker.mark());
     const [change] = (await broker.changedSince(mark, [channel.name])) ?? [];
     const { knownPlace } = channel;
     // The life that they were told of has ended, or it began since the log was read.
-    if (knownPlace !== undefined && knownPlace.epoch !== epoch) return knownPlace;
+    if (knownPlace !== undefined && knownPlace.epoch !== epoch) {
+      return { ...knownPlace, isOver: false };
+    }
     const told = knownPlace?.offset ?? top;
     const position = change?.position ?? { epoch, offset: top };
-    const then = position.epoch === epoch || isOrigin(position) ? position.offset : top;
-    return { epoch, offset: Math.min(top, told, then) };
+    const isHere = position.epoch === epoch || isOrigin(position);
+    if (!isHere && change?.stream.epoch === epoch) return { epoch, offset: 0, isOver: true };
+    return { epoch, offset: Math.min(top, told, isHere ? position.offset : top), isOver: false };
   }
 
   #markDirty(channel: Channel): void {

@@ -245,6 +245,24 @@ describe('a channel in doubt', () => {
     expect(reader.opened?.cursor.state).toBe('live');
   });
 
+  test('that was opened in a life of which the broker has still to tell says what is lost [PURGE-1]', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    const reader = await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    await clock.pass(2 * LINGER_MS);
+    broker.holdSink();
+    await publish(1, 'a/1');
+    await broker.purge('a/1');
+    await publish(1, 'a/1');
+    await follow({ 'a/1': {} });
+    broker.releaseSink();
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    const position = { epoch: 'e2', offset: 0 };
+    expect(reader.gaps).toEqual([{ channel: 'a/1', gap: { reason: 'epoch' }, position }]);
+    expect(reader.takeMessages()).toEqual(['a/1:1', 'a/1:1', 'a/1:2']);
+  });
+
   test('that is not open sends readers back to the last mark, and gives nothing twice', async () => {
     const { broker, clock, follow, publish } = await setUpSelections();
     const reader = await follow({ 'a/+': {} });
