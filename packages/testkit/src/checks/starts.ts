@@ -80,12 +80,13 @@ function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
   const mutes = entry?.mutes ?? [];
   if (position !== undefined) return { place: exactly(position), mutes };
   const isForeign = recovered === false && gap?.reason === 'unknown';
-  // A life may have come and gone since it was asked for, of which it was found.
+  // A life may have come and gone since it was asked for, in which it began.
   const mayMiss = wasPurged && head.asked.epoch === ORIGIN.epoch;
   if (after === 'start') return { place: mayMiss ? undefined : startOf(head), mutes };
   if (after !== undefined && isMark(after) && !isForeign) return { place: entry?.where, mutes };
   // A log may tell late of a life that is over.
-  const now = wasPurged && head.answered.epoch === ORIGIN.epoch ? undefined : nowIn(head);
+  const tellsLate = wasPurged && head.answered.epoch === ORIGIN.epoch;
+  const now = mayMiss || tellsLate ? undefined : nowIn(head);
   if (after !== undefined || last === undefined || now === undefined) return { place: now, mutes };
   return { place: { ...now, from: 0 }, mutes };
 }

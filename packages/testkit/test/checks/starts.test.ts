@@ -89,12 +89,16 @@ describe('where a session began', () => {
     expect(faultsOf(...before, ...name, ...pattern, given('e:3', { session }))).toEqual([]);
   });
 
-  test('is nowhere for sure where a life may have come and gone while it was opened', () => {
+  test.each([
+    [{ after: 'start' }, { recovered: true }],
+    [{}, {}],
+    [{ last: 3 }, {}],
+  ])('is nowhere for sure where a life may have gone while it was opened %j', (start, verdict) => {
     const purged = { kind: 'purged', step: 0, channel: 'news' } as const;
     const none = { epoch: '0', oldest: 1, top: 0 };
-    const answered = { epoch: 'e', oldest: 1, top: 3 };
+    const answered = { epoch: 'e', oldest: 1, top: 2 };
     const heads = new Map([['news', { asked: none, answered, comparable: true }]]);
-    const opened = follows('s1', { '#': { after: 'start' } }, { recovered: true }).map((event) =>
+    const opened = follows('s1', { '#': start }, verdict).map((event) =>
       event.kind === 'following' ? { ...event, heads } : event,
     );
     const gone = { ...given('d:1'), payload: 'm0' } as HistoryEvent;
