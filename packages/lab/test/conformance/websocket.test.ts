@@ -61,11 +61,11 @@ describe('over WebSocket', () => {
   });
 
   test('[WS-1] [BIN-1] chooses what the client names first of what it speaks, or none', async () => {
-    using one = await open({ subprotocol: 'mqtt, trunkline.v1.json, trunkline.v1.bin' });
+    using one = await open({ subprotocol: 'wamp, trunkline.v1.json, trunkline.v1.bin' });
     expect(one.answer.headers['sec-websocket-protocol']).toBe('trunkline.v1.json');
-    using other = await open({ subprotocol: 'mqtt, trunkline.v1.bin, trunkline.v1.json' });
+    using other = await open({ subprotocol: 'wamp, trunkline.v1.bin, trunkline.v1.json' });
     expect(other.answer.headers['sec-websocket-protocol']).toBe('trunkline.v1.bin');
-    using none = await open({ subprotocol: 'mqtt' });
+    using none = await open({ subprotocol: 'wamp' });
     expect(none.answer.headers).not.toHaveProperty('sec-websocket-protocol');
   });
 

@@ -30,6 +30,8 @@ export type Admission =
       readonly subprotocol?: string;
       /** Called once, when the link is open. */
       open(link: Link): LinkHandler;
+      /** True where only bytes are spoken: a text frame of a WebSocket closes it with 1003. */
+      readonly binaryOnly?: boolean;
       /** Headers the transport adds to its answer, e.g. CORS. */
       readonly headers?: Readonly<Record<string, string>>;
     }

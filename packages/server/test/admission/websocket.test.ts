@@ -1,9 +1,11 @@
 import { MemoryLink, seededRandom } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
 import { admitWebSocket } from '../../src/admission/websocket.ts';
+import type { Identity } from '../../src/auth/identity.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import type { NativeConfig } from '../../src/protocols/native/config.ts';
 import { NativeProtocol } from '../../src/protocols/native/protocol.ts';
+import { SILENT } from '../../src/transports/transport.ts';
 import { openEcho } from '../../src/transports/websocket/echo.ts';
 import { Wheel } from '../../src/wheel.ts';
 import { setUp } from '../hub/hub-setup.ts';
@@ -98,6 +100,53 @@ describe('a WebSocket at /v1/ws', () => {
       tellInside: false,
     });
   });
+});
+
+describe('a WebSocket for MQTT', () => {
+  async function setUpMqtt(anonymous: boolean) {
+    const { gate, token } = await setUpGate({ anonymous });
+    const { clock, hub, turn } = setUp();
+    await hub.open();
+    const { native } = await setUpAdmission();
+    const openings: { readonly identity?: Identity }[] = [];
+    const mqtt = {
+      open(_link: unknown, opening: { readonly identity?: Identity }) {
+        openings.push(opening);
+        return SILENT;
+      },
+    };
+    const admit = admitWebSocket(gate, { native, mqtt });
+    const open = async (protocols: string, headers: Readonly<Record<string, string>> = {}) => {
+      const offer = { 'sec-websocket-protocol': protocols, ...headers };
+      const admission = await admit(head(offer, { path: '/v1/ws', search: '' }));
+      if (admission.kind === 'refused') throw new Error(admission.message);
+      admission.open(new MemoryLink({ clock, turn }));
+      return admission;
+    };
+    return { open, openings, token };
+  }
+
+  test('takes bytes alone, and the subprotocol that its client likes best [DEV-4]', async () => {
+    const { open, openings } = await setUpMqtt(true);
+    expect(await open('mqtt')).toMatchObject({ subprotocol: 'mqtt', binaryOnly: true });
+    expect(await open('other, mqtt, trunkline.v1.json')).toMatchObject({ subprotocol: 'mqtt' });
+    expect(openings).toHaveLength(2);
+    const native = await open('trunkline.v1.json, mqtt');
+    expect(native).toMatchObject({ subprotocol: 'trunkline.v1.json' });
+    expect(native).not.toHaveProperty('binaryOnly');
+    expect(openings).toHaveLength(2);
+  });
+
+  test.each([true, false])(
+    'is its token’s user, and without one nobody yet, where strangers come in: %s [DEV-5]',
+    async (anonymous) => {
+      const { open, openings, token } = await setUpMqtt(anonymous);
+      await open('mqtt', { authorization: `Bearer ${token}` });
+      await open('mqtt');
+      expect(openings).toMatchObject([{ identity: { user: 'alice' } }, {}]);
+      expect(openings[1]).toEqual({});
+    },
+  );
 });
 
 describe('a WebSocket elsewhere', () => {

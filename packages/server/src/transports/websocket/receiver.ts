@@ -17,6 +17,8 @@ export interface ReceiverRules {
   readonly frameBytesMax: number;
   readonly messageBytesMax: number;
   readonly fragmentsMax: number;
+  /** True where text is not spoken: a frame of it fails with 1003. */
+  readonly binaryOnly?: boolean;
   /** Reads compressed messages; absent where no compression was agreed on. */
   readonly inflater?: Inflater;
 }
@@ -49,7 +51,7 @@ export interface FrameSink {
 }
 
 /** The close codes for a peer that breaks the protocol (RFC 6455 §7.4.1). */
-export type FaultCode = 1002 | 1007 | 1009;
+export type FaultCode = 1002 | 1003 | 1007 | 1009;
 
 /** The peer broke RFC 6455 or a limit; the message is a fixed phrase fit for a close frame. */
 export class ProtocolError extends Error {
@@ -179,6 +181,9 @@ export class Receiver {
       case OPCODES.text:
       case OPCODES.binary:
         if (this.#partial !== undefined) this.#fail(1002, 'new message inside a fragmented one');
+        if (opcode === OPCODES.text && this.#rules.binaryOnly === true) {
+          this.#fail(1003, 'text where only binary messages are spoken');
+        }
         return;
       case OPCODES.close:
       case OPCODES.ping:

@@ -56,12 +56,18 @@ type Welcome = Extract<Admission, { kind: 'welcome' }>;
 type Refusal = Extract<Admission, { kind: 'refused' }>;
 type ValidHandshake = Extract<Handshake, { kind: 'valid' }>;
 
+/** What links of one kind share: those for text and bytes, or those for bytes alone. */
+interface Kind {
+  readonly parts: LinkParts;
+  /** The parts of links that compress: those without context share theirs. */
+  readonly compressing: WeakMap<LinkCompression, LinkParts>;
+}
+
 class Transport implements WebSocketTransport {
   readonly #options: WebSocketTransportOptions;
-  readonly #parts: LinkParts;
+  readonly #any: Kind;
+  readonly #binary: Kind;
   readonly #compression: Compression | undefined;
-  /** The parts of links that compress: those without context share theirs. */
-  readonly #compressing = new WeakMap<LinkCompression, LinkParts>();
   readonly #links = new LinkSet<WebSocketLink>();
   #closed: Close | undefined;
   #onEmpty: (() => void)[] = [];
@@ -70,20 +76,16 @@ class Transport implements WebSocketTransport {
     const { turn, clock, wheel, config, log, compression } = options;
     this.#options = options;
     this.#compression = compression === undefined ? undefined : new Compression(compression);
-    this.#parts = {
-      turn,
-      clock,
-      wheel,
-      config,
-      log,
-      rules: {
-        peerMasks: true,
-        frameBytesMax: config.frameBytesMax,
-        messageBytesMax: config.messageBytesMax,
-        fragmentsMax: config.fragmentsMax,
-      },
-      onGone: (link, close) => this.#forget(link, close),
-    };
+    const { frameBytesMax, messageBytesMax, fragmentsMax } = config;
+    const rules = { peerMasks: true, frameBytesMax, messageBytesMax, fragmentsMax };
+    const shared = { turn, clock, wheel, config, log };
+    const onGone = (link: WebSocketLink, close: Close): void => this.#forget(link, close);
+    const kind = (binaryOnly: boolean): Kind => ({
+      parts: { ...shared, rules: { ...rules, binaryOnly }, onGone },
+      compressing: new WeakMap(),
+    });
+    this.#any = kind(false);
+    this.#binary = kind(true);
   }
 
   get links(): ReadonlySet<Link> {
@@ -161,7 +163,7 @@ class Transport implements WebSocketTransport {
 
   /** A client that left meanwhile is a link as well, which closes at once. */
   #welcome(request: StreamRequest, handshake: ValidHandshake, admission: Welcome): void {
-    const { subprotocol, headers = {} } = admission;
+    const { subprotocol, binaryOnly = false, headers = {} } = admission;
     const extensions = this.#compression?.negotiate(request.headers['sec-websocket-extensions']);
     if (extensions?.kind === 'malformed') {
       this.#refuse(request, 'bad_request', 'expected Sec-WebSocket-Extensions to list extensions');
@@ -174,7 +176,8 @@ class Transport implements WebSocketTransport {
       ...(subprotocol === undefined ? {} : { 'sec-websocket-protocol': subprotocol }),
       ...(agreed === undefined ? {} : { 'sec-websocket-extensions': agreed.answer }),
     };
-    const link = this.#accept(request, handshake.accept, fields, agreed?.compression);
+    const parts = this.#partsFor(binaryOnly ? this.#binary : this.#any, agreed?.compression);
+    const link = this.#accept(request, handshake.accept, fields, parts);
     let handler = SILENT;
     try {
       handler = admission.open(link);
@@ -202,7 +205,7 @@ class Transport implements WebSocketTransport {
     request: StreamRequest,
     accept: string | undefined,
     headers: Readonly<Record<string, string>>,
-    compression?: LinkCompression,
+    parts: LinkParts = this.#any.parts,
   ): WebSocketLink {
     const isUpgrade = request.version === '1.1';
     const stream = request.accept(isUpgrade ? 101 : 200, {
@@ -210,18 +213,18 @@ class Transport implements WebSocketTransport {
       ...(accept === undefined ? {} : { 'sec-websocket-accept': accept }),
       ...headers,
     });
-    const parts = compression === undefined ? this.#parts : this.#partsFor(compression);
     const link = new WebSocketLink(stream, request.remoteAddress, parts);
     this.#links.add(link, request.version);
     return link;
   }
 
-  #partsFor(compression: LinkCompression): LinkParts {
-    let parts = this.#compressing.get(compression);
+  #partsFor(kind: Kind, compression: LinkCompression | undefined): LinkParts {
+    if (compression === undefined) return kind.parts;
+    let parts = kind.compressing.get(compression);
     if (parts === undefined) {
       const { inflater } = compression;
-      parts = { ...this.#parts, compression, rules: { ...this.#parts.rules, inflater } };
-      this.#compressing.set(compression, parts);
+      parts = { ...kind.parts, compression, rules: { ...kind.parts.rules, inflater } };
+      kind.compressing.set(compression, parts);
     }
     return parts;
   }

@@ -161,6 +161,23 @@ describe('Receiver', () => {
     }
   });
 
+  test('takes no text where only bytes are spoken, from its first byte on [MQTT-6.0.0-1]', () => {
+    const receiver = new Receiver({ ...RULES, binaryOnly: true });
+    const sink = new RecordingSink();
+    // Bytes in two fragments, with a ping between them.
+    const frames = [
+      toFrame(OPCODES.binary, Buffer.from('by'), { fin: false, mask: 1 }),
+      toFrame(OPCODES.ping, Buffer.from('p'), { mask: 1 }),
+      toFrame(OPCODES.continuation, Buffer.from('tes'), { mask: 1 }),
+    ];
+    receiver.push(Buffer.concat(frames), sink);
+    expect(sink.received).toHaveLength(2);
+    const text = toFrame(OPCODES.text, Buffer.from('t'), { mask: 1 });
+    const push = (): number => receiver.push(Buffer.from(text.subarray(0, 1)), sink);
+    expect(push).toThrow(expect.objectContaining({ closeCode: 1003 }));
+    expect(sink.received).toHaveLength(2);
+  });
+
   test('says the same however a stream is cut, and nothing but events or a typed error', () => {
     for (let seed = 1; seed <= 5; seed += 1) fuzzWebSocketReceiver(seed, 200);
   });

@@ -197,6 +197,21 @@ describe('a WebSocket of Node’s own client', () => {
     await until('no link', () => listener.transport.links.size === 0);
   });
 
+  test.each([
+    ['as they are', undefined],
+    ['compressed', { context: false, contextBits: 15, payloadBytesMin: 0, level: 6 }],
+  ])('may speak bytes alone, %s, and is told so [MQTT-6.0.0-1]', async (_how, compression) => {
+    const admit: Admit = () => ({ kind: 'welcome', binaryOnly: true, open: openEcho });
+    const listener = await Listener.open(admit, systemClock, silentLog, compression);
+    const client = new Client(listener.url);
+    await client.open();
+    client.socket.send(Uint8Array.of(1, 2, 3));
+    await until('an echo', () => client.messages.length === 1);
+    expect(new Uint8Array(client.messages[0] as ArrayBuffer)).toEqual(Uint8Array.of(1, 2, 3));
+    client.socket.send('text');
+    expect(await client.closed()).toMatchObject({ code: 1003 });
+  });
+
   test('gets the subprotocol that was chosen', async () => {
     const listener = await Listener.open(() => ({
       kind: 'welcome',
