@@ -5,7 +5,7 @@
  * 1. A transport never knows what a channel is. A protocol never knows what carries it. A backplane
  *    never knows who subscribes.
  * 2. Interfaces live with the consumer (`link/`, `hub/`, `broker/`); implementations point inward.
- * 3. Only `server.ts` says `new` to something from another layer.
+ * 3. Only `server.ts`, and `devices.ts` for it, says `new` to something from another layer.
  */
 import { isBuiltin } from 'node:module';
 import {
@@ -51,7 +51,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   feed: ['hub', 'observe'],
   // Between a transport that asks and a protocol that will speak: who may open a link.
   admission: [
-    ...['auth', 'http', 'link', 'transports', 'protocols', 'hub', 'observe', 'config'],
+    ...['auth', 'http', 'link', 'transports', 'protocols', 'hub', 'observe', 'config', 'tls'],
     // The query of an event stream is read as that of a poll is.
     ...['api/query.ts', 'api/starts.ts'],
   ],
@@ -60,7 +60,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'readings.ts': ['auth', 'http', 'hub', 'transports', 'observe'],
   // What may be granted: the words for it, not how it is proved.
   config: ['auth/identity.ts'],
+  // What the parts are told, in the words of each part's own configuration.
+  'part-configs.ts': ['auth', 'config', 'http', 'protocols', 'transports'],
+  // The composition root, and the part of it that is about MQTT.
   'server.ts': ['*'],
+  'devices.ts': ['*'],
   'index.ts': ['*'],
 };
 

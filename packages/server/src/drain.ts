@@ -3,7 +3,7 @@
  * goodbye at a moment of its own, so that the clients do not return all at once.
  */
 import type { Clock } from './clock.ts';
-import type { Close, Link } from './link/link.ts';
+import type { Close } from './link/link.ts';
 import type { Random } from './random.ts';
 
 /** A session that can be warned before its link closes. */
@@ -11,15 +11,22 @@ export interface Warned {
   sayGoaway(withinMs: number): void;
 }
 
+/** Something that says goodbye in its own words and ends, as a link does. Idempotent. */
+export interface Parting {
+  close(close: Close): void;
+}
+
 /** What a drain needs. */
 export interface DrainParts {
-  readonly listener: { stop(): Promise<void>; readonly connectionCount: number };
+  readonly listeners: readonly { stop(): Promise<void> }[];
+  /** Those of all listeners. */
+  readonly connections: { readonly count: number };
   readonly clock: Clock;
   readonly random: Random;
   /** Those who speak on some of the links. */
   readonly sessions: Iterable<Warned>;
-  /** All links that are open. Nobody is let in any more. */
-  links(): readonly Pick<Link, 'close'>[];
+  /** All links that are open, or who speaks on them. Nobody is let in any more. */
+  links(): readonly Parting[];
   /** Waiting polls answer now. */
   endWaits(): void;
   /** Goodbyes are spread over at most this time; fewer clients need less of it. */
@@ -36,9 +43,9 @@ const LOOK_MS = 20;
 
 /** Resolves when all connections are gone, or the deadline is over. */
 export async function drain(parts: DrainParts): Promise<void> {
-  const { listener, clock, random, windowMs, deadlineMs } = parts;
+  const { listeners, connections, clock, random, windowMs, deadlineMs } = parts;
   const endMs = clock.monotonicMs() + deadlineMs;
-  await listener.stop();
+  for (const listener of listeners) await listener.stop();
   parts.endWaits();
   // Whoever was let in just before is a link by the end of the turn.
   await new Promise<void>((resolve) => clock.defer(resolve));
@@ -51,7 +58,7 @@ export async function drain(parts: DrainParts): Promise<void> {
     const close: Close = { code: 'draining', retryAfter: Math.ceil(random.fraction() * withinMs) };
     clock.after(random.fraction() * withinMs, () => link.close(close));
   }
-  while (listener.connectionCount > 0 && clock.monotonicMs() < endMs) {
+  while (connections.count > 0 && clock.monotonicMs() < endMs) {
     await new Promise<void>((resolve) => {
       clock.after(LOOK_MS, resolve);
     });

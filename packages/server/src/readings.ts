@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Authenticator } from './auth/authenticator.ts';
+import type { Capacity } from './http/capacity.ts';
 import type { HttpListener } from './http/listener.ts';
 import type { Hub } from './hub/hub.ts';
 import type { LabelledNumber, Readings } from './observe/metrics.ts';
@@ -19,10 +20,12 @@ const { version } = JSON.parse(
 export interface ReadingParts {
   readonly hub: Pick<Hub, 'counts' | 'keptSize' | 'waitCount' | 'beside' | 'presence'>;
   readonly authenticator: Pick<Authenticator, 'refusedCounts'>;
-  readonly listener: Pick<HttpListener, 'connectionCount' | 'http2'>;
+  readonly capacity: Pick<Capacity, 'count'>;
+  readonly listener: Pick<HttpListener, 'http2'>;
   /** By the name of the transport. */
   readonly transports: Readonly<Record<string, { readonly counts: LinkCounts }>>;
   readonly sessions: Iterable<unknown>;
+  readonly mqtt: { readonly connections: Iterable<unknown> };
   readonly deflated: DeflateCounts;
   /** What waits for the next commit of the log. */
   readonly logQueue: { readonly count: number; readonly size: number };
@@ -42,11 +45,12 @@ export function readAll(parts: ReadingParts): Readings {
   return {
     build: [[version, process.version, 1]],
     ready: parts.ready ? 1 : 0,
-    connections: listener.connectionCount,
+    connections: parts.capacity.count,
     links: rows('open'),
     linksOpened: rows('opened'),
     linksClosed: rows('closed'),
     sessions: [...parts.sessions].length,
+    mqttConnections: [...parts.mqtt.connections].length,
     pollsWaiting: hub.waitCount,
     http2Sessions: listener.http2.sessionCount,
     http2Streams: listener.http2.streamCount,

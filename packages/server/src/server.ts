@@ -12,7 +12,6 @@ import { createApi } from './api/api.ts';
 import type { Api } from './api/api.ts';
 import type { MetricsSource } from './api/metrics.ts';
 import { Authenticator, tokenSecret } from './auth/authenticator.ts';
-import type { AuthOptions } from './auth/config.ts';
 import { DevelopmentGuard } from './auth/development-guard.ts';
 import type { EmbeddedBroker } from './backplanes/embedded/broker.ts';
 import { createEmbeddedBroker } from './backplanes/embedded/create.ts';
@@ -23,20 +22,30 @@ import type { Access } from './config/access.ts';
 import type { NamespaceInput } from './config/namespace-rules.ts';
 import { compileNamespaces } from './config/namespaces.ts';
 import type { ServerConfig } from './config/schema.ts';
+import { Devices } from './devices.ts';
 import { drain } from './drain.ts';
+import type { Parting } from './drain.ts';
 import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
+import { Capacity } from './http/capacity.ts';
 import { createFileServer } from './http/files.ts';
 import type { Asset } from './http/files.ts';
 import { AnswerGzip } from './http/gzip.ts';
-import { DEFAULT_HTTP2_LIMITS } from './http/h2-limits.ts';
 import { createHttpListener } from './http/listener.ts';
 import type { HttpListener } from './http/listener.ts';
+import { urlHost } from './http/net-server.ts';
 import { createOriginRules } from './http/origin.ts';
 import { Hub } from './hub/hub.ts';
 import { Turn } from './link/turn.ts';
 import { createPinoLog } from './observe/pino-log.ts';
 import type { Log } from './observe/log.ts';
 import { Metrics } from './observe/metrics.ts';
+import {
+  authOptions,
+  capacityLimits,
+  deflateConfig,
+  http2Limits,
+  nativeConfig,
+} from './part-configs.ts';
 import { EventStreamProtocol } from './protocols/eventstream/protocol.ts';
 import { NativeProtocol } from './protocols/native/protocol.ts';
 import { systemRandom } from './random.ts';
@@ -48,7 +57,6 @@ import type { DeflateCounts } from './transports/deflate.ts';
 import { SSE_DEFAULTS } from './transports/sse/config.ts';
 import { SseTransport } from './transports/sse/transport.ts';
 import { WEBSOCKET_DEFAULTS } from './transports/websocket/config.ts';
-import type { DeflateConfig } from './transports/websocket/deflate.ts';
 import { openEcho } from './transports/websocket/echo.ts';
 import { createWebSocketTransport } from './transports/websocket/transport.ts';
 import type { WebSocketTransport } from './transports/websocket/transport.ts';
@@ -89,9 +97,11 @@ export class TrunklineServer {
   readonly #config: ServerConfig;
   readonly #access: Access;
   readonly #core: Core;
+  readonly #capacity: Capacity;
   readonly #broker: EmbeddedBroker;
   readonly #hub: Hub;
   readonly #native: NativeProtocol;
+  readonly #devices: Devices;
   readonly #webSockets: WebSocketTransport;
   readonly #eventStreams: SseTransport;
   readonly #certificate: Certificate | undefined;
@@ -109,6 +119,7 @@ export class TrunklineServer {
     this.#config = config;
     this.#access = resolveAccess(config);
     this.#core = { clock, random, log, wheel: new Wheel(clock), turn: new Turn(clock) };
+    this.#capacity = new Capacity(capacityLimits(config), log);
     this.#broker = this.#createBroker();
     this.#hub = this.#createHub(node);
 
@@ -128,10 +139,11 @@ export class TrunklineServer {
       ...this.#core,
       config: nativeConfig(config, this.#access, node),
     });
+    this.#certificate = createCertificate(config.tls, { host: config.host, ...this.#core });
+    this.#devices = this.#createDevices(authenticator);
     this.#webSockets = this.#createWebSockets(gate);
     this.#eventStreams = this.#createEventStreams(gate);
     const api = this.#createApi(gate, development ? tokenSecret(auth) : undefined, parts.assets);
-    this.#certificate = createCertificate(config.tls, { host: config.host, ...this.#core });
     this.#listener = this.#createListener(api);
     this.#feed = development ? this.#createFeed() : undefined;
   }
@@ -161,10 +173,11 @@ export class TrunklineServer {
       this.#state = 'draining';
       this.#feed?.stop();
       await drain({
-        listener: this.#listener,
+        listeners: [this.#listener, this.#devices],
+        connections: this.#capacity,
         ...this.#core,
         sessions: this.#native.sessions,
-        links: () => [...this.#webSockets.links, ...this.#eventStreams.links],
+        links: () => this.#partings(),
         endWaits: () => this.#hub.endWaits(),
         ...this.#config.drain,
       });
@@ -186,12 +199,13 @@ export class TrunklineServer {
       await this.#certificate?.open();
       await this.#hub.open();
       const { port } = await this.#listener.start();
+      const mqttUrls = await this.#devices.start();
       this.#state = 'open';
       this.#feed?.start();
       const { host, tls } = this.#config;
       const scheme = this.#certificate === undefined ? 'http' : 'https';
       return {
-        urls: [`${scheme}://${urlHost(host)}:${port}`],
+        urls: [`${scheme}://${urlHost(host)}:${port}`, ...mqttUrls],
         ...(tls.dev ? { certificateSha256: this.#certificate?.sha256 ?? '' } : {}),
       };
     } catch (error) {
@@ -209,6 +223,8 @@ export class TrunklineServer {
     this.#state = 'closed';
     this.#feed?.stop();
     await this.#listener.stop();
+    await this.#devices.stop();
+    this.#devices.end();
     this.#listener.destroyAll();
     this.#certificate?.close();
     this.#core.wheel.close();
@@ -229,6 +245,7 @@ export class TrunklineServer {
       ...deflateConfig(this.#config, this.#deflated),
       admit: admitWebSocket(gate, {
         native: this.#native,
+        mqtt: this.#devices.protocol,
         ...(echo || this.#access.development ? { echo: openEcho } : {}),
       }),
     });
@@ -248,6 +265,20 @@ export class TrunklineServer {
         random: this.#core.random,
         protocol: new EventStreamProtocol({ hub, ...this.#core, retryMs }),
       }),
+    });
+  }
+
+  #createDevices(authenticator: Authenticator): Devices {
+    return new Devices({
+      config: this.#config,
+      hub: this.#hub,
+      state: this.#broker.state,
+      authenticator,
+      ...this.#core,
+      capacity: this.#capacity,
+      certificate: this.#certificate,
+      development: this.#access.development,
+      refusal: () => this.#refusal(),
     });
   }
 
@@ -276,9 +307,15 @@ export class TrunklineServer {
       readAll({
         hub: this.#hub,
         authenticator,
+        capacity: this.#capacity,
         listener: this.#listener,
-        transports: { websocket: this.#webSockets, sse: this.#eventStreams },
+        transports: {
+          websocket: this.#webSockets,
+          sse: this.#eventStreams,
+          ...this.#devices.transports,
+        },
         sessions: this.#native.sessions,
+        mqtt: this.#devices.protocol,
         deflated: this.#deflated,
         logQueue: this.#broker.waiting,
         ready: this.#state === 'open',
@@ -289,18 +326,14 @@ export class TrunklineServer {
   }
 
   #createListener(api: Api): HttpListener {
-    const { host, port, connectionsMax } = this.#config;
-    const perAddressMax = this.#config.connectionsPerAddressMax || Number.POSITIVE_INFINITY;
+    const { host, port } = this.#config;
     return createHttpListener({
       host,
       port,
       ...this.#core,
-      limits: { connectionsMax, connectionsPerAddressMax: perAddressMax },
-      // A stream costs about as much as a connection of its own; one session may be full in any case.
-      http2Limits: {
-        streamsMax: connectionsMax,
-        streamsPerAddressMax: Math.max(perAddressMax, DEFAULT_HTTP2_LIMITS.streamsPerSessionMax),
-      },
+      limits: capacityLimits(this.#config),
+      http2Limits: http2Limits(this.#config),
+      capacity: this.#capacity,
       ...(this.#certificate === undefined ? {} : { tls: this.#certificate }),
       handlers: {
         onRequest: (request) => api.onRequest(request),
@@ -358,6 +391,13 @@ export class TrunklineServer {
     });
   }
 
+  /** Everyone who is to hear a goodbye, in the words of what is spoken on the link. */
+  #partings(): readonly Parting[] {
+    const { speakers, links } = this.#devices;
+    const all = [...this.#webSockets.links, ...this.#eventStreams.links, ...links];
+    return all.map((link) => speakers.get(link) ?? link);
+  }
+
   #refusal(): CodedError | undefined {
     if (this.#state === 'open') return undefined;
     return new CodedError('draining', 'this node takes no new clients', { retryAfter: 1000 });
@@ -369,49 +409,3 @@ const METRICS_RULES: NamespaceInput = {
   history: { countMax: 300 },
   allow: { anonymous: ['subscribe', 'history'] },
 };
-
-function authOptions(config: ServerConfig, access: Access, random: Random): AuthOptions {
-  const { jwtSecret, apiKeys, users, certificates } = config.auth;
-  return {
-    development: access.development,
-    anonymous: access.anonymous,
-    apiKeys,
-    users,
-    certificates,
-    ...(jwtSecret === undefined ? {} : { jwtSecret }),
-    secret: config.secret ?? random.word(32),
-  };
-}
-
-function deflateConfig(
-  { compression }: ServerConfig,
-  counts: DeflateCounts,
-): { readonly compression?: DeflateConfig } {
-  const { webSocket, contextBytesMax, payloadBytesMin, level } = compression;
-  if (webSocket === 'off') return {};
-  const contextBits = Math.floor(Math.log2(contextBytesMax));
-  const context = webSocket === 'context';
-  return { compression: { context, contextBits, payloadBytesMin, level, counts } };
-}
-
-function nativeConfig(config: ServerConfig, access: Access, node: string) {
-  const { link, store } = config;
-  return {
-    node,
-    pingIntervalMs: link.pingIntervalMs,
-    helloTimeoutMs: link.helloMs,
-    subscriptionsMax: link.subscriptionsMax,
-    commandsPerSecondMax: access.development ? 0 : link.commandsPerSecondMax,
-    messageBytesMax: access.defaults.messageBytesMax,
-    frameBytesMax: link.frameBytesMax,
-    keyWindowMs: store.keyWindowMs,
-    highWaterSize: link.pendingBytesMax,
-  };
-}
-
-/** The address to reach a host by: nobody can connect to "all addresses". */
-function urlHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
-}

@@ -23,8 +23,8 @@ function setUp({
   const events: string[] = [];
   const closes: { readonly atMs: number; readonly close: Close }[] = [];
   const warnings: number[] = [];
+  const connections = { count: links };
   const listener = {
-    connectionCount: links,
     stop() {
       events.push('stop');
       return Promise.resolve();
@@ -33,13 +33,14 @@ function setUp({
   const link = {
     close(close: Close) {
       closes.push({ atMs: clock.monotonicMs(), close });
-      if (leaves) listener.connectionCount -= 1;
+      if (leaves) connections.count -= 1;
     },
   };
   let isOver = false;
   const start = (): void => {
     void drain({
-      listener,
+      listeners: [listener],
+      connections,
       clock,
       random: seededRandom(5),
       sessions: Array.from({ length: sessions }, () => ({
@@ -51,7 +52,7 @@ function setUp({
       deadlineMs,
     }).then(() => (isOver = true));
   };
-  return { clock, closes, events, listener, start, warnings, isOver: () => isOver };
+  return { clock, closes, events, start, warnings, isOver: () => isOver };
 }
 
 describe('a drain', () => {
@@ -127,11 +128,11 @@ describe('a drain', () => {
     const closed: string[] = [];
     let count = 1;
     void drain({
-      listener: {
-        get connectionCount() {
+      listeners: [{ stop: () => Promise.resolve() }],
+      connections: {
+        get count() {
           return count;
         },
-        stop: () => Promise.resolve(),
       },
       clock,
       random: seededRandom(5),

@@ -55,3 +55,10 @@ export function addressOf(socket: Socket): string | undefined {
   const address = socket.remoteAddress;
   return address?.startsWith(MAPPED_IPV4) ? address.slice(MAPPED_IPV4.length) : address;
 }
+
+/** The host of an address by which a listener is reached: nobody can connect to "all addresses". */
+export function urlHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -32,12 +32,12 @@ export const METRICS = {
   connections: {
     name: 'trunkline_connections',
     kind: 'gauge',
-    help: 'Open connections of the listener, idle ones and those of links included.',
+    help: 'Open connections of all listeners, idle ones and those of links included.',
   },
   links: {
     name: 'trunkline_links',
     kind: 'gauge',
-    help: 'Open links, by transport and by the version of HTTP that carries them.',
+    help: 'Open links, by transport and by the version of HTTP that carries them, if any does.',
     labels: ['transport', 'http'],
   },
   linksOpened: {
@@ -56,6 +56,11 @@ export const METRICS = {
     name: 'trunkline_sessions',
     kind: 'gauge',
     help: 'Sessions of the native protocol.',
+  },
+  mqttConnections: {
+    name: 'trunkline_mqtt_connections',
+    kind: 'gauge',
+    help: 'Clients of MQTT, whatever carries them; those that have not sent CONNECT yet included.',
   },
   pollsWaiting: {
     name: 'trunkline_polls_waiting',

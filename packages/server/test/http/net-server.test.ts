@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
-import { addressOf, createNetServer, listen } from '@trunkline/server/internal/http/net-server.ts';
+import {
+  addressOf,
+  createNetServer,
+  listen,
+  urlHost,
+} from '@trunkline/server/internal/http/net-server.ts';
 import { afterEach, expect, test } from 'vitest';
 
 const opened: { close(): unknown }[] = [];
@@ -47,4 +52,14 @@ test.each([
 ])('the address of a peer at %s is %s', (remoteAddress, expected) => {
   const socket = Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress });
   expect(addressOf(socket)).toBe(expected);
+});
+
+test.each([
+  ['127.0.0.1', '127.0.0.1'],
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '[::1]'],
+  ['2001:db8::1', '[2001:db8::1]'],
+  ['example.com', 'example.com'],
+])('a listener at %s is reached by %s', (host, expected) => {
+  expect(urlHost(host)).toBe(expected);
 });
