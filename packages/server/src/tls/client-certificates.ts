@@ -19,16 +19,16 @@ export interface ClientCertificateTerms {
   /** The server's certificate, and the authorities. */
   readonly context: SecureContext;
   readonly requestCert: true;
-  /** Ends the handshakes of those who show none; who shows a bad one is left to `judge`. */
+  /** Ends the handshakes of those who show none. Who shows a bad one is left to `judge`. */
   readonly rejectUnauthorized: boolean;
 }
 
 /** What a client has shown. */
 export type ClientVerdict =
   | { readonly kind: 'verified'; readonly certificate: PeerCertificate }
-  /** Nothing that counts: it has to prove otherwise who it is. */
+  /** No certificate, and none is required: it has to prove otherwise who it is. */
   | { readonly kind: 'none' }
-  /** The same where a certificate is required: its connection is to be cut. */
+  /** One that does not hold, or none where one is required: its connection is to be cut. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** What the questions are made from. */
@@ -41,7 +41,7 @@ export interface ClientCertificatesParts {
 
 /** What node:tls asks for the sockets of its own servers, and leaves to others for theirs. */
 interface Verifiable extends TLSSocket {
-  /** `null` when all is well; the reason otherwise, also for a client that showed nothing. */
+  /** `null` when all is well. */
   readonly ssl?: { verifyError?(): Error | null | undefined } | null;
 }
 
@@ -95,10 +95,16 @@ export class ClientCertificates {
 
   /** What came of a handshake with `terms` that is done. To be asked of every one. */
   judge(socket: TLSSocket): ClientVerdict {
-    const certificate = verifiedCertificate(socket);
-    if (certificate !== undefined) return { kind: 'verified', certificate };
-    if (!this.#required) return { kind: 'none' };
-    return { kind: 'refused', reason: 'a certificate of a client CA is required' };
+    const certificate = socket.getPeerCertificate() as Partial<PeerCertificate> | null;
+    // Before the verdict of node:tls: in a session of TLS 1.3 that is resumed all is well for it even
+    // if nothing was ever shown.
+    if (!isWhole(certificate)) {
+      if (!this.#required) return { kind: 'none' };
+      return { kind: 'refused', reason: 'a client certificate is required' };
+    }
+    const fault = verifyFault(socket);
+    if (fault === undefined) return { kind: 'verified', certificate };
+    return { kind: 'refused', reason: `the client certificate does not hold: ${fault}` };
   }
 
   #current(): SecureContext {
@@ -112,17 +118,12 @@ export class ClientCertificates {
   }
 }
 
-/**
- * The certificate of a client, if the handshake verified it. The socket may be that of a server of
- * node:tls or made apart, which then has no `authorized` and rejects nobody by itself.
- */
-export function verifiedCertificate(socket: TLSSocket): PeerCertificate | undefined {
-  const { authorized, ssl }: Verifiable = socket;
-  // Anything but a plain null is no proof.
-  if (!authorized && ssl?.verifyError?.() !== null) return undefined;
-  const certificate = socket.getPeerCertificate() as Partial<PeerCertificate> | null;
-  // A session of TLS 1.3 that is resumed counts as verified even if nothing was ever shown in it.
-  return isWhole(certificate) ? certificate : undefined;
+/** Why a certificate does not hold. A socket made apart has no `authorized` that would say it. */
+function verifyFault(socket: TLSSocket): string | undefined {
+  const { ssl }: Verifiable = socket;
+  const error = ssl?.verifyError?.();
+  // A plain null alone says that all is well.
+  return error === null ? undefined : (error?.message ?? 'it was not verified');
 }
 
 function isWhole(certificate: Partial<PeerCertificate> | null): certificate is PeerCertificate {

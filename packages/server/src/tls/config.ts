@@ -30,7 +30,8 @@ export const tlsSchema = z
     clientCertificate: field(
       z.enum(['none', 'request', 'require']).default('none'),
       'Whether MQTT over TLS asks clients for a certificate of these authorities: request lets in ' +
-        'those without, who log in as others do; require ends their handshake.',
+        'those without, who log in as others do; require ends their handshake. One that does not ' +
+        'hold is refused either way.',
       { env: 'TRUNKLINE_TLS_CLIENT_CERTIFICATE' },
     ),
   })
