@@ -1,6 +1,6 @@
 /** SessionState: the subscriptions of one session, and where it stands in each channel. */
 import { isWildcard, matchesPattern } from '@trunkline/wire';
-import type { AskEvent, AskedStart } from '../follow-history.ts';
+import type { AskEvent, AskedStart, ChannelHead } from '../follow-history.ts';
 import type { Whereabouts } from './whereabouts.ts';
 
 /** One subscription of a session. */
@@ -20,6 +20,8 @@ export interface Following {
   readonly kept: Map<string, readonly (Whereabouts | undefined)[]>;
   /** How often it was told, right behind its answer, that a channel lost something. */
   readonly losses: Map<string, number>;
+  /** What the log was like around its answer. */
+  heads?: ReadonlyMap<string, ChannelHead>;
   /** The newest mark that it was given. */
   mark?: string;
   /** Which life each channel had in the log by then, where that is known. */

@@ -107,6 +107,7 @@ export class SessionCheck {
       [...session.views.keys()].map((channel) => [channel, session.delivererOf(channel)]),
     );
     const replaced = session.answer(following);
+    following.heads = event.heads;
     following.hasLost = [...event.verdicts.values()].some(({ recovered }) => recovered === false);
     session.opening = following;
     const entryOf = (filter: string, after: string, channel: string) =>
@@ -276,7 +277,7 @@ export class SessionCheck {
     }
     if (isOpening && !isOwn) {
       // Another subscription goes on; what this one lost it may still have there.
-      if (view.cursor?.epoch === place.epoch) this.#jumpWith(view, place);
+      if (mayLoseToo(opening, channel, view, place)) this.#jumpWith(view, place);
       allow(view, opening.name, place, true);
       return;
     }
@@ -428,6 +429,18 @@ function leaveLives(session: SessionState, channel: string, place: Whereabouts):
     const began = places.get(channel);
     if (began !== undefined && !isSameLife(began, place.epoch)) places.set(channel, place);
   }
+}
+
+/** True where the loss may be that of whoever delivers, which is told like those of the answer. */
+function mayLoseToo(
+  { heads }: Following,
+  channel: string,
+  { cursor }: View,
+  { epoch, to }: Whereabouts,
+): boolean {
+  if (cursor?.epoch !== ORIGIN.epoch) return cursor?.epoch === epoch;
+  const stream = heads?.get(channel)?.answered;
+  return stream?.epoch === epoch && to < stream.oldest;
 }
 
 /** True for a loss that an answer is followed by: at most one for each filter that has the channel. */

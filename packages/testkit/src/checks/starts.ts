@@ -84,9 +84,9 @@ function placeFor(opened: OpenedChannel, filter: string): OpenedPlace {
   const mayMiss = wasPurged && head.asked.epoch === ORIGIN.epoch;
   if (after === 'start') return { place: mayMiss ? undefined : startOf(head), mutes };
   if (after !== undefined && isMark(after) && !isForeign) return { place: entry?.where, mutes };
-  // A log may tell late of a life that is over.
-  const tellsLate = wasPurged && head.answered.epoch === ORIGIN.epoch;
-  const now = mayMiss || tellsLate ? undefined : nowIn(head);
+  // A log may tell late of a life that is over, and be in one that nobody was told of as yet.
+  const isLate = head.answered.epoch === ORIGIN.epoch || !head.comparable;
+  const now = mayMiss || (wasPurged && isLate) ? undefined : nowIn(head);
   if (after !== undefined || last === undefined || now === undefined) return { place: now, mutes };
   return { place: { ...now, from: 0 }, mutes };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ChannelHead } from '../../src/follow-history.ts';
 import { checkHistory, formatViolation } from '../../src/history-checker.ts';
 import type { HistoryEvent } from '../../src/history.ts';
 import {
@@ -15,6 +16,12 @@ import { acknowledged, publish } from '../histories.ts';
 
 function faultsOf(...events: readonly HistoryEvent[]): string[] {
   return checkHistory({ events, keyWindowMs: 1000, ...whole }).map(formatViolation);
+}
+
+/** The log was like that around the answer. */
+function around(head: ChannelHead, events: readonly HistoryEvent[]): HistoryEvent[] {
+  const heads = new Map([['news', head]]);
+  return events.map((event) => (event.kind === 'following' ? { ...event, heads } : event));
 }
 
 /** A pattern from the first message on, with a mark behind that, which was given all three. */
@@ -97,10 +104,8 @@ describe('where a session began', () => {
     const purged = { kind: 'purged', step: 0, channel: 'news' } as const;
     const none = { epoch: '0', oldest: 1, top: 0 };
     const answered = { epoch: 'e', oldest: 1, top: 2 };
-    const heads = new Map([['news', { asked: none, answered, comparable: true }]]);
-    const opened = follows('s1', { '#': start }, verdict).map((event) =>
-      event.kind === 'following' ? { ...event, heads } : event,
-    );
+    const head = { asked: none, answered, comparable: true };
+    const opened = around(head, follows('s1', { '#': start }, verdict));
     const gone = { ...given('d:1'), payload: 'm0' } as HistoryEvent;
     const events = [publish('m0'), ...published, ...opened, gone, ended];
     expect(faultsOf(purged, ...events)).toEqual([]);
@@ -138,10 +143,8 @@ describe('where a session began', () => {
     const before = [...follows('s0', { '+': {} }), marked('s0', '~z'), ended];
     const begun = [...before, ...follows('s1', { '#': {} })];
     const stream = { epoch: 'e', oldest: 3, top: 3 };
-    const heads = new Map([['news', { asked: stream, answered: stream, comparable: true }]]);
-    const lossy = follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 }).map((event) =>
-      event.kind === 'following' ? { ...event, heads } : event,
-    );
+    const head = { asked: stream, answered: stream, comparable: true };
+    const lossy = around(head, follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 }));
     const told = [marked('s2', '~c'), lost('e:3', trimmed), ...left('s1'), ended];
     const resumed = follows(
       's3',
@@ -156,6 +159,33 @@ describe('where a session began', () => {
     const named = follows('s2', { news: {} }, { position: 'e:1', top: 1 });
     const events = [...begun, given('e:1'), ...named, ...again, given('e:1')];
     expect(faultsOf(...events, given('e:2'), given('e:3'))).toEqual([]);
+  });
+
+  test('may be in the life before one that nobody was told of as yet', () => {
+    const purged = { kind: 'purged', step: 0, channel: 'news' } as const;
+    const stream = { epoch: 'e', oldest: 1, top: 2 };
+    const opened = (comparable: boolean) =>
+      around({ asked: stream, answered: stream, comparable }, follows('s1', { '#': {} }));
+    const before = { ...given('d:1'), payload: 'm0' } as HistoryEvent;
+    const told = [publish('m0'), ...published, before, ended];
+    expect(faultsOf(purged, ...opened(false), ...told)).toEqual([]);
+    expect(faultsOf(purged, ...opened(true), ...told)).toEqual([
+      expect.stringContaining('e:3, which is m3, came neither as a message nor as a gap'),
+    ]);
+  });
+
+  test('may be behind what was lost after an answer, if the log has that no more', () => {
+    const before = [...follows('s1', { '#': {} }), ...published];
+    const told = [lost('e:1', { reason: 'trimmed', from: 1, to: 1 }), given('e:2'), given('e:3')];
+    const resumed = follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 3 });
+    const lossy = (oldest: number) => {
+      const stream = { epoch: 'e', oldest, top: 3 };
+      return around({ asked: stream, answered: stream, comparable: true }, resumed);
+    };
+    expect(faultsOf(...before, ...lossy(2), ...told)).toEqual([]);
+    expect(faultsOf(...before, ...lossy(1), ...told)).toEqual([
+      expect.stringContaining('e:1, which is m1, came neither as a message nor as a gap'),
+    ]);
   });
 
   test('may be in a life that was purged, of which the log tells late', () => {
