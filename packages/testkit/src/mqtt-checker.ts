@@ -61,6 +61,8 @@ function check(event: MqttEvent, index: number, checks: Checks): void {
     case 'committed':
       publishes.onCommitted(event);
       return deliveries.onCommitted(event, index);
+    case 'known':
+      return deliveries.onKnown(event, index);
     case 'arrived':
       return deliveries.onArrived(event, index);
     case 'delivered':

@@ -3,7 +3,7 @@
  * order of the log, each that is due, and again only as its QoS allows.
  *
  * A message is due when its QoS, limited by the subscription, was 1 or 2 all the time since it was
- * stored. It may come when the channel was subscribed to as it was stored.
+ * stored. It may come when the channel was subscribed to before the server knew that it was stored.
  */
 import { matchesPattern } from '@trunkline/wire';
 import type { Qos } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
@@ -11,6 +11,7 @@ import type {
   ArrivedEvent,
   CommittedEvent,
   DeliveredEvent,
+  KnownEvent,
   LossEvent,
   MqttHistory,
   MqttPromise,
@@ -27,6 +28,8 @@ interface Stored {
   readonly position: string;
   /** When it was stored, as a place among all events. */
   readonly index: number;
+  /** When its server knew it, or began. */
+  knownIndex: number;
   readonly qos: Qos;
 }
 
@@ -70,11 +73,19 @@ export class DeliveryCheck {
 
   onCommitted({ channel, payload, position }: CommittedEvent, index: number): void {
     const qos = this.#parts.qosOf(payload) ?? 2;
-    this.#log.get(channel)?.push({ payload, position, index, qos });
+    this.#log.get(channel)?.push({ payload, position, index, qos, knownIndex: Infinity });
+  }
+
+  onKnown({ channel, position }: KnownEvent, index: number): void {
+    const stored = this.#log.get(channel)?.find((one) => one.position === position);
+    if (stored !== undefined) stored.knownIndex = Math.min(stored.knownIndex, index);
   }
 
   onCrash(index: number): void {
     this.#crashIndex = index;
+    for (const stored of [...this.#log.values()].flat()) {
+      stored.knownIndex = Math.min(stored.knownIndex, index);
+    }
   }
 
   onSubscription(event: SubscribeEvent | UnsubscribeEvent, index: number): void {
@@ -227,7 +238,7 @@ function misfitOf(
   { channel, qos }: ArrivedEvent,
   index: number,
 ): string | undefined {
-  if (levels.between(channel, stored.index, stored.index).high < 0) {
+  if (levels.between(channel, stored.index, Math.min(stored.knownIndex, index)).high < 0) {
     return `(${stored.position}) was stored when nobody had asked for it`;
   }
   const { low, high } = levels.between(channel, stored.index, index);

@@ -6,6 +6,7 @@
 import type { Clock } from '@trunkline/server/internal/clock.ts';
 import type {
   Connack,
+  Disconnect,
   Packet,
   Publish,
   Qos,
@@ -92,6 +93,8 @@ export class MqttClient {
   #answers: Answer[] = [];
   #answersLate = false;
   #backlog: Saying[] = [];
+  /** Why the server ends the connection, as it said. */
+  #reason: string | undefined;
   /** What was told to be lost, as it was told. */
   #losses: string[] = [];
   #sendMax = RECEIVE_MAXIMUM_MAX;
@@ -283,6 +286,7 @@ export class MqttClient {
       case 'unsuback':
         return this.#onAnswer(packet, session);
       case 'disconnect':
+        this.#reason = reasonText(packet);
         return undefined;
       default:
         return this.#misconduct(`${packet.kind}, which nobody asked for`);
@@ -292,7 +296,10 @@ export class MqttClient {
   #onConnack(packet: Connack): void {
     if (this.#isWelcome) return this.#misconduct('a second CONNACK [MQTT-3.2.0-2]');
     const { sessionPresent, reason, properties } = packet;
-    if (reason !== 0) return this.drop();
+    if (reason !== 0) {
+      this.#reason = reasonText(packet);
+      return this.drop();
+    }
     if (!sessionPresent) this.#endSession();
     this.#session ??= new ClientSession(this.#recorder.name('session-'), this.traits.version);
     const session = this.#session;
@@ -465,7 +472,12 @@ export class MqttClient {
     this.#backlog = [];
     this.#losses = [];
     const { name: client } = this;
-    this.#record({ kind: 'end', client, connection: this.#connection, isKnown });
+    const reason = this.#reason;
+    this.#reason = undefined;
+    this.#record({
+      ...{ kind: 'end', client, connection: this.#connection, isKnown },
+      ...(reason === undefined ? {} : { reason }),
+    });
     // What the server forgets with the connection the client forgets too.
     if (this.#keptMs === 0) this.#endSession();
     if (this.#random.chance(0.5)) this.#answersLate = false;
@@ -484,4 +496,8 @@ export class MqttClient {
   get #record(): MqttRecorder['record'] {
     return (event) => this.#recorder.record(event);
   }
+}
+
+function reasonText({ reason, properties }: Connack | Disconnect): string {
+  return `0x${reason.toString(16)} ${properties.reasonString ?? ''}`.trim();
 }

@@ -44,6 +44,8 @@ export interface EndEvent extends Moment {
   readonly connection: string;
   /** True when the client still waits for nobody: its server learned it at once. */
   readonly isKnown: boolean;
+  /** The reason that the server gave, where it gave one. */
+  readonly reason?: string;
 }
 
 /** A client asked for a subscription, and what it was granted; `-1` is a refusal. */
@@ -92,6 +94,13 @@ export interface CommittedEvent extends Moment {
   readonly channel: string;
   readonly position: string;
   readonly payload: string;
+}
+
+/** The server knows that a message came into the log; what is killed before that knows it later. */
+export interface KnownEvent extends Moment {
+  readonly kind: 'known';
+  readonly channel: string;
+  readonly position: string;
 }
 
 /** A PUBLISH came to a client. */
@@ -158,6 +167,7 @@ export type MqttEvent =
   | AcknowledgedEvent
   | RefusedEvent
   | CommittedEvent
+  | KnownEvent
   | ArrivedEvent
   | DeliveredEvent
   | LossEvent

@@ -96,6 +96,8 @@ export interface SimulatedStoreParts {
   readonly clock: ProcessClock;
   readonly random: SeededRandom;
   readonly guard: SpinGuard;
+  /** Told what comes onto the disk at that moment, whether or not the process ever learns it. */
+  readonly onCommitted?: (operations: readonly Operation[], outcomes: readonly Outcome[]) => void;
 }
 
 /** The store of one process. */
@@ -127,6 +129,7 @@ export class SimulatedStore implements LogStore {
     if (fails && random.chance(0.5)) throw unknown();
     disk.write({ kind: 'commit', operations, nowMs, run: this.run });
     const outcomes = this.#moved.commit(operations, nowMs, this.run);
+    this.parts.onCommitted?.(operations, outcomes);
     await this.#wait();
     if (fails) throw unknown();
     return outcomes;

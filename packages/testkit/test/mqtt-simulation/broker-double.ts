@@ -122,6 +122,7 @@ export class DoubleSite implements MqttSite {
     const position = `e:${this.#offset}`;
     const name = sayingName(payload);
     this.parts.recorder.record({ kind: 'committed', channel, position, payload: name });
+    this.parts.recorder.record({ kind: 'known', channel, position });
     for (const session of this.sessions.values()) this.#queue(session, publish);
   }
 
