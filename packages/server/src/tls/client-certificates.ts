@@ -42,7 +42,7 @@ export interface ClientCertificatesParts {
 /** What node:tls asks for the sockets of its own servers, and leaves to others for theirs. */
 interface Verifiable extends TLSSocket {
   /** `null` when all is well. */
-  readonly ssl?: { verifyError?(): Error | null | undefined } | null;
+  readonly ssl?: { verifyError?(): NodeJS.ErrnoException | null | undefined } | null;
 }
 
 /** Makes them; `undefined` where clients are not asked. */
@@ -118,12 +118,15 @@ export class ClientCertificates {
   }
 }
 
-/** Why a certificate does not hold. A socket made apart has no `authorized` that would say it. */
+/**
+ * Why a certificate does not hold, in OpenSSL's word for it. It is asked here, because a socket made
+ * apart has no `authorized` that would say it.
+ */
 function verifyFault(socket: TLSSocket): string | undefined {
   const { ssl }: Verifiable = socket;
   const error = ssl?.verifyError?.();
   // A plain null alone says that all is well.
-  return error === null ? undefined : (error?.message ?? 'it was not verified');
+  return error === null ? undefined : (error?.code ?? 'it was not verified');
 }
 
 function isWhole(certificate: Partial<PeerCertificate> | null): certificate is PeerCertificate {
