@@ -235,6 +235,7 @@ export class SessionCheck {
       this.#skips.add({ ...skipped, epoch: cursor.epoch, from: cursor.to + 1, to: Infinity });
       this.#skips.add({ ...skipped, epoch, from: 1, to: offset - 1 });
       view.begin = { epoch, from: 0, to: 0 };
+      leaveLives(session, channel, view.begin);
     } else if (offset <= cursor.from) {
       const promise = view.given.has(got) || offset === cursor.from ? 3 : 1;
       fail(promise, `got ${got} ${promise === 3 ? 'again' : 'out of order'}, being at ${at}`);
@@ -335,8 +336,7 @@ export class SessionCheck {
         // From here on its mark is all that tells where it stands in this channel, be it where it
         // began.
         const own = next.places.get(channel);
-        const where = own === undefined ? own : eitherOf({ ...view.cursor, from: 0 }, own);
-        this.#mark(next, channel, where, view);
+        this.#mark(next, channel, own && leftAt(view.cursor, own), view);
       }
     }
   }
@@ -429,6 +429,12 @@ function leaveLives(session: SessionState, channel: string, place: Whereabouts):
     const began = places.get(channel);
     if (began !== undefined && !isSameLife(began, place.epoch)) places.set(channel, place);
   }
+}
+
+/** Where one stands by its mark that was left with a channel, and began in this life or a later one. */
+function leftAt(cursor: Whereabouts, own: Whereabouts): Whereabouts | undefined {
+  const isLater = own.epoch !== ORIGIN.epoch && !isSameLife(cursor, own.epoch);
+  return isLater ? own : eitherOf({ ...cursor, from: 0 }, own);
 }
 
 /** True where the loss may be that of whoever delivers, which is told like those of the answer. */

@@ -125,6 +125,18 @@ describe('where a session began', () => {
     expect(faultsOf(...events)).toEqual([]);
   });
 
+  test('is in the life in which the one began that is left, though another one was in one before', () => {
+    const events: readonly HistoryEvent[] = [
+      ...follows('s1', { '#': {} }, { epoch: 'd', top: 3 }),
+      ...[{ kind: 'purged', step: 0, channel: 'news' } as const, ...published],
+      ...follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 2 }),
+      ...[marked('s2', '~m'), lost('e:2'), ...left('s1'), ended],
+      ...follows('s3', { '+': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+      given('e:3', { session: 'w2' }),
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is where it was, if one that it still has began there too', () => {
     const equal = follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 });
     expect(faultsOf(...first, ...equal, ...left('s1'), ...again, given('e:2'))).toEqual([
