@@ -39,7 +39,7 @@ export const NOT_TESTED: Readonly<Record<string, string>> = {
 
 /** Every clause of the pages under `spec/`, in their order. */
 export function readClauses(root: string = ROOT): Clause[] {
-  const pages = ['spec/protocol.md', 'spec/binary.md', 'spec/guarantees.md'];
+  const pages = ['spec/protocol.md', 'spec/binary.md', 'spec/mqtt.md', 'spec/guarantees.md'];
   return pages.flatMap((page) =>
     [...readFileSync(join(root, page), 'utf8').matchAll(DEFINED)].map(([, id = '', text = '']) => ({
       id,

@@ -147,6 +147,8 @@ export class Http2WebSocket {
   readonly closed: Promise<number>;
   readonly #stream: ClientHttp2Stream;
   readonly #objects = new Queue<Fields>('a frame of the server');
+  /** Takes the frames of bytes. */
+  onBytes: (bytes: Uint8Array) => void = () => {};
   #bytes = Buffer.alloc(0);
   #code = 1006;
 
@@ -166,6 +168,11 @@ export class Http2WebSocket {
   /** Sends one JSON object. */
   send(object: object): void {
     this.#stream.write(maskedFrame(OPCODE.text, Buffer.from(JSON.stringify(object))));
+  }
+
+  /** Sends one frame of bytes. */
+  sendBytes(bytes: Uint8Array): void {
+    this.#stream.write(maskedFrame(OPCODE.binary, bytes));
   }
 
   /** The next object of this type; others are passed over. */
@@ -203,6 +210,8 @@ export class Http2WebSocket {
       for (const line of payload.toString().split('\n')) {
         this.#objects.push(JSON.parse(line) as Fields);
       }
+    } else if (opcode === OPCODE.binary) {
+      this.onBytes(payload);
     } else if (opcode === OPCODE.ping) {
       this.#stream.write(maskedFrame(OPCODE.pong, payload));
     } else if (opcode === OPCODE.close) {

@@ -25,6 +25,7 @@ export const COLUMNS = [
   'binary long polling',
   'short polling',
   'binary short polling',
+  'MQTT',
 ] as const;
 
 /** One test of a run, as vitest's JSON reporter tells it. */
@@ -53,8 +54,8 @@ export function matrixPage(clauses: readonly Clause[], results: readonly TestRes
     .map(({ id }) => `- ${id}: ${NOT_TESTED[id] ?? 'no test cites it'}`);
   return `# Conformance
 
-Which clause of [protocol.md](../../spec/protocol.md), [binary.md](../../spec/binary.md) and
-[guarantees.md](../../spec/guarantees.md)
+Which clause of [protocol.md](../../spec/protocol.md), [binary.md](../../spec/binary.md),
+[mqtt.md](../../spec/mqtt.md) and [guarantees.md](../../spec/guarantees.md)
 is shown by how many tests over real sockets, transport by transport and codec by codec: \`binary\` is
 the encoding of [binary.md](../../spec/binary.md), and the columns without it have JSON, or what the
 transport has of its own. Generated from a run of

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer as createNetServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,9 @@ import { encode } from '../src/protocols/mqtt/codec/encode.ts';
 import type { Connect, Packet, PacketKind, Version } from '../src/protocols/mqtt/codec/packets.ts';
 import { createServer } from '../src/server.ts';
 import type { TrunklineServer } from '../src/server.ts';
+import { Authority } from './tls/authority.ts';
+
+const authority = new Authority();
 
 const opened: { close(): Promise<void> | void }[] = [];
 
@@ -118,6 +121,13 @@ class Device {
       if (found !== undefined || this.closed) return found;
       await this.#news();
     }
+  }
+
+  /** The next one of this kind that was not looked at. */
+  async next(kind: PacketKind): Promise<Packet | undefined> {
+    const packet = await this.until(kind);
+    if (packet !== undefined) this.packets.splice(this.packets.indexOf(packet), 1);
+    return packet;
   }
 
   async ended(): Promise<void> {
@@ -238,6 +248,51 @@ describe('the end of a server', () => {
     const after = Device.tcp(second.port);
     expect(await after.connect(kept)).toMatchObject({ sessionPresent: true });
     expect(await after.until('publish')).toMatchObject({ topic: 'lamps/1' });
+  });
+});
+
+describe('a client certificate', () => {
+  async function startAsking(clientCertificate: 'request' | 'require') {
+    const directory = mkdtempSync(join(tmpdir(), 'trunkline-clients-'));
+    opened.push({ close: () => rmSync(directory, { recursive: true, force: true }) });
+    const clientCa = [join(directory, 'ca.pem')];
+    writeFileSync(clientCa[0] ?? '', authority.cert);
+    const { tlsPort, url } = await start({
+      tls: { dev: true, clientCa, clientCertificate },
+      auth: { apiKeys: ['key'], certificates: { channels: { 'lamps/%u': ['publish'] } } },
+      mqtt: { port: 0, tlsPort: 'auto' },
+    });
+    const open = (shown: { readonly cert?: string; readonly key?: string } = {}): Device => {
+      const options = { port: tlsPort, host: '127.0.0.1', rejectUnauthorized: false };
+      return new Device(connectTls({ ...options, ...shown }));
+    };
+    return { open, url };
+  }
+
+  test('says who a device is, and what it may do [AUTH-12]', async () => {
+    const { open } = await startAsking('require');
+    const device = open(authority.issue({ names: ['lamp-7'] }));
+    expect(await device.connect()).toMatchObject({ reason: 0 });
+    for (const topic of ['lamps/lamp-7', 'lamps/lamp-8']) {
+      const payload = Buffer.from('1');
+      const more = { qos: 1, retain: false, dup: false, packetId: 1, properties: {} } as const;
+      device.send({ kind: 'publish', topic, payload, ...more });
+      const isMine = topic === 'lamps/lamp-7';
+      expect(await device.next('puback')).toMatchObject({ reason: isMine ? 0 : 0x87 });
+    }
+  });
+
+  test('is needed where one is required, and not where one is asked for [DEV-3]', async () => {
+    const strict = await startAsking('require');
+    for (const shown of [{}, new Authority('Somebody').issue({ names: ['lamp-7'] })]) {
+      const device = strict.open(shown);
+      device.send(CONNECT);
+      await device.ended();
+      expect(device.packets).toEqual([]);
+    }
+    const lax = await startAsking('request');
+    const device = lax.open();
+    expect(await device.connect({ password: Buffer.from('key') })).toMatchObject({ reason: 0 });
   });
 });
 
