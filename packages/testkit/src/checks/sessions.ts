@@ -433,8 +433,8 @@ function leaveLives(session: SessionState, channel: string, place: Whereabouts):
 
 /** Where one stands by its mark that was left with a channel, and began in this life or a later one. */
 function leftAt(cursor: Whereabouts, own: Whereabouts): Whereabouts | undefined {
-  const isLater = own.epoch !== ORIGIN.epoch && !isSameLife(cursor, own.epoch);
-  return isLater ? own : eitherOf({ ...cursor, from: 0 }, own);
+  const isOfLater = own.epoch !== ORIGIN.epoch && !isSameLife(cursor, own.epoch);
+  return isOfLater ? own : eitherOf({ ...cursor, from: 0 }, own);
 }
 
 /** True where the loss may be that of whoever delivers, which is told like those of the answer. */
