@@ -61,6 +61,12 @@ export function goesBack(view: View, place: Position): Whereabouts | undefined {
   view.allowances = view.allowances.filter(
     ({ place: asked }) => asked !== undefined && isBefore(asked, reached),
   );
+  // What comes after the place comes again by now, whoever had asked for it.
+  for (const allowance of view.allowances) {
+    const { owedTo, place: asked } = allowance;
+    const isOwed = owedTo !== undefined && asked?.epoch === place.epoch;
+    if (isOwed) allowance.owedTo = Math.min(owedTo, place.offset);
+  }
   view.begin = { ...here, from: Math.min(here.from, from.from) };
   return from;
 }
