@@ -19,6 +19,8 @@ export interface MqttSimulationOptions {
   readonly steps: number;
   /** Where the servers run. */
   readonly createSite: (parts: MqttSiteParts) => MqttSite;
+  /** False for a run in which no client's filters have a channel in common. */
+  readonly overlapping?: boolean;
 }
 
 /** How much happened in a run; a run in which nothing happens proves nothing. */
@@ -51,8 +53,8 @@ export interface MqttSimulationResult {
 export async function runMqttSimulation(
   options: MqttSimulationOptions,
 ): Promise<MqttSimulationResult> {
-  const { seed, steps, createSite } = options;
-  const world = new MqttWorld(seed, createSite);
+  const { seed, steps, createSite, overlapping = true } = options;
+  const world = new MqttWorld(seed, createSite, overlapping);
   const { recorder } = world;
   try {
     await world.start();

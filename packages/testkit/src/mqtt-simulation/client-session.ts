@@ -108,15 +108,18 @@ export class ClientSession {
     return this.#inbound.size;
   }
 
-  /** What is under way in either direction, in words. */
-  get underWay(): string[] {
+  /**
+   * What is under way in either direction, in words, but for what a server need not bring to its end:
+   * it was killed, or the message is gone.
+   */
+  underWay(mayLose: (channel: string) => boolean): string[] {
+    const sending = [...this.#outbound.values()];
+    const receiving = [...this.#inbound.values()].filter(
+      ({ isHere, mayBeForgotten, packet }) => isHere || !(mayBeForgotten || mayLose(packet.topic)),
+    );
     return [
-      ...[...this.#outbound.values()].map(
-        ({ saying, stage, packetId }) => `${saying.name} #${packetId} sent, at ${stage}`,
-      ),
-      ...[...this.#inbound.values()].map(
-        ({ packetId, qos, state }) => `#${packetId} of QoS ${qos} received, ${state}`,
-      ),
+      ...sending.map(({ saying, stage, packetId }) => `${saying.name} #${packetId} at ${stage}`),
+      ...receiving.map(({ packetId, qos, state }) => `#${packetId} of QoS ${qos}, ${state}`),
     ];
   }
 

@@ -115,16 +115,16 @@ export class MqttClient {
     return this.#line?.isOpen === true ? this.#line : undefined;
   }
 
-  /** The session that it is in now, with everything asked for and nothing under way. */
-  get restingSession(): string | undefined {
-    return this.line !== undefined && this.stuck.length === 0 ? this.#session?.name : undefined;
+  /** The session that it is in. */
+  get session(): string | undefined {
+    return this.#session?.name;
   }
 
-  /** What is still under way, in words. */
-  get stuck(): string[] {
+  /** What has not come to its end, in words. @param mayLose where it need not. */
+  stuck(mayLose: (channel: string) => boolean): string[] {
     if (this.line === undefined || !this.#isWelcome) return [`${this.name} is not connected`];
     const what = [
-      ...(this.#session?.underWay ?? []),
+      ...(this.#session?.underWay(mayLose) ?? []),
       ...[...this.#asked].map(([id, { kind }]) => `${kind} #${id}`),
       ...(this.#backlog.length === 0 ? [] : [`${this.#backlog.length} messages wait`]),
     ];
@@ -279,7 +279,8 @@ export class MqttClient {
       case 'pubrec':
         return this.#onOutcome(session.onPubrec(packet.packetId, packet.reason), packet.reason);
       case 'pubcomp':
-        return this.#react(session.onPubcomp(packet.packetId));
+        this.#react(session.onPubcomp(packet.packetId));
+        return this.#sendBacklog();
       case 'pubrel':
         return this.#react(session.onPubrel(packet.packetId));
       case 'suback':

@@ -6,7 +6,7 @@ import type { SeededRandom } from '../random.ts';
 import type { Cut } from './client-line.ts';
 import type { MqttClient } from './mqtt-client.ts';
 import type { MqttWorld } from './mqtt-world.ts';
-import { MQTT_CHANNELS, MQTT_FILTERS } from './surroundings.ts';
+import { MQTT_CHANNELS } from './surroundings.ts';
 
 type Happening = readonly [weight: number, happen: (world: MqttWorld) => void | Promise<void>];
 
@@ -34,7 +34,7 @@ const HAPPENINGS: readonly Happening[] = [
   [8, (world) => someone(world).setLate(false)],
   [12, (world) => someone(world).answer(1 + world.random.integer(3))],
   [5, subscribeSome],
-  [3, (world) => someone(world).unsubscribe(world.random.pick(MQTT_FILTERS))],
+  [3, (world) => someone(world).unsubscribe(world.random.pick(world.filters))],
   [3, (world) => onLink(world, (link, random) => faulty(link, { delayMs: random.integer(200) }))],
   [3, (world) => onLink(world, (link) => faulty(link, { freeze: true }))],
   [8, (world) => onLink(world, (link) => faulty(link, {}))],
@@ -76,7 +76,7 @@ function cutSome(world: MqttWorld): void {
 
 function subscribeSome(world: MqttWorld): void {
   const { random } = world;
-  someone(world).subscribe(random.pick(MQTT_FILTERS), random.pick<Qos>([0, 1, 2]));
+  someone(world).subscribe(random.pick(world.filters), random.pick<Qos>([0, 1, 2]));
 }
 
 function onLink(world: MqttWorld, change: (link: MemoryLink, random: SeededRandom) => void): void {

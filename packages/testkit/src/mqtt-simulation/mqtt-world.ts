@@ -12,7 +12,7 @@ import { happen } from './mqtt-happenings.ts';
 import { MqttRecorder } from './mqtt-recorder.ts';
 import type { MqttServer, MqttSite, MqttSiteParts } from './mqtt-site.ts';
 import { sayingBytes } from './sayings.ts';
-import { traitsOf } from './surroundings.ts';
+import { MQTT_FILTERS, MQTT_FILTERS_APART, traitsOf } from './surroundings.ts';
 
 const CLIENTS = 5;
 
@@ -29,12 +29,15 @@ export class MqttWorld {
   readonly recorder: MqttRecorder;
   readonly site: MqttSite;
   readonly clients: readonly MqttClient[];
+  /** What clients subscribe to. */
+  readonly filters: readonly string[];
   /** Links that were given up, and whose server may not know it yet. */
   readonly #left = new Set<MemoryLink>();
   #server: MqttServer | undefined;
   crashes = 0;
 
-  constructor(seed: number, createSite: (parts: MqttSiteParts) => MqttSite) {
+  constructor(seed: number, createSite: (parts: MqttSiteParts) => MqttSite, overlapping: boolean) {
+    this.filters = overlapping ? MQTT_FILTERS : MQTT_FILTERS_APART;
     this.random = seededRandom(seed);
     this.recorder = new MqttRecorder(this.clock);
     this.clients = Array.from({ length: CLIENTS }, (_, index) => this.#client(index));
@@ -123,10 +126,13 @@ export class MqttWorld {
       }
       await this.clock.pass(1_000);
     }
+    const mayLose = (channel: string): boolean => this.site.mayLose(channel);
+    const states = this.clients.map((client) => ({ client, stuck: client.stuck(mayLose) }));
+    const resting = states.filter(({ stuck }) => stuck.length === 0);
     this.recorder.record({
       kind: 'rest',
-      sessions: this.clients.flatMap(({ restingSession }) => restingSession ?? []),
-      stuck: this.clients.flatMap(({ stuck }) => stuck),
+      sessions: resting.flatMap(({ client }) => client.session ?? []),
+      stuck: states.flatMap(({ stuck }) => stuck),
     });
   }
 
@@ -138,6 +144,10 @@ export class MqttWorld {
 
   #client(index: number): MqttClient {
     const { recorder, clock, random } = this;
-    return new MqttClient(traitsOf(random, index), { recorder, clock, random: random.fork() });
+    return new MqttClient(traitsOf(random, index, this.filters), {
+      recorder,
+      clock,
+      random: random.fork(),
+    });
   }
 }

@@ -10,6 +10,7 @@ import type { NamespaceRules } from '@trunkline/server/internal/config/namespace
 import { Hub } from '@trunkline/server/internal/hub/hub.ts';
 import { Turn } from '@trunkline/server/internal/link/turn.ts';
 import { silentLog } from '@trunkline/server/internal/observe/log.ts';
+import type { Log } from '@trunkline/server/internal/observe/log.ts';
 import type { MqttConfig } from '@trunkline/server/internal/protocols/mqtt/parts.ts';
 import { MqttProtocol } from '@trunkline/server/internal/protocols/mqtt/protocol.ts';
 import { Wheel } from '@trunkline/server/internal/wheel.ts';
@@ -165,7 +166,13 @@ class ServedMqtt implements MqttServer {
     const limits = EMBEDDED_DEFAULTS;
     const durable = new TellingStore(site, { disk, faults, clock, random, guard });
     const memory = new GuardedMemoryStore({ random, limits }, guard);
-    const surroundings = { clock, wheel, random, log: silentLog };
+    // What a server calls an error no client and no disk is the cause of.
+    const log: Log = {
+      ...silentLog,
+      error: ({ error }, message) =>
+        parts.recorder.fail(new Error(`the server logged: ${message}`, { cause: error })),
+    };
+    const surroundings = { clock, wheel, random, log };
     const broker = new EmbeddedBroker({ ...surroundings, memory, durable, limits });
     const { highWaterSize, checkIntervalMs, config } = setup;
     const hub = new Hub({
