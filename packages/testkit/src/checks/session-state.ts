@@ -18,6 +18,8 @@ export interface Following {
   readonly places: Map<string, Whereabouts | undefined>;
   /** The same for those of its filters that lost nothing, by its answer. */
   readonly kept: Map<string, readonly (Whereabouts | undefined)[]>;
+  /** The life of each channel that the session was in when its answer told that it is over. */
+  readonly over: Map<string, string>;
   /** How often it was told, right behind its answer, that a channel lost something. */
   readonly losses: Map<string, number>;
   /** What the log was like around its answer. */
@@ -69,7 +71,8 @@ export class SessionState {
   add(event: AskEvent): Following {
     const { subscription: name, reader, starts, muted } = event;
     const state = { leaving: false, hasLost: false, places: new Map(), kept: new Map() };
-    const following: Following = { name, reader, starts, muted, ...state, losses: new Map() };
+    const told = { over: new Map(), losses: new Map() };
+    const following: Following = { name, reader, starts, muted, ...state, ...told };
     this.subscriptions.set(name, following);
     return following;
   }

@@ -274,6 +274,7 @@ export class SessionCheck {
     if (isOpening) {
       const stands = earliest(place, opening.kept.get(channel));
       opening.places.set(channel, stands);
+      if (gap.reason === 'epoch' && view.cursor) opening.over.set(channel, view.cursor.epoch);
       this.#mark(opening, channel, stands, view);
     }
     if (isOpening && !isOwn) {
@@ -336,7 +337,8 @@ export class SessionCheck {
         // From here on its mark is all that tells where it stands in this channel, be it where it
         // began.
         const own = next.places.get(channel);
-        this.#mark(next, channel, own && leftAt(view.cursor, own), view);
+        const where = own && leftAt(view.cursor, own, next.over.get(channel));
+        this.#mark(next, channel, where, view);
       }
     }
   }
@@ -431,10 +433,14 @@ function leaveLives(session: SessionState, channel: string, place: Whereabouts):
   }
 }
 
-/** Where one stands by its mark that was left with a channel, and began in this life or a later one. */
-function leftAt(cursor: Whereabouts, own: Whereabouts): Whereabouts | undefined {
+/**
+ * Where one stands by its mark that was left with a channel, and began in this life or a later one.
+ *
+ * @param over the life of which it was told that it is over.
+ */
+function leftAt(cursor: Whereabouts, own: Whereabouts, over?: string): Whereabouts | undefined {
   const isOfLater = own.epoch !== ORIGIN.epoch && !isSameLife(cursor, own.epoch);
-  return isOfLater ? own : eitherOf({ ...cursor, from: 0 }, own);
+  return isOfLater || cursor.epoch === over ? own : eitherOf({ ...cursor, from: 0 }, own);
 }
 
 /** True where the loss may be that of whoever delivers, which is told like those of the answer. */

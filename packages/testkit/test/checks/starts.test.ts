@@ -137,6 +137,19 @@ describe('where a session began', () => {
     expect(faultsOf(...events)).toEqual([]);
   });
 
+  test('is before any message for one that is left, though another one was in a life before', () => {
+    const events: readonly HistoryEvent[] = [
+      ...follows('s1', { '#': {} }, { epoch: 'd', top: 3 }),
+      ...[publish('m4'), acknowledged('m4', 'd:4')],
+      { kind: 'purged', step: 0, channel: 'news' },
+      ...follows('s2', { '+': { after: '~z' } }, { lossy: ['+'] }),
+      ...[marked('s2', '~m'), lost('0:0'), ...left('s1'), ended, ...published],
+      ...follows('s3', { '+': { after: '~m' } }, { session: 'w2', recovered: true, top: 3 }),
+      ...['e:1', 'e:2', 'e:3'].map((position) => given(position, { session: 'w2' })),
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is where it was, if one that it still has began there too', () => {
     const equal = follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 });
     expect(faultsOf(...first, ...equal, ...left('s1'), ...again, given('e:2'))).toEqual([
