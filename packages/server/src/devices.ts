@@ -93,13 +93,14 @@ export class Devices {
   }
 
   /**
-   * Listens. @returns where, as addresses.
+   * Takes up what the last run left, and listens. @returns where, as addresses.
    *
    * @throws {ConfigError} when the authorities of clients can't be read, or an error that says which
    *   port can't be had and what to do.
    */
   async start(): Promise<readonly string[]> {
     await this.#certificates?.open();
+    this.protocol.start();
     const { host, tls } = this.#parts.config;
     const urls: string[] = [];
     for (const { transport, flag } of this.#ports) {
@@ -129,6 +130,7 @@ export class Devices {
       connection.close({ code: 'draining' });
     }
     for (const { transport } of this.#ports) transport.destroyAll();
+    this.protocol.stop();
   }
 
   #createPort(port: number | 'auto', tls?: Certificate): Port {

@@ -337,6 +337,15 @@ export class Hub implements HubCalls {
     return this.#publishing.publish(caller, channel, request);
   }
 
+  /**
+   * Whether something could be published now, for who publishes it later.
+   *
+   * @throws {CodedError} with which it would be refused.
+   */
+  checkPublish(caller: Caller, channel: string, request: PublishRequest): void {
+    this.#publishing.check(caller, channel, request);
+  }
+
   async read(caller: Caller, request: ReadRequest): Promise<ReadResult> {
     for (const filter of request.channels.keys()) {
       this.demand(caller.identity, 'subscribe', filter);

@@ -31,6 +31,12 @@ export interface PublishingParts {
   readonly retained: Retained;
 }
 
+/** What may be published, and the rules that it is published by. */
+interface Prepared {
+  readonly rules: NamespaceRules;
+  readonly draft: Draft;
+}
+
 /** Publishes for one hub. */
 export class Publishing {
   readonly #parts: PublishingParts;
@@ -57,13 +63,8 @@ export class Publishing {
     request: PublishRequest,
   ): Promise<Position | undefined> {
     try {
-      const { config, permissions } = this.#parts;
-      permissions.demand(caller.identity, 'publish', channel);
-      const rules = config.rulesOf(channel);
+      const { rules, draft } = this.#prepare(caller, channel, request);
       const { key, retain } = request;
-      const draft = toDraft(request);
-      check(rules, channel, draft);
-      if (retain === true) checkRetainable(channel, draft);
       const position = rules.volatile
         ? this.#broadcast(channel, draft)
         : await this.#store(channel, draft, {
@@ -79,6 +80,29 @@ export class Publishing {
       this.refusedCounts.set(refused.code, (this.refusedCounts.get(refused.code) ?? 0) + 1);
       throw refused;
     }
+  }
+
+  /**
+   * Holds a request against everything that is asked of it before it is stored.
+   *
+   * @throws {CodedError} with which `publish` would refuse it now.
+   */
+  check(caller: Caller, channel: string, request: PublishRequest): void {
+    try {
+      this.#prepare(caller, channel, request);
+    } catch (error) {
+      throw withStored(refusal(error));
+    }
+  }
+
+  #prepare(caller: Caller, channel: string, request: PublishRequest): Prepared {
+    const { config, permissions } = this.#parts;
+    permissions.demand(caller.identity, 'publish', channel);
+    const rules = config.rulesOf(channel);
+    const draft = toDraft(request);
+    check(rules, channel, draft);
+    if (request.retain === true) checkRetainable(channel, draft);
+    return { rules, draft };
   }
 
   #broadcast(channel: string, draft: Draft): undefined {

@@ -6,26 +6,29 @@ import { CodedError } from '@trunkline/wire';
 import type { Authentication } from '../../auth/authenticator.ts';
 import type { Identity } from '../../auth/identity.ts';
 import { MqttError } from './codec/faults.ts';
-import type { Connack, Connect } from './codec/packets.ts';
+import type { Connack, Connect, Will } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import type { MqttConnection } from './connection.ts';
 import { Encodings } from './encoding.ts';
+import type { LeftOver } from './left-over.ts';
 import type { MqttParts } from './parts.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
 import type { SessionParts } from './session.ts';
-import { sessionKey, SessionStore } from './session-store.ts';
+import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
 import { lossProperties } from './subscription.ts';
 import type { Loss } from './subscription.ts';
 import { grant, grantedProperties } from './terms.ts';
-import type { Wills } from './will.ts';
+import type { KeptWill, Wills } from './will.ts';
 
 /** A CONNECT that was accepted. */
 export interface Accepted {
   readonly session: MqttSession;
   readonly connack: Connack;
   readonly connection: MqttConnection;
+  /** What is to be published when the client goes without a word. */
+  readonly will: KeptWill | undefined;
 }
 
 /** Characters of a client identifier that the server chooses, and of a session's word. */
@@ -64,15 +67,15 @@ export class Greeting {
     const identity = await this.#identify(connect, carried);
     const key = sessionKey(identity.user, granted.clientId);
     const { cleanStart } = connect;
+    if (connect.will !== undefined) this.#wills.check({ identity, session: key }, connect.will);
     return this.#registry.take(key, async () => {
       const parts: SessionParts = {
         ...this.#parts,
         ...{ identity, wire: connection, store: this.#store, encodings: this.#encodings },
         terms: { ...granted, key },
       };
-      await this.#wills.onConnect(key, cleanStart);
       const { session, isPresent, losses } = await this.#begin(parts, cleanStart);
-      if (connect.will !== undefined) await this.#wills.keep(key, session, connect.will);
+      const will = await this.#settleWills(session, isPresent, connect.will);
       this.#registry.hold(key, connection);
       const connack: Connack = {
         kind: 'connack',
@@ -84,18 +87,47 @@ export class Greeting {
           ...lossProperties(losses),
         },
       };
-      return { session, connack, connection };
+      return { session, connack, connection, will };
     });
   }
 
   /** The connection of an accepted client has ended. @param withWill unless it said goodbye. */
-  async leave({ session, connection }: Accepted, withWill: boolean): Promise<void> {
+  async leave({ session, connection, will }: Accepted, withWill: boolean): Promise<void> {
     const { key } = session.terms;
     const ended = session.end();
     this.#registry.letGo(key, connection);
-    if (withWill) this.#wills.release(key, session.expirySeconds);
-    else void this.#wills.drop(key);
+    if (will !== undefined && withWill) this.#wills.release(will, session.expirySeconds);
+    else if (will !== undefined) this.#wills.drop(will);
     await ended;
+  }
+
+  /**
+   * Sessions that an earlier life of the server left connected: they run out from now on. Never
+   * rejects.
+   */
+  async takeUp(leftOver: LeftOver): Promise<void> {
+    await leftOver.each(SESSION_PREFIX, async (record) => {
+      const key = record.key.slice(SESSION_PREFIX.length);
+      if (!this.#registry.isTaken(key)) await this.#store.disconnect(record, this.#parts.clock);
+    });
+  }
+
+  /** The will before is done with, and the new one is stored, before the client has its answer. */
+  async #settleWills(
+    session: MqttSession,
+    isPresent: boolean,
+    will: Will | undefined,
+  ): Promise<KeptWill | undefined> {
+    const { key, expirySeconds } = session.terms;
+    try {
+      await this.#wills.onConnect(key, isPresent);
+      if (will === undefined) return undefined;
+      return await this.#wills.keep({ key, expirySeconds, caller: session.caller() }, will);
+    } catch (error) {
+      // As if it had left before its answer.
+      await session.end();
+      throw error;
+    }
   }
 
   async #begin(
@@ -107,6 +139,8 @@ export class Greeting {
     const session = new MqttSession(parts);
     if (stored === undefined || cleanStart) {
       if (stored !== undefined) await this.#store.remove(key);
+      // From here on it is there, though it has nothing yet: a crash of the server does not end it.
+      void session.save();
       return { session, isPresent: false, losses: [] };
     }
     let losses: readonly Loss[];

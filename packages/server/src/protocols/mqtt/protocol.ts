@@ -3,6 +3,7 @@ import type { Identity } from '../../auth/identity.ts';
 import type { Link, LinkHandler } from '../../link/link.ts';
 import { MqttConnection } from './connection.ts';
 import { Greeting } from './greeting.ts';
+import { LeftOver } from './left-over.ts';
 import type { MqttParts } from './parts.ts';
 import { Wills } from './will.ts';
 
@@ -18,12 +19,30 @@ export class MqttProtocol {
   readonly #parts: MqttParts;
   readonly #greeting: Greeting;
   readonly #wills: Wills;
+  readonly #leftOver: LeftOver;
   readonly #connections = new Set<MqttConnection>();
 
   constructor(parts: MqttParts) {
     this.#parts = parts;
     this.#wills = new Wills(parts);
     this.#greeting = new Greeting(parts, this.#wills);
+    this.#leftOver = new LeftOver(parts);
+  }
+
+  /**
+   * Takes up what an earlier life of the server left: wills, and sessions that were connected. It is
+   * done beside everything else, and takes as long as it takes. To be called when the log is open.
+   */
+  start(): void {
+    // Neither rejects.
+    void this.#wills.start();
+    void this.#greeting.takeUp(this.#leftOver);
+  }
+
+  /** Begins nothing more by itself. To be called when all connections have ended. */
+  stop(): void {
+    this.#leftOver.stop();
+    this.#wills.stop();
   }
 
   /** Connections open now. */

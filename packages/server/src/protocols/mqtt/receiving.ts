@@ -7,15 +7,14 @@
  * its connection stores the identifier before it publishes, with a word that becomes the message's key:
  * whatever fails in between, the log has it once.
  */
-import { channelNameFault, CodedError, TEXT_LIMITS, TTL_MAX } from '@trunkline/wire';
+import { channelNameFault, CodedError } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, PublishRequest } from '../../hub/hub-types.ts';
-import { encodeAttributes } from './attributes.ts';
 import type { Publish } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
-import { contentTypeFor } from './payload.ts';
 import { reasonOf } from './refusal.ts';
+import { toRequest } from './request.ts';
 
 /** What receiving needs of its session. */
 export interface ReceivingSession {
@@ -69,7 +68,14 @@ export class Receiving {
 
   /** Messages of QoS 1 and 2 that are not acknowledged, as the client counts them. */
   get count(): number {
-    return this.#owed.length + this.#incoming.size;
+    const unanswered = this.#owed.filter(({ kind }) => kind === 'puback').length;
+    // With QoS 2 a message counts from PUBLISH to PUBREL, answered by PUBREC or not.
+    return unanswered + this.#incoming.size;
+  }
+
+  /** Messages of QoS 1 and 2 whose PUBACK or PUBREC has not left. */
+  get unansweredCount(): number {
+    return this.#owed.length;
   }
 
   /** True for a packet identifier of QoS 2 that is known: it counts already. */
@@ -190,28 +196,4 @@ export class Receiving {
     if (reason >= REASONS.unspecifiedError) this.#incoming.delete(packetId);
     else incoming.isPublished = true;
   }
-}
-
-/** The property with which a publisher says that two messages are the same one (promise 6). */
-const KEY_PROPERTY = 'key';
-
-function toRequest(publish: Publish, from: Sender): PublishRequest {
-  const { payload, properties, retain } = publish;
-  const { messageExpiryInterval, userProperties } = properties;
-  // The packet is a view of a chunk that would be kept alive.
-  const own = Uint8Array.prototype.slice.call(payload);
-  const contentType = contentTypeFor(own, properties.contentType);
-  const key = userProperties?.find(([name]) => name === KEY_PROPERTY)?.[1];
-  // A second of it is more than no time at all, and nobody waits for a year.
-  const ttl = Math.min(TTL_MAX, Math.max(1, (messageExpiryInterval ?? 0) * 1000));
-  return {
-    payload: own,
-    from,
-    attributes: encodeAttributes(publish),
-    ...(contentType === undefined ? {} : { contentType }),
-    ...(messageExpiryInterval === undefined ? {} : { ttl }),
-    // A name that others use for something else: what is no key does not count as one.
-    ...(key === undefined || key.length > TEXT_LIMITS.key ? {} : { key }),
-    ...(retain ? { retain } : {}),
-  };
 }

@@ -27,6 +27,11 @@ export class Registry<H extends Holder> {
     return this.#holders.get(key);
   }
 
+  /** True for one that is held, or about to be. */
+  isTaken(key: string): boolean {
+    return this.#holders.has(key) || this.#turns.has(key);
+  }
+
   /**
    * Does `work` when all who came before with the same key are done, and whoever holds it has given way.
    */

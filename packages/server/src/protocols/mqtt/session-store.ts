@@ -3,7 +3,8 @@
  * client identifier, so that nobody comes by another one's session by its name.
  */
 import { hash } from 'node:crypto';
-import type { StateStore } from '../../broker/state.ts';
+import type { StateRecord, StateStore } from '../../broker/state.ts';
+import type { Clock } from '../../clock.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import type { SessionRecord } from './record.ts';
 
@@ -46,6 +47,22 @@ export class SessionStore {
   async save(key: string, record: SessionRecord, expiresAt: number | undefined): Promise<void> {
     const options = expiresAt === undefined || expiresAt === Infinity ? {} : { expiresAt };
     await this.#state.put(`${SESSION_PREFIX}${key}`, encodeRecord(record), options);
+  }
+
+  /**
+   * A session that was stored as connected is so no more: from now on it runs out. One that was
+   * stored anew since it was read stays as it is.
+   */
+  async disconnect(
+    { key, value, version }: StateRecord,
+    clock: Pick<Clock, 'unixMs'>,
+  ): Promise<void> {
+    const record = decodeRecord(value);
+    if (record?.isConnected !== true) return;
+    await this.#state.put(key, encodeRecord({ ...record, isConnected: false }), {
+      ifVersion: version,
+      expiresAt: clock.unixMs() + record.expirySeconds * 1000,
+    });
   }
 
   /** The session is gone. */

@@ -82,9 +82,18 @@ export async function startMqtt({ config = {}, rulesOf = () => ({}) }: MqttWorld
     await clock.settle();
     return position;
   };
-  const peer = (options: { readonly autoAck?: boolean } = {}) =>
-    new MqttPeer({ clock, turn, open: (link) => protocol.open(link), ...options });
-  return { broker, clock, hub, turn, wheel, protocol, peer, publish };
+  const peersOf =
+    (node: MqttProtocol) =>
+    (options: { readonly autoAck?: boolean } = {}) =>
+      new MqttPeer({ clock, turn, open: (link) => node.open(link), ...options });
+  /** The next life of the server: it finds what is stored, and nothing else of this one. */
+  const restart = async () => {
+    const next = make();
+    next.start();
+    await clock.settle();
+    return { protocol: next, peer: peersOf(next) };
+  };
+  return { broker, clock, hub, turn, wheel, protocol, peer: peersOf(protocol), restart, publish };
 }
 
 /** `alice` and `bob` are themselves; `alice/…` may do so much, e.g. `alice/a/#=subscribe`. */
