@@ -8,7 +8,6 @@ import type { Authenticator } from './auth/authenticator.ts';
 import type { StateStore } from './broker/state.ts';
 import type { Clock } from './clock.ts';
 import { isLoopback } from './config/access.ts';
-import { ConfigError } from './config/config-error.ts';
 import type { ServerConfig } from './config/schema.ts';
 import type { Parting } from './drain.ts';
 import type { Capacity } from './http/capacity.ts';
@@ -61,7 +60,6 @@ export class Devices {
   readonly #certificates: ClientCertificates | undefined;
   readonly #ports: readonly Port[];
 
-  /** @throws {ConfigError} for a port with TLS where no certificate is configured. */
   constructor(parts: DevicesParts) {
     this.#parts = parts;
     this.protocol = new MqttProtocol({ ...parts, config: mqttConfig(parts.config) });
@@ -73,7 +71,10 @@ export class Devices {
       : undefined;
     this.#ports = [
       ...(port === 0 ? [] : [this.#createPort(port)]),
-      ...(tlsPort === 0 ? [] : [this.#createTlsPort(tlsPort)]),
+      // The schema asks for a certificate where there is such a port.
+      ...(tlsPort === 0 || certificate === undefined
+        ? []
+        : [this.#createPort(tlsPort, certificate)]),
     ];
   }
 
@@ -158,16 +159,6 @@ export class Devices {
           }),
     });
     return { transport, flag: tls === undefined ? '--mqtt-port' : '--mqtts-port' };
-  }
-
-  #createTlsPort(port: number | 'auto'): Port {
-    const { certificate } = this.#parts;
-    if (certificate === undefined) {
-      throw new ConfigError([
-        'mqtt.tlsPort: needs a certificate: give --tls-cert and --tls-key, or --tls-dev',
-      ]);
-    }
-    return this.#createPort(port, certificate);
   }
 }
 

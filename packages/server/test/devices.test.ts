@@ -184,10 +184,6 @@ describe('the ports of MQTT', () => {
     expect(await device.connect()).toMatchObject({ reason: 0 });
   });
 
-  test('with TLS need a certificate', () => {
-    expect(() => create({ mqtt: { tlsPort: 8883 } })).toThrow(/tlsPort: needs a certificate/);
-  });
-
   test('without TLS are warned of where the rest has it and others can reach them', async () => {
     const warnings: string[] = [];
     const log = { ...silentLog, warn: (_: object, text: string) => void warnings.push(text) };

@@ -41,12 +41,12 @@ export class MqttDevice implements Disposable {
   readonly #carrier: Carrier;
   readonly #packets = new Queue<Packet>('a packet of the server');
 
-  private constructor(version: Version, carry: (taker: Taker) => Carrier) {
+  private constructor(version: Version, open: (taker: Taker) => Carrier) {
     const decoder = new PacketDecoder({ packetSizeMax: PACKET_SIZE_MAX, from: 'server', version });
     const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.version = version;
     this.closed = within(promise, 'the end of the connection');
-    this.#carrier = carry({
+    this.#carrier = open({
       take: (bytes) => {
         for (const packet of decoder.push(bytes)) this.#packets.push(packet);
       },
@@ -72,7 +72,7 @@ export class MqttDevice implements Disposable {
 
   /** Over a WebSocket of HTTP/1.1, made by the platform's own. */
   static async webSocket(url: string, version: Version = 5): Promise<MqttDevice> {
-    const socket = new WebSocket(`${url.replace('http', 'ws')}`, 'mqtt');
+    const socket = new WebSocket(url.replace('http', 'ws'), 'mqtt');
     socket.binaryType = 'arraybuffer';
     const device = new MqttDevice(version, (taker) => {
       socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer>) => {

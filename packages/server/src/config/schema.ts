@@ -140,8 +140,7 @@ const namespaces = z.record(
   namespaceRulesSchema,
 );
 
-/** Everything a server is told, by group. Unknown keys are errors. */
-export const serverConfigSchema = z.strictObject({
+const everything = z.strictObject({
   host: field(z.string().min(1).default('127.0.0.1'), 'Address to listen on.', {
     env: 'TRUNKLINE_HOST',
     flag: '--host <address>',
@@ -206,6 +205,13 @@ export const serverConfigSchema = z.strictObject({
     namespaces.default({}),
     'Rules by channel pattern; the most specific pattern wins, field by field.',
   ),
+});
+
+/** Everything a server is told, by group. Unknown keys are errors. */
+export const serverConfigSchema = everything.superRefine(({ mqtt: { tlsPort }, tls }, context) => {
+  if (tlsPort === 0 || tls.dev || tls.cert !== undefined) return;
+  const message = 'needs a certificate: give --tls-cert and --tls-key, or --tls-dev';
+  context.addIssue({ code: 'custom', path: ['mqtt', 'tlsPort'], message });
 });
 
 /** What a server runs on: every field decided. */

@@ -17,7 +17,8 @@ describe('the ports of MQTT', () => {
     const { config, sources } = resolveConfig({ flags: new Map([['mqtt.port', text]]) });
     expect(config.mqtt.port).toBe(expected);
     expect(sources.get('mqtt.port')).toBe('flag --mqtt-port');
-    const fromEnv = resolveConfig({ env: { TRUNKLINE_MQTTS_PORT: text } });
+    const env = { TRUNKLINE_MQTTS_PORT: text, TRUNKLINE_TLS_DEV: 'true' };
+    const fromEnv = resolveConfig({ env });
     expect(fromEnv.config.mqtt.tlsPort).toBe(expected);
   });
 
@@ -25,6 +26,14 @@ describe('the ports of MQTT', () => {
     const wrong = (): unknown => resolveConfig({ flags: new Map([['mqtt.port', text]]) });
     expect(wrong).toThrow('flag --mqtt-port: mqtt.port: must be a port from 1 to 65535');
   });
+});
+
+test('a port with TLS needs a certificate', () => {
+  const check = (tls: object): unknown =>
+    resolveConfig({ file: { path: 'c.yaml', value: { mqtt: { tlsPort: 8883 }, tls } } });
+  expect(() => check({})).toThrow('file c.yaml: mqtt.tlsPort: needs a certificate');
+  expect(() => check({ dev: true })).not.toThrow();
+  expect(() => check({ cert: 'a', key: 'b' })).not.toThrow();
 });
 
 test.each<[string, number, boolean]>([

@@ -108,7 +108,7 @@ export class TcpTransport {
   }
 
   #onSocket(socket: Socket): void {
-    const { tls, capacity, wheel, config } = this.#options;
+    const { tls, capacity } = this.#options;
     const address = addressOf(socket);
     // There is nothing to say to who finds no room, before it is known what it speaks.
     if (address === undefined || this.#stopped || capacity.enter(address) !== undefined) {
