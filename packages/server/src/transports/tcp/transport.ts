@@ -1,5 +1,6 @@
 /** The TCP transport: connections become links, over TLS once their handshake is done. */
 import type { Server, Socket } from 'node:net';
+import type { CodeName } from '@trunkline/wire';
 import type { Capacity } from '../../http/capacity.ts';
 import { addressOf, createNetServer, listen } from '../../http/net-server.ts';
 import type { ListenAddress } from '../../http/net-server.ts';
@@ -119,7 +120,16 @@ export class TcpTransport {
       this.#begin(socket, { remoteAddress: address });
       return;
     }
-    this.#shake(socket, address, tls());
+    let terms: TlsTerms;
+    try {
+      terms = tls();
+    } catch (error) {
+      this.#options.log.error({ error, address }, 'there is no certificate to show');
+      capacity.leave(address);
+      socket.destroy();
+      return;
+    }
+    this.#shake(socket, address, terms);
   }
 
   #shake(socket: Socket, address: string, terms: TlsTerms): void {
@@ -131,8 +141,8 @@ export class TcpTransport {
     socket.on('close', this.#onUnprotectedClose);
     beginTls(socket, terms, {
       onSecure: (secured) => {
-        if (this.#endHandshake(socket) !== undefined)
-          this.#begin(secured, { remoteAddress: address, secured });
+        if (this.#endHandshake(socket) === undefined) return;
+        this.#begin(secured, { remoteAddress: address, secured });
       },
       onFailed: (error) => log.debug({ error, address }, 'a TLS handshake failed'),
     });
@@ -153,9 +163,9 @@ export class TcpTransport {
   }
 
   #begin(stream: Socket, peer: Peer): void {
-    const { admit, log, capacity } = this.#options;
+    const { log, capacity } = this.#options;
     const { remoteAddress } = peer;
-    const admission = this.#stopped ? STOPPED : admit(peer);
+    const admission = this.#admit(peer);
     if (admission.kind === 'refused') {
       const { message } = admission;
       log.debug({ address: remoteAddress, message }, 'a connection was refused');
@@ -173,6 +183,17 @@ export class TcpTransport {
       link.close({ code: 'internal' });
     }
     link.start(handler);
+  }
+
+  #admit(peer: Peer): Admission {
+    if (this.#stopped) return refused('draining', 'this server takes no new connections');
+    try {
+      return this.#options.admit(peer);
+    } catch (error) {
+      const { remoteAddress: address } = peer;
+      this.#options.log.error({ error, address }, 'admitting a connection failed');
+      return refused('internal', 'the server failed; its log says why');
+    }
   }
 }
 
@@ -194,13 +215,10 @@ class Handshake implements Alarm {
   }
 }
 
-/** What came between the last look at the listener and its end. */
-const STOPPED: Admission = {
-  kind: 'refused',
-  close: { code: 'draining' },
-  message: 'this server takes no new connections',
-  tellInside: false,
-};
+/** A refusal of the transport's own. */
+function refused(code: CodeName, message: string): Admission {
+  return { kind: 'refused', close: { code }, message, tellInside: false };
+}
 
 function ignore(): void {
   // 'close' follows and does what is to be done.

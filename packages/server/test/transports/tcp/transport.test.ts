@@ -72,6 +72,18 @@ describe('a port for bare connections', () => {
     expect(world.transport.counts.opened.size).toBe(0);
   });
 
+  test('closes whom nobody can decide about', async () => {
+    const world = await start({
+      admit: () => {
+        throw new Error('planted');
+      },
+    });
+    const peer = await world.dial();
+    await world.until('the end', () => peer.ended);
+    expect(world.lines[0]).toBe('error admitting a connection failed');
+    expect(world.capacity.count).toBe(0);
+  });
+
   test('ends a link that can not be opened', async () => {
     const world = await start({
       open: () => {
@@ -185,6 +197,18 @@ describe('a port with TLS', () => {
     expect(world.wheel.armedCount).toBe(0);
     expect(world.links).toEqual([]);
     expect(world.lines.filter((line) => !line.startsWith('debug'))).toEqual([]);
+  });
+
+  test('cuts a connection when it has no certificate to show', async () => {
+    const world = await start({
+      tls: () => {
+        throw new Error('planted');
+      },
+    });
+    const peer = await world.dial();
+    await world.until('the end', () => peer.ended);
+    expect(world.lines).toEqual(['error there is no certificate to show']);
+    expect(world.capacity.count).toBe(0);
   });
 
   test('cuts handshakes when it stops', async () => {
