@@ -53,7 +53,7 @@ export class SelectionCursor {
   /** Absent where nothing overlaps. */
   sharing: Sharing | undefined;
   /** The session whose own messages are left out. */
-  readonly mutedSession: string | undefined;
+  mutedSession: string | undefined;
 
   constructor(
     subscriber: SelectionSubscriber,

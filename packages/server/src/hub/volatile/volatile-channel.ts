@@ -18,7 +18,7 @@ export class VolatileCursor {
   readonly subscriber: Subscriber;
   readonly channel: VolatileChannel;
   /** The session whose own messages are left out. */
-  readonly mutedSession: string | undefined;
+  mutedSession: string | undefined;
   state: 'waiting' | 'live' | 'behind' | 'ended' = 'waiting';
   /** How far in the slots it has come while it is behind. */
   sequence = 0;

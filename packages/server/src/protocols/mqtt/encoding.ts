@@ -24,11 +24,15 @@ export interface Form {
   readonly ids: readonly number[];
   /** True when each message is to say where it stands. */
   readonly positions: boolean;
+  /** Whose messages are left out; only where the encoding is of one session. */
+  readonly mutedSession?: string | undefined;
 }
 
 /** Where a message of a channel stands. Of a volatile channel the epoch is empty. */
 export interface Place extends Position {
   readonly channel: string;
+  /** Set where it is told because it was retained, so that it is told so again. */
+  readonly isRetained?: true;
 }
 
 /** A PUBLISH and the message it is of. */
@@ -104,6 +108,9 @@ export class OverlapEncoding implements Encoding {
 /** Forms that are shared in one process; a session that wants yet another one has it alone. */
 const FORMS_MAX = 1_000;
 
+/** Subscriptions that overlap in the same way in several sessions: more of them hardly do. */
+const OVERLAPPING_MAX = 8;
+
 /** The encodings of one process: one for each form, since an encoding is a key. */
 export class Encodings {
   readonly #clock: Pick<Clock, 'unixMs'>;
@@ -134,14 +141,24 @@ export class Encodings {
     all: readonly FilterOptions[],
     formOf: (matching: readonly FilterOptions[]) => Form,
   ): OverlapEncoding {
+    // A name is as long as all filters together.
+    if (all.length > OVERLAPPING_MAX) return this.own(all, formOf);
     const name = `${nameOf(formOf(all))}-${JSON.stringify(all)}`;
     const known = this.#overlapping.get(name);
     if (known !== undefined) return known;
-    const matching = (channel: string) =>
-      all.filter(({ filter }) => matchesPattern(filter, channel));
-    const made = new OverlapEncoding((channel) => formOf(matching(channel)), this.#clock);
+    const made = this.own(all, formOf);
     if (this.#overlapping.size < FORMS_MAX) this.#overlapping.set(name, made);
     return made;
+  }
+
+  /** The same for one session alone. */
+  own(
+    all: readonly FilterOptions[],
+    formOf: (matching: readonly FilterOptions[]) => Form,
+  ): OverlapEncoding {
+    const matching = (channel: string) =>
+      all.filter(({ filter }) => matchesPattern(filter, channel));
+    return new OverlapEncoding((channel) => formOf(matching(channel)), this.#clock);
   }
 }
 
@@ -173,7 +190,12 @@ export function toPublication(
       ),
     }),
   });
-  return { frame, place: { channel, epoch, offset: message.offset } };
+  const { offset } = message;
+  const place: Place =
+    told.isRetained === true
+      ? { channel, epoch, offset, isRetained: true }
+      : { channel, epoch, offset };
+  return { frame, place };
 }
 
 /** A client asks for positions by this property of CONNECT, with the value 1. */
@@ -214,7 +236,11 @@ function encodeRuns(
   for (const run of runs) {
     const { channel, epoch, messages, expired } = run;
     const form = formOf(channel);
-    for (const message of messages) publications.push(toPublication(run, message, form, told));
+    const { mutedSession: muted } = form;
+    for (const message of messages) {
+      if (muted !== undefined && message.from?.session === muted) continue;
+      publications.push(toPublication(run, message, form, told));
+    }
     const offset = messages.at(-1)?.offset ?? expired?.to ?? 0;
     if (epoch !== '') places.push({ channel, epoch, offset });
   }

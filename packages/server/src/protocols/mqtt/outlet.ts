@@ -14,8 +14,8 @@ import type { SentPlace } from './sent-place.ts';
 export class Outlet implements Link {
   /** The highest QoS of what comes through it. */
   qos: Qos;
-  /** Up to where it was sent; kept for sessions that outlive their connection. */
-  place: SentPlace | undefined;
+  /** Who is to know up to where it was sent. */
+  place: Pick<SentPlace, 'reach' | 'reachPlace'> | undefined;
   readonly #delivery: Delivery;
 
   constructor(delivery: Delivery, qos: Qos) {
@@ -32,7 +32,7 @@ export class Outlet implements Link {
   }
 
   get pendingBytes(): number {
-    return this.#delivery.pendingBytes(this.qos);
+    return this.#delivery.pendingBytes(this);
   }
 
   send(frame: Frame): void {
@@ -45,7 +45,7 @@ export class Outlet implements Link {
   }
 
   requestDrain(): void {
-    this.#delivery.requestDrain(this.qos);
+    this.#delivery.requestDrain(this);
   }
 
   setPaused(paused: boolean): void {

@@ -2,14 +2,18 @@
  * Subscription: one filter of a session, as the hub sees it: a subscriber with a link and an encoding of
  * its own.
  */
+import { matchesPattern } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Encoding } from '../../hub/hub-types.ts';
 import type { Stay } from '../../hub/presence/presence.ts';
+import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import type { Qos } from './codec/packets.ts';
 import type { UserProperty } from './codec/property-table.ts';
 import type { Delivery } from './delivery.ts';
+import type { BatchEnd, Place } from './encoding.ts';
 import { Outlet } from './outlet.ts';
+import type { SentPlace } from './sent-place.ts';
 
 /** What a client asked for, by one filter. */
 export interface FilterOptions {
@@ -44,35 +48,77 @@ export function lossProperties(losses: readonly Loss[]): {
   };
 }
 
+/** What a subscription needs of those that its session has. */
+export interface SubscriptionParts {
+  readonly delivery: Delivery;
+  /** How its messages are to be told, by what else they match. */
+  encodingFor(subscription: Subscription): Encoding;
+  onLoss(loss: Loss): void;
+}
+
 /** A filter that is subscribed to. */
 export class Subscription implements SelectionSubscriber {
   readonly link: Outlet;
-  encoding: Encoding;
   options: FilterOptions;
+  /** Others of its session that match a channel which it matches too. */
+  readonly others = new Set<Subscription>();
+  /** What reads for it, once that is opened. */
+  cursor: AnyCursor | undefined;
+  /** Up to where it was sent; kept for sessions that outlive their connection. */
+  place: SentPlace | undefined;
   /** Where its namespace lists who subscribes. */
   stay: Stay | undefined;
-  readonly #delivery: Delivery;
-  readonly #onLoss: (loss: Loss) => void;
+  readonly #parts: SubscriptionParts;
+  #encoding: Encoding | undefined;
 
-  constructor(
-    options: FilterOptions,
-    parts: { readonly delivery: Delivery; readonly encoding: Encoding },
-    onLoss: (loss: Loss) => void,
-  ) {
+  constructor(options: FilterOptions, parts: SubscriptionParts) {
     this.options = options;
-    this.encoding = parts.encoding;
-    this.#delivery = parts.delivery;
+    this.#parts = parts;
     this.link = new Outlet(parts.delivery, options.qos);
-    this.#onLoss = onLoss;
+    this.link.place = this;
+  }
+
+  /** Made when it is needed: what it depends on may change a thousand times before. */
+  get encoding(): Encoding {
+    this.#encoding ??= this.#parts.encodingFor(this);
+    return this.#encoding;
+  }
+
+  /** It is to be told otherwise from here on. */
+  forgetEncoding(): void {
+    this.#encoding = undefined;
+  }
+
+  /**
+   * All messages up to here were sent. A channel has one reader in a session, whoever else matches it:
+   * so this says of the others too where they stand in it.
+   */
+  reach(end: BatchEnd): void {
+    this.place?.reach(end);
+    if (this.others.size > 0) for (const place of end.places) this.#tellOthers(place);
+  }
+
+  /** In one channel all messages up to here were sent; see `reach`. */
+  reachPlace(place: Place): void {
+    this.place?.reachPlace(place);
+    if (this.others.size > 0) this.#tellOthers(place);
   }
 
   onMark(_filters: readonly string[], mark: string): void {
-    this.#delivery.reach(this.link, { mark, places: [] });
+    this.#parts.delivery.reach(this.link, { mark, places: [] });
   }
 
   onGap(channel: string, gap: Gap, position: Position): void {
-    this.#delivery.reach(this.link, { mark: undefined, places: [{ channel, ...position }] });
+    this.#parts.delivery.reach(this.link, { mark: undefined, places: [{ channel, ...position }] });
     // At most once is what QoS 0 promises.
-    if (this.options.qos > 0) this.#onLoss({ channel, gap });
+    if (this.link.qos > 0) this.#parts.onLoss({ channel, gap });
+  }
+
+  #tellOthers(place: Place): void {
+    for (const { options, place: known } of this.others) {
+      if (known !== undefined && matchesPattern(options.filter, place.channel)) {
+        known.reachPlace(place);
+      }
+    }
   }
 }

@@ -8,9 +8,10 @@
 import { CodedError, isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
 import { Cursor } from '../../hub/cursor.ts';
 import type { Hub } from '../../hub/hub.ts';
-import type { Caller, Start } from '../../hub/hub-types.ts';
+import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
+import { SelectionCursor } from '../../hub/selection/selection-cursor.ts';
 import type { Qos, Version } from './codec/packets.ts';
 import type { Delivery } from './delivery.ts';
 import type { Encodings, Form } from './encoding.ts';
@@ -79,13 +80,13 @@ export class Subscriptions {
    */
   async subscribe(options: FilterOptions, kept?: string): Promise<Subscribed> {
     const before = this.#all.get(options.filter);
-    if (before !== undefined && isLike(before.options, options)) {
+    if (before !== undefined) {
       this.#parts.hub.demand(this.#parts.caller().identity, 'subscribe', options.filter);
-      before.options = options;
-      this.#arrange();
-      return { subscription: before, isNew: false };
+      if (this.#change(before, options)) return { subscription: before, isNew: false };
     }
-    if (before === undefined && this.#all.size >= this.#parts.countMax) {
+    // What was kept was within the limit of its time.
+    const isOver = kept === undefined && this.#all.size >= this.#parts.countMax;
+    if (before === undefined && isOver) {
       const message = `at most ${this.#parts.countMax} subscriptions a session`;
       throw new CodedError('rate_limited', message);
     }
@@ -99,9 +100,10 @@ export class Subscriptions {
     if (subscription === undefined) return false;
     this.#all.delete(filter);
     this.#cursors.remove(filter);
-    this.#parts.delivery.drop(subscription.link);
+    // What others want of what waits is sent to its end.
+    if (subscription.others.size === 0) this.#parts.delivery.drop(subscription.link);
     this.#leave(subscription);
-    this.#arrange();
+    this.#part(subscription);
     return true;
   }
 
@@ -117,7 +119,7 @@ export class Subscriptions {
 
   /** What a record keeps of them. */
   kept(): readonly KeptSubscription[] {
-    return [...this.#all.values()].map(({ options, link: { place } }) => ({
+    return [...this.#all.values()].map(({ options, place }) => ({
       ...options,
       ...(place === undefined ? {} : { place: place.toString() }),
     }));
@@ -125,7 +127,8 @@ export class Subscriptions {
 
   /** How a message of this channel is sent: what all that match it ask for together. */
   formFor(channel: string): Form {
-    return this.#joined((filter) => matchesPattern(filter, channel));
+    const options = [...this.#all.values()].map((subscription) => subscription.options);
+    return this.#formOf(options.filter(({ filter }) => matchesPattern(filter, channel)));
   }
 
   /** True when something is subscribed to that its user may not read. */
@@ -143,10 +146,10 @@ export class Subscriptions {
   }
 
   async #open(options: FilterOptions, kept: string | undefined): Promise<Subscription> {
-    const { hub, delivery } = this.#parts;
+    const { hub, delivery, onLoss } = this.#parts;
     const { filter } = options;
-    const encoding = this.#parts.encodings.of(this.#formOf([options]));
-    const subscription = new Subscription(options, { delivery, encoding }, this.#parts.onLoss);
+    const encodingFor = (one: Subscription): Encoding => this.#encodingFor(one);
+    const subscription = new Subscription(options, { delivery, encodingFor, onLoss });
     const start: Start = kept === undefined ? {} : { after: afterPlace(kept), partial: true };
     const beginnings = this.#cursors.beginningsFor(filter);
     const { cursor, place } = await this.#ask(subscription, start, beginnings);
@@ -160,13 +163,18 @@ export class Subscriptions {
       throw error;
     }
     const before = this.#all.get(filter);
-    if (before !== undefined) this.#leave(before);
-    subscription.link.place = place;
-    this.#keepPlace(subscription);
+    if (before !== undefined) {
+      this.#leave(before);
+      this.#part(before);
+    }
+    subscription.cursor = cursor;
+    // QoS 0 goes on from what comes then.
+    if (this.#parts.isDurable && options.qos > 0) subscription.place = place;
     this.#cursors.settle(filter);
     this.#all.set(filter, subscription);
-    this.#arrange();
+    this.#join(subscription);
     this.#cursors.add(filter, cursor, beginnings);
+    this.#tellAlone();
     return subscription;
   }
 
@@ -176,9 +184,9 @@ export class Subscriptions {
     beginnings: ReturnType<Overlaps['beginningsFor']>,
   ): Promise<{ readonly cursor: AnyCursor; readonly place: SentPlace }> {
     const { hub } = this.#parts;
-    const { filter, noLocal } = subscription.options;
+    const { filter } = subscription.options;
     const caller = this.#parts.caller();
-    const options = { beginnings, ...(noLocal ? { mutedSession: caller.session } : {}) };
+    const options = { beginnings };
     const kept = start.after?.kind === 'mark' ? start.after.mark : '';
     if (!isWildcard(filter)) {
       const opened = await hub.subscribe(subscription, caller, filter, start, options);
@@ -202,11 +210,6 @@ export class Subscriptions {
     for (const { channel, gap } of losses) this.#parts.onLoss({ channel, gap });
   }
 
-  /** QoS 0 goes on from what comes then. */
-  #keepPlace({ options, link }: Subscription): void {
-    if (!this.#parts.isDurable || options.qos === 0) link.place = undefined;
-  }
-
   #enter(subscription: Subscription): void {
     const { hub } = this.#parts;
     const { filter } = subscription.options;
@@ -225,30 +228,87 @@ export class Subscriptions {
     subscription.stay = undefined;
   }
 
-  /** Each is told of by an encoding that knows what else its messages match. */
-  #arrange(): void {
-    const all = [...this.#all.values()];
-    for (const subscription of all) {
-      const { filter } = subscription.options;
-      const others = all.filter(
-        (other) => other !== subscription && overlaps(filter, other.options.filter),
-      );
-      const matching = [subscription, ...others].map(({ options }) => options);
-      subscription.link.qos = highest(matching);
-      subscription.encoding =
-        others.length === 0
-          ? this.#parts.encodings.of(this.#formOf(matching))
-          : this.#parts.encodings.overlapping(matching, (those) => this.#formOf(those));
+  /**
+   * Gives a subscription other options, and leaves it where it is.
+   *
+   * @returns false where it needs a place and can't tell one: then it is opened anew.
+   */
+  #change(subscription: Subscription, options: FilterOptions): boolean {
+    const { cursor, place } = subscription;
+    if (options.qos === 0) {
+      subscription.place = undefined;
+    } else if (this.#parts.isDurable && place === undefined) {
+      if (cursor instanceof SelectionCursor) return false;
+      // A volatile channel has no places.
+      if (cursor instanceof Cursor) subscription.place = new SentPlace(cursor.place);
     }
+    subscription.options = options;
+    for (const one of [subscription, ...subscription.others]) this.#arrange(one);
+    return true;
+  }
+
+  /** Finds out once what it has in common with others. */
+  #join(subscription: Subscription): void {
+    const { filter, qos, noLocal } = subscription.options;
+    for (const other of this.#all.values()) {
+      if (other === subscription || !overlaps(filter, other.options.filter)) continue;
+      other.others.add(subscription);
+      subscription.others.add(other);
+      other.forgetEncoding();
+      if (qos > other.link.qos) other.link.qos = qos;
+      if (!noLocal) mute(other, undefined);
+    }
+    this.#arrange(subscription);
+  }
+
+  /** Nobody knows it any more. It knows the others as long as it goes on for them. */
+  #part(subscription: Subscription): void {
+    for (const other of subscription.others) {
+      other.others.delete(subscription);
+      this.#arrange(other);
+    }
+    subscription.forgetEncoding();
+    this.#tellAlone();
+  }
+
+  /** What it has to do with others has changed. */
+  #arrange(subscription: Subscription): void {
+    const matching = this.#matching(subscription);
+    subscription.forgetEncoding();
+    subscription.link.qos = highest(matching);
+    const isMuted = matching.every(({ noLocal }) => noLocal);
+    mute(subscription, isMuted ? this.#parts.caller().session : undefined);
+  }
+
+  /** What may match the same messages, the subscription itself unless it was given up. */
+  #matching(subscription: Subscription): readonly FilterOptions[] {
+    const { options, others } = subscription;
+    const own = this.#all.get(options.filter) === subscription ? [options] : [];
+    return [...own, ...Array.from(others, (other) => other.options)];
+  }
+
+  #encodingFor(subscription: Subscription): Encoding {
+    const { encodings } = this.#parts;
+    const matching = this.#matching(subscription);
+    if (matching.length === 1) return encodings.of(this.#formOf(matching));
+    const locals = matching.filter(({ noLocal }) => !noLocal).length;
+    if (locals === 0 || locals === matching.length) {
+      return encodings.overlapping(matching, (those) => this.#formOf(those));
+    }
+    // Whether its own messages are left out depends on the channel: a cursor knows one answer for all.
+    const { session } = this.#parts.caller();
+    return encodings.own(matching, (those) => ({
+      ...this.#formOf(those),
+      mutedSession: those.every(({ noLocal }) => noLocal) ? session : undefined,
+    }));
+  }
+
+  /** Who is the only one need not wait for what others have for the same link. */
+  #tellAlone(): void {
     const { cursors } = this.#cursors;
     for (const cursor of cursors) {
       if (cursor instanceof Cursor) cursor.isAlone = cursors.length === 1;
     }
-  }
-
-  #joined(matches: (filter: string) => boolean): Form {
-    const options = [...this.#all.values()].map((subscription) => subscription.options);
-    return this.#formOf(options.filter(({ filter }) => matches(filter)));
   }
 
   #formOf(matching: readonly FilterOptions[]): Form {
@@ -264,9 +324,9 @@ export class Subscriptions {
   }
 }
 
-/** True when a cursor serves the one as well as the other. */
-function isLike(one: FilterOptions, other: FilterOptions): boolean {
-  return one.noLocal === other.noLocal && (one.qos === 0) === (other.qos === 0);
+/** Leaves out what a session published itself. Retired ones have no cursor of interest any more. */
+function mute({ cursor }: Subscription, session: string | undefined): void {
+  if (cursor !== undefined) cursor.mutedSession = session;
 }
 
 function highest(options: readonly FilterOptions[]): Qos {

@@ -3,13 +3,14 @@ import { ManualClock, MqttPeer, seededRandom } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import type { Identity } from '../../../src/auth/identity.ts';
 import { createEmbeddedBroker } from '../../../src/backplanes/embedded/create.ts';
+import type { StateStore } from '../../../src/broker/state.ts';
 import { OPEN_NAMESPACE } from '../../../src/config/namespace-rules.ts';
 import type { NamespaceRules } from '../../../src/config/namespace-rules.ts';
 import { Hub } from '../../../src/hub/hub.ts';
 import type { PublishRequest } from '../../../src/hub/hub-types.ts';
 import { Turn } from '../../../src/link/turn.ts';
 import { silentLog } from '../../../src/observe/log.ts';
-import type { MqttConfig } from '../../../src/protocols/mqtt/parts.ts';
+import type { MqttConfig, MqttParts } from '../../../src/protocols/mqtt/parts.ts';
 import { MqttProtocol } from '../../../src/protocols/mqtt/protocol.ts';
 import { Wheel } from '../../../src/wheel.ts';
 
@@ -37,10 +38,19 @@ export const anonymous: Identity = { kind: 'anonymous', grants: new Map([['#', A
 export interface MqttWorld {
   readonly config?: Partial<MqttConfig>;
   readonly rulesOf?: (channel: string) => Partial<NamespaceRules>;
+  /** What stands between the sessions and their records. */
+  readonly stateOf?: (state: StateStore) => StateStore;
+  /** What stands between the protocol and who logs in. */
+  readonly loginOf?: (login: FromLogin) => FromLogin;
+  readonly refusal?: () => CodedError | undefined;
 }
 
+type FromLogin = MqttParts['authenticator']['fromLogin'];
+
 /** A node whose broker keeps all in memory, and everything a test needs of it. */
-export async function startMqtt({ config = {}, rulesOf = () => ({}) }: MqttWorld = {}) {
+export async function startMqtt(world: MqttWorld = {}) {
+  const { config = {}, rulesOf = () => ({}), refusal = () => undefined } = world;
+  const { stateOf = (state) => state, loginOf = (login) => login } = world;
   const clock = new ManualClock();
   const turn = new Turn(clock);
   const random = seededRandom(7);
@@ -61,18 +71,18 @@ export async function startMqtt({ config = {}, rulesOf = () => ({}) }: MqttWorld
   const make = () =>
     new MqttProtocol({
       ...{ hub, clock, random },
-      state: broker.state,
+      state: stateOf(broker.state),
       wheel,
       log: silentLog,
       authenticator: {
-        fromLogin: ({ user, password }) => {
+        fromLogin: loginOf(({ user, password }) => {
           if (password === undefined) return { kind: 'identity', identity: anonymous };
           return fromToken(Buffer.from(password).toString(), clock.unixMs(), user);
-        },
+        }),
         fromToken: (token) => fromToken(token, clock.unixMs()),
       },
       config: { ...CONFIG, ...config },
-      refusal: () => undefined,
+      refusal,
     });
   const protocol = make();
   /** Publishes as a client of another protocol does. */
