@@ -376,6 +376,7 @@ export class Hub implements HubCalls {
 
   /**
    * The messages at these places, as far as they are still there and the identity may read them.
+   * Those whose time is over are among them.
    *
    * @throws {CodedError} `unavailable` when the log can't be read.
    */
@@ -383,11 +384,11 @@ export class Hub implements HubCalls {
     identity: Identity,
     places: readonly MessagePlace[],
   ): Promise<readonly (Message | undefined)[]> {
-    const { broker, clock } = this.#parts;
+    const { broker } = this.#parts;
     const { retained } = this.beside;
     let found: readonly (Message | undefined)[];
     try {
-      found = await messagesAt({ broker, clock, retained }, places);
+      found = await messagesAt({ broker, retained }, places);
     } catch (error) {
       throw refusal(error);
     }

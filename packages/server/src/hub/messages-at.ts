@@ -3,7 +3,6 @@
  */
 import type { Message, Position } from '@trunkline/wire';
 import type { Broker } from '../broker/broker.ts';
-import type { Clock } from '../clock.ts';
 import { READ_SIZE_MAX } from './config.ts';
 import type { Retained } from './retained.ts';
 
@@ -16,7 +15,6 @@ export interface MessagePlace extends Position {
 export interface MessagesAtParts {
   readonly broker: Pick<Broker, 'read'>;
   readonly retained: Pick<Retained, 'find'>;
-  readonly clock: Pick<Clock, 'unixMs'>;
 }
 
 /** Places of one channel this close together are read at once. */
@@ -27,7 +25,7 @@ const COUNT_MAX = 1_000;
 
 /**
  * Finds messages: in the log, else where the channel retains that very one. `undefined` stands for one
- * that is gone or over.
+ * that is gone. Those whose time is over are among them, as in what is read of a log.
  *
  * @throws {BrokerError} when the log can't be read.
  */
@@ -37,14 +35,12 @@ export async function messagesAt(
 ): Promise<readonly (Message | undefined)[]> {
   const found = new Map<MessagePlace, Message>();
   for (const group of groups(places)) await readGroup(parts, group, found);
-  for (const place of places) {
-    if (!found.has(place)) await findRetained(parts, place, found);
-  }
-  const nowMs = parts.clock.unixMs();
-  return places.map((place) => {
-    const message = found.get(place);
-    return (message?.expiresAt ?? Number.POSITIVE_INFINITY) > nowMs ? message : undefined;
-  });
+  const gone = Map.groupBy(
+    places.filter((place) => !found.has(place)),
+    ({ channel }) => channel,
+  );
+  for (const [channel, ofChannel] of gone) await findRetained(parts, channel, ofChannel, found);
+  return places.map((place) => found.get(place));
 }
 
 async function readGroup(
@@ -73,13 +69,17 @@ async function readGroup(
 
 async function findRetained(
   { retained }: MessagesAtParts,
-  place: MessagePlace,
+  channel: string,
+  places: readonly MessagePlace[],
   found: Map<MessagePlace, Message>,
 ): Promise<void> {
-  const page = await retained.find(place.channel, { countMax: 1 });
+  const page = await retained.find(channel, { countMax: 1 });
   const [kept] = page.messages;
-  if (kept?.epoch !== place.epoch || kept.message.offset !== place.offset) return;
-  found.set(place, kept.message);
+  if (kept === undefined) return;
+  for (const place of places) {
+    const isIt = kept.epoch === place.epoch && kept.message.offset === place.offset;
+    if (isIt) found.set(place, kept.message);
+  }
 }
 
 /** Those of one channel and life that lie close together, in their order. */

@@ -4,7 +4,9 @@
  * Packets of QoS 0 are written as they are, shared with all other sessions. Those of QoS 1 and 2 are
  * copied as one and get their packet identifiers; the window knows them until they are acknowledged.
  * When it has no room the rest of a batch waits here, and the hub gives nothing more: what comes then
- * is read from the log later. So what waits is one batch for each subscription at most, and shared.
+ * is read from the log later. So what waits is about one batch, and shared. It leaves in the order in
+ * which it came, and a subscription has a place only up to what has left. What has QoS 0 alone waits
+ * for no acknowledgements.
  *
  * A session that outlives its connection stores the identifier of QoS 2 before the packet leaves, and
  * that PUBREC came before PUBREL leaves ([MQTT-4.3.3-1], [MQTT-4.3.3-8]); until that is done all that
@@ -15,7 +17,6 @@ import { SharedBatch } from '../../link/shared-batch.ts';
 import type { AliasTable } from './aliases.ts';
 import { ownHead, patchPacketId, publishProperties } from './codec/publish-frame.ts';
 import type { PublishFrame } from './codec/publish-frame.ts';
-import type { Qos } from './codec/packets.ts';
 import type { BatchEnd, Publication, PublishBatch } from './encoding.ts';
 import type { Outlet } from './outlet.ts';
 import { lossProperties } from './subscription.ts';
@@ -32,6 +33,12 @@ export interface DeliveryParts {
   readonly aliases: AliasTable | undefined;
   /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
   readonly store: (() => Promise<void>) | undefined;
+}
+
+/** What leaves before all that is new. */
+export interface First {
+  /** More may leave than before. */
+  onRoom(): void;
 }
 
 /** What is left of a batch, or a place that was reached after it. */
@@ -51,14 +58,25 @@ interface Held {
 /** Losses that one packet tells of. */
 const LOSSES_MAX = 8;
 
+/** The last one told where there are more: any channel may have lost messages. */
+const MORE_LOSSES: Loss = { channel: '#', gap: { reason: 'unknown' } };
+
+/** Bytes by which what is put into a packet may lengthen the sizes in front of it. */
+const SIZES_GROWTH = 6;
+
+const NO_BYTES = new Uint8Array(0);
+
 export class Delivery {
   readonly link: Link;
   readonly window: Window;
   readonly #parts: DeliveryParts;
-  #isOpen = false;
+  #isBegun = false;
+  #first: First | undefined;
   #waiting: Waiting[] = [];
   #held: Held[] = [];
   #heldBytes = 0;
+  /** Somebody who needs no room asked to be told when the rest may leave. */
+  #wantsStart = false;
   /** The window had no room when somebody asked to be told of room. */
   #wantsRoom = false;
   #losses: Loss[] = [];
@@ -71,62 +89,78 @@ export class Delivery {
     this.#parts = parts;
   }
 
-  /** Unsent bytes, as the subscriptions of this QoS see them; no end of them while nothing may leave. */
-  pendingBytes(qos: Qos): number {
-    const pending = this.link.pendingBytes + this.#heldBytes;
-    return this.#isShut(qos) ? Number.POSITIVE_INFINITY : pending;
+  /** Unsent bytes, as this subscription sees them; no end of them while nothing of it may leave. */
+  pendingBytes(outlet: Outlet): number {
+    if (this.#isShut(outlet)) return Number.POSITIVE_INFINITY;
+    return this.link.pendingBytes + this.#heldBytes;
   }
 
   /** Asks for the link's `onDrain` when more may leave. */
-  requestDrain(qos: Qos): void {
-    if (this.#isShut(qos) || this.#held.length > 0) this.#wantsRoom = true;
-    else this.link.requestDrain();
+  requestDrain(outlet: Outlet): void {
+    if (!this.#isShut(outlet) && this.#held.length === 0) this.link.requestDrain();
+    else if (outlet.qos === 0) this.#wantsStart = true;
+    else this.#wantsRoom = true;
   }
 
-  /** From here on messages leave: the client has its CONNACK, and what it was sent before. */
+  /** Losses that no packet has told yet. */
+  get untold(): readonly Loss[] {
+    return this.#losses;
+  }
+
+  /** This leaves first, until `endFirst`. To be called before `open`. */
+  putFirst(first: First): void {
+    this.#first = first;
+  }
+
+  /** All of it has left. */
+  endFirst(first: First): void {
+    if (this.#first !== first) return;
+    this.#first = undefined;
+    this.onRoom();
+  }
+
+  /** From here on messages leave: the client has its CONNACK. */
   open(): void {
-    this.#isOpen = true;
+    this.#isBegun = true;
     this.onRoom();
   }
 
   /** Sends a batch, as much of it as may leave now. */
   deliver(outlet: Outlet, batch: PublishBatch, isLast: boolean): void {
     const { publications, end, idCount } = batch;
-    const isWhole = batch.sizeMax <= this.#parts.packetSizeMax && this.#parts.aliases === undefined;
-    // What is of QoS 0 need not wait for acknowledgements, but of one subscription all keeps its order.
-    const isFree =
-      this.#isOpen && this.#losses.length === 0 && (outlet.qos === 0 || this.#waiting.length === 0);
-    if (isWhole && isFree && idCount === 0) {
+    const mayLeave = this.#isOpen && (this.#waiting.length === 0 || this.#isFree(outlet));
+    if (!mayLeave || !this.#isShared(batch) || idCount > this.window.free) {
+      const waiting: Waiting = { outlet, publications, end, next: 0 };
+      if (!mayLeave || !this.#sendSome(waiting)) this.#waiting.push(waiting);
+    } else if (idCount === 0) {
       outlet.place?.reach(end);
       this.#emit(batch, false, isLast);
-    } else if (isWhole && isFree && idCount <= this.window.free) {
-      this.#copy(outlet, batch, isLast);
     } else {
-      this.#waiting.push({ outlet, publications, end, next: 0 });
-      this.#proceed();
+      this.#copy(outlet, batch, isLast);
     }
   }
 
   /** The subscription stands here now, after all that it was given. */
   reach(outlet: Outlet, end: BatchEnd): void {
-    if (this.#waiting.length === 0) outlet.place?.reach(end);
+    if (this.#waiting.length === 0 || this.#isFree(outlet)) outlet.place?.reach(end);
     else this.#waiting.push({ outlet, publications: [], end, next: 0 });
   }
 
-  /** The subscription has ended: what was to be sent for it is not. */
+  /** The subscription has ended: what waits for it is not sent. */
   drop(outlet: Outlet): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting.outlet !== outlet);
-    this.#proceed();
+    this.onRoom();
   }
 
   /** Messages are lost: the next packet says so, since 5.0 has no packet for that. */
   tellLoss(loss: Loss): void {
-    // Of many the first ones are enough to know that the state is to be loaded anew.
     if (this.#losses.length < LOSSES_MAX) this.#losses.push(loss);
+    else this.#losses[LOSSES_MAX - 1] = MORE_LOSSES;
   }
 
-  /** The window has more room than before. */
+  /** The window has more room than before, or the link. */
   onRoom(): void {
+    this.#first?.onRoom();
     this.#proceed();
     this.#tellRoom();
   }
@@ -150,6 +184,29 @@ export class Delivery {
     return frame.bytes.length > this.#parts.packetSizeMax;
   }
 
+  /** True while what is new may leave. */
+  get #isOpen(): boolean {
+    return this.#isBegun && this.#first === undefined;
+  }
+
+  /** True when the bytes of a batch need nothing but packet identifiers. */
+  #isShared({ sizeMax }: PublishBatch): boolean {
+    const { packetSizeMax, aliases } = this.#parts;
+    return sizeMax <= packetSizeMax && aliases === undefined && this.#losses.length === 0;
+  }
+
+  /** True for a subscription of QoS 0: it waits for no acknowledgements, but all of it keeps its order. */
+  #isFree(outlet: Outlet): boolean {
+    if (outlet.qos > 0) return false;
+    return this.#waiting.length === 0 || !this.#waiting.some(isStuckOf(outlet));
+  }
+
+  /** True when nothing of this subscription may leave now. */
+  #isShut(outlet: Outlet): boolean {
+    if (!this.#isOpen) return true;
+    return (this.#waiting.length > 0 || this.window.free === 0) && !this.#isFree(outlet);
+  }
+
   /** One copy of all, with packet identifiers; nothing is allocated for each message. */
   #copy(outlet: Outlet, { run, publications, end }: PublishBatch, isLast: boolean): void {
     const bytes = Buffer.allocUnsafe(run.bytes.length);
@@ -167,26 +224,21 @@ export class Delivery {
     this.#emit(new SharedBatch(bytes, false), hasQos2, isLast);
   }
 
-  /** True when nothing of this QoS may leave now. */
-  #isShut(qos: Qos): boolean {
-    return !this.#isOpen || (qos > 0 && (this.#waiting.length > 0 || this.window.free === 0));
-  }
-
   /** Sends what waits, as far as the window has room. */
   #proceed(): void {
-    if (!this.#isOpen) return;
-    let done = 0;
+    if (!this.#isOpen || this.#waiting.length === 0) return;
+    const left: Waiting[] = [];
     for (const waiting of this.#waiting) {
-      this.#sendSome(waiting);
-      if (waiting.next < waiting.publications.length) break;
-      waiting.outlet.place?.reach(waiting.end);
-      done += 1;
+      const isNext =
+        left.length === 0 || (waiting.outlet.qos === 0 && !left.some(isStuckOf(waiting.outlet)));
+      if (!isNext || !this.#sendSome(waiting)) left.push(waiting);
     }
-    if (done > 0) this.#waiting = this.#waiting.slice(done);
+    this.#waiting = left;
   }
 
-  #sendSome(waiting: Waiting): void {
-    const { outlet, publications } = waiting;
+  /** @returns true when all of it has left. */
+  #sendSome(waiting: Waiting): boolean {
+    const { outlet, publications, end } = waiting;
     const pieces: Uint8Array[] = [];
     let hasQos2 = false;
     for (; waiting.next < publications.length; waiting.next += 1) {
@@ -194,31 +246,39 @@ export class Delivery {
       if (publication === undefined) break;
       const { frame, place } = publication;
       const { qos } = frame.shared;
+      if (qos > 0 && this.window.free === 0) break;
       if (this.isTooLarge(frame)) {
         this.droppedCount += 1;
-      } else if (qos === 0) {
-        pieces.push(...this.#pieces(frame, 0, false));
       } else {
-        if (this.window.free === 0) break;
         if (qos === 2) hasQos2 = true;
-        pieces.push(...this.#pieces(frame, this.window.add(place, qos), false));
+        const packetId = qos === 0 ? 0 : this.window.add(place, qos);
+        pieces.push(...this.#pieces(frame, packetId, false));
       }
       outlet.place?.reachPlace(place);
     }
+    const isDone = waiting.next === publications.length;
+    if (isDone) outlet.place?.reach(end);
     if (pieces.length > 0) this.send(Buffer.concat(pieces), hasQos2);
+    return isDone;
   }
 
   #pieces(frame: PublishFrame, packetId: number, dup: boolean): readonly Uint8Array[] {
-    const { properties, aliased } =
-      this.#parts.aliases?.use(frame, this.#parts.packetSizeMax) ?? {};
-    const told = publishProperties(lossProperties(this.#losses));
-    this.#losses = [];
-    const head = ownHead(frame, {
-      ...{ packetId, dup },
-      properties: properties === undefined ? told : Buffer.concat([properties, told]),
-      ...(aliased === undefined ? {} : { aliased }),
-    });
+    const { aliases, packetSizeMax } = this.#parts;
+    const { properties = NO_BYTES, aliased = false } = aliases?.use(frame, packetSizeMax) ?? {};
+    const room = packetSizeMax - frame.bytes.length - properties.length - SIZES_GROWTH;
+    const told = this.#takeLosses(room);
+    const own = told.length === 0 ? properties : Buffer.concat([properties, told]);
+    const head = ownHead(frame, { packetId, dup, properties: own, aliased });
     return [head, frame.bytes.subarray(frame.tailAt)];
+  }
+
+  /** Losses as properties, where the packet has room for them; else the next one that has. */
+  #takeLosses(room: number): Uint8Array {
+    if (this.#losses.length === 0) return NO_BYTES;
+    const told = publishProperties(lossProperties(this.#losses));
+    if (told.length > room) return NO_BYTES;
+    this.#losses = [];
+    return told;
   }
 
   #emit(batch: SharedBatch, needsStored: boolean, isLast: boolean): void {
@@ -252,11 +312,18 @@ export class Delivery {
     this.#tellRoom();
   }
 
-  /** Whoever asked reads on, once that is worth a read. */
+  /** Whoever asked reads on; who needs room once that is worth a read. */
   #tellRoom(): void {
-    if (!this.#wantsRoom || this.#held.length > 0 || this.#waiting.length > 0) return;
-    if (!this.window.isRoomy) return;
-    this.#wantsRoom = false;
+    if (!this.#isOpen || this.#held.length > 0) return;
+    const hasRoom = this.#wantsRoom && this.#waiting.length === 0 && this.window.isRoomy;
+    if (!hasRoom && !this.#wantsStart) return;
+    this.#wantsStart = false;
+    if (hasRoom) this.#wantsRoom = false;
     this.link.requestDrain();
   }
+}
+
+/** True for what waits of one subscription. */
+function isStuckOf(outlet: Outlet): (waiting: Waiting) => boolean {
+  return (waiting) => waiting.outlet === outlet;
 }

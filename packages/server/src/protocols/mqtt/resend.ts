@@ -2,6 +2,13 @@
  * Resend: what a session was sent over an earlier connection and has not acknowledged, sent again with
  * the same packet identifiers and in the same order ([MQTT-4.4.0-1], [MQTT-4.6.0-1]). The messages are
  * read from the log.
+ *
+ * 1. Some are read and sent, and so on. Nothing else leaves before the last of them.
+ * 2. The client may take fewer now than it was sent before: then the rest waits for its
+ *    acknowledgements ([MQTT-3.3.4-9]). It waits for the link as well, if that is full.
+ * 3. A message may be gone, or be too large for the client by now. With QoS 1 that is its end. With
+ *    QoS 2 the client may have it, and would take the next one with its identifier for the same:
+ *    PUBREL follows as if it had said so, and its PUBCOMP ends it.
  */
 import type { Message } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
@@ -10,50 +17,137 @@ import { encode } from './codec/encode.ts';
 import type { Delivery } from './delivery.ts';
 import { toPublication } from './encoding.ts';
 import type { Form } from './encoding.ts';
+import type { Loss } from './subscription.ts';
 import type { Sent, Window } from './window.ts';
 
 /** What is needed to send again. */
 export interface ResendParts {
-  readonly hub: Hub;
+  readonly hub: Pick<Hub, 'messagesAt' | 'permits'>;
   readonly identity: Identity;
   readonly window: Window;
   readonly delivery: Delivery;
-  readonly nowMs: number;
+  /** Unix time, now. */
+  nowMs(): number;
   /** How a message of this channel is sent now. */
   formFor(channel: string): Form;
+  /** A message is gone that the client may not have. */
+  onLoss(loss: Loss): void;
 }
 
-/** Sends all of the window again. */
+/** Messages that are read at once. */
+const READ_COUNT = 32;
+
+/** Unsent bytes of the link above which no more are read. */
+const PENDING_SIZE_MAX = 256 * 1024;
+
+/** Sends all of the window again: what may leave now is sent when it resolves. */
 export async function resend(parts: ResendParts): Promise<void> {
-  const { hub, window, delivery } = parts;
-  const sent = [...window.sent()];
-  const wanted = sent.filter(({ awaited }) => awaited !== 'pubcomp').map(({ place }) => place);
-  const messages = await hub.messagesAt(parts.identity, wanted);
-  const found = new Map(wanted.map((place, index) => [place, messages[index]]));
-  const pieces: Uint8Array[] = [];
-  for (const one of sent) {
-    const piece = again(parts, one, found.get(one.place));
-    if (piece !== undefined) pieces.push(piece);
-    // It can't be sent any more: retention has removed it, or its time is over.
-    else window.forget(one.packetId);
-  }
-  if (pieces.length > 0) delivery.send(Buffer.concat(pieces), false);
+  const again = new Resend(parts);
+  parts.delivery.putFirst(again);
+  await again.begin();
 }
 
-function again(
-  { delivery, formFor, nowMs }: ResendParts,
-  { packetId, awaited, place }: Sent,
-  message: Message | undefined,
-): Uint8Array | undefined {
-  const form = formFor(place.channel);
-  if (awaited === 'pubcomp') {
-    return encode({ kind: 'pubrel', packetId, reason: 0, properties: {} }, form.version);
+/** One session's window on its way again. */
+export class Resend {
+  readonly #parts: ResendParts;
+  #left: readonly Sent[];
+  #isReading = false;
+
+  constructor(parts: ResendParts) {
+    this.#parts = parts;
+    this.#left = [...parts.window.sent()];
   }
-  if (message === undefined) return undefined;
-  // What it was sent with holds, whatever was asked for since.
-  const qos = awaited === 'puback' ? 1 : 2;
-  const { frame } = toPublication(place, message, { ...form, qos }, { nowMs });
-  return frame.shared.qos !== qos || delivery.isTooLarge(frame)
-    ? undefined
-    : delivery.packet(frame, packetId, true);
+
+  /** @throws {CodedError} when the messages can't be read. */
+  async begin(): Promise<void> {
+    this.#isReading = true;
+    for (let next = this.#take(); next.length > 0; next = this.#take()) {
+      await this.#send(next);
+    }
+    this.#isReading = false;
+    if (this.#left.length === 0) this.#parts.delivery.endFirst(this);
+  }
+
+  /** The window may have room, or the link. */
+  onRoom(): void {
+    if (this.#isReading) return;
+    this.begin().catch(() => {
+      // The client comes back, and all of it is tried again.
+      this.#parts.delivery.link.close({ code: 'unavailable' });
+    });
+  }
+
+  /** Those that may leave next, taken off what is left. */
+  #take(): readonly Sent[] {
+    const { window, delivery } = this.#parts;
+    if (delivery.link.pendingBytes > PENDING_SIZE_MAX) {
+      delivery.link.requestDrain();
+      return [];
+    }
+    const underWay = window.count - this.#left.length;
+    let room = Math.min(READ_COUNT, window.countMax - underWay);
+    let count = 0;
+    for (const { awaited } of this.#left) {
+      if (count === READ_COUNT || (awaited !== 'pubcomp' && room <= 0)) break;
+      if (awaited !== 'pubcomp') room -= 1;
+      count += 1;
+    }
+    const taken = this.#left.slice(0, count);
+    this.#left = this.#left.slice(count);
+    return taken;
+  }
+
+  async #send(taken: readonly Sent[]): Promise<void> {
+    const { hub, identity, window, delivery } = this.#parts;
+    const wanted = taken.filter(({ awaited }) => awaited !== 'pubcomp').map(({ place }) => place);
+    const messages = wanted.length === 0 ? [] : await hub.messagesAt(identity, wanted);
+    const found = new Map(wanted.map((place, index) => [place, messages[index]]));
+    const pieces: Uint8Array[] = [];
+    let needsStored = false;
+    for (const one of taken) {
+      const { packetId } = one;
+      const awaited = window.awaitedOf(packetId);
+      // It may have been acknowledged meanwhile, though it was not sent again.
+      if (awaited === undefined) continue;
+      const packet = awaited === 'pubcomp' ? undefined : this.#packetOf(one, found.get(one.place));
+      if (packet !== undefined) pieces.push(packet);
+      else if (awaited === 'puback') window.acknowledge(packetId, 'puback');
+      else {
+        needsStored ||= awaited === 'pubrec';
+        window.acknowledge(packetId, 'pubrec');
+        pieces.push(this.#pubrel(one));
+      }
+    }
+    if (pieces.length > 0) delivery.send(Buffer.concat(pieces), needsStored);
+  }
+
+  /** The message as it is sent again; `undefined` when it can't be. */
+  #packetOf({ packetId, awaited, place }: Sent, message: Message | undefined) {
+    const { hub, identity, delivery, formFor, onLoss } = this.#parts;
+    const { channel, offset } = place;
+    const nowMs = this.#parts.nowMs();
+    if (message === undefined) {
+      // Whoever may not read it any more has not lost it, and what was retained is replaced.
+      if (place.isRetained !== true && hub.permits(identity, 'subscribe', channel)) {
+        onLoss({ channel, gap: { reason: 'trimmed', from: offset, to: offset } });
+      }
+      return undefined;
+    }
+    if ((message.expiresAt ?? Number.POSITIVE_INFINITY) <= nowMs) return undefined;
+    // What it was sent with holds, whatever was asked for since.
+    const qos = awaited === 'puback' ? 1 : 2;
+    const told = { nowMs, isRetained: place.isRetained === true };
+    const { frame } = toPublication(place, message, { ...formFor(channel), qos }, told);
+    if (frame.shared.qos !== qos) return undefined;
+    if (delivery.isTooLarge(frame)) {
+      delivery.droppedCount += 1;
+      return undefined;
+    }
+    return delivery.packet(frame, packetId, true);
+  }
+
+  #pubrel({ packetId, place }: Sent): Uint8Array {
+    const { version } = this.#parts.formFor(place.channel);
+    return encode({ kind: 'pubrel', packetId, reason: 0, properties: {} }, version);
+  }
 }

@@ -199,9 +199,10 @@ export class MqttSession {
     this.#isBegun = true;
     if (this.#window.count > 0) {
       await resend({
-        ...{ hub, identity: this.#identity, nowMs: clock.unixMs() },
-        window: this.#window,
-        delivery: this.delivery,
+        ...{ hub, identity: this.#identity },
+        ...{ window: this.#window, delivery: this.delivery },
+        nowMs: () => clock.unixMs(),
+        onLoss: (loss) => this.#onLoss(loss),
         formFor: (channel) => this.subscriptions.formFor(channel),
       });
     }

@@ -54,10 +54,15 @@ export class Window {
 
   /** @param countMax messages that may be under way: the client's `Receive Maximum`, or less. */
   constructor(countMax: number) {
-    this.#countMax = countMax;
+    this.#countMax = Math.min(countMax, SPAN_MAX);
   }
 
-  /** Messages that are not acknowledged. */
+  /** How many may be under way. */
+  get countMax(): number {
+    return this.#countMax;
+  }
+
+  /** Messages that are not acknowledged; with those that were restored it may be above the limit. */
   get count(): number {
     return this.#count;
   }
@@ -77,10 +82,11 @@ export class Window {
     return this.#push(place, qos === 1 ? PUBACK : PUBREC);
   }
 
-  /** Takes in what was sent over an earlier connection, into an empty window. */
+  /** Takes in what was sent over an earlier connection, in that order, into an empty window. */
   restore(sent: readonly Sent[]): void {
     const [first] = sent;
     if (first === undefined) return;
+    if (this.#span > 0) throw new Error('a window is restored before anything is sent');
     this.#headId = first.packetId;
     for (const { packetId, awaited, place } of sent) {
       // Of what was acknowledged out of turn nothing is known but that it is gone.
@@ -91,10 +97,9 @@ export class Window {
 
   /** What the client says of a packet. @param failed true for a PUBREC that refuses the message. */
   acknowledge(packetId: number, kind: Awaited, failed = false): AckOutcome {
-    const distance = (packetId - this.#headId + PACKET_ID_MAX) % PACKET_ID_MAX;
-    const at = (this.#head + distance) & (this.#stages.length - 1);
-    const stage = distance < this.#span ? this.#stages[at] : DONE;
-    if (stage === undefined || stage === DONE) return 'unknown';
+    const at = this.#find(packetId);
+    const stage = at < 0 ? DONE : (this.#stages[at] ?? DONE);
+    if (stage === DONE) return 'unknown';
     if (kind === 'pubrec' && !failed && (stage === PUBREC || stage === PUBCOMP)) {
       // Said again, it is answered again.
       this.#stages[at] = PUBCOMP;
@@ -108,11 +113,10 @@ export class Window {
     return 'done';
   }
 
-  /** Its message is gone: nothing of it is awaited any more. */
-  forget(packetId: number): void {
-    for (const kind of ['puback', 'pubrec', 'pubcomp'] as const) {
-      if (this.acknowledge(packetId, kind, true) !== 'wrong') return;
-    }
+  /** What is awaited of a packet; `undefined` when nothing is. */
+  awaitedOf(packetId: number): Awaited | undefined {
+    const at = this.#find(packetId);
+    return at < 0 ? undefined : STAGES[this.#stages[at] ?? DONE];
   }
 
   /** All that are not acknowledged, in the order sent. */
@@ -124,6 +128,12 @@ export class Window {
       if (awaited === undefined || place === undefined) continue;
       yield { packetId: this.#idAt(index), awaited, place };
     }
+  }
+
+  /** Where in the rings a packet stands; -1 when it does not. */
+  #find(packetId: number): number {
+    const distance = (packetId - this.#headId + PACKET_ID_MAX) % PACKET_ID_MAX;
+    return distance < this.#span ? (this.#head + distance) & (this.#stages.length - 1) : -1;
   }
 
   get #nextId(): number {
