@@ -42,8 +42,8 @@ export interface TableEvents {
   covers(name: string): boolean;
   /** Something may be missing in a channel of which this node does not know where it stands. */
   doubt(name: string): void;
-  /** The stream did not go on where it was: live cursors must read on from the log. */
-  interrupt(channel: Channel): void;
+  /** The stream did not go on where it was, but here: live cursors must read on from the log. */
+  interrupt(channel: Channel, goesOn: Position): void;
 }
 
 /** One node's channels. */
@@ -68,7 +68,7 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
       queue: (channel) => this.#markDirty(channel),
       covers: (name) => events.covers(name),
       doubt: (name) => events.doubt(name),
-      interrupt: (channel) => events.interrupt(channel),
+      interrupt: (channel, goesOn) => events.interrupt(channel, goesOn),
     });
   }
 

@@ -35,8 +35,8 @@ export interface HealingEvents {
   covers(name: string): boolean;
   /** Those who follow the channel by a pattern may miss something of it. */
   doubt(name: string): void;
-  /** The stream did not go on where it was: live cursors must read on from the log. */
-  interrupt(channel: Channel): void;
+  /** The stream did not go on where it was, but here: live cursors must read on from the log. */
+  interrupt(channel: Channel, goesOn: Position): void;
 }
 
 /** Heals the channels of one table. */
@@ -176,7 +176,7 @@ export class Healing {
     if (!goesOn || slice.top < after || slice.oldest > after + 1) {
       // Each cursor reads on from where it is, and is told what it lost.
       this.#events.flush(channel);
-      this.#events.interrupt(channel);
+      this.#events.interrupt(channel, { epoch: slice.epoch, offset: slice.top });
       channel.reset(slice.epoch, slice.top);
       return false;
     }

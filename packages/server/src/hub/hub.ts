@@ -137,7 +137,7 @@ export class Hub implements HubCalls {
     const table = new ChannelTable(parts, {
       flush: (channel) => this.#fanOut.flush(channel),
       flushAll: (channels) => this.#flushAll(channels),
-      interrupt: (channel) => this.#interrupt(channel),
+      interrupt: (channel, goesOn) => this.#interrupt(channel, goesOn),
       covers,
       doubt: (name) => this.#selectionFanOut.doubt(name),
     });
@@ -467,8 +467,8 @@ export class Hub implements HubCalls {
     }
   }
 
-  #interrupt(channel: Channel): void {
+  #interrupt(channel: Channel, goesOn: Position): void {
     this.#fanOut.interrupt(channel);
-    this.#selectionFanOut.interrupt(channel);
+    this.#selectionFanOut.interrupt(channel, goesOn);
   }
 }

@@ -120,7 +120,8 @@ export class CatchUp {
     const end = this.#ends?.get(channel) ?? this.#ahead.get(channel)?.place;
     if (end !== undefined) return this.note(channel, end); // It was read up to there meanwhile.
     this.#doubted ??= new Map();
-    if (this.#doubted.has(channel)) return true;
+    // What was noted before is read to the head, and with it what is in doubt.
+    if (this.#doubted.has(channel) || this.#noted.has(channel)) return true;
     // An answer that is under way may be from before the doubt: it is asked for once more.
     this.#doubted.set(channel, this.#looking.get(channel) ?? place);
     return this.#doubted.size <= NOTED_COUNT_MAX;

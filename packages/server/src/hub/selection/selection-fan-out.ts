@@ -126,8 +126,8 @@ export class SelectionFanOut {
     this.#parts.selections.release(selection);
   }
 
-  /** A channel's stream does not go on where it was: each reader finds out what it lost. */
-  interrupt(channel: Channel): void {
+  /** A channel's stream does not go on where it was, but here: each reader finds out what it lost. */
+  interrupt(channel: Channel, goesOn: Position): void {
     const { name, position } = channel;
     for (const selection of this.#parts.selections.of(channel)) {
       this.#settle(selection);
@@ -138,6 +138,8 @@ export class SelectionFanOut {
         this.#reading.note(cursor, name, position);
         cursor.subscriber.link.requestDrain();
       }
+      // Who is still live leaves it to others, and takes it over from them where they are by then.
+      if (selection.live.length > 0) selection.place = placeWith(selection.place, name, goesOn);
       selection.wakeWaiters(); // As in doubt.
     }
   }
@@ -160,11 +162,9 @@ export class SelectionFanOut {
 
   /** A reader reads one channel again, from further back than it stands. Called when settled. */
   goBack(cursor: SelectionCursor, channel: string, position: Position): void {
-    const behind = new Map(cursor.begin.behind).set(channel, position);
-    cursor.begin = { mark: cursor.begin.mark, behind };
+    cursor.begin = placeWith(cursor.begin, channel, position);
     if (cursor.state === 'behind') {
-      const places = new Map(cursor.place.behind).set(channel, position);
-      cursor.place = { mark: cursor.place.mark, behind: places };
+      cursor.place = placeWith(cursor.place, channel, position);
       return;
     }
     if (cursor.state === 'live') this.#sendReading(cursor);
@@ -357,6 +357,11 @@ export class SelectionFanOut {
     }
     return true;
   }
+}
+
+/** The same place, but for one channel. */
+function placeWith({ mark, behind }: PlaceMark, channel: string, position: Position): PlaceMark {
+  return { mark, behind: new Map(behind).set(channel, position) };
 }
 
 /** Without a mark of its own a place is the one before and where channels stand since. */

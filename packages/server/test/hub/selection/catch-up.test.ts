@@ -175,6 +175,15 @@ describe('a channel in doubt', () => {
     expect(catchUp.takeDoubt()).toBeUndefined();
   });
 
+  test('is none where news from before the doubt is still to be read', () => {
+    const catchUp = new CatchUp(base);
+    catchUp.resolve([]);
+    catchUp.note('a', at(3));
+    catchUp.doubt('a', { mark: '~9', behind: new Map([['a', at(8)]]) });
+    expect(takeAll(catchUp)).toEqual(['a e1:3']);
+    expect(catchUp.takeDoubt()).toBeUndefined();
+  });
+
   test('goes on where it was read to meanwhile', () => {
     const catchUp = new CatchUp(base);
     catchUp.resolve([]);

@@ -139,6 +139,25 @@ describe('what matches several subscriptions of a session [WILD-4]', () => {
     expect((await take()).toSorted()).toEqual(['a/1 e1:7', 'a/2 e2:1']);
   });
 
+  test('does not come again from before what was lost when it has gone over to another one', async () => {
+    const { broker, clock, publish, reader, stall, subscribe, take } = await setUpReader();
+    await subscribe(['#'], ['a/+'], ['b']);
+    await publish('a/1');
+    expect(await take()).toEqual(['a/1 e1:1']);
+    broker.silent = true;
+    await publish('a/1', 'a/1');
+    broker.silent = false;
+    broker.trim('a/1', 3);
+    broker.doubt('a/1');
+    expect(await take()).toEqual(['a/1 e1:3']);
+    reader.unsubscribe('#');
+    await clock.settle();
+    await stall('b');
+    await publish('a/2');
+    reader.link.release();
+    expect((await take()).filter((place) => place.startsWith('a/'))).toEqual(['a/2 e3:1']);
+  });
+
   test('comes whole when all that wanted it one after the other have gone', async () => {
     const { clock, publish, reader, stall, subscribe, take } = await setUpReader();
     await subscribe(['a/+']);
