@@ -8,6 +8,9 @@ import type { Transport } from '../transports/transport.ts';
 import type { Climbable, Climbing, Live } from './connection.ts';
 import type { Ladder } from './ladder.ts';
 
+/** How long what was asked of the one in use may take before it is left all the same. */
+const ANSWER_MS = 2000;
+
 export class Climb implements Climbing {
   readonly #ladder: Pick<Ladder, 'climb' | 'climbFailed'>;
   readonly #connection: Climbable;
@@ -31,14 +34,13 @@ export class Climb implements Climbing {
   }
 
   onReady(live: Live): void {
-    if (live !== this.#better) return;
-    this.#better = undefined;
-    this.#connection.take(live);
+    if (live === this.#better) void this.#take(live);
   }
 
   onEnd(live: Live, ending: Ending): void {
     if (live !== this.#better) return;
     this.#better = undefined;
+    this.#connection.resume();
     if (ending.kind === 'stale') this.#connection.parts.tokens.refused(live.token);
     this.#ladder.climbFailed(live.transport.name, ending);
     this.plan();
@@ -50,6 +52,21 @@ export class Climb implements Climbing {
     const better = this.#better;
     this.#better = undefined;
     better?.attempt?.close();
+    if (better !== undefined) this.#connection.resume();
+  }
+
+  /** What was asked is answered where it was asked; what is asked meanwhile waits. */
+  async #take(live: Live): Promise<void> {
+    const { clock } = this.#connection.parts.platform;
+    let timer: Timer | undefined;
+    const isLate = new Promise<void>((resolve) => {
+      timer = clock.after(ANSWER_MS, resolve);
+    });
+    await Promise.race([this.#connection.hold(), isLate]);
+    timer?.cancel();
+    if (live !== this.#better) return;
+    this.#better = undefined;
+    this.#connection.take(live);
   }
 
   async #try(transport: Transport): Promise<void> {

@@ -88,6 +88,13 @@ export interface Climbable {
   readonly parts: Pick<ConnectionParts, 'platform' | 'tokens'>;
   /** Opens an attempt that reads nothing yet. */
   readonly tryBeside: (transport: Transport, token: string | undefined) => Live;
+  /**
+   * Holds back what is asked from now on, until another one is taken or `resume` is called. Resolves
+   * when what was asked before is answered.
+   */
+  readonly hold: () => Promise<void>;
+  /** What was held back is asked after all. */
+  readonly resume: () => void;
   /** All that is read moves over, from where it stands. */
   readonly take: (better: Live) => void;
 }
@@ -118,6 +125,10 @@ export class Connection {
   /** Transports of which the server has closed one for what it was given. */
   readonly #closedFor = new Set<TransportName>();
   #waiters: Waiter[] = [];
+  /** Requests that are not answered. */
+  #askedCount = 0;
+  #isHeld = false;
+  #onAnswered: (() => void) | undefined;
   /** Why nothing can be asked, while it is disconnected. */
   #closedBy = unsent();
 
@@ -126,6 +137,8 @@ export class Connection {
     this.#climbing = parts.ladder.climbing?.({
       parts,
       tryBeside: (transport, token) => this.#try(transport, token, false),
+      hold: () => this.#hold(),
+      resume: () => this.#resume(),
       take: (better) => this.#take(better),
     });
   }
@@ -171,7 +184,8 @@ export class Connection {
     if (this.#state === 'disconnected') throw this.#closedBy;
     const ready = this.#ready;
     // Who waits is served first, so that publishes keep their order.
-    if (ready !== undefined && this.#waiters.length === 0) return ready.request(ask);
+    const isFree = this.#waiters.length === 0 && !this.#isHeld;
+    if (ready !== undefined && isFree) return this.#ask(ready, ask);
     if (this.#waiters.length >= WAITERS_MAX) {
       throw unsent('rate_limited', `${WAITERS_MAX} requests wait for a connection: await some`);
     }
@@ -281,7 +295,7 @@ export class Connection {
     this.#enter('opened');
     if (this.#live !== live) return;
     onReady(attempt, welcome);
-    for (const { ask, resolve } of this.#waiters.splice(0)) resolve(attempt.request(ask));
+    this.#resume();
     this.#climbing?.plan();
   }
 
@@ -354,9 +368,9 @@ export class Connection {
 
   #stop(): void {
     this.#begin();
-    this.#climbing?.abandon();
     const live = this.#live;
     this.#live = undefined;
+    this.#climbing?.abandon();
     if (live === undefined) return;
     live.isChosen = false;
     live.attempt?.close();
@@ -369,6 +383,31 @@ export class Connection {
   #refuseWaiters(error: CodedError): void {
     this.#closedBy = error;
     for (const { reject } of this.#waiters.splice(0)) reject(error);
+  }
+
+  async #ask(attempt: Attempt, ask: Ask): Promise<Frame> {
+    this.#askedCount += 1;
+    try {
+      return await attempt.request(ask);
+    } finally {
+      this.#askedCount -= 1;
+      if (this.#askedCount === 0) this.#onAnswered?.();
+    }
+  }
+
+  #hold(): Promise<void> {
+    this.#isHeld = true;
+    return new Promise((resolve) => {
+      this.#onAnswered = resolve;
+      if (this.#askedCount === 0) resolve();
+    });
+  }
+
+  #resume(): void {
+    this.#isHeld = false;
+    const ready = this.#ready;
+    if (ready === undefined) return;
+    for (const { ask, resolve } of this.#waiters.splice(0)) resolve(this.#ask(ready, ask));
   }
 
   /** The better transport works: all that is read moves over, from where it stands. */

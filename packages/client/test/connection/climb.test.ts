@@ -12,6 +12,8 @@ function setUp(source: () => string = () => 't') {
   const clock = new ManualClock();
   const told: unknown[] = [];
   const tried: Live[] = [];
+  let answer = (): void => {};
+  let isAsking = false;
   const platform = { ...fakePlatform(), clock };
   const ladder = {
     climb: () => ({ transport: transport('websocket'), inMs: 1000 }),
@@ -30,24 +32,71 @@ function setUp(source: () => string = () => 't') {
       tried.push(live);
       return live;
     },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      answer = resolve;
+      if (!isAsking) resolve();
+      return promise;
+    },
+    resume: () => told.push('resumed'),
     take: (live) => told.push(live),
   });
+  const asking = (): void => void (isAsking = true);
+  const answered = async (): Promise<void> => {
+    answer();
+    await clock.settle();
+  };
   const tryOne = async (): Promise<Live> => {
     await clock.pass(1000);
     const live = tried.at(-1);
     if (live === undefined) throw new Error('nothing was tried');
     return live;
   };
-  return { climb, clock, told, tried, tryOne };
+  return { climb, clock, told, tried, tryOne, asking, answered };
 }
 
 test('hands over what works', async () => {
-  const { climb, told, tried, tryOne } = setUp();
+  const { climb, clock, told, tried, tryOne } = setUp();
   climb.plan();
   expect(tried).toEqual([]);
   const live = await tryOne();
   climb.onReady(live);
+  await clock.settle();
   expect(told).toEqual([live]);
+});
+
+test('waits for the answers to what was asked before', async () => {
+  const { climb, clock, told, tryOne, asking, answered } = setUp();
+  climb.plan();
+  const live = await tryOne();
+  asking();
+  climb.onReady(live);
+  await clock.pass(1900);
+  expect(told).toEqual([]);
+  await answered();
+  expect(told).toEqual([live]);
+});
+
+test('waits for no answer longer than two seconds', async () => {
+  const { climb, clock, told, tryOne, asking } = setUp();
+  climb.plan();
+  const live = await tryOne();
+  asking();
+  climb.onReady(live);
+  await clock.pass(2000);
+  expect(told).toEqual([live]);
+});
+
+test('lets go on what was held back when the better one ends meanwhile', async () => {
+  const { climb, clock, told, tryOne, asking, answered } = setUp();
+  climb.plan();
+  const live = await tryOne();
+  asking();
+  climb.onReady(live);
+  await clock.settle();
+  climb.onEnd(live, ended('gone'));
+  await answered();
+  expect(told).toEqual(['resumed', ['websocket', ended('gone')]]);
 });
 
 test('tries again after a failure, one at a time', async () => {
@@ -58,7 +107,7 @@ test('tries again after a failure, one at a time', async () => {
   await tryOne();
   expect(tried).toHaveLength(1);
   climb.onEnd(live, ended('gone'));
-  expect(told).toEqual([['websocket', ended('gone')]]);
+  expect(told).toEqual(['resumed', ['websocket', ended('gone')]]);
   await tryOne();
   expect(tried).toHaveLength(2);
 });
@@ -79,7 +128,7 @@ test('what is given up is closed, and heard of no more', async () => {
   climb.abandon();
   climb.onReady(live);
   climb.onEnd(live, ended('gone'));
-  expect(told).toEqual(['closed']);
+  expect(told).toEqual(['closed', 'resumed']);
   climb.plan();
   climb.abandon();
   await clock.pass(10_000);

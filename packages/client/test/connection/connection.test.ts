@@ -40,8 +40,12 @@ class Tried implements Attempt {
     this.revised.push(filter);
   }
 
-  request() {
-    return Promise.resolve({ fields: { by: this.name } });
+  /** Set to hold answers back. */
+  answer: Promise<void> | undefined;
+
+  async request() {
+    await this.answer;
+    return { fields: { by: this.name } };
   }
 
   send(): void {}
@@ -398,7 +402,7 @@ describe('a better transport', () => {
   }
 
   test('is tried beside the one in use, and takes all over', async () => {
-    const { lower, redial, connection, subscriptions, states, calls } = await steppedDown();
+    const { lower, redial, connection, clock, subscriptions, states, calls } = await steppedDown();
     const told: unknown[] = [];
     const listener = { onEvent: (event: unknown) => told.push(event), onEnd: () => {} };
     subscriptions.add(new Subscription('a', {}, listener));
@@ -412,6 +416,7 @@ describe('a better transport', () => {
     expect(lower.isClosed).toBe(false);
     lower.sink.onMessage({ kind: 'message', channel: 'a', epoch: 'e', offset: 5 }, ['a']);
     higher.sink.onReady({ session: 'high' });
+    await clock.settle();
     expect(lower.isClosed).toBe(true);
     expect(higher.revised).toEqual(['a']);
     expect(higher.sink.wish('a')).toEqual({ filter: 'a', after: 'e:5' });
@@ -419,6 +424,37 @@ describe('a better transport', () => {
     expect(connection.welcome.session).toBe('high');
     expect(calls).toEqual(['ready', 'lost', 'ready']);
     expect(states.at(-1)).toEqual({ state: 'connected', transport: 'websocket' });
+  });
+
+  test('takes over when what was asked is answered, and is asked what came meanwhile', async () => {
+    const { lower, redial, connection, clock } = await steppedDown();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    lower.answer = promise;
+    const before = connection.request({ kind: 'call', members: '' });
+    const higher = await redial(700_000);
+    higher.sink.onReady({ session: 'high' });
+    await clock.settle();
+    const after = connection.request({ kind: 'call', members: '' });
+    expect(lower.isClosed).toBe(false);
+    resolve();
+    expect(await before).toEqual({ fields: { by: 'sse' } });
+    expect(await after).toEqual({ fields: { by: 'websocket' } });
+    expect(lower.isClosed).toBe(true);
+  });
+
+  test('that ends while it waits leaves all where it was', async () => {
+    const { lower, redial, connection, clock } = await steppedDown();
+    lower.answer = new Promise<void>(() => {});
+    const before = connection.request({ kind: 'call', members: '' });
+    const higher = await redial(700_000);
+    higher.sink.onReady({ session: 'high' });
+    await clock.settle();
+    lower.answer = undefined;
+    const after = connection.request({ kind: 'call', members: '' });
+    higher.lose();
+    expect(await after).toEqual({ fields: { by: 'sse' } });
+    connection.close();
+    await expect(Promise.race([before, Promise.resolve('open')])).resolves.toBe('open');
   });
 
   test('that fails again disturbs nothing', async () => {
