@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import { refusal } from './refusals.ts';
 import type { BesideLogCalls, Caller } from './hub-types.ts';
 import { Retained } from './retained.ts';
-import type { RetainedPage } from './retained.ts';
+import type { RetainedPage, RetainedPageRequest } from './retained.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Snapshot, SnapshotDraft } from './snapshots.ts';
 
@@ -39,7 +39,7 @@ export class BesideLog implements BesideLogCalls {
   async findRetained(
     { identity }: Caller,
     filter: string,
-    page: { readonly countMax: number; readonly after?: string },
+    page: RetainedPageRequest,
   ): Promise<RetainedPage> {
     const { demand, permits } = this.#parts;
     demand(identity, 'subscribe', filter);

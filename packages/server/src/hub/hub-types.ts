@@ -7,7 +7,7 @@ import type { Identity } from '../auth/identity.ts';
 import type { Link } from '../link/link.ts';
 import type { SharedBatch } from '../link/shared-batch.ts';
 import type { PageRequest } from './presence/presence-types.ts';
-import type { RetainedPage } from './retained.ts';
+import type { RetainedPage, RetainedPageRequest } from './retained.ts';
 import type { Snapshot, SnapshotDraft } from './snapshots.ts';
 
 /** Messages of one channel, in order, that are written together. */
@@ -161,11 +161,7 @@ export interface ActiveChannel {
 /** What is kept of a channel beside its log. Every refusal is a `CodedError`. */
 export interface BesideLogCalls {
   /** What is retained in a channel, or in those that match a pattern, in the order of names. */
-  findRetained(
-    caller: Caller,
-    filter: string,
-    page: { readonly countMax: number; readonly after?: string },
-  ): Promise<RetainedPage>;
+  findRetained(caller: Caller, filter: string, page: RetainedPageRequest): Promise<RetainedPage>;
   /** @returns false when nothing was retained. */
   clearRetained(caller: Caller, channel: string): Promise<boolean>;
   snapshot(caller: Caller, channel: string): Promise<Snapshot | undefined>;

@@ -24,6 +24,15 @@ export interface RetainedMessage {
   readonly message: Message;
 }
 
+/** Which part of what is retained is asked for. */
+export interface RetainedPageRequest {
+  readonly countMax: number;
+  /** Only channels that come after this one. */
+  readonly after?: string;
+  /** Bytes of messages, where less than usual are wanted; one message comes all the same. */
+  readonly sizeMax?: number;
+}
+
 /** Part of what is retained, by channel in the order of code points. */
 export interface RetainedPage {
   readonly messages: readonly RetainedMessage[];
@@ -146,18 +155,14 @@ export class Retained {
    * What is retained in the channels that match.
    *
    * @param filter a channel name, or a pattern in the sense of `matchesPattern`.
-   * @param page `after`: only channels that come after this one.
    * @throws {BrokerError} when it can't be read.
    */
-  async find(
-    filter: string,
-    page: { readonly countMax: number; readonly after?: string },
-  ): Promise<RetainedPage> {
+  async find(filter: string, page: RetainedPageRequest): Promise<RetainedPage> {
     if (!isWildcard(filter)) {
       const found = await this.get(filter);
       return { messages: found === undefined ? [] : [found] };
     }
-    const search = new Search(filter, page.countMax);
+    const search = new Search(filter, page);
     // `a/#` matches `a`, which stands before everything that begins with `a/`.
     const parent = /^([^+#]*)\/#$/.exec(filter)?.[1];
     if (parent !== undefined && (page.after === undefined || page.after < parent)) {
@@ -255,19 +260,21 @@ class Search {
   last = '';
   readonly #filter: string;
   readonly #countMax: number;
+  readonly #sizeMax: number;
   #lookedCount = 0;
   #lookedSize = 0;
   #size = 0;
 
-  constructor(filter: string, countMax: number) {
+  constructor(filter: string, { countMax, sizeMax = PAGE_SIZE_MAX }: RetainedPageRequest) {
     this.#filter = filter;
     this.#countMax = countMax;
+    this.#sizeMax = Math.min(sizeMax, PAGE_SIZE_MAX);
   }
 
   get isFull(): boolean {
     return (
       this.messages.length >= this.#countMax ||
-      this.#size >= PAGE_SIZE_MAX ||
+      this.#size >= this.#sizeMax ||
       this.#lookedCount >= SEARCH_COUNT_MAX ||
       this.#lookedSize >= SEARCH_SIZE_MAX
     );

@@ -3,6 +3,7 @@
  * was sent and not acknowledged is known by its place in the log.
  */
 import { formatPosition, parsePosition } from '@trunkline/wire';
+import type { KeptRetained } from './retained.ts';
 import type { KeptSubscription } from './subscriptions.ts';
 import type { Awaited, Sent } from './window.ts';
 
@@ -18,16 +19,21 @@ export interface SessionRecord {
   /** True while it has a connection; after a crash of the server it stays so. */
   readonly isConnected: boolean;
   readonly subscriptions: readonly KeptSubscription[];
+  /** What is still to be sent of what is retained; absent where nothing is. */
+  readonly retained?: readonly KeptRetained[];
   /** Sent and not acknowledged, in the order sent. */
   readonly sent: readonly Sent[];
   /** Received with QoS 2 and not released, with the words of their keys. */
   readonly received: readonly (readonly [packetId: number, word: string])[];
 }
 
-/** How it stands in JSON: what is sent by packet identifier, what is awaited, channel, position. */
+/**
+ * How it stands in JSON: what is sent by packet identifier, what is awaited, channel, position; and
+ * `true` where it was sent because it was retained.
+ */
 interface Stored extends Omit<SessionRecord, 'sent'> {
   readonly format: number;
-  readonly sent: readonly (readonly [number, Awaited, string, string])[];
+  readonly sent: readonly (readonly [number, Awaited, string, string, isRetained?: true])[];
 }
 
 /** Of a record with another number nothing is known. */
@@ -42,7 +48,9 @@ export function encodeRecord({ sent, ...record }: SessionRecord): Uint8Array {
     format: FORMAT,
     ...record,
     sent: sent.map(({ packetId, awaited, place }) => {
-      return [packetId, awaited, place.channel, formatPosition(place)];
+      const { channel, isRetained } = place;
+      const told = [packetId, awaited, channel, formatPosition(place)] as const;
+      return isRetained === true ? [...told, isRetained] : told;
     }),
   };
   return encoder.encode(JSON.stringify(stored));
@@ -59,7 +67,9 @@ export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
   }
 }
 
-function toSent([packetId, awaited, channel, text]: Stored['sent'][number]): Sent[] {
+function toSent([packetId, awaited, channel, text, isRetained]: Stored['sent'][number]): Sent[] {
   const position = parsePosition(text);
-  return position === undefined ? [] : [{ packetId, awaited, place: { channel, ...position } }];
+  if (position === undefined) return [];
+  const place = { channel, ...position, ...(isRetained === true ? { isRetained } : {}) };
+  return [{ packetId, awaited, place }];
 }

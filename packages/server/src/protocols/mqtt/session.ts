@@ -15,6 +15,7 @@ import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
 import type { MqttParts } from './parts.ts';
 import { Receiving } from './receiving.ts';
+import { Retained } from './retained.ts';
 import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
 import { Saver } from './saver.ts';
@@ -24,6 +25,12 @@ import type { FilterOptions, Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
+
+/**
+ * Messages of QoS 2 that a client of 3.1.1, which knows no limit, may leave without PUBREL: as many as
+ * have room in the record of a session.
+ */
+const RELEASES_MAX = 16_384;
 
 /** What CONNECT agreed on. */
 export interface Terms {
@@ -75,6 +82,7 @@ export class MqttSession {
   readonly #window: Window;
   readonly #receiving: Receiving;
   readonly #aliases: ClientAliases;
+  readonly #retained: Retained;
   readonly #saver: Saver | undefined;
   #identity: Identity;
   /** The session's word: whose messages its own are. */
@@ -122,6 +130,13 @@ export class MqttSession {
       countMax: config.subscriptionsMax,
       caller: () => this.caller(),
       onLoss: (loss) => this.#onLoss(loss),
+    });
+    this.#retained = new Retained({
+      ...{ hub: parts.hub, delivery: this.delivery, clock },
+      ...{ version: terms.version, positions: terms.positions },
+      highWaterSize: config.highWaterSize,
+      caller: () => this.caller(),
+      onProgress: () => this.#saver?.saveSoon(),
     });
     this.#aliases = new ClientAliases(config.topicAliasMax);
     this.#receiving = new Receiving(parts.hub, {
@@ -173,6 +188,16 @@ export class MqttSession {
     return this.#receiving.count;
   }
 
+  /** Writes that wait until what they say is stored. */
+  get heldCount(): number {
+    return this.delivery.heldCount;
+  }
+
+  /** Those that wait for the server: for PUBREL the client has to be read. */
+  get unansweredCount(): number {
+    return this.#receiving.unansweredCount;
+  }
+
   /**
    * Goes on where an earlier connection ended.
    *
@@ -188,6 +213,7 @@ export class MqttSession {
       if (!this.#parts.hub.permits(this.#identity, 'subscribe', options.filter)) continue;
       await this.subscriptions.subscribe(options, place);
     }
+    this.#retained.restore(record.retained ?? [], this.subscriptions.all);
     const losses = this.#losses;
     this.#losses = [];
     return losses;
@@ -197,6 +223,10 @@ export class MqttSession {
   async begin(): Promise<void> {
     const { hub, clock } = this.#parts;
     this.#isBegun = true;
+    // What came to light since its answer was made.
+    const losses = this.#losses;
+    this.#losses = [];
+    for (const loss of losses) this.#onLoss(loss);
     if (this.#window.count > 0) {
       await resend({
         ...{ hub, identity: this.#identity },
@@ -206,7 +236,9 @@ export class MqttSession {
         formFor: (channel) => this.subscriptions.formFor(channel),
       });
     }
-    if (this.#ended === undefined) this.delivery.open();
+    if (this.#ended !== undefined) return;
+    this.delivery.open();
+    this.#retained.advance();
   }
 
   /**
@@ -217,12 +249,14 @@ export class MqttSession {
    */
   async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
     checkFilter(options.filter);
-    await this.subscriptions.subscribe(options);
-    return () => {};
+    const { subscription, isNew } = await this.subscriptions.subscribe(options);
+    const isWanted = retainHandling === 0 || (retainHandling === 1 && isNew);
+    return this.#retained.add(subscription, isWanted);
   }
 
   /** @returns false when there was nothing to unsubscribe from. */
   unsubscribe(filter: string): boolean {
+    this.#retained.drop(filter);
     return this.subscriptions.unsubscribe(filter);
   }
 
@@ -232,8 +266,9 @@ export class MqttSession {
     const { qos, packetId } = publish;
     const { receiveMaximum } = this.#parts.config;
     const isKnown = qos === 2 && this.#receiving.has(packetId);
-    if (this.terms.version === 5 && qos > 0 && !isKnown && this.receivedCount >= receiveMaximum) {
-      const message = `at most ${receiveMaximum} messages may be unacknowledged`;
+    const countMax = this.terms.version === 5 ? receiveMaximum : RELEASES_MAX;
+    if (qos > 0 && !isKnown && this.receivedCount >= countMax) {
+      const message = `at most ${countMax} messages may be unacknowledged`;
       throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
     }
     this.#receiving.onPublish(publish, topic);
@@ -269,6 +304,7 @@ export class MqttSession {
   onDrain(): void {
     this.delivery.onRoom();
     this.subscriptions.advance();
+    this.#retained.advance();
   }
 
   /** Resolves when all that the session keeps by now is stored. */
@@ -283,10 +319,10 @@ export class MqttSession {
 
   /** It was not begun, and what is stored of it stays as it is. */
   async abandon(): Promise<void> {
-    this.#saver?.end();
-    this.subscriptions.end();
     this.#ended ??= Promise.resolve();
-    await this.#ended;
+    this.subscriptions.end();
+    this.#retained.end();
+    await this.#saver?.end();
   }
 
   /** Ends the connection's part of it. Resolves when what outlives that is stored. Idempotent. */
@@ -299,8 +335,10 @@ export class MqttSession {
     const { log, store } = this.#parts;
     const record = this.#record(false);
     this.subscriptions.end();
-    this.#saver?.end();
+    this.#retained.end();
     if (this.#saver === undefined) return;
+    // An older record must not come over this one.
+    await this.#saver.end();
     try {
       if (this.#expirySeconds > 0) await this.#writeRecord(record);
       else await store.remove(this.terms.key);
@@ -329,6 +367,7 @@ export class MqttSession {
       expirySeconds: this.#expirySeconds,
       isConnected,
       subscriptions: this.subscriptions.kept(),
+      retained: this.#retained.kept(),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),
     };
