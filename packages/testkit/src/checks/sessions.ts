@@ -275,7 +275,9 @@ export class SessionCheck {
       const stands = earliest(place, opening.kept.get(channel));
       opening.places.set(channel, stands);
       if (gap.reason === 'epoch' && view.cursor) opening.over.set(channel, view.cursor.epoch);
-      this.#mark(opening, channel, stands, view);
+      // Where it was lost by a read right after the answer, the mark of that is still before it.
+      const before = Math.min(stands?.from ?? 0, (gap.from ?? 1) - 1);
+      this.#mark(opening, channel, stands && { ...stands, from: before }, view);
     }
     if (isOpening && !isOwn) {
       // Another subscription goes on; what this one lost it may still have there.

@@ -179,6 +179,23 @@ describe('where a session began', () => {
     expect(faultsOf(...begun, ...published, ...lossy, ...told, ...resumed)).toEqual([]);
   });
 
+  test('may be before what a read right after an answer lost, by the mark of that answer', () => {
+    const stream = { epoch: 'e', oldest: 3, top: 3 };
+    const head = { asked: stream, answered: stream, comparable: true };
+    const resume = (name: string, session: string) =>
+      around(head, follows(name, { '#': { after: '~m' } }, { session, lossy: ['#'], top: 3 }));
+    const trimmedTo = (offset: number, session: string) => {
+      const gap = { reason: 'trimmed', from: 1, to: offset } as const;
+      return { ...lost(`e:${offset}`, gap), session };
+    };
+    const events = [
+      ...[...follows('s1', { '#': {} }), marked('s1', '~m'), ended, ...published],
+      ...[...resume('s2', 'w2'), { ...marked('s2', '~m'), session: 'w2' }, trimmedTo(2, 'w2')],
+      ...[{ ...ended, session: 'w2' }, ...resume('s3', 'w3'), trimmedTo(3, 'w3')],
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is behind the first message, for one that begins anew before it beside a name', () => {
     const begun = [...follows('s1', { '#': {} }), marked('s1', '~a'), ...published];
     const named = follows('s2', { news: {} }, { position: 'e:1', top: 1 });
