@@ -34,6 +34,13 @@ export function allow(
   else view.allowances.push({ subscription, place, owedTo, mutes });
 }
 
+/** It was told that its life of the channel is over and where it goes on: all after that may come. */
+export function allowTold(view: View, subscription: string, place: Whereabouts): void {
+  allow(view, subscription, place, true);
+  const told = view.allowances.find((allowance) => allowance.subscription === subscription);
+  if (told !== undefined) told.isTold = true;
+}
+
 /**
  * Takes an allowance to be given again what comes after a place: the one that may come closest to
  * it from before.
@@ -45,11 +52,11 @@ export function goesBack(view: View, place: Position): Whereabouts | undefined {
   const here = exactly(place);
   let best: Allowance | undefined;
   for (const allowance of view.allowances) {
-    const { place: asked } = allowance;
+    const { place: asked, isTold = false } = allowance;
     // All of this life comes after what was of another one.
     const mayBegin =
       asked === undefined || asked.epoch !== place.epoch || asked.from <= place.offset;
-    if (!mayBegin || !mayBeBefore(asked, begin)) continue;
+    if (!mayBegin || !(isTold || mayBeBefore(asked, begin))) continue;
     if (best === undefined || reachTo(asked, place) > reachTo(best.place, place)) best = allowance;
   }
   if (best === undefined) return undefined;

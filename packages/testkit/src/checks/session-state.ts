@@ -37,6 +37,8 @@ export interface Allowance {
   place: Whereabouts | undefined;
   /** Up to where it must have it: the session certainly began there, and that is later. */
   owedTo: number | undefined;
+  /** True where it was told that it goes on there, wherever the session began. */
+  isTold?: boolean;
   /** Sessions whose own messages may be missing behind the place, as before the mark asked for. */
   mutes: readonly string[];
 }

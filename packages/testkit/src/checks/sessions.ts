@@ -17,7 +17,7 @@ import type {
   MarkedEvent,
 } from '../follow-history.ts';
 import type { BrokenPromise, StreamLog, Violation } from '../history.ts';
-import { allow, allowPending, goesBack } from './allowances.ts';
+import { allow, allowPending, allowTold, goesBack } from './allowances.ts';
 import { MarkTable } from './marks.ts';
 import type { MarkEntry } from './marks.ts';
 import { asksBack, doesMatch, filtersFor, isFor, SessionState } from './session-state.ts';
@@ -282,7 +282,8 @@ export class SessionCheck {
     if (isOpening && !isOwn) {
       // Another subscription goes on; what this one lost it may still have there.
       if (mayLoseToo(opening, channel, view, place)) this.#jumpWith(view, place);
-      allow(view, opening.name, place, true);
+      if (gap.reason === 'epoch') allowTold(view, opening.name, place);
+      else allow(view, opening.name, place, true);
       return;
     }
     if (isOpening && opening.starts.size > 1) {

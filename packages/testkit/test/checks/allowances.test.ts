@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { goesBack } from '../../src/checks/allowances.ts';
+import { allowTold, goesBack } from '../../src/checks/allowances.ts';
 import type { Allowance, View } from '../../src/checks/session-state.ts';
 
 /** One who asked to begin at one of these offsets. */
@@ -26,6 +26,15 @@ describe('a session that is given something again', () => {
     const view = begunAt(9, asked('near', 0, 9), asked('far', 0, 5, 9));
     goesBack(view, { epoch: 'e', offset: 7 });
     expect(view.allowances).toEqual([asked('far', 0, 5, 7)]);
+  });
+
+  test('is given all of a life again of which one was told after it was in another one', () => {
+    const view = begunAt(0, asked('late', 0, 0));
+    view.cursor = { epoch: 'e', from: 2, to: 2 };
+    expect(goesBack(view, { epoch: 'e', offset: 0 })).toBeUndefined();
+    allowTold(view, 'late', { epoch: 'e', from: 0, to: 0 });
+    expect(goesBack(view, { epoch: 'e', offset: 0 })).toEqual({ epoch: 'e', from: 0, to: 0 });
+    expect(goesBack(view, { epoch: 'e', offset: 0 })).toBeUndefined();
   });
 
   test('is not given it where nobody asked for it from before', () => {
