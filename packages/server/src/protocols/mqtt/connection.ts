@@ -5,8 +5,8 @@
  * other in the order they came; SUBSCRIBE and what else takes time holds up what is behind it, so that
  * a client which subscribes and then publishes gets its own message.
  */
-import { CodedError } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
+import { refusal } from '../../hub/refusals.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
 import { PacketDecoder } from './codec/decoder.ts';
@@ -16,7 +16,7 @@ import type { Auth, Connect, Disconnect, Packet, Subscribe, Unsubscribe } from '
 import { connackCode, REASONS } from './codec/reasons.ts';
 import type { Accepted, Greeting } from './greeting.ts';
 import type { MqttParts } from './parts.ts';
-import { closeFor } from './refusal.ts';
+import { closeFor, disconnectReason } from './refusal.ts';
 import { Renewal } from './renewal.ts';
 import type { MqttSession, Wire } from './session.ts';
 import { subscribeAll, unsubscribeAll } from './subscribing.ts';
@@ -29,6 +29,9 @@ type Waiting = Packet | MqttError;
 
 /** Bytes received that are not in the log yet, above which nothing more is read. */
 const UNDER_WAY_SIZE_MAX = 256 * 1024;
+
+/** Writes that wait for the store, above which nothing more is read: each answers something read. */
+const HELD_COUNT_MAX = 1_000;
 
 /** Above this part of the high-water mark unsent, nothing more is read: a quarter. */
 const UNREAD_PART = 4;
@@ -50,9 +53,13 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   /** Something takes time; what waits is begun after it. */
   #isBusy = false;
   #isPaused = false;
-  /** When the last packet came. */
+  /** When the client gave the last sign of life. */
   #heardMs: number;
   #silenceMs = 0;
+  /** Bytes of the largest packet that the client takes. */
+  #packetSizeMax = Number.POSITIVE_INFINITY;
+  /** Once it has ended: resolves when all that the session keeps is stored. */
+  #left: Promise<void> | undefined;
 
   /** @param carried who the carrier says it is; absent where CONNECT tells. */
   constructor(
@@ -76,6 +83,18 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     return this.#accepted?.session;
   }
 
+  /** True once nothing is sent or read any more. */
+  get isOver(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** From here on it has a session, and who takes that over may end it. */
+  accept(accepted: Accepted): void {
+    this.#accepted = accepted;
+    // It left while it was judged.
+    if (this.#state === 'ended') this.#leave(accepted, true);
+  }
+
   /** Waits for CONNECT, but not for long. */
   begin(): void {
     this.#parts.wheel.arm(this, this.#parts.config.connectMs);
@@ -93,22 +112,28 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   onDrain(): void {
+    if (this.#state === 'ended') return;
+    // Whoever takes what was sent is there, even if it was not read meanwhile.
+    this.#heardMs = this.#parts.clock.monotonicMs();
     this.#beginPackets();
     this.session?.onDrain();
   }
 
   onClose(): void {
-    void this.#end(true);
+    this.#end(true);
   }
 
   /** CONNECT did not come, the client is silent, or its token has ended. */
   onAlarm(): void {
+    if (this.#state === 'ended') return;
     if (this.#state === 'greeting') {
       this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time', '[MQTT-3.1.4-1]');
       return;
     }
     const { clock } = this.#parts;
     const { expiresAt = Number.POSITIVE_INFINITY } = this.session?.identity ?? {};
+    // A client that is not read can't be heard.
+    if (this.#isPaused && !this.#isUnread()) this.#heardMs = clock.monotonicMs();
     if (expiresAt <= clock.unixMs()) this.fail(REASONS.notAuthorized, 'the token has ended');
     else if (this.#silenceMs > 0 && clock.monotonicMs() - this.#heardMs >= this.#silenceMs) {
       this.fail(REASONS.keepAliveTimeout, 'nothing came within one and a half times keep alive');
@@ -117,7 +142,14 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   send(packet: Packet): void {
     if (this.#state === 'ended') return;
-    this.link.send(this.#encode(packet));
+    const bytes = this.#encode(packet);
+    if (bytes !== undefined) {
+      this.link.send(bytes);
+      return;
+    }
+    // Without its answer the client would wait for ever.
+    this.#end(true);
+    this.link.close(closeFor(REASONS.packetTooLarge));
   }
 
   onSettled(): void {
@@ -134,7 +166,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
       'MQTT connection closed',
     );
     this.#sayGoodbye(reason, message);
-    void this.#end(true);
+    this.#end(true);
     this.link.close(closeFor(reason));
   }
 
@@ -147,7 +179,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   /** The same client identifier connected again. */
   async giveWay(): Promise<void> {
     this.fail(REASONS.sessionTakenOver, 'the same client identifier connected again');
-    await this.#end(true);
+    await this.#left;
   }
 
   #decode(bytes: Uint8Array): void {
@@ -185,14 +217,20 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     return this.#state !== 'ended' && !this.#isBusy && !this.#isFull();
   }
 
+  /** The client does not take what it is sent. */
+  #isUnread(): boolean {
+    return this.link.pendingBytes > this.#parts.config.highWaterSize / UNREAD_PART;
+  }
+
   #isFull(): boolean {
-    const { highWaterSize, receiveMaximum } = this.#parts.config;
-    if (this.link.pendingBytes > highWaterSize / UNREAD_PART) return true;
+    const { receiveMaximum } = this.#parts.config;
+    if (this.#isUnread()) return true;
     const session = this.session;
     if (session === undefined) return false;
-    if (session.underWaySize > UNDER_WAY_SIZE_MAX) return true;
+    if (session.underWaySize > UNDER_WAY_SIZE_MAX || session.heldCount > HELD_COUNT_MAX)
+      return true;
     // 5.0 is told a limit and has to keep it; 3.1.1 is not read.
-    return session.terms.version === 4 && session.receivedCount >= receiveMaximum;
+    return session.terms.version === 4 && session.unansweredCount >= receiveMaximum;
   }
 
   #begin(waiting: Waiting): void {
@@ -251,18 +289,16 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   async #connect(connect: Connect): Promise<void> {
-    const accepted = await this.#greeting.greet(connect, this, this.#carried);
-    this.#accepted = accepted;
-    if (this.#state === 'ended') {
-      // It left while it was judged.
-      await this.#greeting.leave(accepted, true);
-      return;
-    }
+    const { maximumPacketSize = Number.POSITIVE_INFINITY } = connect.properties;
+    this.#packetSizeMax = maximumPacketSize;
+    const { session, connack } = await this.#greeting.greet(connect, this, this.#carried);
+    if (this.#state === 'ended') return;
     this.#state = 'ready';
     this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
+    this.#heardMs = this.#parts.clock.monotonicMs();
     this.#arm();
-    this.send(accepted.connack);
-    await accepted.session.begin();
+    this.send(connack);
+    await session.begin();
   }
 
   async #subscribe(session: MqttSession, packet: Subscribe): Promise<void> {
@@ -289,18 +325,22 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
       session.setExpiry(Math.min(wanted, this.#parts.config.sessionExpirySecondsMax));
     }
     // [MQTT-3.14.4-3]: after a normal end the will is gone.
-    void this.#end(reason !== REASONS.success);
+    this.#end(reason !== REASONS.success);
     this.link.close({ code: 'normal' });
   }
 
   #onFault(error: unknown): void {
-    if (error instanceof MqttError) this.fail(error.reason, error.message, error.clause);
-    else if (error instanceof CodedError) {
-      this.fail(REASONS.serverUnavailable, error.message);
-    } else {
-      this.#parts.log.error({ error }, 'an MQTT packet could not be handled');
-      this.fail(REASONS.unspecifiedError, 'the server failed');
+    if (error instanceof MqttError) {
+      this.fail(error.reason, error.message, error.clause);
+      return;
     }
+    const { code, message } = refusal(error);
+    if (code !== 'internal') {
+      this.fail(REASONS.serverUnavailable, message);
+      return;
+    }
+    this.#parts.log.error({ error }, 'an MQTT packet could not be handled');
+    this.fail(REASONS.unspecifiedError, 'the server failed');
   }
 
   /** The last packet of the server: CONNACK where CONNECT was not answered yet. */
@@ -309,24 +349,31 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (version === undefined) return;
     const properties = { reasonString: message };
     if (this.#state === 'ready') {
-      if (version === 5) this.send({ kind: 'disconnect', reason, properties });
+      const last = disconnectReason(reason);
+      if (version === 5) this.send({ kind: 'disconnect', reason: last, properties });
       return;
     }
-    const code = connackCode(reason, version);
+    const isGoing = reason === REASONS.serverShuttingDown;
+    const code = connackCode(isGoing ? REASONS.serverUnavailable : reason, version);
     if (code === undefined) return;
     this.send({ kind: 'connack', sessionPresent: false, reason: code, properties });
   }
 
-  /** Reasons and the like are left out where they make a packet too large ([MQTT-3.1.2-24]). */
-  #encode(packet: Packet): Uint8Array {
+  /**
+   * Reasons and the like are left out where they make a packet too large ([MQTT-3.1.2-24]). A packet
+   * that is too large without them too can't be sent.
+   */
+  #encode(packet: Packet): Uint8Array | undefined {
     const version = this.#decoder.version ?? 5;
-    const { packetSizeMax = Number.POSITIVE_INFINITY } = this.session?.terms ?? {};
-    const isTooLarge = version === 5 && packetSize(packet, version) > packetSizeMax;
-    if (!isTooLarge || !('properties' in packet)) return encode(packet, version);
-    return encode({ ...packet, properties: {} } as Packet, version);
+    const sizeMax = version === 5 ? this.#packetSizeMax : Number.POSITIVE_INFINITY;
+    const isSmall = sizeMax === Number.POSITIVE_INFINITY || packetSize(packet, version) <= sizeMax;
+    if (isSmall) return encode(packet, version);
+    const bare = withoutReasons(packet);
+    return packetSize(bare, version) > sizeMax ? undefined : encode(bare, version);
   }
 
   #arm(): void {
+    if (this.#state === 'ended') return;
     const { clock, wheel } = this.#parts;
     const { expiresAt } = this.session?.identity ?? {};
     const silentMs =
@@ -339,16 +386,28 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     else wheel.arm(this, Math.max(0, delayMs));
   }
 
-  /** @param withWill true unless the client said goodbye. Resolves when all of it is stored. */
-  async #end(withWill: boolean): Promise<void> {
-    const isFirst = this.#state !== 'ended';
+  /** @param withWill true unless the client said goodbye. */
+  #end(withWill: boolean): void {
+    if (this.#state === 'ended') return;
     this.#state = 'ended';
-    if (isFirst) {
-      this.#parts.wheel.cancel(this);
-      this.#waiting = [];
-      this.#onEnd(this);
-    }
-    const accepted = this.#accepted;
-    if (accepted !== undefined) await this.#greeting.leave(accepted, withWill);
+    this.#parts.wheel.cancel(this);
+    this.#waiting = [];
+    this.#onEnd(this);
+    if (this.#accepted !== undefined) this.#leave(this.#accepted, withWill);
   }
+
+  #leave(accepted: Accepted, withWill: boolean): void {
+    this.#left = this.#greeting.leave(accepted, withWill).catch((error: unknown) => {
+      this.#parts.log.error({ error }, 'an MQTT connection could not be ended');
+    });
+  }
+}
+
+/** What only explains is left out. */
+function withoutReasons(packet: Packet): Packet {
+  if (!('properties' in packet)) return packet;
+  const properties: Record<string, unknown> = { ...packet.properties };
+  delete properties['reasonString'];
+  delete properties['userProperties'];
+  return { ...packet, properties } as Packet;
 }

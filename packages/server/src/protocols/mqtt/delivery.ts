@@ -19,7 +19,7 @@ import { ownHead, patchPacketId, publishProperties } from './codec/publish-frame
 import type { PublishFrame } from './codec/publish-frame.ts';
 import type { BatchEnd, Publication, PublishBatch } from './encoding.ts';
 import type { Outlet } from './outlet.ts';
-import { lossProperties } from './subscription.ts';
+import { LOSSES_MAX, lossProperties, MORE_LOSSES } from './subscription.ts';
 import type { Loss } from './subscription.ts';
 import type { Window } from './window.ts';
 
@@ -54,12 +54,6 @@ interface Held {
   readonly batch: SharedBatch;
   isReady: boolean;
 }
-
-/** Losses that one packet tells of. */
-const LOSSES_MAX = 8;
-
-/** The last one told where there are more: any channel may have lost messages. */
-const MORE_LOSSES: Loss = { channel: '#', gap: { reason: 'unknown' } };
 
 /** Bytes by which what is put into a packet may lengthen the sizes in front of it. */
 const SIZES_GROWTH = 6;
@@ -100,6 +94,11 @@ export class Delivery {
     if (!this.#isShut(outlet) && this.#held.length === 0) this.link.requestDrain();
     else if (outlet.qos === 0) this.#wantsStart = true;
     else this.#wantsRoom = true;
+  }
+
+  /** Writes that wait until what they say is stored. */
+  get heldCount(): number {
+    return this.#held.length;
   }
 
   /** Losses that no packet has told yet. */

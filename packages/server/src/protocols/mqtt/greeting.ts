@@ -65,10 +65,14 @@ export class Greeting {
       throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
     const granted = grant(connect, config, random.word(WORD_LENGTH));
     const identity = await this.#identify(connect, carried);
-    const key = sessionKey(identity.user, granted.clientId);
+    const key = sessionKey(identity, granted.clientId);
     const { cleanStart } = connect;
     if (connect.will !== undefined) this.#wills.check({ identity, session: key }, connect.will);
-    return this.#registry.take(key, async () => {
+    const demandPresence = (): void => {
+      // Who has gone ends nobody else's connection.
+      if (connection.isOver) throw new MqttError(REASONS.unspecifiedError, '§3.1.4', 'it has gone');
+    };
+    return this.#registry.take(key, demandPresence, async () => {
       const parts: SessionParts = {
         ...this.#parts,
         ...{ identity, wire: connection, store: this.#store, encodings: this.#encodings },
@@ -76,7 +80,6 @@ export class Greeting {
       };
       const { session, isPresent, losses } = await this.#begin(parts, cleanStart);
       const will = await this.#settleWills(session, isPresent, connect.will);
-      this.#registry.hold(key, connection);
       const connack: Connack = {
         kind: 'connack',
         sessionPresent: isPresent,
@@ -87,7 +90,10 @@ export class Greeting {
           ...lossProperties(losses),
         },
       };
-      return { session, connack, connection, will };
+      const accepted: Accepted = { session, connack, connection, will };
+      this.#registry.hold(key, connection);
+      connection.accept(accepted);
+      return accepted;
     });
   }
 
@@ -95,10 +101,14 @@ export class Greeting {
   async leave({ session, connection, will }: Accepted, withWill: boolean): Promise<void> {
     const { key } = session.terms;
     const ended = session.end();
-    this.#registry.letGo(key, connection);
     if (will !== undefined && withWill) this.#wills.release(will, session.expirySeconds);
     else if (will !== undefined) this.#wills.drop(will);
-    await ended;
+    try {
+      await ended;
+    } finally {
+      // Until then who comes with the same key waits: it would find what was stored before.
+      this.#registry.letGo(key, connection);
+    }
   }
 
   /**
@@ -134,7 +144,7 @@ export class Greeting {
     parts: SessionParts,
     cleanStart: boolean,
   ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
-    const { key, version } = parts.terms;
+    const { key, version, expirySeconds } = parts.terms;
     const stored = await this.#store.load(key);
     const session = new MqttSession(parts);
     if (stored === undefined || cleanStart) {
@@ -151,6 +161,8 @@ export class Greeting {
       throw error;
     }
     if (losses.length === 0 || version === 5) {
+      // From now on it is to end with its connection, whatever becomes of the server.
+      if (expirySeconds === 0) await this.#store.remove(key);
       // It has a connection again: it does not run out meanwhile.
       void session.save();
       return { session, isPresent: true, losses };

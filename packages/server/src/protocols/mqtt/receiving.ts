@@ -11,13 +11,14 @@ import { channelNameFault, CodedError } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, PublishRequest } from '../../hub/hub-types.ts';
-import type { Publish } from './codec/packets.ts';
+import type { Publish, Version } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { reasonOf } from './refusal.ts';
 import { toRequest } from './request.ts';
 
 /** What receiving needs of its session. */
 export interface ReceivingSession {
+  readonly version: Version;
   caller(): Caller;
   /** The same object in all of the session's messages. */
   sender(): Sender;
@@ -41,12 +42,20 @@ interface Owed {
   message: string;
 }
 
-/** A message of QoS 2 until PUBREL. */
+/**
+ * A message of QoS 2 until PUBREL. `known`: an earlier connection stored it, and maybe published it.
+ * `under way`: it is being published, and an answer is owed.
+ */
 interface Incoming {
   /** The key with which it is published, however often that is tried. */
   readonly word: string;
-  isPublished: boolean;
+  state: 'known' | 'under way' | 'published';
+  /** Answers owed to repetitions, which the first one settles. */
+  readonly repeated: Owed[];
 }
+
+/** Kept in place of the word of a message that is in the log: it is not published any more. */
+const PUBLISHED = '';
 
 /** Bytes that a message under way is taken to cost beside its payload. */
 const OVERHEAD_SIZE = 512;
@@ -83,15 +92,18 @@ export class Receiving {
     return this.#incoming.has(packetId);
   }
 
-  /** What was received with QoS 2 and not released, with the words of their keys. */
+  /** What was received with QoS 2 and not released: the words of their keys, while these are needed. */
   kept(): readonly (readonly [packetId: number, word: string])[] {
-    return [...this.#incoming].map(([packetId, { word }]) => [packetId, word]);
+    return Array.from(this.#incoming, ([packetId, { word, state }]) => {
+      return [packetId, state === 'published' ? PUBLISHED : word] as const;
+    });
   }
 
   /** Takes in what an earlier connection kept. */
   restore(kept: readonly (readonly [packetId: number, word: string])[]): void {
     for (const [packetId, word] of kept) {
-      this.#incoming.set(packetId, { word, isPublished: false });
+      const state = word === PUBLISHED ? 'published' : 'known';
+      this.#incoming.set(packetId, { word, state, repeated: [] });
     }
   }
 
@@ -113,14 +125,20 @@ export class Receiving {
     const { store } = this.#session;
     const known = this.#incoming.get(packetId);
     const owed = this.#owe('pubrec', packetId);
-    if (known?.isPublished === true) {
+    if (known?.state === 'published') {
       this.#settle(owed, REASONS.success, '');
       return;
     }
-    const incoming = known ?? { word: this.#session.word(), isPublished: false };
-    this.#incoming.set(packetId, incoming);
-    if (store === undefined) this.#publish(topic, request, owed);
-    else this.#publish(topic, { ...request, key: request.key ?? incoming.word }, owed, store());
+    if (known?.state === 'under way') {
+      known.repeated.push(owed);
+      return;
+    }
+    const word = known?.word ?? this.#session.word();
+    this.#incoming.set(packetId, { word, state: 'under way', repeated: [] });
+    // What was sent before may be in the log by its word; what is new needs it to be known later.
+    const isKeyed = known !== undefined || store !== undefined;
+    const keyed = isKeyed ? { ...request, key: request.key ?? word } : request;
+    this.#publish(topic, keyed, owed, known === undefined ? store?.() : undefined);
   }
 
   /** @param stored resolves when it may be published; what comes behind it waits for that too. */
@@ -159,7 +177,7 @@ export class Receiving {
 
   async #ask(topic: string, request: PublishRequest): Promise<void> {
     const fault = channelNameFault(topic);
-    if (fault !== undefined) throw new CodedError('bad_request', `the topic name ${fault}`);
+    if (fault !== undefined) throw new CodedError('not_found', `the topic name ${fault}`);
     await this.#hub.publish(this.#session.caller(), topic, request);
   }
 
@@ -177,8 +195,12 @@ export class Receiving {
 
   /** An answer is known; it leaves when all before it have left. */
   #settle(owed: Owed, reason: number, message: string): void {
-    owed.reason = reason;
-    owed.message = message;
+    const repeated =
+      owed.kind === 'pubrec' ? this.#incoming.get(owed.packetId)?.repeated : undefined;
+    for (const one of [owed, ...(repeated?.splice(0) ?? [])]) {
+      one.reason = reason;
+      one.message = message;
+    }
     let count = 0;
     for (const { kind, packetId, reason: settled, message: text } of this.#owed) {
       if (settled === undefined) break;
@@ -189,11 +211,18 @@ export class Receiving {
     if (count > 0) this.#owed = this.#owed.slice(count);
   }
 
-  /** A refusal ends the exchange ([MQTT-4.3.3-9] has nothing left to release). */
+  /** In 5.0 a refusal ends the exchange ([MQTT-4.3.3-9] has nothing left to release). */
   #onAnswered(packetId: number, reason: number): void {
     const incoming = this.#incoming.get(packetId);
     if (incoming === undefined) return;
-    if (reason >= REASONS.unspecifiedError) this.#incoming.delete(packetId);
-    else incoming.isPublished = true;
+    if (reason < REASONS.unspecifiedError) {
+      incoming.state = 'published';
+    } else if (this.#session.version === 4) {
+      // It ends the connection, and then the same message comes again: it may be in the log by now.
+      incoming.state = 'known';
+    } else {
+      this.#incoming.delete(packetId);
+      void this.#session.store?.();
+    }
   }
 }

@@ -1,8 +1,8 @@
 /** Refusal: what the hub refuses as reason codes of MQTT, and those as codes of a link's close. */
-import { CodedError } from '@trunkline/wire';
-import type { CodeName } from '@trunkline/wire';
+import type { CodedError, CodeName } from '@trunkline/wire';
+import { refusal } from '../../hub/refusals.ts';
 import type { Close } from '../../link/link.ts';
-import { REASONS } from './codec/reasons.ts';
+import { ALLOWED_REASONS, REASONS } from './codec/reasons.ts';
 
 /** A refusal and its reason code for PUBACK, PUBREC and SUBACK. */
 export interface Refusal {
@@ -12,7 +12,8 @@ export interface Refusal {
 
 /** By code; what is not here is unspecified. */
 const BY_CODE: Partial<Record<CodeName, number>> = {
-  bad_request: REASONS.topicNameInvalid,
+  not_found: REASONS.topicNameInvalid,
+  bad_request: REASONS.payloadFormatInvalid,
   unauthenticated: REASONS.notAuthorized,
   forbidden: REASONS.notAuthorized,
   conflict: REASONS.implementationSpecificError,
@@ -22,11 +23,21 @@ const BY_CODE: Partial<Record<CodeName, number>> = {
 
 /** What to answer to something that failed. */
 export function reasonOf(error: unknown): Refusal {
-  const coded =
-    error instanceof CodedError
-      ? error
-      : new CodedError('internal', 'the server failed', { cause: error });
+  const coded = refusal(error);
   return { coded, reason: BY_CODE[coded.code] ?? REASONS.unspecifiedError };
+}
+
+/** By reason that only CONNACK has, what DISCONNECT says instead. */
+const ENDS: ReadonlyMap<number, number> = new Map([
+  [REASONS.serverUnavailable, REASONS.serverBusy],
+  [REASONS.badAuthenticationMethod, REASONS.protocolError],
+  [REASONS.badUserNameOrPassword, REASONS.notAuthorized],
+]);
+
+/** The reason that a DISCONNECT of the server gives ([MQTT-3.14.2-1]). */
+export function disconnectReason(reason: number): number {
+  if (ALLOWED_REASONS.serverDisconnect.codes.has(reason)) return reason;
+  return ENDS.get(reason) ?? REASONS.unspecifiedError;
 }
 
 /** By reason, how a link is closed; what is not here is the client's fault. */

@@ -34,13 +34,16 @@ export class Registry<H extends Holder> {
 
   /**
    * Does `work` when all who came before with the same key are done, and whoever holds it has given way.
+   *
+   * @param check throws when its turn has come and it is not wanted any more: then nobody gives way.
    */
-  async take<T>(key: string, work: () => Promise<T>): Promise<T> {
+  async take<T>(key: string, check: () => void, work: () => Promise<T>): Promise<T> {
     const before = this.#turns.get(key);
     const { promise: turn, resolve } = Promise.withResolvers<void>();
     this.#turns.set(key, turn);
     try {
       await before;
+      check();
       await this.#holders.get(key)?.giveWay();
       return await work();
     } finally {

@@ -39,8 +39,8 @@ export class Renewal {
       const message = found.kind === 'refused' ? found.error.message : 'the token is not valid';
       throw new MqttError(REASONS.notAuthorized, '[MQTT-4.12.1-2]', message);
     }
-    const { user } = session.identity;
-    if (found.identity.user !== user) {
+    const { kind, user } = session.identity;
+    if (found.identity.kind !== kind || found.identity.user !== user) {
       const message = `the token must be of user ${user ?? '(none)'}`;
       throw new MqttError(REASONS.notAuthorized, '[MQTT-4.12.1-2]', message);
     }

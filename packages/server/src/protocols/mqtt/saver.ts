@@ -23,6 +23,8 @@ export class Saver {
   #writing = false;
   /** Those who wait for a write that begins after the one under way. */
   #next: PromiseWithResolvers<void> | undefined;
+  /** The last write; never rejects. */
+  #underWay: Promise<void> = Promise.resolve();
   #isDue = false;
   #ended = false;
 
@@ -52,9 +54,13 @@ export class Saver {
     });
   }
 
-  /** Nothing is written any more. */
-  end(): void {
+  /**
+   * Nothing is begun to be written any more. Resolves when nothing is under way either: what is written
+   * after that is not overtaken.
+   */
+  async end(): Promise<void> {
     this.#ended = true;
+    await this.#underWay;
   }
 
   readonly #write = (): void => {
@@ -64,7 +70,9 @@ export class Saver {
       this.#writing = false;
       return;
     }
-    this.#parts.write().then(
+    const writing = this.#parts.write();
+    this.#underWay = writing.catch(() => {});
+    writing.then(
       () => {
         next.resolve();
         this.#goOn();

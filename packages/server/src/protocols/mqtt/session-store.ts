@@ -3,6 +3,7 @@
  * client identifier, so that nobody comes by another one's session by its name.
  */
 import { hash } from 'node:crypto';
+import type { Identity } from '../../auth/identity.ts';
 import type { StateRecord, StateStore } from '../../broker/state.ts';
 import type { Clock } from '../../clock.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
@@ -17,9 +18,12 @@ export interface StoredSession {
   readonly version: number;
 }
 
-/** The key of a session. @param user absent where nobody knows who it is. */
-export function sessionKey(user: string | undefined, clientId: string): string {
-  const name = JSON.stringify([user ?? null, clientId]);
+/** The key of a session. Applications and those who are nobody have none of each other's. */
+export function sessionKey(
+  { kind, user }: Pick<Identity, 'kind' | 'user'>,
+  clientId: string,
+): string {
+  const name = JSON.stringify([kind, user ?? null, clientId]);
   return hash('sha256', name, 'base64url');
 }
 

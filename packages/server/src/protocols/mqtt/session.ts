@@ -153,6 +153,7 @@ export class MqttSession {
   /** Who it is, now. */
   get identity(): Identity {
     return this.#identity;
+      version: terms.version,
   }
 
   /** The token was renewed. @returns false when it does not allow all that is subscribed to. */
@@ -409,3 +410,6 @@ export class MqttSession {
     }
   }
 }
+    if (isKnown && this.#saver !== undefined) {
+      void this.save().then(() => this.#parts.wire.onSettled());
+    }

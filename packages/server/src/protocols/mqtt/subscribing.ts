@@ -4,7 +4,7 @@
 import { CodedError, isWildcard, patternFault } from '@trunkline/wire';
 import { channelNameFault } from '@trunkline/wire';
 import type { Suback, Subscribe, Unsuback, Unsubscribe } from './codec/packets.ts';
-import { REASONS } from './codec/reasons.ts';
+import { ALLOWED_REASONS, REASONS } from './codec/reasons.ts';
 import { reasonOf } from './refusal.ts';
 import type { MqttSession } from './session.ts';
 
@@ -62,5 +62,6 @@ function subackReason({ terms }: MqttSession, error: unknown): number {
   const { coded, reason } = reasonOf(error);
   // 3.1.1 knows one ([MQTT-3.9.3-2]).
   if (terms.version === 4) return REASONS.unspecifiedError;
-  return coded.code === 'not_found' ? REASONS.topicFilterInvalid : reason;
+  if (coded.code === 'not_found') return REASONS.topicFilterInvalid;
+  return ALLOWED_REASONS.suback.codes.has(reason) ? reason : REASONS.unspecifiedError;
 }

@@ -36,13 +36,21 @@ export interface Loss {
 /** The property by which 5.0 is told of a loss: the channel, why, and the offsets where known. */
 export const GAP_PROPERTY = 'trunkline.gap';
 
+/** Losses that one packet tells of. */
+export const LOSSES_MAX = 8;
+
+/** The last one told where there are more: any channel may have lost messages. */
+export const MORE_LOSSES: Loss = { channel: '#', gap: { reason: 'unknown' } };
+
 /** What says so in a packet; nothing where nothing is lost. */
 export function lossProperties(losses: readonly Loss[]): {
   readonly userProperties?: readonly UserProperty[];
 } {
   if (losses.length === 0) return {};
+  const hasMore = losses.length > LOSSES_MAX;
+  const told = hasMore ? [...losses.slice(0, LOSSES_MAX - 1), MORE_LOSSES] : losses;
   return {
-    userProperties: losses.map(({ channel, gap }) => {
+    userProperties: told.map(({ channel, gap }) => {
       return [GAP_PROPERTY, JSON.stringify({ channel, ...gap })];
     }),
   };

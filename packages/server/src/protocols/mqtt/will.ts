@@ -115,7 +115,7 @@ export class Wills {
   check(caller: Caller, will: Will): void {
     try {
       const fault = channelNameFault(will.topic);
-      if (fault !== undefined) throw new CodedError('bad_request', `the will topic ${fault}`);
+      if (fault !== undefined) throw new CodedError('not_found', `the will topic ${fault}`);
       this.#parts.hub.checkPublish(caller, will.topic, requestOf(will, caller));
     } catch (error) {
       const { coded, reason } = reasonOf(error);
