@@ -1,142 +1,11 @@
 import { CodedError } from '@trunkline/wire';
-import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, test } from 'vitest';
-import { Connection } from '../../src/connection/connection.ts';
-import type { StateEvent } from '../../src/connection/connection.ts';
-import { Ladder } from '../../src/connection/ladder.ts';
-import { Renewal } from '../../src/connection/renewal.ts';
-import { Tokens } from '../../src/connection/tokens.ts';
-import { json } from '../../src/encodings/json.ts';
-import type { Ending } from '../../src/ending.ts';
-import type { TokenSource } from '../../src/http.ts';
 import { Subscription } from '../../src/reading/subscription.ts';
-import { Subscriptions } from '../../src/reading/subscriptions.ts';
-import type {
-  Attempt,
-  AttemptSink,
-  Target,
-  Transport,
-  TransportName,
-} from '../../src/transports/transport.ts';
-import { fakePlatform } from '../support/fakes.ts';
-
-/** An attempt whose server is the test. */
-class Tried implements Attempt {
-  readonly name: TransportName;
-  readonly target: Target;
-  readonly sink: AttemptSink;
-  readonly revised: string[] = [];
-  readonly renewed: string[] = [];
-  probes = 0;
-  isClosed = false;
-
-  constructor(name: TransportName, target: Target, sink: AttemptSink) {
-    this.name = name;
-    this.target = target;
-    this.sink = sink;
-  }
-
-  revise(filter: string): void {
-    this.revised.push(filter);
-  }
-
-  /** Set to hold answers back. */
-  answer: Promise<void> | undefined;
-
-  async request() {
-    await this.answer;
-    return { fields: { by: this.name } };
-  }
-
-  send(): void {}
-
-  renew(token: string): void {
-    this.renewed.push(token);
-  }
-
-  probe(): void {
-    this.probes += 1;
-  }
-
-  close(): void {
-    this.isClosed = true;
-  }
-
-  lose(ending: Partial<Ending & { kind: 'lost' }> = {}): void {
-    this.sink.onEnd({ kind: 'lost', reason: 'gone', ...ending });
-  }
-}
-
-/** A connection over transports that the test plays; random numbers are a half. */
-function setUp(
-  names: readonly TransportName[] = ['websocket'],
-  token?: TokenSource,
-  onState = (_: StateEvent): void => {},
-) {
-  const clock = new ManualClock();
-  const tried: Tried[] = [];
-  const states: StateEvent[] = [];
-  const calls: string[] = [];
-  const transports = names.map(
-    (name): Transport => ({
-      name,
-      fault: () => undefined,
-      open(target, sink) {
-        const attempt = new Tried(name, target, sink);
-        tried.push(attempt);
-        return attempt;
-      },
-    }),
-  );
-  const platform = { ...fakePlatform(), clock };
-  const unixMs = () => clock.unixMs();
-  const subscriptions = new Subscriptions({
-    onRevise: (filter) => connection.revise(filter),
-    session: () => undefined,
-  });
-  const ladder = new Ladder(transports, { platform, unixMs });
-  const connection = new Connection({
-    url: 'http://rt.example.com',
-    encoding: json,
-    ladder,
-    tokens: new Tokens(
-      token,
-      clock,
-      (one) => connection.renew(one),
-      (renew) => new Renewal({ clock, random: () => 0.5, unixMs }, renew),
-    ),
-    subscriptions,
-    platform,
-    onReady: () => calls.push('ready'),
-    onLost: () => calls.push('lost'),
-    onState: (event) => {
-      states.push(event);
-      onState(event);
-    },
-  });
-  const at = (index: number): Tried => {
-    const attempt = tried.at(index);
-    if (attempt === undefined) throw new Error(`expected attempt ${index}`);
-    return attempt;
-  };
-  const begin = async (): Promise<Tried> => {
-    connection.open();
-    await clock.settle();
-    return at(-1);
-  };
-  /** Lets the time pass after which it dials again. */
-  const redial = async (ms = 10_000): Promise<Tried> => {
-    const count = tried.length;
-    await clock.pass(ms);
-    expect(tried.length).toBeGreaterThan(count);
-    return at(-1);
-  };
-  return { clock, tried, states, calls, connection, ladder, subscriptions, at, begin, redial };
-}
+import { setUpConnection } from '../support/connections.ts';
 
 describe('a connection', () => {
   test('is connected when the server was reached', async () => {
-    const { connection, begin, states, calls } = setUp();
+    const { connection, begin, states, calls } = setUpConnection();
     const attempt = await begin();
     expect(connection.state).toBe('connecting');
     expect(connection.transport).toBeUndefined();
@@ -150,7 +19,7 @@ describe('a connection', () => {
   });
 
   test('comes back after a loss, with a wait that grows', async () => {
-    const { begin, tried, clock, states } = setUp();
+    const { begin, tried, clock, states } = setUpConnection();
     (await begin()).sink.onReady({});
     tried[0]?.lose();
     expect(states.at(-1)).toEqual({ state: 'connecting', reason: 'gone' });
@@ -166,7 +35,7 @@ describe('a connection', () => {
   });
 
   test('waits shortly again after a good connection', async () => {
-    const { begin, tried, clock, redial } = setUp();
+    const { begin, tried, clock, redial } = setUpConnection();
     (await begin()).lose();
     (await redial()).lose();
     const third = await redial();
@@ -178,7 +47,7 @@ describe('a connection', () => {
   });
 
   test('comes back when the server says', async () => {
-    const { begin, tried, clock } = setUp();
+    const { begin, tried, clock } = setUpConnection();
     const first = await begin();
     first.sink.onReady({});
     first.lose({ hint: { notBeforeMs: 7000 } });
@@ -189,21 +58,21 @@ describe('a connection', () => {
   });
 
   test('tries another transport when the first fails and was told nothing of coming back', async () => {
-    const { begin, redial } = setUp(['websocket', 'sse']);
+    const { begin, redial } = setUpConnection(['websocket', 'sse']);
     (await begin()).lose({ hint: {} });
     (await redial()).lose({ hint: {} });
     expect((await redial()).name).toBe('sse');
   });
 
   test('tries the same transport again that was told when to come back', async () => {
-    const { begin, redial } = setUp(['websocket', 'sse']);
+    const { begin, redial } = setUpConnection(['websocket', 'sse']);
     (await begin()).lose({ hint: { withinMs: 0 } });
     (await redial()).lose({ hint: { notBeforeMs: 10 } });
     expect((await redial()).name).toBe('websocket');
   });
 
   test('tries another transport when it is told so again and again, as by a proxy', async () => {
-    const { begin, redial, ladder } = setUp(['websocket', 'sse']);
+    const { begin, redial, ladder } = setUpConnection(['websocket', 'sse']);
     const hint = { notBeforeMs: 10 };
     (await begin()).lose({ hint });
     const reason = 'it ended before it was ready (gone): it was told when to come back';
@@ -213,7 +82,7 @@ describe('a connection', () => {
   });
 
   test('reads over the next attempt from where it stands', async () => {
-    const { begin, subscriptions, redial } = setUp();
+    const { begin, subscriptions, redial } = setUpConnection();
     const told: unknown[] = [];
     subscriptions.add(
       new Subscription('a', {}, { onEvent: (event) => told.push(event.kind), onEnd: () => {} }),
@@ -232,7 +101,7 @@ describe('a connection', () => {
   });
 
   test('hears nothing of what it gave up', async () => {
-    const { begin, connection, states } = setUp();
+    const { begin, connection, states } = setUpConnection();
     const attempt = await begin();
     attempt.sink.onReady({});
     connection.close();
@@ -243,7 +112,7 @@ describe('a connection', () => {
   });
 
   test('is opened again after it was closed', async () => {
-    const { begin, connection, at } = setUp();
+    const { begin, connection, at } = setUpConnection();
     await begin();
     connection.close();
     await begin();
@@ -257,10 +126,14 @@ describe('a connection', () => {
     ['it was lost', 3],
   ])('may be closed by whoever hears that %s', async (_, after) => {
     let count = 0;
-    const { clock, tried, connection, calls } = setUp(['websocket', 'sse'], undefined, () => {
-      count += 1;
-      if (count === after) connection.close();
-    });
+    const { clock, tried, connection, calls } = setUpConnection(
+      ['websocket', 'sse'],
+      undefined,
+      () => {
+        count += 1;
+        if (count === after) connection.close();
+      },
+    );
     connection.open();
     await clock.settle();
     tried[0]?.sink.onReady({});
@@ -274,7 +147,7 @@ describe('a connection', () => {
   });
 
   test('lets requests wait for it, and refuses them when it ends', async () => {
-    const { begin, connection } = setUp();
+    const { begin, connection } = setUpConnection();
     await expect(connection.request({ kind: 'call', members: '' })).rejects.toThrow('closed');
     const attempt = await begin();
     const answer = connection.request({ kind: 'call', members: '' });
@@ -287,7 +160,7 @@ describe('a connection', () => {
   });
 
   test('lets no more than a thousand requests wait for it', async () => {
-    const { begin, connection } = setUp();
+    const { begin, connection } = setUpConnection();
     await begin();
     const ask = { kind: 'call', members: '' } as const;
     const waiting = Array.from({ length: 1000 }, () => connection.request(ask));
@@ -300,7 +173,7 @@ describe('a connection', () => {
 
 describe('a refusal', () => {
   test('ends it, and all that is read over it', async () => {
-    const { begin, states, subscriptions, tried, clock } = setUp();
+    const { begin, states, subscriptions, tried, clock } = setUpConnection();
     const ends: unknown[] = [];
     const listener = { onEvent: () => {}, onEnd: (error: unknown) => ends.push(error) };
     subscriptions.add(new Subscription('a', {}, listener));
@@ -313,7 +186,7 @@ describe('a refusal', () => {
   });
 
   test('that another transport may not meet is a failure of this one', async () => {
-    const { begin, redial, states } = setUp(['websocket', 'sse']);
+    const { begin, redial, states } = setUpConnection(['websocket', 'sse']);
     const odd = { kind: 'refused', error: new CodedError('bad_request', 'no upgrade') } as const;
     (await begin()).sink.onEnd(odd);
     expect(states.at(-1)).toEqual({
@@ -324,7 +197,7 @@ describe('a refusal', () => {
   });
 
   test('by a close of every transport there is is final [CODE-2]', async () => {
-    const { begin, redial, states } = setUp(['websocket', 'sse']);
+    const { begin, redial, states } = setUpConnection(['websocket', 'sse']);
     const error = new CodedError('bad_request', 'closed with 4400');
     const closed = { kind: 'refused', error, isClose: true } as const;
     (await begin()).sink.onEnd(closed);
@@ -336,7 +209,7 @@ describe('a refusal', () => {
     ['without a token', undefined],
     ['of a token that does not change', 'old'],
   ])('%s is final, in the words of the server', async (_, token) => {
-    const { begin, states, clock } = setUp(['websocket'], token);
+    const { begin, states, clock } = setUpConnection(['websocket'], token);
     const error = new CodedError('unauthenticated', 'a valid token is needed');
     (await begin()).sink.onEnd({ kind: 'stale', error });
     expect(states).toEqual([
@@ -349,7 +222,10 @@ describe('a refusal', () => {
 
   test('of a token has a fresh one tried, once', async () => {
     let count = 0;
-    const { begin, redial, states, clock, tried } = setUp(['websocket'], () => `t${(count += 1)}`);
+    const { begin, redial, states, clock, tried } = setUpConnection(
+      ['websocket'],
+      () => `t${(count += 1)}`,
+    );
     const error = new CodedError('unauthenticated', 'expired');
     (await begin()).sink.onEnd({ kind: 'stale', error });
     const second = await redial();
@@ -362,7 +238,7 @@ describe('a refusal', () => {
 
   test('of a token that was good before has a fresh one tried again', async () => {
     let count = 0;
-    const { begin, redial, connection } = setUp(['websocket'], () => `t${(count += 1)}`);
+    const { begin, redial, connection } = setUpConnection(['websocket'], () => `t${(count += 1)}`);
     const error = new CodedError('unauthenticated', 'expired');
     let attempt = await begin();
     for (let round = 0; round < 3; round += 1) {
@@ -376,7 +252,7 @@ describe('a refusal', () => {
 
   test('to give a token, for now, is a loss', async () => {
     let isAway = true;
-    const { connection, clock, at } = setUp(['websocket'], () => {
+    const { connection, clock, at } = setUpConnection(['websocket'], () => {
       if (isAway) throw new CodedError('rate_limited', 'too often');
       return 't';
     });
@@ -392,7 +268,7 @@ describe('a refusal', () => {
 describe('a better transport', () => {
   /** Connected over the second one, because the first one failed. */
   async function steppedDown() {
-    const all = setUp(['websocket', 'sse']);
+    const all = setUpConnection(['websocket', 'sse']);
     (await all.begin()).lose();
     (await all.redial()).lose();
     const lower = await all.redial();
@@ -485,7 +361,7 @@ describe('a better transport', () => {
 
 describe('the network', () => {
   test('that is there again ends the wait', async () => {
-    const { begin, clock, tried, connection } = setUp();
+    const { begin, clock, tried, connection } = setUpConnection();
     (await begin()).lose({ hint: { notBeforeMs: 200_000 } });
     connection.onOnline();
     await clock.pass(1);
@@ -493,7 +369,7 @@ describe('the network', () => {
   });
 
   test('that went away is not asked for a while', async () => {
-    const { begin, clock, tried, connection } = setUp();
+    const { begin, clock, tried, connection } = setUpConnection();
     const attempt = await begin();
     attempt.sink.onReady({});
     connection.onOffline();
@@ -506,7 +382,7 @@ describe('the network', () => {
   });
 
   test('after a sleep what is open is asked for a sign of life', async () => {
-    const { begin, connection } = setUp();
+    const { begin, connection } = setUpConnection();
     const attempt = await begin();
     attempt.sink.onReady({});
     connection.onWake();
@@ -515,7 +391,7 @@ describe('the network', () => {
 });
 
 test('a newer token is handed to what is open', async () => {
-  const { begin, connection } = setUp();
+  const { begin, connection } = setUpConnection();
   const attempt = await begin();
   attempt.sink.onReady({});
   connection.renew('newer');
@@ -523,7 +399,7 @@ test('a newer token is handed to what is open', async () => {
 });
 
 test('1,000 losses leave no timer behind', async () => {
-  const { begin, redial, connection, clock } = setUp(['websocket', 'sse']);
+  const { begin, redial, connection, clock } = setUpConnection(['websocket', 'sse']);
   let attempt = await begin();
   for (let round = 0; round < 1000; round += 1) {
     if (round % 3 === 0) attempt.sink.onReady({});
