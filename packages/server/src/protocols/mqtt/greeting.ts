@@ -156,13 +156,13 @@ export class Greeting {
     let losses: readonly Loss[];
     try {
       losses = await session.resume(stored.record);
+      // From now on it is to end with its connection, whatever becomes of the server.
+      if (expirySeconds === 0) await this.#store.remove(key);
     } catch (error) {
       await session.abandon();
       throw error;
     }
     if (losses.length === 0 || version === 5) {
-      // From now on it is to end with its connection, whatever becomes of the server.
-      if (expirySeconds === 0) await this.#store.remove(key);
       // It has a connection again: it does not run out meanwhile.
       void session.save();
       return { session, isPresent: true, losses };

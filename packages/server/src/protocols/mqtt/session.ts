@@ -140,6 +140,7 @@ export class MqttSession {
     });
     this.#aliases = new ClientAliases(config.topicAliasMax);
     this.#receiving = new Receiving(parts.hub, {
+      version: terms.version,
       caller: () => this.caller(),
       sender: () => this.sender(),
       store,
@@ -153,7 +154,6 @@ export class MqttSession {
   /** Who it is, now. */
   get identity(): Identity {
     return this.#identity;
-      version: terms.version,
   }
 
   /** The token was renewed. @returns false when it does not allow all that is subscribed to. */
@@ -379,6 +379,9 @@ export class MqttSession {
     const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
     const pubrel: Packet = { kind: 'pubrel', packetId, reason, properties: {} };
     this.delivery.send(encode(pubrel, this.terms.version), isKnown);
+    if (isKnown && this.#saver !== undefined) {
+      void this.save().then(() => this.#parts.wire.onSettled());
+    }
   }
 
   #answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
@@ -410,6 +413,3 @@ export class MqttSession {
     }
   }
 }
-    if (isKnown && this.#saver !== undefined) {
-      void this.save().then(() => this.#parts.wire.onSettled());
-    }
