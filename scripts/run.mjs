@@ -84,6 +84,7 @@ async function check() {
     layers: [NODE, 'scripts/layers.ts'],
     tidy: [NODE, 'scripts/tidy.ts'],
     codes: [NODE, 'scripts/codes.ts', '--check'],
+    'mqtt-clauses': [NODE, 'scripts/mqtt-clauses.ts', '--check'],
     size: [NODE, 'scripts/size.ts'],
   };
   const failed = [];
@@ -99,11 +100,13 @@ async function check() {
   return failed.length === 0 ? 0 : 1;
 }
 
-/** Formats every file. */
+/** Formats every file, and writes the pages that are made from others. */
 async function format() {
   const ended = await runUntilEnd(join(BIN, 'biome'), ['format', '--write']);
-  const codes = spawnSync(NODE, ['scripts/codes.ts'], { cwd: ROOT, stdio: 'inherit' });
-  return ended === 0 ? (codes.status ?? 1) : ended;
+  const pages = ['scripts/codes.ts', 'scripts/mqtt-clauses.ts'].map(
+    (script) => spawnSync(NODE, [script], { cwd: ROOT, stdio: 'inherit' }).status ?? 1,
+  );
+  return [ended, ...pages].find((status) => status !== 0) ?? 0;
 }
 
 /** Runs the fuzz functions: `--rounds N` or `--minutes N`, `--seed N`, `--only TEXT`. */
