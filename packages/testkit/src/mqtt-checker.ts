@@ -49,8 +49,10 @@ function check(event: MqttEvent, index: number, checks: Checks): void {
       return sessions.onWelcome(event);
     case 'end':
       return sessions.onEnd(event);
-    case 'subscribe':
     case 'subscribed':
+      sessions.onSubscribed(event);
+      return deliveries.onSubscription(event, index);
+    case 'subscribe':
     case 'unsubscribe':
     case 'unsubscribed':
       return deliveries.onSubscription(event, index);

@@ -225,10 +225,14 @@ function placeOf(
     const stored = log[place];
     return stored !== undefined && misfit(stored) === undefined;
   };
-  const given = places.filter((place) => reading.given.has(place));
-  if (dup && given.length > 0) return given.findLast(fits) ?? given.at(-1);
+  // Of those that came, the one that came longest ago is the first to come again.
+  const givenAt = (place: number): number => reading.given.get(place) ?? Infinity;
+  const given = places
+    .filter((place) => reading.given.has(place))
+    .sort((a, b) => givenAt(a) - givenAt(b));
+  if (dup && given.length > 0) return given.find(fits) ?? given[0];
   const fresh = places.filter((place) => !reading.given.has(place) && place >= reading.next);
-  return fresh.find(fits) ?? fresh[0] ?? given.at(-1) ?? places[0];
+  return fresh.find(fits) ?? fresh[0] ?? given.find(fits) ?? given[0] ?? places[0];
 }
 
 /** Why a message may not come in this way; `undefined` when it may. */

@@ -10,10 +10,11 @@ import type {
   Packet,
   Publish,
   Qos,
-  Version,
 } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
-import { connectPacket, subscribePacket, unsubscribePacket } from '../mqtt/packet-makers.ts';
+import { subscribePacket, unsubscribePacket } from '../mqtt/packet-makers.ts';
 import type { SeededRandom } from '../random.ts';
+import { connectFor, keptMs, toMs } from './client-traits.ts';
+import type { MqttClientTraits } from './client-traits.ts';
 import { ClientLine } from './client-line.ts';
 import type { Cut } from './client-line.ts';
 import { ClientSession } from './client-session.ts';
@@ -28,31 +29,11 @@ const PACKET_SIZE_MAX = 1_000_000;
 /** How far apart client and server may count the time of a session. */
 const EXPIRY_SLACK_MS = 3_000;
 
-/** The session expiry of 5.0 that never comes. */
-const FOR_EVER = 0xffffffff;
-
 /** By which a server tells 5.0 of a loss. */
 const GAP_PROPERTY = 'trunkline.gap';
 
 /** Messages that wait for room; what is said beyond is not said. */
 const BACKLOG_MAX = 20;
-
-/** How a client speaks. */
-export interface MqttClientTraits {
-  readonly user: string;
-  readonly clientId: string;
-  readonly version: Version;
-  /** False for one that begins anew with each connection. */
-  readonly keepsSession: boolean;
-  /** Seconds for which its session outlives a connection (5.0); infinite is for ever. */
-  readonly expiry: number;
-  /** Messages of QoS 1 and 2 that it takes at once. */
-  readonly receiveMaximum?: number;
-  /** True when it asks where each message stands. */
-  readonly positions: boolean;
-  /** What it subscribes to at first. */
-  readonly filters: ReadonlyMap<string, Qos>;
-}
 
 /** What a client is made from. */
 export interface MqttClientParts {
@@ -134,12 +115,12 @@ export class MqttClient {
   /** Connects if it is not. */
   connect(server: MqttServer): void {
     if (this.line !== undefined) return;
-    const { version, clientId, user, expiry, receiveMaximum, positions } = this.traits;
+    const { version, user } = this.traits;
     this.#connection = this.#recorder.name('connection-');
     this.#isWelcome = false;
     if (this.#mayBeReplaced()) this.forget();
     const clean = this.#wantsClean;
-    this.#keptMs = this.#expiryMs(clean);
+    this.#keptMs = keptMs(this.traits, clean);
     const line: ClientLine = new ClientLine({
       version,
       packetSizeMax: PACKET_SIZE_MAX,
@@ -158,20 +139,7 @@ export class MqttClient {
       clean,
       expiryMs: this.#keptMs,
     });
-    line.send(
-      connectPacket({
-        version,
-        clientId,
-        clean,
-        ...(version === 5 && {
-          expiry: Number.isFinite(expiry) ? expiry : FOR_EVER,
-          properties: {
-            ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
-            ...(positions ? { userProperties: [['trunkline.positions', '1'] as const] } : {}),
-          },
-        }),
-      }),
-    );
+    line.send(connectFor(this.traits, clean));
   }
 
   /** Ends the connection with DISCONNECT. */
@@ -258,12 +226,6 @@ export class MqttClient {
     return this.#unansweredMs - this.#endedMs > this.#sessionMs - EXPIRY_SLACK_MS;
   }
 
-  #expiryMs(clean: boolean): number {
-    const { version, expiry } = this.traits;
-    if (version === 5) return expiry * 1000;
-    return clean ? 0 : Infinity;
-  }
-
   #onPacket(packet: Packet): void {
     this.#noteLosses(packet);
     if (packet.kind === 'connack') return this.#onConnack(packet);
@@ -306,7 +268,7 @@ export class MqttClient {
     const session = this.#session;
     const { sessionExpiryInterval: granted } = properties;
     // 5.0 §3.2.2.3.2: the server may keep it for less long than it was asked to.
-    if (granted !== undefined) this.#keptMs = granted === FOR_EVER ? Infinity : granted * 1000;
+    if (granted !== undefined) this.#keptMs = toMs(granted);
     this.#sessionMs = this.#keptMs;
     this.#unansweredMs = undefined;
     this.#wantsClean = !this.traits.keepsSession;

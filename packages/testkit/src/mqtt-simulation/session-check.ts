@@ -2,7 +2,13 @@
  * SessionCheck: whether `Session Present` tells the truth (3.1.1 §3.2.2.2, 5.0 §3.2.2.1.1), for all
  * the server's crashes. Where a CONNECT may or may not have been heard, either answer is right.
  */
-import type { ConnectEvent, EndEvent, MqttViolation, WelcomeEvent } from './mqtt-history.ts';
+import type {
+  ConnectEvent,
+  EndEvent,
+  MqttViolation,
+  SubscribeEvent,
+  WelcomeEvent,
+} from './mqtt-history.ts';
 
 /** How late a server may be to forget what has expired, and how early to count from. */
 const SLACK_MS = 2_000;
@@ -17,6 +23,10 @@ interface Known {
   endedMs?: number | undefined;
   /** True when the server may have counted from a later moment. */
   isLate: boolean;
+  /** What the client calls it. */
+  session?: string;
+  /** True when it holds something; of one that is empty a crash may leave nothing. */
+  isUsed: boolean;
   /** The last CONNECT and whether it was answered. */
   asked?: ConnectEvent;
   isAnswered: boolean;
@@ -52,6 +62,8 @@ export class SessionCheck {
     }
     known.isAnswered = true;
     known.state = 'there';
+    if (known.session !== event.session) known.isUsed = false;
+    known.session = event.session;
     known.expiryMs = event.expiryMs;
     known.endedMs = undefined;
     known.isLate = false;
@@ -64,8 +76,17 @@ export class SessionCheck {
     if (!isKnown) known.isLate = true;
   }
 
+  onSubscribed({ session }: SubscribeEvent): void {
+    for (const known of this.#known.values()) {
+      if (known.session === session) known.isUsed = true;
+    }
+  }
+
   onCrash(): void {
-    for (const known of this.#known.values()) known.isLate = true;
+    for (const known of this.#known.values()) {
+      known.isLate = true;
+      if (!known.isUsed && known.state === 'there') known.state = 'unsure';
+    }
   }
 
   #expected(known: Known, asked: ConnectEvent, nowMs: number): boolean | undefined {
@@ -83,7 +104,7 @@ export class SessionCheck {
   #of(client: string): Known {
     let known = this.#known.get(client);
     if (known === undefined) {
-      known = { state: 'none', expiryMs: 0, isLate: false, isAnswered: true };
+      known = { state: 'none', expiryMs: 0, isLate: false, isUsed: false, isAnswered: true };
       this.#known.set(client, known);
     }
     return known;

@@ -1,7 +1,7 @@
 /** Surroundings: the channels of a run, what clients subscribe to, and how clients speak. */
 import type { Qos, Version } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 import type { SeededRandom } from '../random.ts';
-import type { MqttClientTraits } from './mqtt-client.ts';
+import type { MqttClientTraits } from './client-traits.ts';
 
 /** All channels of a run. */
 export const MQTT_CHANNELS: readonly string[] = ['news', 'room/1', 'room/2', 'hall/x'];
