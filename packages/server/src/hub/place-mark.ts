@@ -147,6 +147,8 @@ function decode(text: string): string {
  */
 export function moveMark(text: string, moved: ReadonlyMap<string, Position>): string {
   if (moved.size === 0) return text;
-  const { mark, behind } = parsePlaceMark(text);
-  return [mark, formatPositions(new Map([...behind, ...moved]))].join(DIVIDER);
+  const { mark, behind, rest } = parsePlaceMark(text);
+  const whole = [mark, formatPositions(new Map([...behind, ...moved]))];
+  if (rest !== undefined) whole.push(encode(rest.after), formatStart(rest.from));
+  return whole.join(DIVIDER);
 }

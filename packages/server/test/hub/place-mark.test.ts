@@ -2,6 +2,7 @@ import type { Position } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import {
   formatPlaceMark,
+  moveMark,
   parsePlaceMark,
   placeFor,
   withBeginnings,
@@ -103,5 +104,49 @@ describe('a place mark', () => {
 
   test.each(['~m.1~', '~m.1~%%%', '~m.1~AAAA'])('reads no position from %s', (text) => {
     expect(parsePlaceMark(text).behind.size).toBe(0);
+  });
+});
+
+describe('a mark from which channels have moved on', () => {
+  test('is the same where none has', () => {
+    expect(moveMark('~m.1~what~ever', new Map())).toBe('~m.1~what~ever');
+  });
+
+  test('says where they stand, whatever it said of them before', () => {
+    const behind = new Map([
+      ['a', position(1)],
+      ['b', position(2)],
+    ]);
+    const before = formatPlaceMark({ mark: '~m.1', behind }) ?? '';
+    const moved = new Map([
+      ['b', position(7)],
+      ['ä=&~+ #', position(3)],
+    ]);
+    expect(parsePlaceMark(moveMark(before, moved))).toEqual({
+      mark: '~m.1',
+      behind: new Map([...behind, ...moved]),
+    });
+  });
+
+  test.each<PlaceStart>([
+    { kind: 'mark', mark: '~m.0' },
+    { kind: 'start' },
+    { kind: 'last', count: 7 },
+  ])('still says what a read has not come to, from $kind on', (from) => {
+    const place = { mark: '~m.1', behind: new Map(), rest: { after: 'room/42', from } };
+    const moved = new Map([['a', position(1)]]);
+    expect(parsePlaceMark(moveMark(formatPlaceMark(place) ?? '', moved))).toEqual({
+      ...place,
+      behind: moved,
+    });
+  });
+
+  test('is as long as it needs to be', () => {
+    const moved = new Map(
+      Array.from({ length: 2_000 }, (_, index) => [`${index}`.repeat(20), position(1)] as const),
+    );
+    const text = moveMark('~m.1', moved);
+    expect(text.length).toBeGreaterThan(100_000);
+    expect(parsePlaceMark(text).behind).toEqual(moved);
   });
 });
