@@ -13,6 +13,7 @@ import {
   ensureConsole,
   ensureCurl,
   ensureDependencies,
+  ensureMosquitto,
   ensurePython,
   ensureRuntimes,
   NODE,
@@ -50,6 +51,7 @@ async function test(args) {
   ensureConsole();
   ensureClient();
   ensureCurl();
+  ensureMosquitto();
   const env = {
     ...process.env,
     TRUNKLINE_CHROMIUM: ensureChromium(),

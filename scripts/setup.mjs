@@ -29,8 +29,15 @@ const CLIENT_STAMP = join(CACHE, 'client-sources');
 /** What the client is built from, and by. */
 const CLIENT_SOURCES = ['wire', 'client', 'react'].map((name) => join(ROOT, 'packages', name));
 const CLIENT_BUILD = join(ROOT, 'scripts/build-client.ts');
-/** What the tests import in Python; Debian has each as `python3-…`. */
-const PYTHON_PACKAGES = ['websockets', 'h2', 'wsproto'];
+/** What the tests import in Python, and what Debian calls it. */
+const PYTHON_PACKAGES = {
+  websockets: 'python3-websockets',
+  h2: 'python3-h2',
+  wsproto: 'python3-wsproto',
+  'paho.mqtt.client': 'python3-paho-mqtt',
+};
+/** Mosquitto's clients, not its broker. */
+const MOSQUITTO_PROGRAMS = ['mosquitto_pub', 'mosquitto_sub'];
 /**
  * Other runtimes that the client is tested in, from npm. They are 200 MB, so they are no
  * dependencies that every `npm ci` would fetch.
@@ -102,12 +109,18 @@ export function ensureChromium() {
  * @returns {string} the path of the executable.
  */
 export function ensurePython() {
-  const need = `the tests of WebSocket need Python with ${PYTHON_PACKAGES.join(', ')}`;
-  return ensurePackage(
-    PYTHON_PACKAGES.map((name) => `python3-${name}`).join(' '),
-    need,
-    findPython,
-  );
+  const imported = Object.keys(PYTHON_PACKAGES).join(', ');
+  const need = `the tests of WebSocket and of MQTT need Python with ${imported}`;
+  return ensurePackage(Object.values(PYTHON_PACKAGES).join(' '), need, findPython);
+}
+
+/** Sees that Mosquitto's clients are there, and installs Debian's when not and this is root. */
+export function ensureMosquitto() {
+  const need = `the tests of MQTT need ${MOSQUITTO_PROGRAMS.join(' and ')}`;
+  return ensurePackage('mosquitto-clients', need, () => {
+    const paths = MOSQUITTO_PROGRAMS.map(inPath);
+    return paths.includes(undefined) ? undefined : paths;
+  });
 }
 
 /** Sees that curl is there, and installs Debian's when it is not and this is root. */
@@ -237,7 +250,9 @@ function findPython() {
   const candidates = [given, '/usr/bin/python3', inPath('python3')];
   return candidates.find((path) => {
     if (path === undefined || !existsSync(path)) return false;
-    return spawnSync(path, ['-c', `import ${PYTHON_PACKAGES.join(', ')}`]).status === 0;
+    return (
+      spawnSync(path, ['-c', `import ${Object.keys(PYTHON_PACKAGES).join(', ')}`]).status === 0
+    );
   });
 }
 
