@@ -261,7 +261,10 @@ export class FanOut {
     }
     const loss = lossOf(cursor, bounds);
     const next = batch?.first === cursor.offset + 1 ? batch : undefined;
-    if (loss === undefined && next === undefined && cursor.offset !== channel.head) {
+    const isUnknown = loss === undefined && next === undefined && cursor.offset !== channel.head;
+    // Others may have asked before the life began in which this one is: the head is beyond that.
+    const isOld = loss?.gap.reason === 'ahead' && bounds.top < channel.head;
+    if (isUnknown || isOld) {
       this.#stall(cursor); // The log does not agree with the head.
       return;
     }

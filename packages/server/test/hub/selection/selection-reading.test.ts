@@ -56,6 +56,38 @@ describe('the mark of what a reader reads last', () => {
   });
 });
 
+describe('a reader that was opened ahead of a read of the log that is under way', () => {
+  test('is not told by it that it is ahead of the stream', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    await follow({ 'a/1': {} });
+    await publish(1, 'a/1');
+    const held: (() => void)[] = [];
+    const read = broker.read.bind(broker);
+    broker.read = async (channel, range) => {
+      const slice = await read(channel, range);
+      await new Promise<void>((resolve) => held.push(resolve));
+      return slice;
+    };
+    await broker.purge('a/1');
+    await publish(1, 'a/1');
+    await follow({ 'a/+': { after: parseAfter('~1') } });
+    await publish(3, 'a/1');
+    const reader = await follow({ '#': { after: parseAfter('~1') } });
+    const [first, second, ...others] = held.splice(0);
+    expect(others).toEqual([]);
+    first?.();
+    await clock.settle();
+    for (const release of held.splice(0)) release();
+    await clock.settle();
+    second?.();
+    broker.read = read;
+    await clock.pass(1_000);
+    await publish(1, 'a/1');
+    expect(reader.gaps).toEqual([]);
+    expect(reader.takeMessages()).toEqual(['a/1:5']);
+  });
+});
+
 const ENDED = { reason: 'epoch' } as const;
 
 describe('a reader on its way to the head, while the life of a stream ends', () => {
