@@ -220,7 +220,7 @@ export class Delivery {
       next += 1;
     }
     outlet.place?.reach(end);
-    this.#emit(new SharedBatch(bytes, false), hasQos2, isLast);
+    this.#emit(new SharedBatch(bytes, false), hasQos2, isLast, outlet.store);
   }
 
   /** Sends what waits, as far as the window has room. */
@@ -257,7 +257,9 @@ export class Delivery {
     }
     const isDone = waiting.next === publications.length;
     if (isDone) outlet.place?.reach(end);
-    if (pieces.length > 0) this.send(Buffer.concat(pieces), hasQos2);
+    if (pieces.length > 0) {
+      this.#emit(new SharedBatch(Buffer.concat(pieces), false), hasQos2, false, outlet.store);
+    }
     return isDone;
   }
 
@@ -280,8 +282,12 @@ export class Delivery {
     return told;
   }
 
-  #emit(batch: SharedBatch, needsStored: boolean, isLast: boolean): void {
-    const { store } = this.#parts;
+  #emit(
+    batch: SharedBatch,
+    needsStored: boolean,
+    isLast: boolean,
+    store = this.#parts.store,
+  ): void {
     const waits = needsStored && store !== undefined;
     if (!waits && this.#held.length === 0) {
       this.link.sendShared(batch, isLast);

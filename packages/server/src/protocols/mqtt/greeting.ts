@@ -12,11 +12,13 @@ import type { MqttConnection } from './connection.ts';
 import { Encodings } from './encoding.ts';
 import type { LeftOver } from './left-over.ts';
 import type { MqttParts } from './parts.ts';
+import type { SessionRecord } from './record.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
 import type { SessionParts } from './session.ts';
 import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
+import { ShareGroups } from './share/groups.ts';
 import { lossProperties } from './subscription.ts';
 import type { Loss } from './subscription.ts';
 import { grant, grantedProperties } from './terms.ts';
@@ -40,6 +42,7 @@ export class Greeting {
   readonly #wills: Wills;
   readonly #store: SessionStore;
   readonly #encodings: Encodings;
+  readonly #groups: ShareGroups;
   readonly #registry = new Registry<MqttConnection>();
 
   constructor(parts: MqttParts, wills: Wills) {
@@ -47,6 +50,7 @@ export class Greeting {
     this.#wills = wills;
     this.#store = new SessionStore(parts.state);
     this.#encodings = new Encodings(parts.clock);
+    this.#groups = new ShareGroups({ ...parts, sessions: this.#store });
   }
 
   /**
@@ -76,6 +80,7 @@ export class Greeting {
       const parts: SessionParts = {
         ...this.#parts,
         ...{ identity, wire: connection, store: this.#store, encodings: this.#encodings },
+        groups: this.#groups,
         terms: { ...granted, key },
       };
       const { session, isPresent, losses } = await this.#begin(parts, cleanStart);
@@ -148,7 +153,7 @@ export class Greeting {
     const stored = await this.#store.load(key);
     const session = new MqttSession(parts);
     if (stored === undefined || cleanStart) {
-      if (stored !== undefined) await this.#store.remove(key);
+      if (stored !== undefined) await this.#remove(key, stored.record);
       // From here on it is there, though it has nothing yet: a crash of the server does not end it.
       void session.save();
       return { session, isPresent: false, losses: [] };
@@ -169,8 +174,14 @@ export class Greeting {
     }
     // 3.1.1 has one word for a loss: that there is no session, and so the client begins anew.
     await session.abandon();
-    await this.#store.remove(key);
+    await this.#remove(key, stored.record);
     return { session: new MqttSession(parts), isPresent: false, losses: [] };
+  }
+
+  /** A session that was kept is over; those it shared something with go on without it. */
+  async #remove(key: string, record: SessionRecord): Promise<void> {
+    await this.#store.remove(key);
+    await this.#groups.onSessionGone(key, record);
   }
 
   async #identify(connect: Connect, carried: Identity | undefined): Promise<Identity> {

@@ -16,6 +16,8 @@ export class Outlet implements Link {
   qos: Qos;
   /** Who is to know up to where it was sent. */
   place: Pick<SentPlace, 'reach' | 'reachPlace'> | undefined;
+  /** Resolves when QoS 2 may leave; absent where it need only be stored by the session. */
+  store: (() => Promise<void>) | undefined;
   readonly #delivery: Delivery;
 
   constructor(delivery: Delivery, qos: Qos) {

@@ -4,6 +4,7 @@
  */
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { KeptRetained } from './retained.ts';
+import { SharedPlace } from './share/shared-place.ts';
 import type { KeptSubscription } from './subscriptions.ts';
 import type { Awaited, Sent } from './window.ts';
 
@@ -29,11 +30,11 @@ export interface SessionRecord {
 
 /**
  * How it stands in JSON: what is sent by packet identifier, what is awaited, channel, position; and
- * `true` where it was sent because it was retained.
+ * `true` where it was sent because it was retained, or the filter of the group that it was sent for.
  */
 interface Stored extends Omit<SessionRecord, 'sent'> {
   readonly format: number;
-  readonly sent: readonly (readonly [number, Awaited, string, string, isRetained?: true])[];
+  readonly sent: readonly (readonly [number, Awaited, string, string, (true | string)?])[];
 }
 
 /** Of a record with another number nothing is known. */
@@ -50,6 +51,7 @@ export function encodeRecord({ sent, ...record }: SessionRecord): Uint8Array {
     sent: sent.map(({ packetId, awaited, place }) => {
       const { channel, isRetained } = place;
       const told = [packetId, awaited, channel, formatPosition(place)] as const;
+      if (place instanceof SharedPlace) return [...told, place.share];
       return isRetained === true ? [...told, isRetained] : told;
     }),
   };
@@ -67,9 +69,10 @@ export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
   }
 }
 
-function toSent([packetId, awaited, channel, text, isRetained]: Stored['sent'][number]): Sent[] {
+function toSent([packetId, awaited, channel, text, why]: Stored['sent'][number]): Sent[] {
   const position = parsePosition(text);
   if (position === undefined) return [];
-  const place = { channel, ...position, ...(isRetained === true ? { isRetained } : {}) };
-  return [{ packetId, awaited, place }];
+  const place = { channel, ...position, ...(why === true ? { isRetained: why } : {}) };
+  const isShared = typeof why === 'string';
+  return [{ packetId, awaited, place: isShared ? new SharedPlace(place, why) : place }];
 }

@@ -16,7 +16,7 @@ import type { Hub } from '../../hub/hub.ts';
 import { encode } from './codec/encode.ts';
 import type { Delivery } from './delivery.ts';
 import { toPublication } from './encoding.ts';
-import type { Form } from './encoding.ts';
+import type { Form, Place } from './encoding.ts';
 import type { Loss } from './subscription.ts';
 import type { Sent, Window } from './window.ts';
 
@@ -28,8 +28,8 @@ export interface ResendParts {
   readonly delivery: Delivery;
   /** Unix time, now. */
   nowMs(): number;
-  /** How a message of this channel is sent now. */
-  formFor(channel: string): Form;
+  /** How the message of this place is sent now. */
+  formFor(place: Place): Form;
   /** A message is gone that the client may not have. */
   onLoss(loss: Loss): void;
 }
@@ -137,7 +137,7 @@ export class Resend {
     // What it was sent with holds, whatever was asked for since.
     const qos = awaited === 'puback' ? 1 : 2;
     const told = { nowMs, isRetained: place.isRetained === true };
-    const { frame } = toPublication(place, message, { ...formFor(channel), qos }, told);
+    const { frame } = toPublication(place, message, { ...formFor(place), qos }, told);
     if (frame.shared.qos !== qos) return undefined;
     if (delivery.isTooLarge(frame)) {
       delivery.droppedCount += 1;
@@ -147,7 +147,7 @@ export class Resend {
   }
 
   #pubrel({ packetId, place }: Sent): Uint8Array {
-    const { version } = this.#parts.formFor(place.channel);
+    const { version } = this.#parts.formFor(place);
     return encode({ kind: 'pubrel', packetId, reason: 0, properties: {} }, version);
   }
 }

@@ -20,6 +20,9 @@ import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
 import { Saver } from './saver.ts';
 import type { SessionStore } from './session-store.ts';
+import type { ShareGroups } from './share/groups.ts';
+import { SharedPlace } from './share/shared-place.ts';
+import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
 import type { FilterOptions, Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -68,6 +71,7 @@ export interface Wire {
 export interface SessionParts extends MqttParts {
   readonly encodings: Encodings;
   readonly store: SessionStore;
+  readonly groups: ShareGroups;
   readonly wire: Wire;
   readonly terms: Terms;
   readonly identity: Identity;
@@ -78,6 +82,7 @@ export class MqttSession {
   readonly terms: Terms;
   readonly delivery: Delivery;
   readonly subscriptions: Subscriptions;
+  readonly #shares: Shares;
   readonly #parts: SessionParts;
   readonly #window: Window;
   readonly #receiving: Receiving;
@@ -138,6 +143,14 @@ export class MqttSession {
       caller: () => this.caller(),
       onProgress: () => this.#saver?.saveSoon(),
     });
+    this.#shares = new Shares({
+      ...{ hub: parts.hub, groups: parts.groups, delivery: this.delivery, window: this.#window },
+      ...terms,
+      store,
+      countMax: () => config.subscriptionsMax - this.subscriptions.count,
+      caller: () => this.caller(),
+      onLoss: (loss) => this.#onLoss(loss),
+    });
     this.#aliases = new ClientAliases(config.topicAliasMax);
     this.#receiving = new Receiving(parts.hub, {
       version: terms.version,
@@ -160,7 +173,7 @@ export class MqttSession {
   renew(identity: Identity): boolean {
     this.#identity = identity;
     this.#sender = undefined;
-    return !this.subscriptions.hasForbidden();
+    return !this.subscriptions.hasForbidden() && !this.#shares.hasForbidden();
   }
 
   caller(): Caller {
@@ -210,6 +223,11 @@ export class MqttSession {
     this.#receiving.restore(record.received);
     this.#window.restore(record.sent);
     for (const { place, ...options } of record.subscriptions) {
+      const shared = sharedPart(options.filter);
+      if (shared !== undefined) {
+        await this.#shares.resume(options, shared);
+        continue;
+      }
       // What is not allowed any more is not read any more.
       if (!this.#parts.hub.permits(this.#identity, 'subscribe', options.filter)) continue;
       await this.subscriptions.subscribe(options, place);
@@ -234,7 +252,10 @@ export class MqttSession {
         ...{ window: this.#window, delivery: this.delivery },
         nowMs: () => clock.unixMs(),
         onLoss: (loss) => this.#onLoss(loss),
-        formFor: (channel) => this.subscriptions.formFor(channel),
+        formFor: (place) =>
+          place instanceof SharedPlace
+            ? this.#shares.formFor(place)
+            : this.subscriptions.formFor(place.channel),
       });
     }
     if (this.#ended !== undefined) return;
@@ -249,7 +270,12 @@ export class MqttSession {
    * @throws {CodedError} that says why not.
    */
   async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
-    checkFilter(options.filter);
+    const shared = sharedPart(options.filter);
+    checkFilter(shared ?? options.filter);
+    if (shared !== undefined) {
+      await this.#shares.subscribe(options, shared);
+      return () => {}; // What is retained is not sent (5.0 §4.8.2).
+    }
     const { subscription, isNew } = await this.subscriptions.subscribe(options);
     const isWanted = retainHandling === 0 || (retainHandling === 1 && isNew);
     return this.#retained.add(subscription, isWanted);
@@ -258,7 +284,7 @@ export class MqttSession {
   /** @returns false when there was nothing to unsubscribe from. */
   unsubscribe(filter: string): boolean {
     this.#retained.drop(filter);
-    return this.subscriptions.unsubscribe(filter);
+    return this.subscriptions.unsubscribe(filter) || this.#shares.unsubscribe(filter);
   }
 
   /** @throws {MqttError} that ends the connection. */
@@ -305,6 +331,7 @@ export class MqttSession {
   onDrain(): void {
     this.delivery.onRoom();
     this.subscriptions.advance();
+    this.#shares.onRoom();
     this.#retained.advance();
   }
 
@@ -323,7 +350,7 @@ export class MqttSession {
     this.#ended ??= Promise.resolve();
     this.subscriptions.end();
     this.#retained.end();
-    await this.#saver?.end();
+    await Promise.all([this.#saver?.end(), this.#shares.end(this.#expirySeconds)]);
   }
 
   /** Ends the connection's part of it. Resolves when what outlives that is stored. Idempotent. */
@@ -334,15 +361,20 @@ export class MqttSession {
 
   async #end(): Promise<void> {
     const { log, store } = this.#parts;
+    const shares = this.#shares.end(this.#expirySeconds);
     const record = this.#record(false);
     this.subscriptions.end();
     this.#retained.end();
-    if (this.#saver === undefined) return;
+    if (this.#saver === undefined) {
+      await shares;
+      return;
+    }
     // An older record must not come over this one.
     await this.#saver.end();
     try {
       if (this.#expirySeconds > 0) await this.#writeRecord(record);
       else await store.remove(this.terms.key);
+      await shares;
     } catch (error) {
       // What was stored before holds: some is sent again, and nothing is lost.
       log.warn({ error }, 'the end of an MQTT session could not be stored');
@@ -367,7 +399,7 @@ export class MqttSession {
       session: this.#word,
       expirySeconds: this.#expirySeconds,
       isConnected,
-      subscriptions: this.subscriptions.kept(),
+      subscriptions: [...this.subscriptions.kept(), ...this.#shares.kept()],
       retained: this.#retained.kept(),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),

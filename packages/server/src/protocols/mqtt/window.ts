@@ -51,6 +51,8 @@ export class Window {
   /** From the first to the last, those in between that are done included. */
   #span = 0;
   #count = 0;
+  /** Called with each place whose message is done with; absent where nobody wants to know. */
+  onDone: ((place: Place) => void) | undefined;
 
   /** @param countMax messages that may be under way: the client's `Receive Maximum`, or less. */
   constructor(countMax: number) {
@@ -106,10 +108,12 @@ export class Window {
       return 'released';
     }
     if (STAGES[stage] !== kind) return 'wrong';
+    const place = this.#places[at];
     this.#stages[at] = DONE;
     this.#places[at] = undefined;
     this.#count -= 1;
     this.#trim();
+    if (place !== undefined) this.onDone?.(place);
     return 'done';
   }
 

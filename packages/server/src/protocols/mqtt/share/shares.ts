@@ -1,0 +1,201 @@
+/**
+ * Shares: the shared subscriptions of one session, as far as it takes part in their groups. They are
+ * subscriptions of the session like others: kept in its record, and begun again with it.
+ */
+import { CodedError } from '@trunkline/wire';
+import type { Hub } from '../../../hub/hub.ts';
+import type { Caller } from '../../../hub/hub-types.ts';
+import type { Version } from '../codec/packets.ts';
+import { filterFault, isShared, parseShared, sharedFilterFault } from '../codec/topics.ts';
+import type { Delivery } from '../delivery.ts';
+import type { Form, Place } from '../encoding.ts';
+import type { FilterOptions, Loss } from '../subscription.ts';
+import type { KeptSubscription } from '../subscriptions.ts';
+import type { Window } from '../window.ts';
+import type { KeptMember } from './group-record.ts';
+import type { ShareGroup } from './group.ts';
+import type { ShareGroups } from './groups.ts';
+import type { Member } from './member.ts';
+import { settle, SharedPlace } from './shared-place.ts';
+
+/** What the shared subscriptions of a session are built from. */
+export interface SharesParts {
+  readonly hub: Hub;
+  readonly groups: ShareGroups;
+  readonly delivery: Delivery;
+  readonly window: Window;
+  /** The key of the session. */
+  readonly key: string;
+  readonly version: Version;
+  /** True when each message is to say where it stands. */
+  readonly positions: boolean;
+  /** Seconds that the session is kept without a connection. */
+  readonly expirySeconds: number;
+  /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
+  readonly store: (() => Promise<void>) | undefined;
+  /** How many subscriptions it may have here. */
+  countMax(): number;
+  caller(): Caller;
+  onLoss(loss: Loss): void;
+}
+
+/** One of them. */
+interface Share {
+  readonly group: ShareGroup;
+  readonly member: Member;
+  options: FilterOptions;
+}
+
+export class Shares {
+  readonly #parts: SharesParts;
+  readonly #all = new Map<string, Share>();
+  /** Unsubscribed, with something left to finish. */
+  readonly #retired = new Set<Share>();
+  #ended = false;
+
+  constructor(parts: SharesParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /**
+   * Subscribes; where the filter is subscribed to, its options change.
+   *
+   * @param filter what is shared of `options.filter`, checked.
+   * @throws {CodedError} that says why not.
+   */
+  async subscribe(options: FilterOptions, filter: string): Promise<void> {
+    const { hub, window } = this.#parts;
+    hub.demand(this.#parts.caller().identity, 'subscribe', filter);
+    const known = this.#all.get(options.filter);
+    if (known !== undefined) {
+      known.options = options;
+      known.group.change(known.member, this.#formOf(options));
+      return;
+    }
+    if (this.#all.size >= this.#parts.countMax()) {
+      throw new CodedError('rate_limited', 'no more subscriptions a session');
+    }
+    // Its window tells acknowledgements from here on.
+    window.onDone = settle;
+    const group = this.#parts.groups.of(options.filter);
+    const member = await group.join({
+      kept: this.#keptMember(options),
+      session: this.#parts,
+      form: this.#formOf(options),
+      held: this.#held(options.filter),
+    });
+    this.#forgetTaken();
+    const share: Share = { group, member, options };
+    if (this.#ended) {
+      void group.leave(member, this.#parts.expirySeconds);
+      throw new CodedError('unavailable', 'the session has ended');
+    }
+    this.#all.set(options.filter, share);
+  }
+
+  /** Goes on with one of an earlier connection, if it is still allowed. */
+  async resume(options: FilterOptions, filter: string): Promise<void> {
+    const { hub, groups, key } = this.#parts;
+    const { identity } = this.#parts.caller();
+    if (hub.permits(identity, 'subscribe', filter)) await this.subscribe(options, filter);
+    else await groups.of(options.filter).drop(key);
+  }
+
+  /** @returns false when there was nothing to unsubscribe from. */
+  unsubscribe(filter: string): boolean {
+    const share = this.#all.get(filter);
+    if (share === undefined) return false;
+    this.#all.delete(filter);
+    share.group.retire(share.member);
+    if (share.member.lent.size > 0) this.#retired.add(share);
+    return true;
+  }
+
+  /** The link has drained, or the window. */
+  onRoom(): void {
+    for (const { group } of this.#all.values()) group.onRoom();
+  }
+
+  /** How a message of this place is sent again. */
+  formFor({ share }: SharedPlace): Form {
+    return this.#formOf(this.#all.get(share)?.options);
+  }
+
+  /** True when something is shared that its user may not read. */
+  hasForbidden(): boolean {
+    const { hub } = this.#parts;
+    const { identity } = this.#parts.caller();
+    return [...this.#all.keys()].some(
+      (filter) => !hub.permits(identity, 'subscribe', parseShared(filter)?.filter ?? filter),
+    );
+  }
+
+  /** What a record keeps of them. */
+  kept(): readonly KeptSubscription[] {
+    return [...this.#all.values()].map(({ options }) => options);
+  }
+
+  /**
+   * The session's connection has ended. What goes to others is gone from its window.
+   *
+   * @param expirySeconds how long the session is kept from here on; 0: it has ended.
+   * @returns a promise for when the groups have handed to the store what they keep.
+   */
+  async end(expirySeconds: number): Promise<void> {
+    this.#ended = true;
+    const all = [...this.#all.values(), ...this.#retired];
+    const left = all.map(({ group, member }) => group.leave(member, expirySeconds));
+    this.#forgetTaken();
+    await Promise.all(left);
+  }
+
+  /** What the window has of a group with QoS 1. */
+  #held(share: string): readonly SharedPlace[] {
+    return [...this.#parts.window.sent()].flatMap(({ place, awaited }) => {
+      const isHeld = awaited === 'puback' && isOf(place, share) && !place.isTakenBack;
+      return isHeld ? [place] : [];
+    });
+  }
+
+  #forgetTaken(): void {
+    const { window } = this.#parts;
+    for (const { packetId, place } of [...window.sent()]) {
+      if (place instanceof SharedPlace && place.isTakenBack) window.acknowledge(packetId, 'puback');
+    }
+  }
+
+  #keptMember({ qos }: FilterOptions): KeptMember {
+    const { key, expirySeconds } = this.#parts;
+    return { key, qos, expirySeconds };
+  }
+
+  /** Overlaps are no matter: what is shared is apart from what a session reads by itself. */
+  #formOf(options: FilterOptions | undefined): Form {
+    const { version, positions } = this.#parts;
+    const { qos = 0, retainAsPublished = false, id } = options ?? {};
+    return { version, qos, retainAsPublished, ids: id === undefined ? [] : [id], positions };
+  }
+}
+
+/**
+ * What of a shared filter is the filter; `undefined` for one that shares nothing.
+ *
+ * @throws {CodedError} for one that is malformed, as 3.1.1 may send it.
+ */
+export function sharedPart(filter: string): string | undefined {
+  if (!isShared(filter)) return undefined;
+  const fault = sharedFilterFault(filter);
+  const part = parseShared(filter)?.filter;
+  if (fault !== undefined || part === undefined || filterFault(part) !== undefined) {
+    throw new CodedError('not_found', fault?.message ?? 'the filter shares nothing');
+  }
+  return part;
+}
+
+function isOf(place: Place, share: string): place is SharedPlace {
+  return place instanceof SharedPlace && place.share === share;
+}
