@@ -1,6 +1,7 @@
 /** A server's MQTT protocol over memory links, on a manual clock. */
 import { ManualClock, MqttPeer, seededRandom } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
+import type { MqttPeerOptions } from '@trunkline/testkit';
 import type { Identity } from '../../../src/auth/identity.ts';
 import { createEmbeddedBroker } from '../../../src/backplanes/embedded/create.ts';
 import type { StateStore } from '../../../src/broker/state.ts';
@@ -94,7 +95,7 @@ export async function startMqtt(world: MqttWorld = {}) {
   };
   const peersOf =
     (node: MqttProtocol) =>
-    (options: { readonly autoAck?: boolean } = {}) =>
+    (options: Omit<MqttPeerOptions, 'clock' | 'turn' | 'open'> = {}) =>
       new MqttPeer({ clock, turn, open: (link) => node.open(link), ...options });
   /** The next life of the server: it finds what is stored, and nothing else of this one. */
   const restart = async () => {

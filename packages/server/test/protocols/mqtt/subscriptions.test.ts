@@ -1,3 +1,4 @@
+import { payloadText } from '@trunkline/testkit';
 import type { MqttPeer } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { startMqtt } from './mqtt-setup.ts';
@@ -7,7 +8,7 @@ const DURABLE = { clientId: 'r', clean: false, expiry: 600 };
 /** What came, as `topic QoS payload`; and a `!` where it is sent again. */
 function messages(peer: MqttPeer): string[] {
   return peer.takeKind('publish').map(({ topic, qos, payload, dup }) => {
-    return `${topic} ${qos} ${Buffer.from(payload)}${dup ? '!' : ''}`;
+    return `${topic} ${qos} ${payloadText(payload)}${dup ? '!' : ''}`;
   });
 }
 
