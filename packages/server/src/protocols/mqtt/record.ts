@@ -71,8 +71,13 @@ export function decodeRecord(value: Uint8Array): SessionRecord | undefined {
 
 function toSent([packetId, awaited, channel, text, why]: Stored['sent'][number]): Sent[] {
   const position = parsePosition(text);
-  if (position === undefined) return [];
+  if (position === undefined || !isPacketId(packetId)) return [];
   const place = { channel, ...position, ...(why === true ? { isRetained: why } : {}) };
   const isShared = typeof why === 'string';
   return [{ packetId, awaited, place: isShared ? new SharedPlace(place, why) : place }];
+}
+
+/** A window would look for any other one for ever. */
+function isPacketId(packetId: number): boolean {
+  return Number.isInteger(packetId) && packetId >= 1 && packetId <= 0xffff;
 }

@@ -7,7 +7,13 @@ import type { After, Position } from '@trunkline/wire';
 import { moveMark } from '../../hub/place-mark.ts';
 import type { BatchEnd, Place } from './encoding.ts';
 
-/** Of a subscription to one channel a position, of a pattern a mark. */
+/**
+ * Channels of a pattern that may stand elsewhere than its mark, as long as no new mark is told. What
+ * more of them were sent they are sent again after a connection that breaks just then.
+ */
+const MOVED_MAX = 5_000;
+
+/** Of a subscription to one channel a position, of a pattern a mark; empty while nothing is known. */
 export class SentPlace {
   #base: string | Position;
   /** By channel, what moved on since the mark. */
@@ -32,16 +38,27 @@ export class SentPlace {
     if (place.epoch === '') return; // A volatile channel has no places.
     if (isMarkText(this.#base)) {
       this.#moved ??= new Map();
-      this.#moved.set(place.channel, place);
-    } else {
+      const { channel } = place;
+      const hasRoom = this.#moved.size < MOVED_MAX || this.#moved.has(channel);
+      if (hasRoom) this.#moved.set(channel, place);
+    } else if (this.#base !== '') {
       this.#base = place;
     }
   }
 
   /** What a record keeps. */
   toString(): string {
-    const base = typeof this.#base === 'string' ? this.#base : formatPosition(this.#base);
-    return this.#moved === undefined ? base : moveMark(base, this.#moved);
+    return this.#moved === undefined ? this.#baseText : moveMark(this.#baseText, this.#moved);
+  }
+
+  /** The same in at most so many characters, or the mark alone: that is earlier, and always holds. */
+  textWithin(lengthMax: number): string {
+    const whole = this.toString();
+    return whole.length > lengthMax ? this.#baseText : whole;
+  }
+
+  get #baseText(): string {
+    return typeof this.#base === 'string' ? this.#base : formatPosition(this.#base);
   }
 }
 

@@ -48,6 +48,12 @@ export interface Subscribed {
   readonly isNew: boolean;
 }
 
+/**
+ * Characters of all places in a record, above which marks are kept alone: a store takes 1 MB, and this
+ * leaves enough for the rest.
+ */
+const PLACES_LENGTH_MAX = 400_000;
+
 /** The subscriptions of one session. */
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
@@ -119,10 +125,13 @@ export class Subscriptions {
 
   /** What a record keeps of them. */
   kept(): readonly KeptSubscription[] {
-    return [...this.#all.values()].map(({ options, place }) => ({
-      ...options,
-      ...(place === undefined ? {} : { place: place.toString() }),
-    }));
+    let room = PLACES_LENGTH_MAX;
+    return [...this.#all.values()].map(({ options, place }) => {
+      if (place === undefined) return options;
+      const text = place.textWithin(room);
+      room -= text.length;
+      return { ...options, place: text };
+    });
   }
 
   /** How a message of this channel is sent: what all that match it ask for together. */
