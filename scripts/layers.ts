@@ -23,7 +23,7 @@ import {
 const SERVER = 'packages/server/src/';
 
 /** What every layer may import beside itself, `@trunkline/wire` and the packages it depends on. */
-const EVERYONE = ['clock.ts', 'random.ts', 'token-bucket.ts', 'wheel.ts'];
+const EVERYONE = ['clock.ts', 'random.ts', 'token-bucket.ts', 'version.ts', 'wheel.ts'];
 
 /**
  * The architecture of the server, as data: the layers, or single files of them, that each layer may
@@ -33,6 +33,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'clock.ts': [],
   'random.ts': [],
   'token-bucket.ts': [],
+  'version.ts': [],
   'wheel.ts': [],
   link: [],
   broker: [],

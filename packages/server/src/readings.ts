@@ -2,7 +2,6 @@
  * Readings: what all parts of a server say of themselves at one moment, for the metrics. The parts
  * keep plain numbers and know nothing of this.
  */
-import { readFileSync } from 'node:fs';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { Capacity } from './http/capacity.ts';
 import type { HttpListener } from './http/listener.ts';
@@ -10,11 +9,7 @@ import type { Hub } from './hub/hub.ts';
 import type { LabelledNumber, Readings } from './observe/metrics.ts';
 import type { DeflateCounts } from './transports/deflate.ts';
 import type { LinkCounts } from './transports/link-set.ts';
-
-/** The version of this package. */
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { readonly version: string };
+import { VERSION } from './version.ts';
 
 /** Who is asked. */
 export interface ReadingParts {
@@ -25,7 +20,7 @@ export interface ReadingParts {
   /** By the name of the transport. */
   readonly transports: Readonly<Record<string, { readonly counts: LinkCounts }>>;
   readonly sessions: Iterable<unknown>;
-  readonly mqtt: { readonly connections: Iterable<unknown> };
+  readonly mqtt: { readonly connections: Iterable<unknown>; readonly readings: Readings };
   readonly deflated: DeflateCounts;
   /** What waits for the next commit of the log. */
   readonly logQueue: { readonly count: number; readonly size: number };
@@ -43,7 +38,7 @@ export function readAll(parts: ReadingParts): Readings {
       [...counts[kind]].map(([label, count]): LabelledNumber => [name, label, count]),
     );
   return {
-    build: [[version, process.version, 1]],
+    build: [[VERSION, process.version, 1]],
     ready: parts.ready ? 1 : 0,
     connections: parts.capacity.count,
     links: rows('open'),
@@ -64,6 +59,7 @@ export function readAll(parts: ReadingParts): Readings {
     announcements: hub.presence.toldCounts,
     deflatedInBytes: deflated.inBytes,
     deflatedOutBytes: deflated.outBytes,
+    ...parts.mqtt.readings,
     ...hub.counts,
   };
 }

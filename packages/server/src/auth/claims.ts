@@ -3,8 +3,8 @@
  * that is not understood refuses the whole token: ignoring it would grant something else than was
  * meant.
  */
-import { CodedError, patternFault } from '@trunkline/wire';
-import { ACTIONS } from './identity.ts';
+import { CodedError } from '@trunkline/wire';
+import { ACTIONS, grantFault } from './identity.ts';
 import type { Action, Grants, Identity } from './identity.ts';
 
 /** Characters of a user's name. */
@@ -91,7 +91,7 @@ export function grantsFromClaim(claim: unknown): Grants {
   }
   const grants = new Map<string, ReadonlySet<Action>>();
   for (const [pattern, actions] of Object.entries(claim)) {
-    const fault = patternFault(pattern);
+    const fault = grantFault(pattern);
     if (fault !== undefined) throw refused(`channels: pattern ${show(pattern)} ${fault}`);
     if (!Array.isArray(actions)) {
       throw refused(`channels: ${show(pattern)} must have a list, got ${show(actions)}`);

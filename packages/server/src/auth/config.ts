@@ -1,9 +1,8 @@
 /** What authentication is told: what a config file says of it, and what that means as a whole. */
-import { patternFault } from '@trunkline/wire';
 import { z } from 'zod';
 import { field } from '../config/field.ts';
 import { infoFault, userFault } from './claims.ts';
-import { ACTIONS } from './identity.ts';
+import { ACTIONS, grantFault } from './identity.ts';
 import { passwordHashFault } from './password-hash.ts';
 
 /** What stands for the user in the patterns of `auth.certificates.channels`. */
@@ -12,13 +11,13 @@ export const USER_PLACE = '%u';
 const secretText = z.string().min(1);
 const actions = z.array(z.enum(ACTIONS));
 
-const channels = z.record(z.string().superRefine(refuseWith(patternFault)), actions);
+const channels = z.record(z.string().superRefine(refuseWith(grantFault)), actions);
 
 /** Patterns as they are for somebody; who it is can make one too long, and is refused then. */
 const channelsOfUser = z.record(
   z
     .string()
-    .superRefine(refuseWith((pattern) => patternFault(pattern.replaceAll(USER_PLACE, 'user')))),
+    .superRefine(refuseWith((pattern) => grantFault(pattern.replaceAll(USER_PLACE, 'user')))),
   actions,
 );
 

@@ -1,5 +1,5 @@
 /** Identity: who a client is and what it may do, however it proved it. */
-import { containsPattern, isWildcard, matchesPattern } from '@trunkline/wire';
+import { containsPattern, isWildcard, matchesPattern, patternFault } from '@trunkline/wire';
 
 /** What can be granted on a channel. */
 export type Action = 'subscribe' | 'publish' | 'history' | 'presence';
@@ -19,6 +19,14 @@ export interface Identity {
   readonly grants: Grants;
   /** Unix milliseconds at which a token ends; absent when nothing ends. */
   readonly expiresAt?: number;
+}
+
+/** Where the server tells of itself: no channels, but to be granted like them. */
+const SERVER_TOPICS = '$SYS/';
+
+/** Why something can't be granted by this pattern, or `undefined` when it can. */
+export function grantFault(pattern: string): string | undefined {
+  return patternFault(pattern.startsWith(SERVER_TOPICS) ? pattern.slice(1) : pattern);
 }
 
 /** True when the identity's own grants allow it; namespaces may allow more. */

@@ -62,6 +62,55 @@ export const METRICS = {
     kind: 'gauge',
     help: 'Clients of MQTT, whatever carries them; those that have not sent CONNECT yet included.',
   },
+  mqttSessions: {
+    name: 'trunkline_mqtt_sessions',
+    kind: 'gauge',
+    help: 'Sessions of MQTT clients that are connected.',
+  },
+  mqttReceived: {
+    name: 'trunkline_mqtt_packets_received_total',
+    kind: 'counter',
+    help: 'MQTT packets of clients, by kind.',
+    labels: ['kind'],
+  },
+  mqttSent: {
+    name: 'trunkline_mqtt_packets_sent_total',
+    kind: 'counter',
+    help: 'MQTT packets to clients, by kind.',
+    labels: ['kind'],
+  },
+  mqttReceivedBytes: {
+    name: 'trunkline_mqtt_received_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of MQTT packets of clients.',
+  },
+  mqttSentBytes: {
+    name: 'trunkline_mqtt_sent_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of MQTT packets to clients.',
+  },
+  mqttDropped: {
+    name: 'trunkline_mqtt_messages_dropped_total',
+    kind: 'counter',
+    help: 'Messages of MQTT clients that were refused, and messages that were too large for a client.',
+    labels: ['why'],
+  },
+  mqttConnectsRefused: {
+    name: 'trunkline_mqtt_connects_refused_total',
+    kind: 'counter',
+    help: 'MQTT clients that were not accepted, by the reason code.',
+    labels: ['reason'],
+  },
+  mqttWindowsFull: {
+    name: 'trunkline_mqtt_windows_full_total',
+    kind: 'counter',
+    help: 'Times that messages had to wait because an MQTT client had not acknowledged those before.',
+  },
+  mqttWillsWaiting: {
+    name: 'trunkline_mqtt_wills_waiting',
+    kind: 'gauge',
+    help: 'Wills of MQTT clients that are gone, published unless they come back within the delay.',
+  },
   pollsWaiting: {
     name: 'trunkline_polls_waiting',
     kind: 'gauge',

@@ -1,4 +1,4 @@
-import { isGranted, isGrantedWhole } from '@trunkline/server/internal/auth/identity.ts';
+import { grantFault, isGranted, isGrantedWhole } from '@trunkline/server/internal/auth/identity.ts';
 import type { Action, Identity } from '@trunkline/server/internal/auth/identity.ts';
 import { describe, expect, test } from 'vitest';
 
@@ -71,5 +71,19 @@ describe('isGrantedWhole', () => {
     expect(isGrantedWhole(user('alice/+'), 'subscribe', '@alice/+')).toBe(false);
     expect(isGrantedWhole(user('+'), 'subscribe', '@+')).toBe(false);
     expect(isGrantedWhole(user('alice/x'), 'subscribe', '@alice/x')).toBe(true);
+  });
+});
+
+describe('grantFault', () => {
+  test('[AUTH-4] lets patterns be granted, and the topics where the server tells of itself', () => {
+    for (const pattern of ['a', 'a/#', '+/b', '$SYS/#', '$SYS/broker/+']) {
+      expect(grantFault(pattern)).toBeUndefined();
+    }
+    for (const pattern of ['', 'a#', '$', '$SYS', '$other/#', '$SYS/#/a', '$SYS/a+']) {
+      expect(grantFault(pattern)).toBeDefined();
+    }
+    const reader = user('alice', { '$SYS/#': ['subscribe'] });
+    expect(isGrantedWhole(reader, 'subscribe', '$SYS/broker/+')).toBe(true);
+    expect(isGrantedWhole(user('bob', { '#': ['subscribe'] }), 'subscribe', '$SYS/#')).toBe(false);
   });
 });

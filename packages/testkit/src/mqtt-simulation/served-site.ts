@@ -79,6 +79,7 @@ export class ServedSite implements MqttSite {
         topicAliasMax: 2,
         subscriptionsMax: 10,
         ackSaveMs: random.pick([10, 1_000]),
+        sysIntervalMs: 0,
         highWaterSize,
       },
     };

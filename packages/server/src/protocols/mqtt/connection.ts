@@ -15,7 +15,7 @@ import { MqttError } from './codec/faults.ts';
 import type { Auth, Connect, Disconnect, Packet, Subscribe, Unsubscribe } from './codec/packets.ts';
 import { connackCode, REASONS } from './codec/reasons.ts';
 import type { Accepted, Greeting } from './greeting.ts';
-import type { MqttParts } from './parts.ts';
+import type { NodeParts } from './parts.ts';
 import { closeFor, disconnectReason } from './refusal.ts';
 import { Renewal } from './renewal.ts';
 import type { MqttSession, Wire } from './session.ts';
@@ -42,7 +42,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
-  readonly #parts: MqttParts;
+  readonly #parts: NodeParts;
   readonly #greeting: Greeting;
   readonly #carried: Identity | undefined;
   readonly #onEnd: (connection: MqttConnection) => void;
@@ -63,7 +63,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   /** @param carried who the carrier says it is; absent where CONNECT tells. */
   constructor(
-    parts: MqttParts,
+    parts: NodeParts,
     greeting: Greeting,
     link: Link,
     carried: Identity | undefined,
@@ -105,6 +105,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (typeof frame === 'string') {
       this.#waiting.push(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
     } else {
+      this.#parts.counts.receivedSize += frame.length;
       this.#decode(frame);
     }
     this.#heardMs = this.#parts.clock.monotonicMs();
@@ -144,6 +145,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (this.#state === 'ended') return;
     const bytes = this.#encode(packet);
     if (bytes !== undefined) {
+      this.#parts.counts.sent[packet.kind] += 1;
+      this.#parts.counts.sentSize += bytes.length;
       this.link.send(bytes);
       return;
     }
@@ -165,6 +168,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
       { reason, message, clause, clientId, remoteAddress },
       'MQTT connection closed',
     );
+    if (this.#state === 'greeting') this.#parts.counts.onRefused(reason);
     this.#sayGoodbye(reason, message);
     this.#end(true);
     this.link.close(closeFor(reason));
@@ -236,6 +240,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   #begin(waiting: Waiting): void {
     try {
       if (waiting instanceof MqttError) throw waiting;
+      this.#parts.counts.received[waiting.kind] += 1;
       const session = this.session;
       if (waiting.kind === 'connect') this.#take(this.#connect(waiting));
       else if (session !== undefined) this.#onPacket(session, waiting);

@@ -15,6 +15,7 @@
 import type { Link } from '../../link/link.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
 import type { AliasTable } from './aliases.ts';
+import { MqttCounts } from './counts.ts';
 import { ownHead, patchPacketId, publishProperties } from './codec/publish-frame.ts';
 import type { PublishFrame } from './codec/publish-frame.ts';
 import type { BatchEnd, Publication, PublishBatch } from './encoding.ts';
@@ -33,6 +34,8 @@ export interface DeliveryParts {
   readonly aliases: AliasTable | undefined;
   /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
   readonly store: (() => Promise<void>) | undefined;
+  /** The node's; its own where it has none. */
+  readonly counts?: MqttCounts;
 }
 
 /** What leaves before all that is new. */
@@ -63,6 +66,7 @@ const NO_BYTES = new Uint8Array(0);
 export class Delivery {
   readonly link: Link;
   readonly window: Window;
+  readonly counts: MqttCounts;
   readonly #parts: DeliveryParts;
   #isBegun = false;
   #first: First | undefined;
@@ -74,12 +78,11 @@ export class Delivery {
   /** The window had no room when somebody asked to be told of room. */
   #wantsRoom = false;
   #losses: Loss[] = [];
-  /** Messages that were too large for the client; for the metrics. */
-  droppedCount = 0;
 
   constructor(parts: DeliveryParts) {
     this.link = parts.link;
     this.window = parts.window;
+    this.counts = parts.counts ?? new MqttCounts();
     this.#parts = parts;
   }
 
@@ -130,13 +133,18 @@ export class Delivery {
     const mayLeave = this.#isOpen && (this.#waiting.length === 0 || this.#isFree(outlet));
     if (!mayLeave || !this.#isShared(batch) || idCount > this.window.free) {
       const waiting: Waiting = { outlet, publications, end, next: 0 };
-      if (!mayLeave || !this.#sendSome(waiting)) this.#waiting.push(waiting);
-    } else if (idCount === 0) {
-      outlet.place?.reach(end);
-      this.#emit(batch, false, isLast);
-    } else {
-      this.#copy(outlet, batch, isLast);
+      if (mayLeave && this.#sendSome(waiting)) return;
+      this.#waiting.push(waiting);
+      if (this.#isOpen) this.counts.windowsFull += 1;
+      return;
     }
+    this.counts.sent.publish += publications.length;
+    if (idCount > 0) {
+      this.#copy(outlet, batch, isLast);
+      return;
+    }
+    outlet.place?.reach(end);
+    this.#emit(batch, false, isLast);
   }
 
   /** The subscription stands here now, after all that it was given. */
@@ -247,7 +255,7 @@ export class Delivery {
       const { qos } = frame.shared;
       if (qos > 0 && this.window.free === 0) break;
       if (this.isTooLarge(frame)) {
-        this.droppedCount += 1;
+        this.counts.dropped.too_large += 1;
       } else {
         if (qos === 2) hasQos2 = true;
         const packetId = qos === 0 ? 0 : this.window.add(place, qos);
@@ -264,6 +272,7 @@ export class Delivery {
   }
 
   #pieces(frame: PublishFrame, packetId: number, dup: boolean): readonly Uint8Array[] {
+    this.counts.sent.publish += 1;
     const { aliases, packetSizeMax } = this.#parts;
     const { properties = NO_BYTES, aliased = false } = aliases?.use(frame, packetSizeMax) ?? {};
     const room = packetSizeMax - frame.bytes.length - properties.length - SIZES_GROWTH;
@@ -288,6 +297,7 @@ export class Delivery {
     isLast: boolean,
     store = this.#parts.store,
   ): void {
+    this.counts.sentSize += batch.payload.length;
     const waits = needsStored && store !== undefined;
     if (!waits && this.#held.length === 0) {
       this.link.sendShared(batch, isLast);

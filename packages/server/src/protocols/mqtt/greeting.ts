@@ -11,7 +11,7 @@ import { REASONS } from './codec/reasons.ts';
 import type { MqttConnection } from './connection.ts';
 import { Encodings } from './encoding.ts';
 import type { LeftOver } from './left-over.ts';
-import type { MqttParts } from './parts.ts';
+import type { NodeParts } from './parts.ts';
 import type { SessionRecord } from './record.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
@@ -38,19 +38,31 @@ const WORD_LENGTH = 16;
 
 /** Greets the clients of one node. */
 export class Greeting {
-  readonly #parts: MqttParts;
+  readonly #parts: NodeParts;
   readonly #wills: Wills;
   readonly #store: SessionStore;
   readonly #encodings: Encodings;
   readonly #groups: ShareGroups;
   readonly #registry = new Registry<MqttConnection>();
 
-  constructor(parts: MqttParts, wills: Wills) {
+  constructor(parts: NodeParts, wills: Wills) {
     this.#parts = parts;
     this.#wills = wills;
     this.#store = new SessionStore(parts.state);
     this.#encodings = new Encodings(parts.clock);
     this.#groups = new ShareGroups({ ...parts, sessions: this.#store });
+  }
+
+  /** Sessions that have a connection. */
+  get sessionCount(): number {
+    return this.#registry.count;
+  }
+
+  /** What they subscribe to. */
+  get subscriptionCount(): number {
+    let count = 0;
+    for (const { session } of this.#registry.holders) count += session?.subscriptionCount ?? 0;
+    return count;
   }
 
   /**
@@ -97,6 +109,7 @@ export class Greeting {
       };
       const accepted: Accepted = { session, connack, connection, will };
       this.#registry.hold(key, connection);
+      this.#parts.counts.onSessions(this.#registry.count);
       connection.accept(accepted);
       return accepted;
     });

@@ -7,6 +7,8 @@ import type { Hub } from '../../hub/hub.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Random } from '../../random.ts';
 import type { Wheel } from '../../wheel.ts';
+import type { MqttCounts } from './counts.ts';
+import type { Sys } from './sys.ts';
 
 /** The limits of the protocol; the group `mqtt` of the configuration says what happens at each. */
 export interface MqttConfig {
@@ -21,6 +23,8 @@ export interface MqttConfig {
   readonly topicAliasMax: number;
   readonly subscriptionsMax: number;
   readonly ackSaveMs: number;
+  /** How often the topics below `$SYS` are told; 0 is never. */
+  readonly sysIntervalMs: number;
   /** Unsent bytes of a link; above a part of them nothing more is read from it. */
   readonly highWaterSize: number;
 }
@@ -37,4 +41,10 @@ export interface MqttParts {
   readonly config: MqttConfig;
   /** Set while the node takes no new clients. */
   refusal(): CodedError | undefined;
+}
+
+/** That, and what all connections of a node have in common. */
+export interface NodeParts extends MqttParts {
+  readonly counts: MqttCounts;
+  readonly sys: Sys;
 }

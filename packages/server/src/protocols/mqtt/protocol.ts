@@ -1,10 +1,13 @@
 /** MQTT: versions 3.1.1 and 5.0, over any duplex link of bytes. */
 import type { Identity } from '../../auth/identity.ts';
 import type { Link, LinkHandler } from '../../link/link.ts';
+import type { Readings } from '../../observe/metrics.ts';
 import { MqttConnection } from './connection.ts';
+import { MqttCounts } from './counts.ts';
 import { Greeting } from './greeting.ts';
 import { LeftOver } from './left-over.ts';
-import type { MqttParts } from './parts.ts';
+import type { MqttParts, NodeParts } from './parts.ts';
+import { Sys } from './sys.ts';
 import { Wills } from './will.ts';
 
 /** What the carrier of a link knows of its client. */
@@ -16,16 +19,25 @@ export interface MqttOpening {
 /** Opens connections, and knows those that are open. */
 export class MqttProtocol {
   readonly name = 'mqtt';
-  readonly #parts: MqttParts;
+  readonly #parts: NodeParts;
   readonly #greeting: Greeting;
   readonly #wills: Wills;
   readonly #leftOver: LeftOver;
   readonly #connections = new Set<MqttConnection>();
 
   constructor(parts: MqttParts) {
-    this.#parts = parts;
+    const { clock, config } = parts;
+    const counts = new MqttCounts();
+    const sys = new Sys({
+      ...{ clock, counts, intervalMs: config.sysIntervalMs },
+      numbers: () => ({
+        connected: this.#greeting.sessionCount,
+        subscriptions: this.#greeting.subscriptionCount,
+      }),
+    });
+    this.#parts = { ...parts, counts, sys };
     this.#wills = new Wills(parts);
-    this.#greeting = new Greeting(parts, this.#wills);
+    this.#greeting = new Greeting(this.#parts, this.#wills);
     this.#leftOver = new LeftOver(parts);
   }
 
@@ -48,6 +60,15 @@ export class MqttProtocol {
   /** Connections open now. */
   get connections(): Iterable<MqttConnection> {
     return this.#connections;
+  }
+
+  /** What it did and has, for the metrics. */
+  get readings(): Readings {
+    return {
+      ...this.#parts.counts.readings,
+      mqttSessions: this.#greeting.sessionCount,
+      mqttWillsWaiting: this.#wills.waitingCount,
+    };
   }
 
   /** Begins to speak on a link. */

@@ -140,7 +140,7 @@ export class Resend {
     const { frame } = toPublication(place, message, { ...formFor(place), qos }, told);
     if (frame.shared.qos !== qos) return undefined;
     if (delivery.isTooLarge(frame)) {
-      delivery.droppedCount += 1;
+      delivery.counts.dropped.too_large += 1;
       return undefined;
     }
     return delivery.packet(frame, packetId, true);

@@ -13,7 +13,7 @@ import type { Ack, Packet, Publish, Version } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
-import type { MqttParts } from './parts.ts';
+import type { NodeParts } from './parts.ts';
 import { Receiving } from './receiving.ts';
 import { Retained } from './retained.ts';
 import type { SessionRecord } from './record.ts';
@@ -26,6 +26,8 @@ import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
 import type { FilterOptions, Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { isSysFilter } from './sys.ts';
+import { SysSubscriptions } from './sys-subscriptions.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
 
@@ -68,7 +70,7 @@ export interface Wire {
 }
 
 /** What a session is built from. */
-export interface SessionParts extends MqttParts {
+export interface SessionParts extends NodeParts {
   readonly encodings: Encodings;
   readonly store: SessionStore;
   readonly groups: ShareGroups;
@@ -88,6 +90,7 @@ export class MqttSession {
   readonly #receiving: Receiving;
   readonly #aliases: ClientAliases;
   readonly #retained: Retained;
+  readonly #sys: SysSubscriptions;
   readonly #saver: Saver | undefined;
   #identity: Identity;
   /** The session's word: whose messages its own are. */
@@ -124,6 +127,7 @@ export class MqttSession {
       packetSizeMax: terms.packetSizeMax,
       aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
       store,
+      counts: parts.counts,
     });
     this.subscriptions = new Subscriptions({
       hub: parts.hub,
@@ -135,6 +139,11 @@ export class MqttSession {
       countMax: config.subscriptionsMax,
       caller: () => this.caller(),
       onLoss: (loss) => this.#onLoss(loss),
+    });
+    this.#sys = new SysSubscriptions({
+      ...{ sys: parts.sys, hub: parts.hub, delivery: this.delivery, clock },
+      ...{ version: terms.version, highWaterSize: config.highWaterSize },
+      identity: () => this.#identity,
     });
     this.#retained = new Retained({
       ...{ hub: parts.hub, delivery: this.delivery, clock },
@@ -173,7 +182,8 @@ export class MqttSession {
   renew(identity: Identity): boolean {
     this.#identity = identity;
     this.#sender = undefined;
-    return !this.subscriptions.hasForbidden() && !this.#shares.hasForbidden();
+    const readers = [this.subscriptions, this.#shares, this.#sys];
+    return !readers.some((reader) => reader.hasForbidden());
   }
 
   caller(): Caller {
@@ -195,6 +205,11 @@ export class MqttSession {
   /** Bytes of what was received and is not in the log yet. */
   get underWaySize(): number {
     return this.#receiving.underWaySize;
+  }
+
+  /** Filters that it subscribes to. */
+  get subscriptionCount(): number {
+    return this.subscriptions.count + this.#shares.count + this.#sys.count;
   }
 
   /** Messages received that are not acknowledged, as the client counts them. */
@@ -223,6 +238,10 @@ export class MqttSession {
     this.#receiving.restore(record.received);
     this.#window.restore(record.sent);
     for (const { place, ...options } of record.subscriptions) {
+      if (isSysFilter(options.filter)) {
+        this.#sys.restore(options);
+        continue;
+      }
       const shared = sharedPart(options.filter);
       if (shared !== undefined) {
         await this.#shares.resume(options, shared);
@@ -270,6 +289,7 @@ export class MqttSession {
    * @throws {CodedError} that says why not.
    */
   async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
+    if (isSysFilter(options.filter)) return this.#sys.subscribe(options, retainHandling);
     const shared = sharedPart(options.filter);
     checkFilter(shared ?? options.filter);
     if (shared !== undefined) {
@@ -283,6 +303,7 @@ export class MqttSession {
 
   /** @returns false when there was nothing to unsubscribe from. */
   unsubscribe(filter: string): boolean {
+    if (isSysFilter(filter)) return this.#sys.unsubscribe(filter);
     this.#retained.drop(filter);
     return this.subscriptions.unsubscribe(filter) || this.#shares.unsubscribe(filter);
   }
@@ -350,6 +371,7 @@ export class MqttSession {
     this.#ended ??= Promise.resolve();
     this.subscriptions.end();
     this.#retained.end();
+    this.#sys.end();
     await Promise.all([this.#saver?.end(), this.#shares.end(this.#expirySeconds)]);
   }
 
@@ -365,6 +387,7 @@ export class MqttSession {
     const record = this.#record(false);
     this.subscriptions.end();
     this.#retained.end();
+    this.#sys.end();
     if (this.#saver === undefined) {
       await shares;
       return;
@@ -399,7 +422,7 @@ export class MqttSession {
       session: this.#word,
       expirySeconds: this.#expirySeconds,
       isConnected,
-      subscriptions: [...this.subscriptions.kept(), ...this.#shares.kept()],
+      subscriptions: [...this.subscriptions.kept(), ...this.#shares.kept(), ...this.#sys.kept()],
       retained: this.#retained.kept(),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),
@@ -410,6 +433,7 @@ export class MqttSession {
   #sendPubrel(packetId: number, isKnown: boolean): void {
     const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
     const pubrel: Packet = { kind: 'pubrel', packetId, reason, properties: {} };
+    this.#parts.counts.sent.pubrel += 1;
     this.delivery.send(encode(pubrel, this.terms.version), isKnown);
     if (isKnown && this.#saver !== undefined) {
       void this.save().then(() => this.#parts.wire.onSettled());
@@ -419,6 +443,7 @@ export class MqttSession {
   #answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
     const { wire, log } = this.#parts;
     const { version, wantsProblems } = this.terms;
+    if (reason >= REASONS.unspecifiedError) this.#parts.counts.dropped.refused += 1;
     if (version === 4 && reason >= REASONS.unspecifiedError) {
       // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
       log.info({ clientId: this.terms.clientId, message }, 'an MQTT message was refused');
@@ -431,6 +456,7 @@ export class MqttSession {
 
   #onDropped(error: CodedError): void {
     const { clientId } = this.terms;
+    this.#parts.counts.dropped.refused += 1;
     this.#parts.log.debug({ clientId, message: error.message }, 'an MQTT message was dropped');
   }
 

@@ -27,6 +27,7 @@ export const CONFIG: MqttConfig = {
   topicAliasMax: 2,
   subscriptionsMax: 10,
   ackSaveMs: 1_000,
+  sysIntervalMs: 10_000,
   highWaterSize: 10_000,
 };
 

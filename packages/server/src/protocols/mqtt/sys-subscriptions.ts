@@ -1,0 +1,163 @@
+/**
+ * SysSubscriptions: what one session reads below `$SYS`. It gets what the topics say at once, as if
+ * that were retained, and then what changes; always with QoS 0, and not while its link is full.
+ */
+import { CodedError, isWildcard, matchesPattern, patternFault } from '@trunkline/wire';
+import type { Identity } from '../../auth/identity.ts';
+import type { Clock } from '../../clock.ts';
+import type { Hub } from '../../hub/hub.ts';
+import type { Version } from './codec/packets.ts';
+import type { Delivery } from './delivery.ts';
+import { PublishBatch, toPublication } from './encoding.ts';
+import type { Publication } from './encoding.ts';
+import { Outlet } from './outlet.ts';
+import type { FilterOptions } from './subscription.ts';
+import type { Sys, SysReader, SysValues } from './sys.ts';
+
+/** What they are built from. */
+export interface SysSubscriptionsParts {
+  readonly sys: Sys;
+  readonly hub: Pick<Hub, 'demand' | 'permits'>;
+  readonly delivery: Delivery;
+  readonly clock: Pick<Clock, 'unixMs'>;
+  readonly version: Version;
+  /** Unsent bytes above which nothing is told. */
+  readonly highWaterSize: number;
+  /** Who reads, now. */
+  identity(): Identity;
+}
+
+/** Filters below `$SYS` that a session may have; there are hardly more topics than these. */
+const FILTERS_MAX = 32;
+
+const encoder = new TextEncoder();
+
+/** The subscriptions below `$SYS` of one session. */
+export class SysSubscriptions implements SysReader {
+  readonly #parts: SysSubscriptionsParts;
+  readonly #all = new Map<string, FilterOptions>();
+  #outlet: Outlet | undefined;
+
+  constructor(parts: SysSubscriptionsParts) {
+    this.#parts = parts;
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /**
+   * Subscribes.
+   *
+   * @returns what tells the present values, where they are wanted; to be called after the answer.
+   * @throws {CodedError} that says why not.
+   */
+  subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): () => void {
+    const { filter } = options;
+    const isNew = !this.#all.has(filter);
+    // It is a pattern as others are, but for its first character.
+    const fault = patternFault(filter.slice(1));
+    if (fault !== undefined) throw new CodedError('not_found', `the filter ${fault}`);
+    this.#parts.hub.demand(this.#parts.identity(), 'subscribe', filter);
+    if (isNew && this.#all.size >= FILTERS_MAX) {
+      throw new CodedError('rate_limited', `at most ${FILTERS_MAX} filters below $SYS a session`);
+    }
+    this.#add(options);
+    if (retainHandling === 2 || (retainHandling === 1 && !isNew)) return () => {};
+    return () => {
+      if (this.#all.get(filter) === options) this.#tell(this.#parts.sys.values(), [options], true);
+    };
+  }
+
+  /** Takes in what an earlier connection left; what is not allowed any more is left out. */
+  restore(options: FilterOptions): void {
+    if (!this.#parts.hub.permits(this.#parts.identity(), 'subscribe', options.filter)) return;
+    this.#add(options);
+  }
+
+  /** @returns false when there was nothing to unsubscribe from. */
+  unsubscribe(filter: string): boolean {
+    const existed = this.#all.delete(filter);
+    if (this.#all.size === 0) this.end();
+    return existed;
+  }
+
+  /** What a record keeps of them. */
+  kept(): readonly FilterOptions[] {
+    return [...this.#all.values()];
+  }
+
+  /** True when something is read that its user may not read. */
+  hasForbidden(): boolean {
+    const { hub } = this.#parts;
+    const identity = this.#parts.identity();
+    return [...this.#all.keys()].some((filter) => !hub.permits(identity, 'subscribe', filter));
+  }
+
+  /** Nothing is told any more. */
+  end(): void {
+    if (this.#outlet === undefined) return;
+    this.#outlet = undefined;
+    this.#parts.sys.unwatch(this);
+  }
+
+  onChange(values: SysValues): void {
+    this.#tell(values, [...this.#all.values()], false);
+  }
+
+  #add(options: FilterOptions): void {
+    this.#all.set(options.filter, options);
+    if (this.#outlet !== undefined) return;
+    this.#outlet = new Outlet(this.#parts.delivery, 0);
+    this.#parts.sys.watch(this);
+  }
+
+  /** @param isRetained true where it is told because it was subscribed to. */
+  #tell(values: SysValues, filters: readonly FilterOptions[], isRetained: boolean): void {
+    const { delivery, highWaterSize } = this.#parts;
+    if (this.#outlet === undefined || this.#outlet.pendingBytes > highWaterSize) return;
+    const publications: Publication[] = [];
+    for (const [topic, text] of values) {
+      const matching = filters.filter(({ filter }) => matches(filter, topic));
+      if (matching.length > 0)
+        publications.push(this.#publication(topic, text, matching, isRetained));
+    }
+    if (publications.length === 0) return;
+    const batch = new PublishBatch(publications, { mark: undefined, places: [] });
+    delivery.deliver(this.#outlet, batch, true);
+  }
+
+  #publication(
+    topic: string,
+    text: string,
+    matching: readonly FilterOptions[],
+    isRetained: boolean,
+  ): Publication {
+    const { version, clock } = this.#parts;
+    const nowMs = clock.unixMs();
+    const ids = matching.flatMap(({ id }) => (id === undefined ? [] : [id]));
+    const message = {
+      ...{ offset: 0, time: nowMs, contentType: 'text/plain; charset=utf-8' },
+      payload: encoder.encode(text),
+    };
+    const retainAsPublished = matching.some((options) => options.retainAsPublished);
+    const form = {
+      version,
+      qos: 0,
+      retainAsPublished,
+      ids: ids.sort(rising),
+      positions: false,
+    } as const;
+    // They are retained, and whoever wants to know that is told so [MQTT-3.3.1-13].
+    const told = { nowMs, isRetained: isRetained || retainAsPublished };
+    return toPublication({ channel: topic, epoch: '' }, message, form, told);
+  }
+}
+
+function matches(filter: string, topic: string): boolean {
+  return isWildcard(filter) ? matchesPattern(filter, topic) : filter === topic;
+}
+
+function rising(a: number, b: number): number {
+  return a - b;
+}
