@@ -64,7 +64,7 @@ function check(event: MqttEvent, index: number, checks: Checks): void {
       publishes.onCommitted(event);
       return deliveries.onCommitted(event, index);
     case 'known':
-      return deliveries.onKnown(event, index);
+      return deliveries.onKnown(event);
     case 'arrived':
       return deliveries.onArrived(event, index);
     case 'delivered':
@@ -77,7 +77,7 @@ function check(event: MqttEvent, index: number, checks: Checks): void {
     }
     case 'crash':
       sessions.onCrash();
-      return deliveries.onCrash(index);
+      return deliveries.onCrash(event, index);
     case 'rest':
       for (const message of event.stuck) report({ promise: 'stuck', step: event.step, message });
       return deliveries.onRest(event, index);

@@ -12,6 +12,7 @@ import type {
   Version,
 } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 import { ackPacket, publishPacket } from '../mqtt/packet-makers.ts';
+import { MQTT_CHANNELS } from './surroundings.ts';
 
 /** A message that its application wants to be published. */
 export interface Saying {
@@ -77,6 +78,7 @@ export class ClientSession {
   /** Names it in the history. */
   readonly name: string;
   readonly #version: Version;
+  readonly #mayLose: (channel: string) => boolean;
   /** In the order in which they were sent first. */
   readonly #outbound = new Map<number, Outbound>();
   readonly #inbound = new Map<number, Inbound>();
@@ -93,9 +95,11 @@ export class ClientSession {
   readonly #again = new Map<number, number>();
   #receiveMaximum = 0;
 
-  constructor(name: string, version: Version) {
+  /** @param mayLose where retention may take what was sent and not acknowledged. */
+  constructor(name: string, version: Version, mayLose: (channel: string) => boolean) {
     this.name = name;
     this.#version = version;
+    this.#mayLose = mayLose;
   }
 
   /** Messages on their way to the server. */
@@ -112,10 +116,11 @@ export class ClientSession {
    * What is under way in either direction, in words, but for what a server need not bring to its end:
    * it was killed, or the message is gone.
    */
-  underWay(mayLose: (channel: string) => boolean): string[] {
+  get underWay(): string[] {
     const sending = [...this.#outbound.values()];
     const receiving = [...this.#inbound.values()].filter(
-      ({ isHere, mayBeForgotten, packet }) => isHere || !(mayBeForgotten || mayLose(packet.topic)),
+      ({ isHere, mayBeForgotten, packet }) =>
+        isHere || !(mayBeForgotten || this.#mayLose(packet.topic)),
     );
     return [
       ...sending.map(({ saying, stage, packetId }) => `${saying.name} #${packetId} at ${stage}`),
@@ -238,19 +243,13 @@ export class ClientSession {
   /** PUBREL came. */
   onPubrel(packetId: number): Reaction {
     const known = this.#inbound.get(packetId);
-    if (known === undefined) {
-      const completed = this.#completed.get(packetId);
-      if (completed === 'before') {
-        this.#completed.set(packetId, 'here');
-        const reason = this.#version === 5 ? 0x92 : 0;
-        return { answer: ackPacket('pubcomp', packetId, reason) };
-      }
-      const why = completed === 'here' ? 'that is over' : 'that was never begun';
-      return { misconduct: `PUBREL #${packetId} of an exchange ${why}` };
-    }
-    const mayCome = known.state === 'answered' || (known.state === 'released' && !known.isHere);
-    if (known.qos !== 2 || !mayCome) {
-      return { misconduct: `PUBREL #${packetId} of a message of QoS ${known.qos}, ${known.state}` };
+    if (known === undefined) return this.#onStrayPubrel(packetId);
+    const { qos, state, isHere, packet } = known;
+    // A message that is gone can't be sent again: then PUBREL alone brings it to its end.
+    const isGone = state === 'due' && this.#mayLose(packet.topic);
+    const mayCome = state === 'answered' || (!isHere && (state === 'released' || isGone));
+    if (qos !== 2 || !mayCome) {
+      return { misconduct: `PUBREL #${packetId} of a message of QoS ${qos}, ${state}` };
     }
     known.state = 'released';
     known.isHere = true;
@@ -273,6 +272,19 @@ export class ClientSession {
     }
     this.#inbound.delete(packetId);
     if (kind === 'pubcomp') this.#completed.set(packetId, 'here');
+  }
+
+  /** PUBREL for what came to its end before, or for a message that is gone and never came. */
+  #onStrayPubrel(packetId: number): Reaction {
+    const completed = this.#completed.get(packetId);
+    if (completed === 'here') {
+      return { misconduct: `PUBREL #${packetId} of an exchange that is over` };
+    }
+    if (completed === undefined && !MQTT_CHANNELS.some(this.#mayLose)) {
+      return { misconduct: `PUBREL #${packetId} of an exchange that was never begun` };
+    }
+    this.#completed.set(packetId, 'here');
+    return { answer: ackPacket('pubcomp', packetId, this.#version === 5 ? 0x92 : 0) };
   }
 
   /** A packet identifier came that is in use: the same message again, or a fault. */

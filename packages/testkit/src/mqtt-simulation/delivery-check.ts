@@ -10,6 +10,7 @@ import type { Qos } from '@trunkline/server/internal/protocols/mqtt/codec/packet
 import type {
   ArrivedEvent,
   CommittedEvent,
+  CrashEvent,
   DeliveredEvent,
   KnownEvent,
   LossEvent,
@@ -28,8 +29,8 @@ interface Stored {
   readonly position: string;
   /** When it was stored, as a place among all events. */
   readonly index: number;
-  /** When its server knew it, or began. */
-  knownIndex: number;
+  /** When its server knew it, or was killed. */
+  knownMs: number;
   readonly qos: Qos;
 }
 
@@ -50,6 +51,9 @@ interface Session {
   /** How often its application got each message of QoS 2. */
   readonly exact: Map<string, number>;
 }
+
+/** How long a node may take to see in a channel what it has acknowledged there. */
+const HUB_MS = 200;
 
 type Fail = (promise: MqttPromise, text: string) => void;
 
@@ -73,18 +77,18 @@ export class DeliveryCheck {
 
   onCommitted({ channel, payload, position }: CommittedEvent, index: number): void {
     const qos = this.#parts.qosOf(payload) ?? 2;
-    this.#log.get(channel)?.push({ payload, position, index, qos, knownIndex: Infinity });
+    this.#log.get(channel)?.push({ payload, position, index, qos, knownMs: Infinity });
   }
 
-  onKnown({ channel, position }: KnownEvent, index: number): void {
+  onKnown({ channel, position, atMs }: KnownEvent): void {
     const stored = this.#log.get(channel)?.find((one) => one.position === position);
-    if (stored !== undefined) stored.knownIndex = Math.min(stored.knownIndex, index);
+    if (stored !== undefined) stored.knownMs = Math.min(stored.knownMs, atMs);
   }
 
-  onCrash(index: number): void {
+  onCrash({ atMs }: CrashEvent, index: number): void {
     this.#crashIndex = index;
     for (const stored of [...this.#log.values()].flat()) {
-      stored.knownIndex = Math.min(stored.knownIndex, index);
+      stored.knownMs = Math.min(stored.knownMs, atMs);
     }
   }
 
@@ -165,6 +169,8 @@ export class DeliveryCheck {
     const reading = session.readings.get(channel);
     const log = this.#log.get(channel) ?? [];
     if (reading === undefined) return;
+    // What is equal to others in the log may be another one than it is taken for.
+    const isCertain = log.filter((one) => one.payload === log[place]?.payload).length < 2;
     const missing = log.slice(reading.next, place).filter((stored) => {
       const { low } = session.levels.between(channel, stored.index, index);
       return Math.min(low, stored.qos) >= 1 && !isGivenElsewhere(log, reading, stored);
@@ -172,7 +178,7 @@ export class DeliveryCheck {
     reading.next = Math.max(reading.next, place);
     if (missing.length === 0) return;
     const isTold = reading.isLossy && this.#parts.mayLose(channel);
-    reading.isLossy = false;
+    if (isCertain) reading.isLossy = false;
     if (isTold) return;
     for (const { payload, position, qos } of missing) {
       const fail = this.#failer(session, { payload, channel, qos }, step);
@@ -242,7 +248,7 @@ function misfitOf(
   { channel, qos }: ArrivedEvent,
   index: number,
 ): string | undefined {
-  if (levels.between(channel, stored.index, Math.min(stored.knownIndex, index)).high < 0) {
+  if (!levels.wasAsked(channel, stored.index, stored.knownMs + HUB_MS)) {
     return `(${stored.position}) was stored when nobody had asked for it`;
   }
   const { low, high } = levels.between(channel, stored.index, index);

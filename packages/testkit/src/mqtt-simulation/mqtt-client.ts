@@ -40,6 +40,8 @@ export interface MqttClientParts {
   readonly recorder: MqttRecorder;
   readonly random: SeededRandom;
   readonly clock: Clock;
+  /** Where retention may take what not everyone has. */
+  readonly mayLose: (channel: string) => boolean;
 }
 
 /** What the client awaits an answer for. */
@@ -55,6 +57,7 @@ export class MqttClient {
   readonly #recorder: MqttRecorder;
   readonly #random: SeededRandom;
   readonly #clock: Clock;
+  readonly #mayLose: (channel: string) => boolean;
   #line: ClientLine | undefined;
   #connection = '';
   #isWelcome = false;
@@ -87,6 +90,7 @@ export class MqttClient {
     this.#recorder = recorder;
     this.#random = random;
     this.#clock = clock;
+    this.#mayLose = parts.mayLose;
     this.#wanted = new Map(traits.filters);
     this.#wantsClean = !traits.keepsSession;
   }
@@ -101,11 +105,11 @@ export class MqttClient {
     return this.#session?.name;
   }
 
-  /** What has not come to its end, in words. @param mayLose where it need not. */
-  stuck(mayLose: (channel: string) => boolean): string[] {
+  /** What has not come to its end, in words. */
+  get stuck(): string[] {
     if (this.line === undefined || !this.#isWelcome) return [`${this.name} is not connected`];
     const what = [
-      ...(this.#session?.underWay(mayLose) ?? []),
+      ...(this.#session?.underWay ?? []),
       ...[...this.#asked].map(([id, { kind }]) => `${kind} #${id}`),
       ...(this.#backlog.length === 0 ? [] : [`${this.#backlog.length} messages wait`]),
     ];
@@ -264,7 +268,11 @@ export class MqttClient {
       return this.drop();
     }
     if (!sessionPresent) this.#endSession();
-    this.#session ??= new ClientSession(this.#recorder.name('session-'), this.traits.version);
+    this.#session ??= new ClientSession(
+      this.#recorder.name('session-'),
+      this.traits.version,
+      this.#mayLose,
+    );
     const session = this.#session;
     const { sessionExpiryInterval: granted } = properties;
     // 5.0 §3.2.2.3.2: the server may keep it for less long than it was asked to.

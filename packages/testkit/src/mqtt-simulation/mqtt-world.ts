@@ -126,8 +126,7 @@ export class MqttWorld {
       }
       await this.clock.pass(1_000);
     }
-    const mayLose = (channel: string): boolean => this.site.mayLose(channel);
-    const states = this.clients.map((client) => ({ client, stuck: client.stuck(mayLose) }));
+    const states = this.clients.map((client) => ({ client, stuck: client.stuck }));
     const resting = states.filter(({ stuck }) => stuck.length === 0);
     this.recorder.record({
       kind: 'rest',
@@ -144,10 +143,8 @@ export class MqttWorld {
 
   #client(index: number): MqttClient {
     const { recorder, clock, random } = this;
-    return new MqttClient(traitsOf(random, index, this.filters), {
-      recorder,
-      clock,
-      random: random.fork(),
-    });
+    const mayLose = (channel: string): boolean => this.site.mayLose(channel);
+    const traits = traitsOf(random, index, this.filters);
+    return new MqttClient(traits, { recorder, clock, mayLose, random: random.fork() });
   }
 }

@@ -21,9 +21,10 @@ interface Filter {
 /** From `index` on, until the next one. */
 interface Since extends Level {
   readonly index: number;
+  readonly atMs: number;
 }
 
-const NONE: Since = { index: -1, low: -1, high: -1 };
+const NONE: Since = { index: -1, atMs: 0, low: -1, high: -1 };
 
 /** The subscriptions of one session over time. Places in time are indices of events. */
 export class SubscriptionLevels {
@@ -46,7 +47,8 @@ export class SubscriptionLevels {
       known.asked.splice(0, known.asked.indexOf(qos) + 1);
     }
     for (const [channel, levels] of this.#byChannel) {
-      if (matchesPattern(event.filter, channel)) levels.push(this.#now(channel, index));
+      if (matchesPattern(event.filter, channel))
+        levels.push({ ...this.#now(channel), index, atMs: event.atMs });
     }
   }
 
@@ -64,8 +66,17 @@ export class SubscriptionLevels {
     return { low, high };
   }
 
+  /** True when anything gave the channel a QoS from a place on, until a time. */
+  wasAsked(channel: string, from: number, untilMs: number): boolean {
+    const levels = this.#byChannel.get(channel) ?? [NONE];
+    return levels.some(
+      ({ high, atMs }, at) =>
+        high >= 0 && (levels[at + 1]?.index ?? Infinity) > from && atMs <= untilMs,
+    );
+  }
+
   /** The highest of all that match counts ([MQTT-3.3.5-1] of 3.1.1). */
-  #now(channel: string, index: number): Since {
+  #now(channel: string): Level {
     let low = -1;
     let high = -1;
     for (const [filter, { granted, asked }] of this.#filters) {
@@ -73,6 +84,6 @@ export class SubscriptionLevels {
       low = Math.max(low, Math.min(granted, ...asked));
       high = Math.max(high, granted, ...asked);
     }
-    return { index, low, high };
+    return { low, high };
   }
 }

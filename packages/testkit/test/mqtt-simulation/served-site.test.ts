@@ -38,7 +38,7 @@ describe('ServedSite', () => {
     const filters = new Map([['news', 1 as const]]);
     const client = new MqttClient(
       { ...traits, expiry: 100, positions: false, filters },
-      { recorder, random, clock },
+      { recorder, random, clock, mayLose: () => false },
     );
     const first = await start();
     client.connect(first);
