@@ -224,6 +224,7 @@ export class SessionCheck {
     allowPending(session, channel, view);
     const isAhead = isSameLife(cursor, epoch) && offset > cursor.from;
     const asked = isAhead ? undefined : goesBack(view, { epoch, offset: offset - 1 });
+    if (!isSameLife(cursor, epoch)) leaveLives(session, channel, { epoch, from: 0, to: 0 });
     const at = wordsFor(cursor);
     const told: Fail = (promise, text) => fail(promise, `${text} before ${got}, from ${at}`);
     const skipped = { channel, mutes: view.mutes, sentMs, asExpired: false, fail: told };
@@ -235,7 +236,6 @@ export class SessionCheck {
       this.#skips.add({ ...skipped, epoch: cursor.epoch, from: cursor.to + 1, to: Infinity });
       this.#skips.add({ ...skipped, epoch, from: 1, to: offset - 1 });
       view.begin = { epoch, from: 0, to: 0 };
-      leaveLives(session, channel, view.begin);
     } else if (offset <= cursor.from) {
       const promise = view.given.has(got) || offset === cursor.from ? 3 : 1;
       fail(promise, `got ${got} ${promise === 3 ? 'again' : 'out of order'}, being at ${at}`);
@@ -274,7 +274,8 @@ export class SessionCheck {
     if (isOpening) {
       const stands = earliest(place, opening.kept.get(channel));
       opening.places.set(channel, stands);
-      if (gap.reason === 'epoch' && view.cursor) opening.over.set(channel, view.cursor.epoch);
+      const { cursor } = view;
+      if (cursor && !isSameLife(cursor, place.epoch)) opening.over.set(channel, cursor.epoch);
       // Where it was lost by a read right after the answer, the mark of that is still before it.
       const before = Math.min(stands?.from ?? 0, (gap.from ?? 1) - 1);
       this.#mark(opening, channel, stands && { ...stands, from: before }, view);
