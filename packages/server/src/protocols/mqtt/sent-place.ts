@@ -67,6 +67,6 @@ export function afterPlace(text: string): After {
   return isMarkText(text) ? { kind: 'mark', mark: text } : parseAfter(text);
 }
 
-function isMarkText(base: string | Position): base is string {
+function isMarkText(base: string | Position): boolean {
   return typeof base === 'string' && base.startsWith('~');
 }
