@@ -57,6 +57,14 @@ interface Incoming {
 /** Kept in place of the word of a message that is in the log: it is not published any more. */
 const PUBLISHED = '';
 
+/** What publishing with QoS 2 needs. */
+interface OnceOptions {
+  /** Resolves when it may be published; what comes behind it waits for that too. */
+  readonly stored?: Promise<void> | undefined;
+  /** The key of its packet identifier. */
+  readonly word?: string;
+}
+
 /** Bytes that a message under way is taken to cost beside its payload. */
 const OVERHEAD_SIZE = 512;
 
@@ -138,15 +146,15 @@ export class Receiving {
     // What was sent before may be in the log by its word; what is new needs it to be known later.
     const isKeyed = known !== undefined || store !== undefined;
     const keyed = isKeyed ? { ...request, key: request.key ?? word } : request;
-    this.#publish(topic, keyed, owed, known === undefined ? store?.() : undefined);
+    const stored = known === undefined ? store?.() : undefined;
+    this.#publish(topic, keyed, owed, { stored, word });
   }
 
-  /** @param stored resolves when it may be published; what comes behind it waits for that too. */
   #publish(
     topic: string,
     request: PublishRequest,
     owed: Owed | undefined,
-    stored?: Promise<void>,
+    { stored, word }: OnceOptions = {},
   ): void {
     const size = request.payload.length + OVERHEAD_SIZE;
     this.underWaySize += size;
@@ -169,7 +177,10 @@ export class Receiving {
       },
       (error: unknown) => {
         this.underWaySize -= size;
-        this.#refuse(error, owed);
+        // What was published with this word had its packet identifier, and so it is that message.
+        const isKnown = isConflict(error) && request.key === word;
+        if (isKnown && owed !== undefined) this.#settle(owed, REASONS.success, '');
+        else this.#refuse(error, owed);
         this.#session.onSettled();
       },
     );
@@ -225,4 +236,9 @@ export class Receiving {
       void this.#session.store?.();
     }
   }
+}
+
+/** True when another message has its key. */
+function isConflict(error: unknown): boolean {
+  return error instanceof CodedError && error.code === 'conflict';
 }

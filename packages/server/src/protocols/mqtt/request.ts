@@ -33,7 +33,7 @@ export function toRequest(
     ...(contentType === undefined ? {} : { contentType }),
     ...(messageExpiryInterval === undefined ? {} : { ttl }),
     // A name that others use for something else: what is no key does not count as one.
-    ...(key === undefined || key.length > TEXT_LIMITS.key ? {} : { key }),
+    ...(key === undefined || key === '' || key.length > TEXT_LIMITS.key ? {} : { key }),
     ...(retain ? { retain } : {}),
   };
 }
