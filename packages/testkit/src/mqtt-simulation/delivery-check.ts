@@ -104,10 +104,28 @@ export class DeliveryCheck {
     const reading = session.readings.get(channel);
     if (event.retain) fail('unasked', 'came as retained, and nobody retains');
     if (reading === undefined) return fail('unasked', 'came in a channel that nobody has');
-    const misfit = (stored: Stored): string | undefined => misfitOf(session, stored, event, index);
-    const place = placeOf(log, reading, event, misfit);
+    const places = placesOf(log, event);
+    const [place] = places;
     const stored = place === undefined ? undefined : log[place];
     if (place === undefined || stored === undefined) return fail('unasked', 'is not in the log');
+    const misfits = places.map((one) => misfitOf(session, log[one] ?? stored, event, index));
+    const [misfit] = misfits;
+    if (misfit !== undefined && !misfits.includes(undefined)) fail('unasked', misfit);
+    if (places.length === 1) {
+      this.#checkPlace(session, { place, stored, reading }, { event, index, fail });
+    }
+    // Of equal ones nobody can say which came: none of them is missing any more.
+    for (const one of places) reading.given.set(one, index);
+    return undefined;
+  }
+
+  /** What came is the next one that is due, or comes again as it may. */
+  #checkPlace(
+    session: Session,
+    { place, stored, reading }: { place: number; stored: Stored; reading: Reading },
+    { event, index, fail }: { event: ArrivedEvent; index: number; fail: Fail },
+  ): void {
+    const { channel, qos, dup, step } = event;
     const told = stored.position;
     const givenIndex = reading.given.get(place);
     if (givenIndex === undefined && place >= reading.next) {
@@ -115,14 +133,10 @@ export class DeliveryCheck {
     } else if (givenIndex === undefined) fail('order', `(${told}) came behind later ones`);
     else if (qos === 0) fail('twice', `(${told}) came again`);
     // A server that was killed may not know what it has sent.
-    else if (!event.dup && this.#crashIndex < givenIndex) {
+    else if (!dup && this.#crashIndex < givenIndex) {
       fail('twice', `(${told}) came again without DUP`);
     }
-    const wrong = misfit(stored);
-    if (wrong !== undefined) fail('unasked', wrong);
-    reading.given.set(place, index);
     reading.next = Math.max(reading.next, place + 1);
-    return undefined;
   }
 
   onDelivered(event: DeliveredEvent): void {
@@ -169,8 +183,6 @@ export class DeliveryCheck {
     const reading = session.readings.get(channel);
     const log = this.#log.get(channel) ?? [];
     if (reading === undefined) return;
-    // What is equal to others in the log may be another one than it is taken for.
-    const isCertain = log.filter((one) => one.payload === log[place]?.payload).length < 2;
     const missing = log.slice(reading.next, place).filter((stored) => {
       const { low } = session.levels.between(channel, stored.index, index);
       return Math.min(low, stored.qos) >= 1 && !isGivenElsewhere(log, reading, stored);
@@ -178,7 +190,7 @@ export class DeliveryCheck {
     reading.next = Math.max(reading.next, place);
     if (missing.length === 0) return;
     const isTold = reading.isLossy && this.#parts.mayLose(channel);
-    if (isCertain) reading.isLossy = false;
+    reading.isLossy = false;
     if (isTold) return;
     for (const { payload, position, qos } of missing) {
       const fail = this.#failer(session, { payload, channel, qos }, step);
@@ -213,32 +225,12 @@ export class DeliveryCheck {
   }
 }
 
-/**
- * Which place of the log a message is of: as it says itself, else by its payload, which QoS 1 may
- * have stored several times.
- */
-function placeOf(
-  log: readonly Stored[],
-  reading: Reading,
-  { payload, position, dup }: ArrivedEvent,
-  misfit: (stored: Stored) => string | undefined,
-): number | undefined {
-  const places = [...log.keys()].filter((place) => {
+/** Which places of the log a message may be of: QoS 1 may have stored it several times. */
+function placesOf(log: readonly Stored[], { payload, position }: ArrivedEvent): number[] {
+  return [...log.keys()].filter((place) => {
     const stored = log[place];
     return stored?.payload === payload && (position === undefined || stored.position === position);
   });
-  const fits = (place: number): boolean => {
-    const stored = log[place];
-    return stored !== undefined && misfit(stored) === undefined;
-  };
-  // Of those that came, the one that came longest ago is the first to come again.
-  const givenAt = (place: number): number => reading.given.get(place) ?? Infinity;
-  const given = places
-    .filter((place) => reading.given.has(place))
-    .sort((a, b) => givenAt(a) - givenAt(b));
-  if (dup && given.length > 0) return given.find(fits) ?? given[0];
-  const fresh = places.filter((place) => !reading.given.has(place) && place >= reading.next);
-  return fresh.find(fits) ?? fresh[0] ?? given.find(fits) ?? given[0] ?? places[0];
 }
 
 /** Why a message may not come in this way; `undefined` when it may. */
