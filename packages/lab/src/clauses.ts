@@ -34,6 +34,7 @@ export const NOT_TESTED: Readonly<Record<string, string>> = {
   'AUTH-11': 'logins come with MQTT; the tests of the authenticator have it',
   'AUTH-12': 'certificates come with MQTT; the tests of the authenticator have it',
   'WILD-6': 'it takes ten thousand channels; the tests of hostile peers have it',
+  'DEV-23': 'it takes a crash; the tests of wills have it',
   'GUA-9': 'it takes 30 days; the contract of brokers moves a clock through them',
 };
 
