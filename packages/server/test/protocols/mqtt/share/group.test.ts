@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import type { Identity } from '../../../../src/auth/identity.ts';
+import { MEMBERS_MAX, OWED_MAX } from '../../../../src/protocols/mqtt/share/group.ts';
 import { SHARE_PREFIX } from '../../../../src/protocols/mqtt/share/group-record.ts';
+import { anonymous } from '../mqtt-setup.ts';
 import { publishes, SHARE, startShare, texts } from './share-setup.ts';
 
 const many = (count: number, from = 1) =>
   Array.from({ length: count }, (_, index) => `m${from + index}`);
+
+const server: Identity = { kind: 'server', grants: new Map() };
 
 type World = Awaited<ReturnType<typeof startShare>>;
 
@@ -169,12 +174,148 @@ describe('ShareGroup', () => {
   });
 
   it('tells 5.0 of what is lost to it', async () => {
-    const world = await startShare({ rulesOf: () => ({ history: { count: 2 } }) as object });
+    const world = await startShare();
     const one = await world.join('a', { kept: true, autoAck: true });
+    await publishMany(world, many(1));
     await one.drop();
-    await publishMany(world, many(6));
+    await publishMany(world, many(1, 2));
+    await purge(world);
+    await publishMany(world, many(1, 3));
     const back = await world.connect('a', { kept: true, autoAck: true });
-    const told = back.connack.properties.userProperties ?? [];
-    expect(told.length + texts(back).length).toBeGreaterThan(0);
+    const [told] = back.connack.properties.userProperties ?? [];
+    expect(told?.[0]).toBe('trunkline.gap');
+    expect(JSON.parse(told?.[1] ?? '')).toMatchObject({ channel: 'a/x', reason: 'epoch' });
+    await publishMany(world, many(1, 4));
+    expect(texts(back)).toEqual(['m4']);
+  });
+
+  it('tells those of 5.0 that are connected, and leaves others alone', async () => {
+    const world = await startShare();
+    const one = await world.join('a', { autoAck: true });
+    const old = await world.join('b', { autoAck: true, version: 4 });
+    await publishMany(world, many(2));
+    await purge(world);
+    await publishMany(world, many(2, 3));
+    const told = publishes(one).flatMap(({ properties }) => properties.userProperties ?? []);
+    expect(told).toHaveLength(1);
+    expect(old.isOver).toBe(false);
+  });
+
+  it('ends one connection where only 3.1.1 is there to be told', async () => {
+    const world = await startShare();
+    const one = await world.join('a', { autoAck: true, version: 4 });
+    const two = await world.join('b', { autoAck: true, version: 4 });
+    await publishMany(world, many(2));
+    await purge(world);
+    await publishMany(world, many(2, 3));
+    expect([one.isOver, two.isOver]).toEqual([true, false]);
+    expect(texts(two)).toEqual(['m2', 'm3', 'm4']);
+  });
+
+  it('begins a session of 3.1.1 anew that finds its group has lost something', async () => {
+    const world = await startShare();
+    const one = await world.join('a', { kept: true, version: 4, autoAck: true });
+    await publishMany(world, many(1));
+    await one.drop();
+    await purge(world);
+    await publishMany(world, many(1, 2));
+    const back = await world.connect('a', { kept: true, version: 4 });
+    expect(back.connack.sessionPresent).toBe(false);
+    expect(await records(world)).toEqual([]);
+  });
+
+  it('gives QoS 2 only when it is stored, and what waits for that holds up nobody', async () => {
+    const gate = Promise.withResolvers<void>();
+    let isShut = false;
+    const world = await startShare({}, async (key) => {
+      if (isShut && key.startsWith(SHARE_PREFIX)) await gate.promise;
+    });
+    const kept = await world.join('a', { kept: true, qos: 2, autoAck: true });
+    const other = await world.join('b', { qos: 1, autoAck: true });
+    isShut = true;
+    await publishMany(world, many(4));
+    expect([texts(kept), texts(other)]).toEqual([[], ['m2', 'm4']]);
+    await kept.unsubscribe(SHARE);
+    gate.resolve();
+    await world.clock.settle();
+    expect(texts(kept)).toEqual(['m1', 'm3']);
+  });
+
+  it('has at most so many members', async () => {
+    const world = await startShare();
+    for (let count = 0; count < MEMBERS_MAX; count += 1) await world.join(`m${count}`);
+    const more = await world.connect('more');
+    expect(await more.subscribe({ filter: SHARE, qos: 1 })).toMatchObject({ reasons: [0x97] });
+  });
+
+  it('lends at most so many messages, and goes on as they are acknowledged', async () => {
+    const world = await startShare({ config: { inflightMax: 2 * OWED_MAX } });
+    const one = await world.join('a');
+    for (const payload of many(OWED_MAX + 2)) {
+      void world.hub.publish({ identity: anonymous, session: 's' }, 'a/x', {
+        payload: Buffer.from(payload),
+      });
+    }
+    await world.clock.settle();
+    expect(texts(one)).toHaveLength(OWED_MAX);
+    await one.ack('puback', 1);
+    expect(texts(one)).toHaveLength(OWED_MAX + 1);
+  });
+
+  it('does not give what has expired while nobody had room [MQTT-3.3.2-5]', async () => {
+    const world = await startShare();
+    const one = await world.join('a', { receiveMaximum: 1 });
+    await world.publish('a/x', 'm1');
+    await world.publish('a/x', 'm2', { ttl: 1_000 });
+    await world.publish('a/x', 'm3');
+    await world.clock.pass(2_000);
+    one.autoAck = true;
+    await one.ack('puback', 1);
+    expect(texts(one)).toEqual(['m1', 'm3']);
+  });
+
+  it('gives what volatile channels have to who is there', async () => {
+    const world = await startShare({ rulesOf: () => ({ volatile: true }) });
+    const one = await world.join('a', { kept: true });
+    const two = await world.join('b');
+    await publishMany(world, many(4));
+    expect([texts(one), texts(two)]).toEqual([
+      ['m1', 'm3'],
+      ['m2', 'm4'],
+    ]);
+    await one.drop();
+    await two.drop();
+    await publishMany(world, many(1, 5));
+    const back = await world.connect('a', { kept: true });
+    await publishMany(world, many(1, 6));
+    expect(texts(back)).toEqual(['m6']);
+  });
+
+  it('reads a volatile channel by its name as well', async () => {
+    const world = await startShare({ rulesOf: () => ({ volatile: true }) });
+    const filter = '$share/g/a/x';
+    const one = await world.join('a', { kept: true, filter });
+    await one.drop();
+    const back = await world.connect('a', { kept: true });
+    await publishMany(world, many(1));
+    expect(texts(back)).toEqual(['m1']);
+  });
+
+  it('writes nothing more when nobody is connected', async () => {
+    const world = await startShare();
+    const one = await world.join('a', { kept: true });
+    const two = await world.join('b');
+    await publishMany(world, many(2));
+    await one.drop();
+    await two.drop();
+    const stored = await records(world);
+    expect(stored).toHaveLength(1);
+    await world.clock.pass(5_000);
+    expect(await records(world)).toEqual(stored);
   });
 });
+
+async function purge({ hub, clock }: World): Promise<void> {
+  await hub.beside.purge({ identity: server, session: 'x' }, 'a/x');
+  await clock.settle();
+}

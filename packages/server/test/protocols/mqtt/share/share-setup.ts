@@ -20,15 +20,22 @@ export interface ComingOptions {
   readonly packetSizeMax?: number;
 }
 
-/** A server, its clients, and a way to cut it off. */
-export async function startShare(world: MqttWorld = {}) {
+/**
+ * A server, its clients, and a way to cut it off.
+ *
+ * @param onPut what a write to the store waits for.
+ */
+export async function startShare(
+  world: MqttWorld = {},
+  onPut: (key: string) => Promise<void> = async () => {},
+) {
   const lives: { isOver: boolean }[] = [];
   const node = await startMqtt({
     ...world,
     stateOf: (state) => {
       const life = { isOver: false };
       lives.push(life);
-      return mortal(state, life);
+      return mortal(state, life, onPut);
     },
   });
   let peer = node.peer;
@@ -42,7 +49,7 @@ export async function startShare(world: MqttWorld = {}) {
       clientId,
       clean: !kept,
       ...(kept && version === 5 ? { expiry: 60 } : {}),
-      ...(password === undefined ? {} : { password }),
+      ...(password === undefined ? {} : { userName: 'u', password }),
       properties: {
         ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
         ...(packetSizeMax === undefined ? {} : { maximumPacketSize: packetSizeMax }),
@@ -67,14 +74,22 @@ export async function startShare(world: MqttWorld = {}) {
 }
 
 /** A store that does nothing any more, and never answers, once its life is over. */
-function mortal(state: StateStore, life: { isOver: boolean }): StateStore {
+function mortal(
+  state: StateStore,
+  life: { isOver: boolean },
+  onPut: (key: string) => Promise<void>,
+): StateStore {
   const ifAlive = <T>(work: () => Promise<T>): Promise<T> => {
     if (life.isOver) return new Promise<T>(() => {});
     return work().then((value) => (life.isOver ? new Promise<T>(() => {}) : value));
   };
   return {
     get: (key) => ifAlive(() => state.get(key)),
-    put: (key, value, options) => ifAlive(() => state.put(key, value, options)),
+    put: (key, value, options) =>
+      ifAlive(async () => {
+        await onPut(key);
+        return life.isOver ? undefined : state.put(key, value, options);
+      }),
     delete: (key, condition) => ifAlive(() => state.delete(key, condition)),
     list: (prefix, page) => ifAlive(() => state.list(prefix, page)),
   };
