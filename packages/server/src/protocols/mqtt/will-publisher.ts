@@ -4,7 +4,7 @@
  * A will is published with a key of its own and removed when the log has it. Whatever fails in
  * between, it is tried again, and the log has it once.
  */
-import { CODES, CodedError } from '@trunkline/wire';
+import { CODES } from '@trunkline/wire';
 import { refusal } from '../../hub/refusals.ts';
 import type { MqttParts } from './parts.ts';
 import { decodeWill } from './will-record.ts';
