@@ -75,6 +75,8 @@ export class Receiving {
   readonly #incoming = new Map<number, Incoming>();
   /** What has to be done before the next one is published: offsets are given in the order sent. */
   #before: Promise<unknown> | undefined;
+  /** True for a session that goes on. */
+  #isRestored = false;
   /** Bytes of what is not in the log yet, roughly. */
   underWaySize = 0;
 
@@ -109,6 +111,7 @@ export class Receiving {
 
   /** Takes in what an earlier connection kept. */
   restore(kept: readonly (readonly [packetId: number, word: string])[]): void {
+    this.#isRestored = true;
     for (const [packetId, word] of kept) {
       const state = word === PUBLISHED ? 'published' : 'known';
       this.#incoming.set(packetId, { word, state, repeated: [] });
@@ -124,9 +127,15 @@ export class Receiving {
     else this.#publishOnce(topic, request, packetId);
   }
 
-  /** The client gives a packet identifier of QoS 2 free. @returns false when it was not in use. */
+  /**
+   * The client gives a packet identifier of QoS 2 free.
+   *
+   * @returns false when it was not in use, and never had been as far as is known. One that came free
+   *   over an earlier connection may be given free again: the client has not seen the answer (5.0
+   *   §3.7.2.1). To call it unknown then makes clients report a message as failed that is stored.
+   */
   release(packetId: number): boolean {
-    return this.#incoming.delete(packetId);
+    return this.#incoming.delete(packetId) || this.#isRestored;
   }
 
   #publishOnce(topic: string, request: PublishRequest, packetId: number): void {

@@ -148,6 +148,19 @@ describe('Receiving', () => {
     await client.ack('pubrel', 7);
     expect(client.expectPacket('pubcomp').reason).toBe(0x92);
   });
+
+  it('[MQTT-4.3.3-11] says over a new connection that what was released is, without a fault', async () => {
+    const server = await start();
+    const client = server.peer();
+    await client.connect(KEPT);
+    await client.publish('a', 'x', { qos: 2, packetId: 7 });
+    await client.ack('pubrel', 7);
+    client.link.setFaults({ freeze: true });
+    const next = (await server.restart()).peer();
+    expect((await next.connect(KEPT)).sessionPresent).toBe(true);
+    await next.ack('pubrel', 7);
+    expect(next.expectPacket('pubcomp')).toMatchObject({ packetId: 7, reason: 0 });
+  });
 });
 
 describe('Receive Maximum of the server', () => {
@@ -513,8 +526,9 @@ describe('Exactly once', () => {
     expect(client.expectPacket('pubrec').reason).toBe(0x90);
     client.link.setFaults({ freeze: true });
     const next = (await server.restart()).peer();
-    await next.connect(KEPT);
-    await next.ack('pubrel', 7);
-    expect(next.expectPacket('pubcomp').reason).toBe(0x92);
+    expect((await next.connect(KEPT)).properties.receiveMaximum).toBe(4);
+    // It does not count any more.
+    for (const packetId of [1, 2, 3, 4]) await next.publish('a', 'x', { qos: 2, packetId });
+    expect(next.isOver).toBe(false);
   });
 });
