@@ -70,25 +70,22 @@ export class Saver {
       this.#writing = false;
       return;
     }
-    const writing = this.#parts.write();
-    this.#underWay = writing.catch(() => {});
-    writing.then(
-      () => {
-        next.resolve();
-        this.#goOn();
-      },
-      (error: unknown) => {
-        this.#parts.onFailed(error);
-        // Who waited waits on, with those who came meanwhile.
-        this.#next?.promise.then(next.resolve);
-        this.#next ??= next;
-        this.#parts.clock.after(RETRY_MS, this.#write);
-      },
-    );
+    this.#underWay = this.#writeFor(next);
   };
 
-  #goOn(): void {
-    if (this.#next === undefined) this.#writing = false;
-    else this.#write();
+  /** Never rejects. */
+  async #writeFor(next: PromiseWithResolvers<void>): Promise<void> {
+    try {
+      await this.#parts.write();
+    } catch (error) {
+      this.#parts.onFailed(error);
+      // Who waited waits on, with those who came meanwhile.
+      void this.#next?.promise.then(next.resolve);
+      this.#next ??= next;
+      this.#parts.clock.after(RETRY_MS, this.#write);
+      return;
+    }
+    next.resolve();
+    this.#write();
   }
 }
