@@ -20,20 +20,17 @@ const TEST_MS_MAX = 150_000;
 
 const TOPIC = { 1: 'crash/once-or-more', 2: 'crash/once' } as const;
 
-interface Place {
-  readonly server: NodeProcess;
-  readonly url: string;
-}
-
 /** A server with a port for MQTT that stays the same, and a log that keeps everything. */
-async function startProcess(): Promise<Place> {
+async function startProcess(): Promise<{ server: NodeProcess; url: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'trunkline-mqtt-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const config = join(folder, 'trunkline.yaml');
   writeFileSync(config, 'namespaces: { "#": { history: { countMax: 100000 } } }\n');
   const port = await freePort();
   const flags = ['--dev', '--config', config, '--mqtt-port', String(port)];
-  return { server: await NodeProcess.start(...flags), url: `mqtt://127.0.0.1:${port}` };
+  const server = await NodeProcess.start(...flags);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return { server, url: `mqtt://127.0.0.1:${port}` };
 }
 
 function sessionOf(version: Version, clientId: string) {
@@ -76,7 +73,6 @@ test.each([4, 5] as const)(
   async (version) => {
     const random = seededRandom(20261201 + version);
     const { server, url } = await startProcess();
-    await using _server = server;
     await using publisher = await MqttJs.open(url, sessionOf(version, 'publisher'));
     await using reader = await MqttJs.open(url, sessionOf(version, 'reader'));
     for (const qos of [1, 2] as const) await reader.subscribe(TOPIC[qos], { qos });
@@ -126,7 +122,6 @@ test.each([4, 5] as const)(
 
 test('[DEV-8] a drain tells 5.0 that the server is going, and all come back to their sessions', async () => {
   const { server, url } = await startProcess();
-  await using _server = server;
   await using older = await MqttJs.open(url, sessionOf(4, 'older'));
   await using newer = await MqttJs.open(url, sessionOf(5, 'newer'));
   for (const reader of [older, newer]) await reader.subscribe('drained', { qos: 2 });
