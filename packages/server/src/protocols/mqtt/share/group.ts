@@ -285,7 +285,7 @@ export class ShareGroup implements ShareSink {
   }
 
   #admit({ kept, session, form, held }: Joining): Member {
-    const { member, unknown } = this.#members.admit(kept, held);
+    const { member, unknown } = this.#members.admit(kept, held, this.#backlog.places);
     const seat = new Seat(member, session, form, this);
     member.seat = seat;
     this.#circle.add(seat);

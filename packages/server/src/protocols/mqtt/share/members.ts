@@ -11,6 +11,8 @@ import { Member } from './member.ts';
 import type { Lending } from './member.ts';
 import { placeKey, SharedPlace } from './shared-place.ts';
 
+const NO_KEYS: ReadonlySet<string> = new Set();
+
 export class Members {
   readonly #all = new Map<string, Member>();
   /** Those that have unsubscribed and still have something. */
@@ -82,21 +84,26 @@ export class Members {
    *
    * @param held what its window has of the group with QoS 1, of an earlier connection or from before it
    *   unsubscribed: what others have by now is marked as taken back.
+   * @param again what is to be given again to whoever comes.
    * @returns the member, and what it had and does not know of.
    */
   admit(
     kept: KeptMember,
     held: readonly SharedPlace[],
+    again: readonly Place[],
   ): { readonly member: Member; readonly unknown: readonly Place[] } {
     const known = this.#all.get(kept.key);
     const member = known ?? new Member(kept, this.#lending);
     const had = new Map([...member.lent].map((place) => [placeKey(place), place]));
+    if (known === undefined) this.#takeFromLeaving(kept.key, held);
+    const elsewhere = known === undefined && held.length > 0 ? this.#keysOf(again) : NO_KEYS;
     for (const place of held) {
-      if (known === undefined) this.#takeFromLeaving(kept.key, place);
-      const before = had.get(placeKey(place));
-      had.delete(placeKey(place));
+      const key = placeKey(place);
+      const before = had.get(key);
+      had.delete(key);
       if (before !== undefined) member.letGo([before]);
-      if (known === undefined || before !== undefined) member.lend(place);
+      const isItsOwn = known === undefined ? !elsewhere.has(key) : before !== undefined;
+      if (isItsOwn) member.lend(place);
       else place.isTakenBack = true;
     }
     const unknown = member.takeBack(had.values());
@@ -134,9 +141,12 @@ export class Members {
   }
 
   /** It subscribed again before it was done. */
-  #takeFromLeaving(key: string, place: SharedPlace): void {
-    for (const member of this.#leaving) {
-      if (member.key === key) member.letGo([place]);
-    }
+  #takeFromLeaving(key: string, places: readonly SharedPlace[]): void {
+    for (const member of this.#leaving) if (member.key === key) member.letGo(places);
+  }
+
+  /** All that somebody has or is to have. */
+  #keysOf(again: readonly Place[]): ReadonlySet<string> {
+    return new Set([...this.lent.map(({ place }) => place), ...again].map(placeKey));
   }
 }

@@ -33,6 +33,8 @@ interface Client {
   /** QoS 2 that came and was not released, as the client keeps it over its connections. */
   unreleased: Map<number, string>;
   isMember: boolean;
+  /** True when it was none at the last crash: what it had then may be with others as well. */
+  hasLeftOvers: boolean;
 }
 
 /** What a run found out. */
@@ -40,6 +42,8 @@ export interface RunResult {
   readonly published: readonly string[];
   /** Payloads, by how often a member did what they asked for. */
   readonly handled: ReadonlyMap<string, number>;
+  /** With QoS 2: refused once at least. */
+  readonly refused: ReadonlySet<string>;
   readonly faults: readonly string[];
 }
 
@@ -59,6 +63,7 @@ class GroupRun {
   readonly #clients: Client[];
   readonly #published: string[] = [];
   readonly #handled = new Map<string, number>();
+  readonly #refused = new Set<string>();
   /** Acknowledged since the last crash: what came before may be given again with QoS 1. */
   #done = new Set<string>();
   /** Published before the last crash. */
@@ -73,11 +78,15 @@ class GroupRun {
     this.#clients = Array.from({ length: keptCount + others }, (_, index) => ({
       ...{ id: `c${index}`, isKept: index < keptCount, version: index % 3 === 2 ? 4 : 5 },
       ...{ peer: undefined, seen: 0, open: new Map(), unreleased: new Map(), isMember: false },
+      hasLeftOvers: false,
     }));
   }
 
   get result(): RunResult {
-    return { published: this.#published, handled: this.#handled, faults: this.#faults };
+    return {
+      ...{ published: this.#published, handled: this.#handled },
+      ...{ refused: this.#refused, faults: this.#faults },
+    };
   }
 
   async begin(): Promise<void> {
@@ -172,7 +181,12 @@ class GroupRun {
       if (this.#options.qos === 1) this.#handle(payload);
       this.#done.add(payload);
       const kind = this.#options.qos === 1 ? 'puback' : 'pubrec';
-      if (isRefused && kind === 'pubrec') client.unreleased.delete(packetId);
+      if (isRefused && kind === 'pubrec') {
+        client.unreleased.delete(packetId);
+        // A crash may come before that is stored: then it is sent again, and may be accepted.
+        this.#handled.set(payload, 0);
+        this.#refused.add(payload);
+      }
       await client.peer.ack(kind, packetId, isRefused ? 0x83 : 0);
       this.#look();
     }
@@ -186,6 +200,7 @@ class GroupRun {
     for (const client of this.#clients) {
       client.peer = undefined;
       client.open = new Map();
+      client.hasLeftOvers = client.isKept && !client.isMember;
       if (!client.isKept) this.#end(client);
     }
   }
@@ -241,8 +256,8 @@ class GroupRun {
    * True for what a client had when it unsubscribed and the server crashed: it is sent that again, and
    * the group, which knows nothing of it any more, gives it to a member.
    */
-  #isLeftOver({ isMember }: Client, payload: string): boolean {
-    return !isMember && this.#old.has(payload);
+  #isLeftOver({ hasLeftOvers }: Client, payload: string): boolean {
+    return hasLeftOvers && this.#old.has(payload);
   }
 
   #handle(payload: string): void {
