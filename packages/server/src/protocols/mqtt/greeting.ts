@@ -2,10 +2,10 @@
  * Greeting: whether a CONNECT is accepted, and with which session. It asks in an order in which what is
  * cheap to refuse is refused first.
  */
-import { CodedError } from '@trunkline/wire';
 import type { Authentication } from '../../auth/authenticator.ts';
 import type { Identity } from '../../auth/identity.ts';
 import { MqttError } from './codec/faults.ts';
+import { packetSize } from './codec/encode.ts';
 import type { Connack, Connect, Will } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import type { MqttConnection } from './connection.ts';
@@ -95,9 +95,7 @@ export class Greeting {
         groups: this.#groups,
         terms: { ...granted, key },
       };
-      const { session, isPresent, losses } = await this.#begin(parts, cleanStart);
-      const will = await this.#settleWills(session, isPresent, connect.will);
-      const connack: Connack = {
+      const connackFor = (isPresent: boolean, losses: readonly Loss[]): Connack => ({
         kind: 'connack',
         sessionPresent: isPresent,
         reason: REASONS.success,
@@ -106,7 +104,12 @@ export class Greeting {
           ...methodOf(connect),
           ...lossProperties(losses),
         },
-      };
+      });
+      const canTell = (losses: readonly Loss[]): boolean =>
+        granted.version === 5 && packetSize(connackFor(true, losses), 5) <= granted.packetSizeMax;
+      const { session, isPresent, losses } = await this.#begin(parts, cleanStart, canTell);
+      const will = await this.#settleWills(session, isPresent, connect.will);
+      const connack = connackFor(isPresent, losses);
       const accepted: Accepted = { session, connack, connection, will };
       this.#registry.hold(key, connection);
       this.#parts.counts.onSessions(this.#registry.count);
@@ -158,11 +161,13 @@ export class Greeting {
     }
   }
 
+  /** @param canTell whether the answer can say what is lost. */
   async #begin(
     parts: SessionParts,
     cleanStart: boolean,
+    canTell: (losses: readonly Loss[]) => boolean,
   ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
-    const { key, version, expirySeconds } = parts.terms;
+    const { key, expirySeconds } = parts.terms;
     const stored = await this.#store.load(key);
     const session = new MqttSession(parts);
     if (stored === undefined || cleanStart) {
@@ -180,15 +185,17 @@ export class Greeting {
       await session.abandon();
       throw error;
     }
-    if (losses.length === 0 || version === 5) {
+    if (losses.length === 0 || canTell(losses)) {
       // It has a connection again: it does not run out meanwhile.
       void session.save();
       return { session, isPresent: true, losses };
     }
-    // 3.1.1 has one word for a loss: that there is no session, and so the client begins anew.
+    // There is one word for it left: that there is no session, and so the client begins anew.
     await session.abandon();
     await this.#remove(key, stored.record);
-    return { session: new MqttSession(parts), isPresent: false, losses: [] };
+    const anew = new MqttSession(parts);
+    void anew.save();
+    return { session: anew, isPresent: false, losses: [] };
   }
 
   /** A session that was kept is over; those it shared something with go on without it. */

@@ -96,7 +96,7 @@ export async function startMqtt(world: MqttWorld = {}) {
   };
   const peersOf =
     (node: MqttProtocol) =>
-    (options: Omit<MqttPeerOptions, 'clock' | 'turn' | 'open'> = {}) =>
+    (options: Partial<Omit<MqttPeerOptions, 'clock' | 'turn'>> = {}) =>
       new MqttPeer({ clock, turn, open: (link) => node.open(link), ...options });
   /** The next life of the server: it finds what is stored, and nothing else of this one. */
   const restart = async () => {
