@@ -88,11 +88,14 @@ class Telling {
   }
 }
 
+/** What a session has that is owed nothing. Nobody writes to it. */
+const NONE = new Map<string, Telling>();
+
 /** What one session is still to be told of what is retained. */
 export class Retained {
   readonly #parts: RetainedParts;
   /** By filter, in the order in which they were asked for. */
-  readonly #tellings = new Map<string, Telling>();
+  #tellings = NONE;
   #isReading = false;
   #ended = false;
 
@@ -182,6 +185,7 @@ export class Retained {
 
   #make(options: FilterOptions, begin: Position | undefined): Telling {
     const telling = new Telling(options, this.#parts.delivery, begin, this.#onSent);
+    if (this.#tellings === NONE) this.#tellings = new Map();
     this.#tellings.set(options.filter, telling);
     return telling;
   }

@@ -30,12 +30,15 @@ export interface SysSubscriptionsParts {
 /** Filters below `$SYS` that a session may have; there are hardly more topics than these. */
 const FILTERS_MAX = 32;
 
+/** What nearly all sessions have. Nobody writes to it. */
+const NONE = new Map<string, FilterOptions>();
+
 const encoder = new TextEncoder();
 
 /** The subscriptions below `$SYS` of one session. */
 export class SysSubscriptions implements SysReader {
   readonly #parts: SysSubscriptionsParts;
-  readonly #all = new Map<string, FilterOptions>();
+  #all = NONE;
   #outlet: Outlet | undefined;
 
   constructor(parts: SysSubscriptionsParts) {
@@ -106,6 +109,7 @@ export class SysSubscriptions implements SysReader {
   }
 
   #add(options: FilterOptions): void {
+    if (this.#all === NONE) this.#all = new Map();
     this.#all.set(options.filter, options);
     if (this.#outlet !== undefined) return;
     this.#outlet = new Outlet(this.#parts.delivery, 0);

@@ -94,7 +94,9 @@ export class Sys {
 
   #schedule(): void {
     const { clock, intervalMs } = this.#parts;
-    if (intervalMs > 0) this.#timer = clock.after(intervalMs, this.#onTime);
+    const isRead = this.#readers.size > 0;
+    this.#timer?.cancel();
+    if (intervalMs > 0 && isRead) this.#timer = clock.after(intervalMs, this.#onTime);
   }
 
   readonly #onTime = (): void => {
