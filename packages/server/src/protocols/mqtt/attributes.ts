@@ -6,6 +6,7 @@
  * on the wire, so that they are copied and never parsed ([MQTT-3.3.2-4], [MQTT-3.3.2-15],
  * [MQTT-3.3.2-16], [MQTT-3.3.2-17], [MQTT-3.3.2-18]).
  */
+import { isUtf8 } from 'node:buffer';
 import type { Message } from '@trunkline/wire';
 import type { Publish, Qos, Will } from './codec/packets.ts';
 import { publishProperties } from './codec/publish-frame.ts';
@@ -40,9 +41,10 @@ export function encodeAttributes(
  * Reads what a message keeps. One of another protocol counts as of QoS 2, so that its readers decide,
  * and says what it is by the properties that MQTT has for that.
  */
-export function attributesOf({ attributes, contentType }: Message): Attributes {
+export function attributesOf(message: Message): Attributes {
+  const { attributes } = message;
   if (attributes === undefined || attributes.length === 0) {
-    return { qos: 2, retain: false, properties: foreignProperties(contentType) };
+    return { qos: 2, retain: false, properties: foreignProperties(message) };
   }
   const flags = attributes[0] ?? 0;
   const qos = flags & QOS;
@@ -53,13 +55,16 @@ export function attributesOf({ attributes, contentType }: Message): Attributes {
   };
 }
 
-/** JSON and text are UTF-8, which MQTT says apart from the content type. */
-function foreignProperties(contentType: string | undefined): Uint8Array {
-  const isUtf8 = contentType === undefined || /^text\//i.test(contentType);
-  return publishProperties({
-    ...(isUtf8 ? { payloadFormatIndicator: 1 } : {}),
-    contentType: contentType ?? 'application/json',
-  });
+/** By far most messages of other protocols are JSON. */
+const JSON_PROPERTIES = publishProperties({
+  ...{ payloadFormatIndicator: 1, contentType: 'application/json' },
+});
+
+/** JSON is UTF-8 and text nearly always, which MQTT says apart from the content type. */
+function foreignProperties({ contentType, payload }: Message): Uint8Array {
+  if (contentType === undefined) return JSON_PROPERTIES;
+  const isText = /^text\//i.test(contentType) && isUtf8(payload);
+  return publishProperties({ ...(isText ? { payloadFormatIndicator: 1 } : {}), contentType });
 }
 
 function keptOf(

@@ -105,7 +105,7 @@ export class OverlapEncoding implements Encoding {
   }
 }
 
-/** Forms that are shared in one process; a session that wants yet another one has it alone. */
+/** Forms that are shared in one process: those that were asked for last. */
 const FORMS_MAX = 1_000;
 
 /** Subscriptions that overlap in the same way in several sessions: more of them hardly do. */
@@ -123,12 +123,7 @@ export class Encodings {
 
   /** The encoding for all that are told the same. */
   of(form: Form): PublishEncoding {
-    const name = nameOf(form);
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
-    const made = new PublishEncoding(form, this.#clock);
-    if (this.#known.size < FORMS_MAX) this.#known.set(name, made);
-    return made;
+    return recall(this.#known, nameOf(form), () => new PublishEncoding(form, this.#clock));
   }
 
   /**
@@ -144,11 +139,7 @@ export class Encodings {
     // A name is as long as all filters together.
     if (all.length > OVERLAPPING_MAX) return this.own(all, formOf);
     const name = `${nameOf(formOf(all))}-${JSON.stringify(all)}`;
-    const known = this.#overlapping.get(name);
-    if (known !== undefined) return known;
-    const made = this.own(all, formOf);
-    if (this.#overlapping.size < FORMS_MAX) this.#overlapping.set(name, made);
-    return made;
+    return recall(this.#overlapping, name, () => this.own(all, formOf));
   }
 
   /** The same for one session alone. */
@@ -160,6 +151,16 @@ export class Encodings {
       all.filter(({ filter }) => matchesPattern(filter, channel));
     return new OverlapEncoding((channel) => formOf(matching(channel)), this.#clock);
   }
+}
+
+/** What was made for a name; the one that was asked for longest ago makes room. */
+function recall<Made>(known: Map<string, Made>, name: string, make: () => Made): Made {
+  const made = known.get(name) ?? make();
+  known.delete(name);
+  known.set(name, made);
+  const [oldest = name] = known.keys();
+  if (known.size > FORMS_MAX) known.delete(oldest);
+  return made;
 }
 
 /** One message as a PUBLISH. @param isRetained true where it is told because it was retained. */

@@ -75,7 +75,7 @@ async function rest(): Promise<void> {
 
 describe('resend', () => {
   it.each<Version>([4, 5])(
-    'sends all again in MQTT %s, with the same identifiers in the same order [MQTT-4.4.0-1] [MQTT-4.6.0-1]',
+    'sends all again in MQTT %s, with the same identifiers in the same order [MQTT-3.3.1-1] [MQTT-4.4.0-1] [MQTT-4.6.0-1]',
     async (version) => {
       const sent = [
         entry(65_534, 'puback', 1),
@@ -115,7 +115,7 @@ describe('resend', () => {
     expect(link.wantsDrain).toBe(true);
   });
 
-  it('sends PUBREL again however few messages the client takes', async () => {
+  it('sends PUBREL again however few messages the client takes [MQTT-4.3.3-6]', async () => {
     const sent = [entry(1, 'pubcomp'), entry(2, 'pubrec'), entry(3, 'pubrec'), entry(4, 'pubcomp')];
     const { begin, take, acknowledge } = setUp({ sent, countMax: 1 });
     await begin();

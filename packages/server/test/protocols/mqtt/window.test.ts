@@ -86,7 +86,7 @@ describe('Window', () => {
     }
   });
 
-  it('gives each identifier once in 65,535, and 0 never [MQTT-2.2.1-2]', () => {
+  it('gives each identifier once in 65,535, and 0 never [MQTT-2.2.1-4] [MQTT-2.3.1-4]', () => {
     const window = new Window(1);
     const seen = new Set<number>();
     for (let count = 0; count < 65_535; count += 1) {
@@ -99,7 +99,7 @@ describe('Window', () => {
     expect(window.add(place(1), 1)).toBe(1);
   });
 
-  it('never gives an identifier that is in use, however long one is not acknowledged', () => {
+  it('never gives an identifier that is in use, however long one is not acknowledged [MQTT-4.3.2-1] [MQTT-4.3.3-1]', () => {
     const window = new Window(10);
     const first = window.add(place(0), 2);
     let count = 0;
