@@ -9,7 +9,7 @@
  * for no acknowledgements.
  *
  * A session that outlives its connection stores the identifier of QoS 2 before the packet leaves, and
- * that PUBREC came before PUBREL leaves ([MQTT-4.3.3-1], [MQTT-4.3.3-8]); until that is done all that
+ * that PUBREC came before PUBREL leaves (5.0 §4.3.3); until that is done all that
  * comes behind is held, since order counts ([MQTT-4.6.0-5]).
  */
 import type { Link } from '../../link/link.ts';

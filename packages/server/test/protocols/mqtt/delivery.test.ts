@@ -262,7 +262,7 @@ describe('Delivery', () => {
   const seeds = Array.from({ length: 60 }, (_, index) => index + 1);
 
   it.each(seeds)(
-    'loses nothing, repeats nothing, keeps order and limits (seed %i)',
+    'loses nothing, repeats nothing, keeps order and limits [MQTT-3.3.4-9] [MQTT-4.6.0-6] (seed %i)',
     async (seed) => {
       const world = new World(seed);
       const openAt = world.random.integer(40);
