@@ -250,6 +250,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   #onPacket(session: MqttSession, packet: Packet): void {
+    session.onHeard();
     switch (packet.kind) {
       case 'publish':
         session.onPublish(packet);

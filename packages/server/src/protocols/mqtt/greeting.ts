@@ -192,9 +192,9 @@ export class Greeting {
     }
     // There is one word for it left: that there is no session, and so the client begins anew.
     await session.abandon();
-    await this.#remove(key, stored.record);
+    await this.#groups.onSessionGone(key, stored.record);
     const anew = new MqttSession(parts);
-    void anew.save();
+    anew.replace();
     return { session: anew, isPresent: false, losses: [] };
   }
 

@@ -5,6 +5,7 @@
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { KeptRetained } from './retained.ts';
 import { SharedPlace } from './share/shared-place.ts';
+import type { Loss } from './subscription.ts';
 import type { KeptSubscription } from './subscriptions.ts';
 import type { Awaited, Sent } from './window.ts';
 
@@ -22,6 +23,8 @@ export interface SessionRecord {
   readonly subscriptions: readonly KeptSubscription[];
   /** What is still to be sent of what is retained; absent where nothing is. */
   readonly retained?: readonly KeptRetained[];
+  /** Losses that it was told of in an answer which it may not have got; absent where there are none. */
+  readonly untold?: readonly Loss[];
   /** Sent and not acknowledged, in the order sent. */
   readonly sent: readonly Sent[];
   /** Received with QoS 2 and not released, with the words of their keys. */

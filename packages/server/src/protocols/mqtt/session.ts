@@ -24,6 +24,7 @@ import type { ShareGroups } from './share/groups.ts';
 import { SharedPlace } from './share/shared-place.ts';
 import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
+import { boundLosses } from './subscription.ts';
 import type { FilterOptions, Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { isSysFilter } from './sys.ts';
@@ -99,6 +100,10 @@ export class MqttSession {
   #expirySeconds: number;
   /** What was lost while it was away; from `begin` on a loss is told at once. */
   #losses: Loss[] = [];
+  /** Losses of which the client may not know: it was not heard since CONNACK told it. */
+  #untold: readonly Loss[] = [];
+  /** True while the session before stays stored, until the client was heard. */
+  #isUnheard = false;
   #isBegun = false;
   #ended: Promise<void> | undefined;
 
@@ -252,9 +257,28 @@ export class MqttSession {
       await this.subscriptions.subscribe(options, place);
     }
     this.#retained.restore(record.retained ?? [], this.subscriptions.all);
-    const losses = this.#losses;
+    this.#untold = boundLosses([...(record.untold ?? []), ...this.#losses]);
     this.#losses = [];
-    return losses;
+    return this.#untold;
+  }
+
+  /**
+   * It begins in place of one that lost something, and says so by `Session Present`. Until the client
+   * was heard it is not stored, but the one before is: who has not got this answer gets it again.
+   */
+  replace(): void {
+    this.#isUnheard = true;
+  }
+
+  /** The client has sent something: so it has its CONNACK, and knows what that told. */
+  onHeard(): void {
+    if (this.#isUnheard) {
+      this.#isUnheard = false;
+      void this.save();
+    }
+    if (this.#untold.length === 0) return;
+    this.#untold = [];
+    this.#saver?.saveSoon();
   }
 
   /** The client has its CONNACK: what it was sent before is sent again, then all that is new. */
@@ -394,6 +418,10 @@ export class MqttSession {
     }
     // An older record must not come over this one.
     await this.#saver.end();
+    if (this.#isUnheard) {
+      await shares;
+      return;
+    }
     try {
       if (this.#expirySeconds > 0) await this.#writeRecord(record);
       else await store.remove(this.terms.key);
@@ -424,6 +452,7 @@ export class MqttSession {
       isConnected,
       subscriptions: [...this.subscriptions.kept(), ...this.#shares.kept(), ...this.#sys.kept()],
       retained: this.#retained.kept(),
+      ...(this.#untold.length === 0 ? {} : { untold: this.#untold }),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),
     };
@@ -460,12 +489,15 @@ export class MqttSession {
     this.#parts.log.debug({ clientId, message: error.message }, 'an MQTT message was dropped');
   }
 
-  /** While it is connected, 3.1.1 has no word for a loss but the end of the session. */
+  /**
+   * While it is connected, 3.1.1 has no word for a loss but the end of the connection. Then the next
+   * CONNECT is told that there is no session.
+   */
   #onLoss(loss: Loss): void {
     if (!this.#isBegun) this.#losses.push(loss);
     else if (this.terms.version === 5) this.delivery.tellLoss(loss);
     else {
-      this.#expirySeconds = 0;
+      this.#untold = boundLosses([...this.#untold, loss]);
       const message = `messages of ${loss.channel} are lost: ${loss.gap.reason}`;
       this.#parts.wire.fail(REASONS.unspecifiedError, message);
     }

@@ -42,15 +42,19 @@ export const LOSSES_MAX = 8;
 /** The last one told where there are more: any channel may have lost messages. */
 export const MORE_LOSSES: Loss = { channel: '#', gap: { reason: 'unknown' } };
 
+/** As many losses as one packet tells of. */
+export function boundLosses(losses: readonly Loss[]): readonly Loss[] {
+  const hasMore = losses.length > LOSSES_MAX;
+  return hasMore ? [...losses.slice(0, LOSSES_MAX - 1), MORE_LOSSES] : losses;
+}
+
 /** What says so in a packet; nothing where nothing is lost. */
 export function lossProperties(losses: readonly Loss[]): {
   readonly userProperties?: readonly UserProperty[];
 } {
   if (losses.length === 0) return {};
-  const hasMore = losses.length > LOSSES_MAX;
-  const told = hasMore ? [...losses.slice(0, LOSSES_MAX - 1), MORE_LOSSES] : losses;
   return {
-    userProperties: told.map(({ channel, gap }) => {
+    userProperties: boundLosses(losses).map(({ channel, gap }) => {
       return [GAP_PROPERTY, JSON.stringify({ channel, ...gap })];
     }),
   };
