@@ -13,22 +13,16 @@ import type { Ack, Packet, Publish, Version } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
+import { Filters } from './filters.ts';
 import type { NodeParts } from './parts.ts';
 import { Receiving } from './receiving.ts';
-import { Retained } from './retained.ts';
 import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
 import { Saver } from './saver.ts';
 import type { SessionStore } from './session-store.ts';
 import type { ShareGroups } from './share/groups.ts';
-import { SharedPlace } from './share/shared-place.ts';
-import { sharedPart, Shares } from './share/shares.ts';
-import { checkFilter } from './subscribing.ts';
 import { boundLosses } from './subscription.ts';
 import type { FilterOptions, Loss } from './subscription.ts';
-import { Subscriptions } from './subscriptions.ts';
-import { isSysFilter } from './sys.ts';
-import { SysSubscriptions } from './sys-subscriptions.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
 
@@ -84,14 +78,11 @@ export interface SessionParts extends NodeParts {
 export class MqttSession {
   readonly terms: Terms;
   readonly delivery: Delivery;
-  readonly subscriptions: Subscriptions;
-  readonly #shares: Shares;
   readonly #parts: SessionParts;
   readonly #window: Window;
   readonly #receiving: Receiving;
   readonly #aliases: ClientAliases;
-  readonly #retained: Retained;
-  readonly #sys: SysSubscriptions;
+  readonly #filters: Filters;
   readonly #saver: Saver | undefined;
   #identity: Identity;
   /** The session's word: whose messages its own are. */
@@ -134,36 +125,13 @@ export class MqttSession {
       store,
       counts: parts.counts,
     });
-    this.subscriptions = new Subscriptions({
-      hub: parts.hub,
-      encodings: parts.encodings,
+    this.#filters = new Filters(parts, {
       delivery: this.delivery,
-      version: terms.version,
-      positions: terms.positions,
-      isDurable,
-      countMax: config.subscriptionsMax,
-      caller: () => this.caller(),
-      onLoss: (loss) => this.#onLoss(loss),
-    });
-    this.#sys = new SysSubscriptions({
-      ...{ sys: parts.sys, hub: parts.hub, delivery: this.delivery, clock },
-      ...{ version: terms.version, highWaterSize: config.highWaterSize },
-      identity: () => this.#identity,
-    });
-    this.#retained = new Retained({
-      ...{ hub: parts.hub, delivery: this.delivery, clock },
-      ...{ version: terms.version, positions: terms.positions },
-      highWaterSize: config.highWaterSize,
-      caller: () => this.caller(),
-      onProgress: () => this.#saver?.saveSoon(),
-    });
-    this.#shares = new Shares({
-      ...{ hub: parts.hub, groups: parts.groups, delivery: this.delivery, window: this.#window },
-      ...terms,
+      window: this.#window,
       store,
-      countMax: () => config.subscriptionsMax - this.subscriptions.count,
       caller: () => this.caller(),
       onLoss: (loss) => this.#onLoss(loss),
+      onProgress: () => this.#saver?.saveSoon(),
     });
     this.#aliases = new ClientAliases(config.topicAliasMax);
     this.#receiving = new Receiving(parts.hub, {
@@ -187,8 +155,7 @@ export class MqttSession {
   renew(identity: Identity): boolean {
     this.#identity = identity;
     this.#sender = undefined;
-    const readers = [this.subscriptions, this.#shares, this.#sys];
-    return !readers.some((reader) => reader.hasForbidden());
+    return !this.#filters.hasForbidden();
   }
 
   caller(): Caller {
@@ -214,7 +181,7 @@ export class MqttSession {
 
   /** Filters that it subscribes to. */
   get subscriptionCount(): number {
-    return this.subscriptions.count + this.#shares.count + this.#sys.count;
+    return this.#filters.count;
   }
 
   /** Messages received that are not acknowledged, as the client counts them. */
@@ -242,21 +209,7 @@ export class MqttSession {
     this.#word = record.session;
     this.#receiving.restore(record.received);
     this.#window.restore(record.sent);
-    for (const { place, ...options } of record.subscriptions) {
-      if (isSysFilter(options.filter)) {
-        this.#sys.restore(options);
-        continue;
-      }
-      const shared = sharedPart(options.filter);
-      if (shared !== undefined) {
-        await this.#shares.resume(options, shared);
-        continue;
-      }
-      // What is not allowed any more is not read any more.
-      if (!this.#parts.hub.permits(this.#identity, 'subscribe', options.filter)) continue;
-      await this.subscriptions.subscribe(options, place);
-    }
-    this.#retained.restore(record.retained ?? [], this.subscriptions.all);
+    await this.#filters.resume(record);
     this.#untold = boundLosses([...(record.untold ?? []), ...this.#losses]);
     this.#losses = [];
     return this.#untold;
@@ -295,15 +248,12 @@ export class MqttSession {
         ...{ window: this.#window, delivery: this.delivery },
         nowMs: () => clock.unixMs(),
         onLoss: (loss) => this.#onLoss(loss),
-        formFor: (place) =>
-          place instanceof SharedPlace
-            ? this.#shares.formFor(place)
-            : this.subscriptions.formFor(place.channel),
+        formFor: (place) => this.#filters.formFor(place),
       });
     }
     if (this.#ended !== undefined) return;
     this.delivery.open();
-    this.#retained.advance();
+    this.#filters.begin();
   }
 
   /**
@@ -312,24 +262,13 @@ export class MqttSession {
    * @returns what sends the retained messages, where they are wanted; to be called after the answer.
    * @throws {CodedError} that says why not.
    */
-  async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
-    if (isSysFilter(options.filter)) return this.#sys.subscribe(options, retainHandling);
-    const shared = sharedPart(options.filter);
-    checkFilter(shared ?? options.filter);
-    if (shared !== undefined) {
-      await this.#shares.subscribe(options, shared);
-      return () => {}; // What is retained is not sent (5.0 §4.8.2).
-    }
-    const { subscription, isNew } = await this.subscriptions.subscribe(options);
-    const isWanted = retainHandling === 0 || (retainHandling === 1 && isNew);
-    return this.#retained.add(subscription, isWanted);
+  subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
+    return this.#filters.subscribe(options, retainHandling);
   }
 
   /** @returns false when there was nothing to unsubscribe from. */
   unsubscribe(filter: string): boolean {
-    if (isSysFilter(filter)) return this.#sys.unsubscribe(filter);
-    this.#retained.drop(filter);
-    return this.subscriptions.unsubscribe(filter) || this.#shares.unsubscribe(filter);
+    return this.#filters.unsubscribe(filter);
   }
 
   /** @throws {MqttError} that ends the connection. */
@@ -375,9 +314,7 @@ export class MqttSession {
   /** The link has drained. */
   onDrain(): void {
     this.delivery.onRoom();
-    this.subscriptions.advance();
-    this.#shares.onRoom();
-    this.#retained.advance();
+    this.#filters.advance();
   }
 
   /** Resolves when all that the session keeps by now is stored. */
@@ -393,10 +330,8 @@ export class MqttSession {
   /** It was not begun, and what is stored of it stays as it is. */
   async abandon(): Promise<void> {
     this.#ended ??= Promise.resolve();
-    this.subscriptions.end();
-    this.#retained.end();
-    this.#sys.end();
-    await Promise.all([this.#saver?.end(), this.#shares.end(this.#expirySeconds)]);
+    this.#filters.end();
+    await Promise.all([this.#saver?.end(), this.#filters.leaveShares(this.#expirySeconds)]);
   }
 
   /** Ends the connection's part of it. Resolves when what outlives that is stored. Idempotent. */
@@ -407,11 +342,9 @@ export class MqttSession {
 
   async #end(): Promise<void> {
     const { log, store } = this.#parts;
-    const shares = this.#shares.end(this.#expirySeconds);
+    const shares = this.#filters.leaveShares(this.#expirySeconds);
     const record = this.#record(false);
-    this.subscriptions.end();
-    this.#retained.end();
-    this.#sys.end();
+    this.#filters.end();
     if (this.#saver === undefined) {
       await shares;
       return;
@@ -450,8 +383,7 @@ export class MqttSession {
       session: this.#word,
       expirySeconds: this.#expirySeconds,
       isConnected,
-      subscriptions: [...this.subscriptions.kept(), ...this.#shares.kept(), ...this.#sys.kept()],
-      retained: this.#retained.kept(),
+      ...this.#filters.kept(),
       ...(this.#untold.length === 0 ? {} : { untold: this.#untold }),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),

@@ -1,0 +1,172 @@
+/**
+ * Filters: all that one session subscribes to, each according to what it is: channels and patterns, shared
+ * subscriptions, topics of the server; and what is still to be sent of what is retained.
+ */
+import type { Identity } from '../../auth/identity.ts';
+import type { Caller } from '../../hub/hub-types.ts';
+import type { Delivery } from './delivery.ts';
+import type { Form, Place } from './encoding.ts';
+import type { SessionRecord } from './record.ts';
+import { Retained } from './retained.ts';
+import type { SessionParts } from './session.ts';
+import { SharedPlace } from './share/shared-place.ts';
+import { sharedPart, Shares } from './share/shares.ts';
+import { checkFilter } from './subscribing.ts';
+import type { FilterOptions, Loss } from './subscription.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { isSysFilter } from './sys.ts';
+import { SysSubscriptions } from './sys-subscriptions.ts';
+import type { Window } from './window.ts';
+
+/** What the filters of a session need of it. */
+export interface FiltersSession {
+  readonly delivery: Delivery;
+  readonly window: Window;
+  /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
+  readonly store: (() => Promise<void>) | undefined;
+  /** Who subscribes, now. */
+  caller(): Caller;
+  onLoss(loss: Loss): void;
+  /** What is kept has changed, and need not be stored at once. */
+  onProgress(): void;
+}
+
+/** The filters of one session. */
+export class Filters {
+  readonly #hub: SessionParts['hub'];
+  readonly #session: FiltersSession;
+  readonly #subscriptions: Subscriptions;
+  readonly #shares: Shares;
+  readonly #sys: SysSubscriptions;
+  readonly #retained: Retained;
+
+  constructor(parts: SessionParts, session: FiltersSession) {
+    const { hub, encodings, groups, sys, clock, terms, config } = parts;
+    const { version, positions, expirySeconds } = terms;
+    const { highWaterSize, subscriptionsMax } = config;
+    const { delivery, window, store } = session;
+    const caller = (): Caller => session.caller();
+    const onLoss = (loss: Loss): void => session.onLoss(loss);
+    this.#hub = hub;
+    this.#session = session;
+    this.#subscriptions = new Subscriptions({
+      ...{ hub, encodings, delivery, version, positions, caller, onLoss },
+      isDurable: expirySeconds > 0,
+      countMax: subscriptionsMax,
+    });
+    this.#shares = new Shares({
+      ...{ hub, groups, delivery, window, store, caller, onLoss },
+      ...terms,
+      countMax: () => subscriptionsMax - this.#subscriptions.count,
+    });
+    this.#sys = new SysSubscriptions({
+      ...{ sys, hub, delivery, clock, version, highWaterSize },
+      identity: () => this.#identity,
+    });
+    this.#retained = new Retained({
+      ...{ hub, delivery, clock, version, positions, highWaterSize, caller },
+      onProgress: () => session.onProgress(),
+    });
+  }
+
+  get count(): number {
+    return this.#subscriptions.count + this.#shares.count + this.#sys.count;
+  }
+
+  /** True when something is subscribed to that its user may not read. */
+  hasForbidden(): boolean {
+    const readers = [this.#subscriptions, this.#shares, this.#sys];
+    return readers.some((reader) => reader.hasForbidden());
+  }
+
+  /**
+   * Goes on with those of an earlier connection; what is not allowed any more is not read any more.
+   *
+   * @throws {CodedError} when it can't be read now.
+   */
+  async resume({ subscriptions, retained = [] }: SessionRecord): Promise<void> {
+    for (const { place, ...options } of subscriptions) {
+      const { filter } = options;
+      const shared = sharedPart(filter);
+      if (isSysFilter(filter)) this.#sys.restore(options);
+      else if (shared !== undefined) await this.#shares.resume(options, shared);
+      else if (this.#hub.permits(this.#identity, 'subscribe', filter)) {
+        await this.#subscriptions.subscribe(options, place);
+      }
+    }
+    this.#retained.restore(retained, this.#subscriptions.all);
+  }
+
+  /** The client has what it was sent before. */
+  begin(): void {
+    this.#retained.advance();
+  }
+
+  /**
+   * Subscribes.
+   *
+   * @returns what sends the retained messages, where they are wanted; to be called after the answer.
+   * @throws {CodedError} that says why not.
+   */
+  async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
+    if (isSysFilter(options.filter)) return this.#sys.subscribe(options, retainHandling);
+    const shared = sharedPart(options.filter);
+    checkFilter(shared ?? options.filter);
+    if (shared !== undefined) {
+      await this.#shares.subscribe(options, shared);
+      return () => {}; // What is retained is not sent (5.0 §4.8.2).
+    }
+    const { subscription, isNew } = await this.#subscriptions.subscribe(options);
+    const isWanted = retainHandling === 0 || (retainHandling === 1 && isNew);
+    return this.#retained.add(subscription, isWanted);
+  }
+
+  /** @returns false when there was nothing to unsubscribe from. */
+  unsubscribe(filter: string): boolean {
+    if (isSysFilter(filter)) return this.#sys.unsubscribe(filter);
+    this.#retained.drop(filter);
+    return this.#subscriptions.unsubscribe(filter) || this.#shares.unsubscribe(filter);
+  }
+
+  /** What a record keeps of them. */
+  kept(): Pick<SessionRecord, 'subscriptions' | 'retained'> {
+    return {
+      subscriptions: [...this.#subscriptions.kept(), ...this.#shares.kept(), ...this.#sys.kept()],
+      retained: this.#retained.kept(),
+    };
+  }
+
+  /** How a message that was sent is sent again. */
+  formFor(place: Place): Form {
+    return place instanceof SharedPlace
+      ? this.#shares.formFor(place)
+      : this.#subscriptions.formFor(place.channel);
+  }
+
+  /** The link has drained, or the window: who is behind reads on. */
+  advance(): void {
+    this.#subscriptions.advance();
+    this.#shares.onRoom();
+    this.#retained.advance();
+  }
+
+  /**
+   * What is shared goes over to others; to be called before it is asked what is kept.
+   *
+   * @param expirySeconds how long the session is kept from now on.
+   */
+  leaveShares(expirySeconds: number): Promise<void> {
+    return this.#shares.end(expirySeconds);
+  }
+
+  /** Ends all others. */
+  end(): void {
+    this.#subscriptions.end();
+    this.#retained.end();
+    this.#sys.end();
+  }
+
+  get #identity(): Identity {
+    return this.#session.caller().identity;
+  }
+}
