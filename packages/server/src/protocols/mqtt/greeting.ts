@@ -18,6 +18,7 @@ import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
 import type { SessionParts } from './session.ts';
 import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
+import { SHARE_PREFIX } from './share/group-record.ts';
 import { ShareGroups } from './share/groups.ts';
 import { lossProperties } from './subscription.ts';
 import type { Loss } from './subscription.ts';
@@ -141,6 +142,7 @@ export class Greeting {
       const key = record.key.slice(SESSION_PREFIX.length);
       if (!this.#registry.isTaken(key)) await this.#store.disconnect(record, this.#parts.clock);
     });
+    await leftOver.each(SHARE_PREFIX, (record) => this.#groups.takeUp(record));
   }
 
   /** The will before is done with, and the new one is stored, before the client has its answer. */

@@ -51,21 +51,25 @@ export class Backlog {
     this.#ready = this.#ready.slice(1);
   }
 
-  /** Reads what comes next. @throws what `find` throws; then it is as it was before. */
-  async read(find: FindMessages): Promise<void> {
-    if (!this.isUnread) return;
+  /**
+   * Reads what comes next. @returns the places of what is gone.
+   *
+   * @throws what `find` throws; then it is as it was before.
+   */
+  async read(find: FindMessages): Promise<readonly Place[]> {
+    if (!this.isUnread) return [];
     const reading = this.#places.slice(0, READ_COUNT_MAX);
     this.#reading = reading;
     this.#places = this.#places.slice(READ_COUNT_MAX);
     try {
       const messages = await find(reading);
-      if (this.#reading !== reading) return;
+      if (this.#reading !== reading) return [];
       this.#reading = undefined;
       this.#ready = reading.flatMap((place, index): Ready[] => {
         const message = messages[index];
-        // Retention has removed it, or its time is over.
         return message === undefined ? [] : [{ place, run: place, message }];
       });
+      return reading.filter((_, index) => messages[index] === undefined);
     } catch (error) {
       if (this.#reading === reading) this.unload();
       throw error;

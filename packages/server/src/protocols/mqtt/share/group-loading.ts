@@ -7,7 +7,7 @@ import type { StateStore } from '../../../broker/state.ts';
 import type { Clock } from '../../../clock.ts';
 import type { SessionRecord } from '../record.ts';
 import type { SessionStore } from '../session-store.ts';
-import { decodeGroup, shareKey } from './group-record.ts';
+import { decodeGroup, shareKey, withEnds } from './group-record.ts';
 import type { GroupRecord, KeptMember } from './group-record.ts';
 import { placeKey, SharedPlace } from './shared-place.ts';
 
@@ -35,8 +35,9 @@ export async function loadGroup(
 ): Promise<LoadedGroup | undefined> {
   try {
     const found = await state.get(shareKey(share));
-    const record = found === undefined ? undefined : decodeGroup(found.value);
-    if (record === undefined) return undefined;
+    const stored = found === undefined ? undefined : decodeGroup(found.value);
+    if (stored === undefined) return undefined;
+    const record = withEnds(stored, clock.unixMs());
     if (!record.isOpen) return { record, taken: new Set() };
     const members: KeptMember[] = [];
     const taken = new Set<string>();
@@ -46,7 +47,7 @@ export async function loadGroup(
       for (const [index, member] of some.entries()) {
         const session = records[index]?.record;
         if (session === undefined || !isMember(session, share)) continue;
-        members.push(withEnd(member, clock.unixMs()));
+        members.push(member);
         for (const key of takenBy(session, share)) taken.add(key);
       }
     }
@@ -60,11 +61,6 @@ export async function loadGroup(
 
 function isMember({ subscriptions }: SessionRecord, share: string): boolean {
   return subscriptions.some(({ filter }) => filter === share);
-}
-
-/** Who was cut off by the crash has been away since, at the latest. */
-function withEnd(member: KeptMember, nowMs: number): KeptMember {
-  return { expiresAt: nowMs + member.expirySeconds * 1000, ...member };
 }
 
 function* takenBy({ sent }: SessionRecord, share: string): Generator<string, void, undefined> {

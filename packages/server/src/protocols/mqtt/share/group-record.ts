@@ -60,6 +60,21 @@ export function shareKey(share: string): string {
   return `${SHARE_PREFIX}${hash('sha256', share, 'base64url')}`;
 }
 
+/** A group is gone with the last of its sessions, unless one has a connection. */
+export function expiryOf({ members }: GroupRecord): { readonly expiresAt?: number } {
+  const ends = members.map(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt);
+  const expiresAt = Math.max(...ends);
+  return expiresAt === Number.POSITIVE_INFINITY ? {} : { expiresAt };
+}
+
+/** The record of a group whose members a crash has cut off: they have been away since, at the latest. */
+export function withEnds(record: GroupRecord, nowMs: number): GroupRecord {
+  const members = record.members.map((member) => {
+    return { expiresAt: nowMs + member.expirySeconds * 1000, ...member };
+  });
+  return { ...record, members };
+}
+
 /** Writes a record. */
 export function encodeGroup({ owed, ...record }: GroupRecord): Uint8Array {
   const numbers = new Map(record.members.map(({ key }, index) => [key, index]));

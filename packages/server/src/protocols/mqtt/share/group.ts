@@ -13,27 +13,22 @@ import type { StateStore } from '../../../broker/state.ts';
 import type { Clock } from '../../../clock.ts';
 import type { Hub } from '../../../hub/hub.ts';
 import type { Log } from '../../../observe/log.ts';
-import type { Form, Place } from '../encoding.ts';
+import type { Form } from '../encoding.ts';
 import type { MqttConfig } from '../parts.ts';
-import { Saver } from '../saver.ts';
 import { SentPlace } from '../sent-place.ts';
 import type { SessionStore } from '../session-store.ts';
 import type { Loss } from '../subscription.ts';
-import { Backlog } from './backlog.ts';
-import { Circle } from './circle.ts';
-import type { Outcome } from './circle.ts';
-import { encodeGroup, shareKey } from './group-record.ts';
-import type { GroupRecord, KeptMember } from './group-record.ts';
+import { Giving } from './giving.ts';
 import { loadGroup } from './group-loading.ts';
+import type { GroupRecord, KeptMember } from './group-record.ts';
+import { GroupStore } from './group-store.ts';
 import type { Member } from './member.ts';
 import { Members } from './members.ts';
 import { Seat } from './seat.ts';
-import type { Item, SeatSession } from './seat.ts';
+import type { SeatSession } from './seat.ts';
 import { ShareReader } from './share-reader.ts';
 import type { Portion, ShareSink } from './share-reader.ts';
 import type { SharedPlace } from './shared-place.ts';
-import { placeKey } from './shared-place.ts';
-import { Waiting } from './waiting.ts';
 
 /** What groups are built from. */
 export interface GroupParts {
@@ -52,6 +47,8 @@ export interface Joining {
   readonly form: Form;
   /** What its window has of the group with QoS 1. */
   readonly held: readonly SharedPlace[];
+  /** True for a session that goes on: there was room for it once. */
+  readonly isResumed: boolean;
 }
 
 /** Messages with QoS 1 that the members of a group have at most, together: all of them are stored. */
@@ -69,41 +66,33 @@ export class ShareGroup implements ShareSink {
   readonly #parts: GroupParts;
   readonly #onIdle: (group: ShareGroup) => void;
   readonly #reader: ShareReader;
-  readonly #circle = new Circle();
+  readonly #giving: Giving;
   readonly #members = new Members(() => this.#onSettled());
-  readonly #backlog = new Backlog();
-  readonly #saver: Saver;
-  /** What the hub has given and no member has yet. */
-  #waiting = new Waiting();
-  #place: SentPlace | undefined;
-  /** Messages of QoS 2 that windows of members may have from before a crash: nobody else gets them. */
-  #taken: ReadonlySet<string> = new Set();
+  readonly #store: GroupStore;
   #isLoaded = false;
-  /** True when there is a record, or may be. */
-  #isStored = false;
-  /** The last write, done or not; never rejects. */
-  #written: Promise<void> = Promise.resolve();
-  /** Writes that somebody waits for. */
-  #storeCount = 0;
   #isEnded = false;
   /** Joins and drops are done one after the other. */
   #turn: Promise<void> = Promise.resolve();
   #turnCount = 0;
-  #wantsRoom = false;
-  #isScheduled = false;
 
   constructor(share: string, filter: string, parts: GroupParts, onIdle: (g: ShareGroup) => void) {
-    const { hub, clock, log, config } = parts;
+    const { hub, config } = parts;
     this.share = share;
     this.#filter = filter;
     this.#parts = parts;
     this.#onIdle = onIdle;
     this.#reader = new ShareReader(hub, this);
-    this.#saver = new Saver({
-      write: () => this.#write(),
-      clock,
-      delayMs: config.ackSaveMs,
-      onFailed: (error) => log.warn({ share, error }, 'an MQTT share group could not be stored'),
+    this.#giving = new Giving({
+      ...parts,
+      share,
+      isOwing: () => this.#members.lentCount >= OWED_MAX,
+      onGiven: () => this.#saveSoon(),
+      advance: () => this.#reader.advance(),
+      onLoss: (loss) => this.onLoss(loss),
+    });
+    this.#store = new GroupStore({
+      ...{ ...parts, share, delayMs: config.ackSaveMs },
+      record: () => this.#record(),
     });
   }
 
@@ -112,13 +101,12 @@ export class ShareGroup implements ShareSink {
   }
 
   get isFull(): boolean {
-    const isBusy = !this.#waiting.isEmpty || this.#backlog.size > 0;
-    return isBusy || this.#isOwing || !this.#circle.hasRoom;
+    return this.#giving.isFull;
   }
 
   /**
-   * Takes a session in, or back. What of `held` it has no more is marked as taken back. Resolves when
-   * that is stored, and what the group has begins to be given.
+   * Takes a session in, or back, which is given nothing before `begin`. What of `held` it has no more is
+   * marked as taken back. Resolves when that is stored.
    *
    * @throws {CodedError} when it can't be read now.
    */
@@ -130,9 +118,15 @@ export class ShareGroup implements ShareSink {
       const member = this.#admit(joining);
       await this.store();
       this.#reader.start();
-      this.#goOnSoon();
       return member;
     });
+  }
+
+  /** Who has joined is given messages from here on. */
+  begin({ seat }: Member): void {
+    if (seat === undefined) return;
+    seat.isOpen = true;
+    this.#giving.goOnSoon();
   }
 
   /** It is subscribed to with other options. */
@@ -147,7 +141,7 @@ export class ShareGroup implements ShareSink {
     member.seat?.leave();
     this.#vacate(member);
     this.#members.retire(member);
-    this.#goOnSoon();
+    this.#giving.goOnSoon();
     void this.#settleDown();
   }
 
@@ -164,11 +158,11 @@ export class ShareGroup implements ShareSink {
     if (isMember && expirySeconds > 0) {
       member.expirySeconds = expirySeconds;
       member.expiresAt = this.#parts.clock.unixMs() + expirySeconds * 1000;
-      if (this.#circle.count > 0) this.#backlog.add(member.takeBack());
+      if (this.#giving.circle.count > 0) this.#giving.backlog.add(member.takeBack());
     } else {
-      this.#backlog.add(this.#members.remove(member));
+      this.#giving.backlog.add(this.#members.remove(member));
     }
-    this.#goOnSoon();
+    this.#giving.goOnSoon();
     return this.#settleDown();
   }
 
@@ -178,45 +172,40 @@ export class ShareGroup implements ShareSink {
       await this.#load();
       const member = this.#members.get(key);
       if (member === undefined || member.seat !== undefined) return;
-      this.#backlog.add(this.#members.remove(member));
-      this.#goOnSoon();
+      this.#giving.backlog.add(this.#members.remove(member));
+      this.#giving.goOnSoon();
     });
   }
 
   /** A member has room that had none. */
   onRoom(): void {
-    if (this.#wantsRoom) this.#goOn();
+    this.#giving.onRoom();
   }
 
   /** Resolves when it is stored where the group stands, as far as anybody could need that. */
   async store(): Promise<void> {
-    if (this.#isEnded || !this.#isKept) return;
-    this.#storeCount += 1;
-    await this.#saver.save(); // It never rejects, and tries until it can be done.
-    this.#storeCount -= 1;
-    if (this.#storeCount === 0) this.#forgetSelf();
+    if (!this.#isKept) return;
+    await this.#store.save();
+    this.#forgetSelf();
   }
 
   /** All is stored, and nobody is left who could bring anything. */
   end(): void {
     this.#isEnded = true;
-    void this.#saver.end(); // It never rejects.
+    this.#store.end();
   }
 
   take(portion: Portion): void {
-    this.#waiting.add(portion);
-    this.#give();
+    this.#giving.take(portion);
   }
 
   onWanted(): void {
-    this.#wantsRoom = true;
-    if (this.isFull) this.#circle.requestRoom();
-    else this.#goOnSoon();
+    this.#giving.onWanted();
   }
 
   /** 5.0 is told. 3.1.1 has only the end of a connection for it, and one member is enough to hear. */
   onLoss(loss: Loss): void {
-    const all = this.#circle.seats.filter(({ form }) => form.qos > 0);
+    const all = this.#giving.circle.seats.filter(({ form }) => form.qos > 0);
     const able = all.filter(({ form }) => form.version === 5);
     for (const { session } of able.length > 0 ? able : all.slice(0, 1)) session.onLoss(loss);
   }
@@ -224,11 +213,6 @@ export class ShareGroup implements ShareSink {
   onBroken(): void {
     this.#reader.close();
     this.#parts.clock.after(RETRY_MS, () => void this.#reopen());
-  }
-
-  /** True when no more may be lent. */
-  get #isOwing(): boolean {
-    return this.#members.lentCount >= OWED_MAX;
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -247,56 +231,62 @@ export class ShareGroup implements ShareSink {
   }
 
   async #load(): Promise<void> {
-    const { clock } = this.#parts;
     if (!this.#isLoaded) {
       const loaded = await loadGroup(this.#parts, this.share);
       this.#isLoaded = true;
       if (loaded !== undefined) {
         const { record, taken } = loaded;
-        this.#isStored = true;
-        this.#taken = taken;
-        this.#place = record.place === undefined ? undefined : new SentPlace(record.place);
-        this.#backlog.add(this.#members.restore(record, this.share));
+        this.#store.isStored = true;
+        this.#giving.taken = taken;
+        this.#giving.place = record.place === undefined ? undefined : new SentPlace(record.place);
+        this.#giving.backlog.add(this.#members.restore(record, this.share));
       }
     }
-    this.#backlog.add(this.#members.removeOver(clock.unixMs()));
+    this.#removeOver();
+  }
+
+  /** Sessions that have ended by themselves are no members, and without members nothing goes on. */
+  #removeOver(): void {
+    this.#giving.backlog.add(this.#members.removeOver(this.#parts.clock.unixMs()));
     if (this.#members.count === 0) this.#beginAnew();
   }
 
   /** What is known is of sessions that have ended. */
   #beginAnew(): void {
-    this.#place = undefined;
-    this.#taken = new Set();
-    this.#backlog.clear();
+    this.#giving.place = undefined;
+    this.#giving.taken = new Set();
+    this.#giving.backlog.clear();
     this.#members.letGo();
   }
 
-  #checkCount({ kept }: Joining): void {
-    if (this.#members.get(kept.key) !== undefined || this.#members.count < MEMBERS_MAX) return;
+  #checkCount({ kept, isResumed }: Joining): void {
+    const isKnown = isResumed || this.#members.get(kept.key) !== undefined;
+    if (isKnown || this.#members.count < MEMBERS_MAX) return;
     throw new CodedError('rate_limited', `at most ${MEMBERS_MAX} members a group`);
   }
 
   async #open({ session, form }: Pick<Joining, 'session' | 'form'>): Promise<void> {
     if (this.#reader.isOpen) return;
-    const kept = this.#place?.toString();
+    const kept = this.#giving.place?.toString();
     const { losses, place } = await this.#reader.open(session.caller(), this.#filter, kept);
-    this.#place = new SentPlace(place);
+    this.#giving.place = new SentPlace(place);
     if (form.qos > 0) for (const loss of losses) session.onLoss(loss);
   }
 
   #admit({ kept, session, form, held }: Joining): Member {
-    const { member, unknown } = this.#members.admit(kept, held, this.#backlog.places);
+    const { member, unknown } = this.#members.admit(kept, held, this.#giving.backlog.places);
+    this.#vacate(member);
     const seat = new Seat(member, session, form, this);
     member.seat = seat;
-    this.#circle.add(seat);
-    this.#backlog.add(unknown);
+    this.#giving.circle.add(seat);
+    this.#giving.backlog.add(unknown);
     // Nobody need wait any more for those who are away.
-    this.#backlog.add(this.#members.takeBackFromAway());
+    this.#giving.backlog.add(this.#members.takeBackFromAway());
     return member;
   }
 
   #vacate(member: Member): void {
-    if (member.seat !== undefined) this.#circle.remove(member.seat);
+    if (member.seat !== undefined) this.#giving.circle.remove(member.seat);
     member.seat = undefined;
   }
 
@@ -308,40 +298,34 @@ export class ShareGroup implements ShareSink {
       return;
     }
     this.#reader.close();
-    this.#waiting = new Waiting();
-    this.#backlog.unload();
-    if (this.#members.count === 0) this.#beginAnew();
-    if (!this.#members.keepsPlace) this.#place = undefined;
-    try {
-      await this.#write();
-      this.#forgetSelf();
-    } catch (error) {
-      this.#parts.log.warn({ share: this.share, error }, 'an MQTT share group could not be stored');
-      void this.store(); // Until it can be done, which nobody waits for.
-    }
+    this.#giving.stop();
+    this.#removeOver();
+    if (!this.#members.keepsPlace) this.#giving.place = undefined;
+    if (await this.#store.handOver()) this.#forgetSelf();
+    else void this.store(); // It is tried until it can be done, and nobody waits for that.
   }
 
   /** Nobody is connected, and nothing is under way. */
   get #isIdle(): boolean {
-    return this.#circle.count === 0 && this.#turnCount === 0;
+    return this.#giving.circle.count === 0 && this.#turnCount === 0;
   }
 
   #forgetSelf(): void {
-    const isNeeded = this.#storeCount > 0 || this.#members.hasLeaving;
+    const isNeeded = this.#store.isAwaited || this.#members.hasLeaving;
     if (this.#isIdle && !isNeeded && !this.#isEnded) this.#onIdle(this);
   }
 
   /** True where there is something to store: a group that ends with its connections has nothing. */
   get #isKept(): boolean {
-    return this.#isStored || this.#members.kept.length > 0;
+    return this.#store.isStored || this.#members.isKept;
   }
 
   async #reopen(): Promise<void> {
     try {
       await this.#inTurn(async () => {
-        const [seat] = this.#circle.seats;
+        const [seat] = this.#giving.circle.seats;
         if (seat === undefined || this.#reader.isOpen) return;
-        this.#waiting = new Waiting();
+        this.#giving.stop();
         await this.#open(seat);
         this.#reader.start();
       });
@@ -352,124 +336,24 @@ export class ShareGroup implements ShareSink {
   }
 
   #onSettled(): void {
-    if (this.#isIdle)
-      void this.#settleDown(); // The last one that had unsubscribed, maybe.
+    // It may be the last that somebody had who has unsubscribed.
+    if (this.#isIdle) void this.#settleDown();
     else this.#saveSoon();
-    if (this.#wantsRoom) this.#goOnSoon();
-  }
-
-  #goOnSoon(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    this.#parts.clock.defer(this.#goOnScheduled);
-  }
-
-  readonly #goOnScheduled = (): void => {
-    this.#isScheduled = false;
-    this.#goOn();
-  };
-
-  /** Gives what there is, and lets the hub go on if that is all. */
-  #goOn(): void {
-    this.#give();
-    if (!this.#wantsRoom) return;
-    if (this.isFull) {
-      this.#circle.requestRoom();
-      return;
-    }
-    this.#wantsRoom = false;
-    this.#reader.advance();
-  }
-
-  /** What was given before comes first. */
-  #give(): void {
-    if (this.#circle.count === 0) return;
-    const nowMs = this.#parts.clock.unixMs();
-    let given = 0;
-    for (let item = this.#backlog.next; item !== undefined; item = this.#backlog.next) {
-      if (this.#giveOne(item, nowMs) === 'full') break;
-      this.#backlog.shift();
-      given += 1;
-    }
-    if (this.#backlog.isUnread) void this.#readBacklog();
-    if (this.#backlog.size === 0) {
-      given += this.#waiting.give(this.#place, (item) => {
-        return this.#isOwing ? 'full' : this.#giveOne(item, nowMs);
-      });
-    }
-    if (given > 0) this.#saveSoon();
-    if (this.#backlog.next === undefined && this.#waiting.isEmpty) return;
-    this.#wantsRoom = true;
-    this.#circle.requestRoom();
-  }
-
-  #giveOne(item: Item, nowMs: number): Outcome {
-    // [MQTT-3.3.2-5]
-    if ((item.message.expiresAt ?? Number.POSITIVE_INFINITY) <= nowMs) return 'dropped';
-    if (this.#taken.size > 0 && this.#isTaken(item)) return 'dropped';
-    return this.#circle.give(item, nowMs);
-  }
-
-  #isTaken({ run, message }: Item): boolean {
-    const key = placeKey({ channel: run.channel, epoch: run.epoch, offset: message.offset });
-    return this.#taken.has(key);
-  }
-
-  async #readBacklog(): Promise<void> {
-    const { hub, clock, log } = this.#parts;
-    const { seats } = this.#circle;
-    try {
-      await this.#backlog.read((places: readonly Place[]) => {
-        const [first] = seats;
-        return first === undefined
-          ? Promise.resolve([])
-          : hub.messagesAt(first.session.caller().identity, places);
-      });
-      this.#wantsRoom = true;
-      this.#goOnSoon();
-    } catch (error) {
-      log.warn({ share: this.share, error }, 'messages of an MQTT share group can not be read');
-      clock.after(RETRY_MS, this.#goOnScheduled);
-    }
+    this.#giving.onRoom();
   }
 
   #saveSoon(): void {
-    if (this.#isKept) this.#saver.saveSoon();
-  }
-
-  /** One after the other, so that none overtakes a newer one. */
-  #write(): Promise<void> {
-    const writing = this.#written.then(() => this.#writeNow());
-    this.#written = writing.catch(() => {});
-    return writing;
-  }
-
-  async #writeNow(): Promise<void> {
-    const { state, clock } = this.#parts;
-    const key = shareKey(this.share);
-    const record = this.#record();
-    if (record.members.length === 0) {
-      if (this.#isStored) await state.delete(key);
-      // Unless something is to be stored by now, which is done by whoever brought that.
-      this.#isStored = this.#members.kept.length > 0;
-      return;
-    }
-    this.#isStored = true;
-    const expiresAt = Math.max(
-      ...record.members.map((member) => member.expiresAt ?? Number.POSITIVE_INFINITY),
-    );
-    const options = expiresAt <= clock.unixMs() || expiresAt === Infinity ? {} : { expiresAt };
-    await state.put(key, encodeGroup(record), options);
+    if (this.#isKept) this.#store.saveSoon();
   }
 
   #record(): GroupRecord {
-    const place = this.#members.keepsPlace ? this.#place?.toString() : undefined;
+    const place = this.#members.keepsPlace ? this.#giving.place?.toString() : undefined;
     return {
       share: this.share,
-      isOpen: this.#circle.count > 0 || this.#taken.size > 0,
+      isOpen: this.#giving.circle.count > 0 || this.#giving.taken.size > 0,
       ...(place === undefined ? {} : { place }),
       members: this.#members.kept,
-      owed: [...this.#members.lent, ...this.#backlog.places.map((one) => ({ place: one }))],
+      owed: [...this.#members.lent, ...this.#giving.backlog.places.map((one) => ({ place: one }))],
     };
   }
 }

@@ -3,10 +3,12 @@
  *
  * A group is of the node, not of a user: who is granted the filter may share it with all others who are.
  */
+import type { StateRecord } from '../../../broker/state.ts';
 import { parseShared } from '../codec/topics.ts';
 import type { SessionRecord } from '../record.ts';
 import { ShareGroup } from './group.ts';
 import type { GroupParts } from './group.ts';
+import { decodeGroup, encodeGroup, expiryOf, withEnds } from './group-record.ts';
 
 export class ShareGroups {
   readonly #parts: GroupParts;
@@ -40,6 +42,16 @@ export class ShareGroups {
     for (const { filter } of subscriptions) {
       if (parseShared(filter) !== undefined) await this.of(filter).drop(key);
     }
+  }
+
+  /** A group whose members an earlier life of the server left connected: it runs out with them. */
+  async takeUp({ key, value, version }: StateRecord): Promise<void> {
+    const { state, clock } = this.#parts;
+    const stored = decodeGroup(value);
+    if (stored?.isOpen !== true || this.#groups.has(stored.share)) return;
+    const record = withEnds(stored, clock.unixMs());
+    // Only over what was read: somebody may have come by now.
+    await state.put(key, encodeGroup(record), { ifVersion: version, ...expiryOf(record) });
   }
 
   /** What it had to keep is stored; the next one who comes finds it there. */

@@ -28,6 +28,12 @@ export class Members {
     return this.#all.size;
   }
 
+  /** True where somebody's session is stored: then the group is. */
+  get isKept(): boolean {
+    for (const { expirySeconds } of this.#all.values()) if (expirySeconds > 0) return true;
+    return false;
+  }
+
   /** Those whose sessions are stored, as a record keeps them. */
   get kept(): readonly KeptMember[] {
     return [...this.#all.values()].flatMap(({ kept }) => (kept === undefined ? [] : [kept]));

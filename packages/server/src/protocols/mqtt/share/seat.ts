@@ -26,6 +26,7 @@ export interface SeatSession {
 
 /** What a seat needs of its group. */
 export interface SeatGroup {
+  /** The whole filter. */
   readonly share: string;
   /** Unsent bytes of a link above which its member is passed over. */
   readonly highWaterSize: number;
@@ -46,6 +47,8 @@ export class Seat {
   readonly member: Member;
   readonly session: SeatSession;
   form: Form;
+  /** True once it is to be given messages. */
+  isOpen = false;
   readonly #outlet: Outlet;
   readonly #group: SeatGroup;
 
@@ -64,7 +67,7 @@ export class Seat {
 
   /** False when it is to be passed over. */
   get hasRoom(): boolean {
-    return this.#outlet.pendingBytes <= this.#group.highWaterSize;
+    return this.isOpen && this.#outlet.pendingBytes <= this.#group.highWaterSize;
   }
 
   /** It was subscribed to with other options. */

@@ -68,7 +68,7 @@ export class Shares {
    * @throws {CodedError} that says why not.
    */
   async subscribe(options: FilterOptions, filter: string): Promise<void> {
-    const { hub, window } = this.#parts;
+    const { hub } = this.#parts;
     hub.demand(this.#parts.caller().identity, 'subscribe', filter);
     const known = this.#all.get(options.filter);
     if (known !== undefined) {
@@ -79,29 +79,14 @@ export class Shares {
     if (this.#all.size >= this.#parts.countMax()) {
       throw new CodedError('rate_limited', 'no more subscriptions a session');
     }
-    // Its window tells acknowledgements from here on.
-    window.onDone = settle;
-    const group = this.#parts.groups.of(options.filter);
-    const member = await group.join({
-      kept: this.#keptMember(options),
-      session: this.#parts,
-      form: this.#formOf(options),
-      held: this.#held(options.filter),
-    });
-    this.#forgetTaken();
-    const share: Share = { group, member, options };
-    if (this.#ended) {
-      void group.leave(member, this.#parts.expirySeconds);
-      throw new CodedError('unavailable', 'the session has ended');
-    }
-    this.#all.set(options.filter, share);
+    await this.#join(options, false);
   }
 
   /** Goes on with one of an earlier connection, if it is still allowed. */
   async resume(options: FilterOptions, filter: string): Promise<void> {
     const { hub, groups, key } = this.#parts;
     const { identity } = this.#parts.caller();
-    if (hub.permits(identity, 'subscribe', filter)) await this.subscribe(options, filter);
+    if (hub.permits(identity, 'subscribe', filter)) await this.#join(options, true);
     else await groups.of(options.filter).drop(key);
   }
 
@@ -111,6 +96,9 @@ export class Shares {
     if (share === undefined) return false;
     this.#all.delete(filter);
     share.group.retire(share.member);
+    for (const retired of this.#retired) {
+      if (retired.member.lent.size === 0) this.#retired.delete(retired);
+    }
     if (share.member.lent.size > 0) this.#retired.add(share);
     return true;
   }
@@ -151,6 +139,28 @@ export class Shares {
     const left = all.map(({ group, member }) => group.leave(member, expirySeconds));
     this.#forgetTaken();
     await Promise.all(left);
+  }
+
+  async #join(options: FilterOptions, isResumed: boolean): Promise<void> {
+    const { window, groups, expirySeconds } = this.#parts;
+    // Its window tells acknowledgements from here on.
+    window.onDone = settle;
+    const group = groups.of(options.filter);
+    const member = await group.join({
+      kept: this.#keptMember(options),
+      session: this.#parts,
+      form: this.#formOf(options),
+      held: this.#held(options.filter),
+      isResumed,
+    });
+    this.#forgetTaken();
+    if (this.#ended) {
+      // Of a session that goes on later it is stored that it takes part, if that is so.
+      void group.leave(member, isResumed ? expirySeconds : 0);
+      throw new CodedError('unavailable', 'the session has ended');
+    }
+    this.#all.set(options.filter, { group, member, options });
+    group.begin(member);
   }
 
   /** What the window has of a group with QoS 1. */

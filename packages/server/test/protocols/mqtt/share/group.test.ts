@@ -115,6 +115,47 @@ describe('ShareGroup', () => {
     expect(texts(back)).toEqual(many(2, 5));
   });
 
+  it('runs out after a crash with the sessions that nobody comes back to', async () => {
+    const world = await startShare();
+    await world.join('a', { kept: true });
+    await publishMany(world, many(1));
+    await world.clock.pass(2_000);
+    await world.crash();
+    expect(await records(world)).toHaveLength(1);
+    await world.clock.pass(61_000);
+    expect(await records(world)).toEqual([]);
+  });
+
+  it('tells of what is gone before it could be given again', async () => {
+    const world = await startShare();
+    const gone = await world.join('a');
+    const stays = await world.join('b', { autoAck: true });
+    await publishMany(world, many(3));
+    await purge(world);
+    await gone.drop();
+    await publishMany(world, many(1, 4));
+    const told = publishes(stays).flatMap(({ properties }) => properties.userProperties ?? []);
+    const gaps = told.map(([, text]) => JSON.parse(text) as { reason: string });
+    expect(gaps.filter(({ reason }) => reason === 'trimmed')).toMatchObject([
+      { channel: 'a/x', from: 1, to: 1 },
+      { channel: 'a/x', from: 3, to: 3 },
+    ]);
+  });
+
+  it('tries again while what is to be given again can not be read', async () => {
+    const world = await startShare();
+    const gone = await world.join('a');
+    const stays = await world.join('b', { autoAck: true });
+    await publishMany(world, many(3));
+    const { messagesAt } = world.hub;
+    world.hub.messagesAt = () => Promise.reject(new Error('away'));
+    await gone.drop();
+    expect(texts(stays)).toEqual(['m2']);
+    world.hub.messagesAt = messagesAt;
+    await world.clock.pass(1_000);
+    expect(texts(stays)).toEqual(['m2', 'm1', 'm3']);
+  });
+
   it('gives again after a crash what was not acknowledged', async () => {
     const world = await startShare();
     await world.join('a', { kept: true });
