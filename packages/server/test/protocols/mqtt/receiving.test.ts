@@ -1,42 +1,12 @@
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
-import { ackPacket, publishPacket } from '@trunkline/testkit';
+import { publishPacket } from '@trunkline/testkit';
 import type { MqttPeer } from '@trunkline/testkit';
-import { CodedError } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
-import type { PublishRequest } from '../../../src/hub/hub-types.ts';
 import { heldState } from './held-state.ts';
-import { anonymous, startMqtt } from './mqtt-setup.ts';
-import type { MqttWorld } from './mqtt-setup.ts';
+import { holdPublishes, start } from './receiving-setup.ts';
 
 const VERSIONS = [4, 5] as const;
 const KEPT = { clientId: 'k', clean: false, expiry: 7_000_000 };
-
-/** A server, and what is in its log. */
-async function start(world: MqttWorld = {}) {
-  const server = await startMqtt(world);
-  const { hub } = server;
-  const logged = async (channel = 'a') => {
-    const caller = { identity: anonymous, session: 's1' };
-    const { messages } = await hub.history(caller, channel, { countMax: 1_000 });
-    return messages;
-  };
-  const texts = async (channel = 'a') => {
-    return (await logged(channel)).map(({ payload }) => Buffer.from(payload).toString());
-  };
-  return { ...server, logged, texts };
-}
-
-/** Publishes to the hub wait until they are let through, or fail. */
-function holdPublishes(server: Awaited<ReturnType<typeof start>>) {
-  const { hub } = server;
-  const publish = hub.publish.bind(hub);
-  const waiting: { go: () => void; fail: (error: Error) => void; request: PublishRequest }[] = [];
-  hub.publish = async (caller, channel, request) => {
-    await new Promise<void>((go, fail) => void waiting.push({ go, fail, request }));
-    return publish(caller, channel, request);
-  };
-  return waiting;
-}
 
 function kinds(peer: MqttPeer): string[] {
   return peer.take().map((packet) => {
@@ -402,133 +372,5 @@ describe('Topic aliases of a client', () => {
     await second.connect(KEPT);
     await second.publish('', '2', { properties: { topicAlias: 1 } });
     expect(second.expectEnd()).toBe(0x82);
-  });
-});
-
-describe('Exactly once', () => {
-  const packet = publishPacket('a', 'once', { qos: 2, packetId: 7 });
-  const again = { ...packet, dup: true };
-
-  it.each(VERSIONS)(
-    'holds over a restart of the server at every stage, MQTT %s',
-    async (version) => {
-      for (const stage of ['unstored', 'stored', 'published', 'answered', 'released'] as const) {
-        const held = heldState();
-        const server = await start({ stateOf: held.stateOf });
-        const waiting = holdPublishes(server);
-        const client = server.peer();
-        await client.connect({ ...KEPT, version });
-        if (stage === 'unstored') held.hold();
-        await client.send(packet);
-        if (stage !== 'unstored' && stage !== 'stored') waiting[0]?.go();
-        if (stage === 'answered' || stage === 'released') await client.settle();
-        if (stage === 'released') await client.ack('pubrel', 7);
-        // The server is gone: whatever it still does in this turn, nobody hears of it.
-        client.link.setFaults({ freeze: true });
-        const { peer } = await server.restart();
-        held.release();
-        const next = peer();
-        await next.connect({ ...KEPT, version });
-        if (stage !== 'released') {
-          await next.send(again);
-          for (const { go } of waiting) go();
-          await next.settle();
-          expect(next.takeKind('pubrec'), stage).toHaveLength(1);
-        }
-        await next.ack('pubrel', 7);
-        expect(next.takeKind('pubcomp'), stage).toHaveLength(1);
-        expect(await server.texts(), stage).toEqual(['once']);
-      }
-    },
-  );
-
-  it.each(VERSIONS)(
-    'holds for a client of MQTT %s that comes back after the keys are forgotten',
-    async (version) => {
-      const server = await start();
-      const client = server.peer();
-      await client.connect({ ...KEPT, version });
-      client.link.hold();
-      await client.send(packet);
-      await client.drop();
-      await server.clock.pass(2 * 3_600_000);
-      const next = server.peer();
-      expect((await next.connect({ ...KEPT, version })).sessionPresent).toBe(true);
-      await next.send(again);
-      expect(next.expectPacket('pubrec').reason).toBe(0);
-      expect(await server.texts()).toEqual(['once']);
-    },
-  );
-
-  it('holds for a session that is to end with its next connection', async () => {
-    const server = await start();
-    const client = server.peer();
-    await client.connect(KEPT);
-    const waiting = holdPublishes(server);
-    await client.send(packet);
-    await client.drop();
-    const next = server.peer();
-    expect((await next.connect({ ...KEPT, expiry: 0 })).sessionPresent).toBe(true);
-    await next.send(again);
-    for (const { go } of waiting) go();
-    await next.settle();
-    next.expectPacket('pubrec');
-    expect(await server.texts()).toEqual(['once']);
-  });
-
-  it('holds in 3.1.1 where nobody knows whether it is in the log', async () => {
-    const server = await start();
-    const client = server.peer();
-    await client.connect({ ...KEPT, version: 4 });
-    const { hub } = server;
-    const publish = hub.publish.bind(hub);
-    hub.publish = async (...args) => {
-      await publish(...args);
-      throw new CodedError('unavailable', 'the log did not answer', { stored: 'unknown' });
-    };
-    await client.send(packet);
-    expect(client.isOver).toBe(true);
-    hub.publish = publish;
-    const next = server.peer();
-    await next.connect({ ...KEPT, version: 4 });
-    await next.send(again, ackPacket('pubrel', 7));
-    expect(next.takeKind('pubrec')).toHaveLength(1);
-    expect(await server.texts()).toEqual(['once']);
-  });
-
-  it.each(VERSIONS)(
-    'goes by the packet identifier, whatever MQTT %s sends with it',
-    async (version) => {
-      const server = await start();
-      const client = server.peer();
-      await client.connect({ ...KEPT, version });
-      const waiting = holdPublishes(server);
-      await client.send(packet);
-      await client.drop();
-      waiting[0]?.go();
-      const next = server.peer();
-      await next.connect({ ...KEPT, version });
-      await next.send(publishPacket('a', 'another', { qos: 2, packetId: 7 }));
-      waiting[1]?.go();
-      await next.settle();
-      expect(next.expectPacket('pubrec').reason).toBe(0);
-      await next.ack('pubrel', 7);
-      next.expectPacket('pubcomp');
-      expect(await server.texts()).toEqual(['once']);
-    },
-  );
-
-  it('takes no new message for one that was refused', async () => {
-    const server = await start();
-    const client = server.peer();
-    await client.connect(KEPT);
-    await client.publish('$no', 'x', { qos: 2, packetId: 7 });
-    expect(client.expectPacket('pubrec').reason).toBe(0x90);
-    client.link.setFaults({ freeze: true });
-    const next = (await server.restart()).peer();
-    expect((await next.connect(KEPT)).properties.receiveMaximum).toBe(4);
-    // It does not count any more.
-    for (const packetId of [1, 2, 3, 4]) await next.publish('a', 'x', { qos: 2, packetId });
-    expect(next.isOver).toBe(false);
   });
 });
