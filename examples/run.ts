@@ -16,14 +16,25 @@ import { createServer } from 'vite';
 const MAIN = join(import.meta.dirname, '../packages/cli/src/main.ts');
 
 /** The examples, each in a folder of its name. */
-export const EXAMPLES = ['chat', 'dashboard', 'stream', 'upload', 'cursors'];
+export const EXAMPLES = ['chat', 'dashboard', 'stream', 'upload', 'cursors', 'sensors'];
 
 /** What each example's server is told. */
 export const CONFIG = join(import.meta.dirname, 'trunkline.yaml');
 
-/** What stands beside the page of an example, as an application's own server: answers `/api/…`. */
+/** Where a server is. */
+export interface Addresses {
+  readonly url: string;
+  /** Absent where the example has nothing to do with MQTT. */
+  readonly mqtt?: string;
+}
+
+/**
+ * What stands beside the page of an example, as an application's own server: answers `/api/…`.
+ * `signal` says that the example ends.
+ */
 export type Backend = (
   line: Line,
+  around: { readonly mqtt: string; readonly signal: AbortSignal },
 ) => (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** A page that is served. */
@@ -34,24 +45,26 @@ export interface ServedExample extends AsyncDisposable {
 /**
  * Serves the page of an example, and its `backend.ts` where it has one.
  *
- * @param server where Trunkline is.
  * @param port another one is taken where this one is in use.
  */
 export async function serveExample(
   name: string,
-  server: string,
+  { url, mqtt = '' }: Addresses,
   port: number,
 ): Promise<ServedExample> {
   const path = join(import.meta.dirname, name, 'backend.ts');
-  const line = existsSync(path) ? connect(server) : undefined;
-  const answer = line && ((await import(path)) as { readonly default: Backend }).default(line);
+  const line = existsSync(path) ? connect(url) : undefined;
+  const ending = new AbortController();
+  const { signal } = ending;
+  const answer =
+    line && ((await import(path)) as { readonly default: Backend }).default(line, { mqtt, signal });
   const vite = await createServer({
     configFile: false,
     root: import.meta.dirname,
     logLevel: 'error',
     server: { host: '127.0.0.1', port, watch: { ignored: ['**/packages/**'] } },
     // The page finds its server by this name.
-    define: { 'import.meta.env.TRUNKLINE': JSON.stringify(server) },
+    define: { 'import.meta.env.TRUNKLINE': JSON.stringify(url) },
     optimizeDeps: { noDiscovery: true },
     plugins: [
       {
@@ -74,6 +87,7 @@ export async function serveExample(
   return {
     url: new URL(`${name}/`, origin).href,
     async [Symbol.asyncDispose]() {
+      ending.abort();
       line?.close();
       await vite.close();
     },
@@ -85,26 +99,28 @@ class Server {
   readonly #data = mkdtempSync(join(tmpdir(), 'trunkline-example-'));
   #child: ChildProcess | undefined;
   #port = '0';
+  #mqttPort = 'auto';
 
   /** @returns where it is. */
-  async start(): Promise<string> {
-    const own = ['--port', this.#port, '--mqtt-port', '0', '--data', this.#data];
+  async start(): Promise<Required<Addresses>> {
+    const own = ['--port', this.#port, '--mqtt-port', this.#mqttPort, '--data', this.#data];
     const flags = [...own, '--config', CONFIG];
     const child = spawn(process.execPath, [MAIN, 'serve', ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) {
-      const [, url] = /^ready (\S+)/.exec(line) ?? [];
-      if (url === undefined) continue;
+      const [, url, mqtt] = /^ready (\S+) (mqtt:\S+)/.exec(line) ?? [];
+      if (url === undefined || mqtt === undefined) continue;
       child.stdout.resume();
       this.#port = new URL(url).port;
+      this.#mqttPort = new URL(mqtt).port;
       console.log(`server  ${url}, process ${child.pid}: kill -9 it and watch it come back`);
       child.once('exit', (code) => {
         // It ends well when it is asked to, as by a terminal that is interrupted.
         if (code !== 0) void this.start(); // A failure ends this process.
       });
-      return url;
+      return { url, mqtt };
     }
     throw new Error('the server did not start');
   }

