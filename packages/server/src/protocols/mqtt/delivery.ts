@@ -36,6 +36,8 @@ export interface DeliveryParts {
   readonly store: (() => Promise<void>) | undefined;
   /** The node's; its own where it has none. */
   readonly counts?: MqttCounts;
+  /** Losses are told by this packet; 0 for one that nobody acknowledges. */
+  readonly onTold?: (packetId: number) => void;
 }
 
 /** What leaves before all that is new. */
@@ -277,6 +279,7 @@ export class Delivery {
     const { properties = NO_BYTES, aliased = false } = aliases?.use(frame, packetSizeMax) ?? {};
     const room = packetSizeMax - frame.bytes.length - properties.length - SIZES_GROWTH;
     const told = this.#takeLosses(room);
+    if (told.length > 0) this.#parts.onTold?.(packetId);
     const own = told.length === 0 ? properties : Buffer.concat([properties, told]);
     const head = ownHead(frame, { packetId, dup, properties: own, aliased });
     return [head, frame.bytes.subarray(frame.tailAt)];
@@ -330,7 +333,8 @@ export class Delivery {
   /** Whoever asked reads on; who needs room once that is worth a read. */
   #tellRoom(): void {
     if (!this.#isOpen || this.#held.length > 0) return;
-    const hasRoom = this.#wantsRoom && this.#waiting.length === 0 && this.window.isRoomy;
+    // While something waits the window has no room.
+    const hasRoom = this.#wantsRoom && this.window.isRoomy;
     if (!hasRoom && !this.#wantsStart) return;
     this.#wantsStart = false;
     if (hasRoom) this.#wantsRoom = false;

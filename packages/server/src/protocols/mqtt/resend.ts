@@ -88,7 +88,7 @@ export class Resend {
     let room = Math.min(READ_COUNT, window.countMax - underWay);
     let count = 0;
     for (const { awaited } of this.#left) {
-      if (count === READ_COUNT || (awaited !== 'pubcomp' && room <= 0)) break;
+      if (awaited !== 'pubcomp' && room <= 0) break;
       if (awaited !== 'pubcomp') room -= 1;
       count += 1;
     }

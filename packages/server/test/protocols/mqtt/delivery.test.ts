@@ -370,6 +370,8 @@ describe('Delivery', () => {
     free.sendShared(batchOf('free', [message(1, 'f1')], formOf(5, 0)));
     expect(free.pendingBytes).toBe(Number.POSITIVE_INFINITY);
     free.requestDrain();
+    delivery.onRoom();
+    expect(link.wantsDrain).toBe(false);
     delivery.open();
     expect(link.takePublishes().map(textOf)).toEqual(['s1', 'f1']);
     // It asked to be told when it may go on; the others wait for room.
@@ -385,14 +387,18 @@ describe('Delivery', () => {
     const { delivery, link, window } = makeDelivery({ countMax: 1 });
     delivery.open();
     const outlet = new Outlet(delivery, 1);
-    outlet.sendShared(batchOf('a', [message(1, '1'), message(2, '2')], formOf(5, 1)));
+    const all = [message(1, '1'), message(2, '2'), message(3, '3')];
+    outlet.sendShared(batchOf('a', all, formOf(5, 1)));
     outlet.qos = 0;
     expect(outlet.pendingBytes).toBe(Number.POSITIVE_INFINITY);
-    outlet.sendShared(batchOf('a', [message(3, '3')], formOf(5, 0)));
+    outlet.sendShared(batchOf('a', [message(4, '4')], formOf(5, 0)));
     expect(link.takePublishes().map(textOf)).toEqual(['1']);
     window.acknowledge(1, 'puback');
     delivery.onRoom();
-    expect(link.takePublishes().map(textOf)).toEqual(['2', '3']);
+    expect(link.takePublishes().map(textOf)).toEqual(['2']);
+    window.acknowledge(2, 'puback');
+    delivery.onRoom();
+    expect(link.takePublishes().map(textOf)).toEqual(['3', '4']);
     expect(outlet.pendingBytes).toBe(0);
   });
 
@@ -410,6 +416,7 @@ describe('Delivery', () => {
     expect(link.batches).toHaveLength(0);
     expect(two.pendingBytes).toBeGreaterThan(0);
     none.requestDrain();
+    delivery.onRoom();
     expect(link.wantsDrain).toBe(false);
     stores[1]?.resolve();
     await stores[1]?.promise;

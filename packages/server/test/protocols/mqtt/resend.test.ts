@@ -41,7 +41,8 @@ function setUp(world: World) {
   const hub = {
     messagesAt: async (_: unknown, places: readonly Place[]) => {
       reads.push(places.length);
-      await Promise.resolve();
+      // The first one takes longest.
+      for (let turn = 10; turn > reads.length; turn -= 1) await Promise.resolve();
       if (failing.error !== undefined) throw failing.error;
       return places.map(({ offset }) => log.get(offset));
     },
@@ -182,6 +183,15 @@ describe('resend', () => {
     expect(take()).toHaveLength(70);
   });
 
+  it('reads one after the other, whatever is acknowledged meanwhile', async () => {
+    const { begin, take, acknowledge, link } = setUp({ sent: entries(40), countMax: 100 });
+    const begun = begin();
+    acknowledge('puback', 40);
+    await begun;
+    expect(take()).toEqual(entries(39).map(({ packetId: id }) => `m${id} ${id} q1 dup`));
+    expect(link.goodbye).toBeUndefined();
+  });
+
   it('does not send what is acknowledged while it is read', async () => {
     const { begin, take, acknowledge, window } = setUp({ sent: entries(3) });
     const begun = begin();
@@ -246,6 +256,13 @@ describe('resend', () => {
     expect(take()).toEqual(['pubrel 2', 'm3 3 q1 dup']);
     expect(losses).toEqual([]);
     expect(window.count).toBe(2);
+  });
+
+  it('sends nothing with another QoS than before', async () => {
+    const log = new Map([[1, message(1, 'm1', 1)]]);
+    const { begin, take } = setUp({ sent: [entry(1, 'pubrec')], log });
+    await begin();
+    expect(take()).toEqual(['pubrel 1']);
   });
 
   it('says of a retained message that it is one', async () => {
