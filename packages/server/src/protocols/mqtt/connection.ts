@@ -102,14 +102,14 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   onFrame(frame: Frame): void {
     if (this.#state === 'ended') return;
+    this.#heardMs = this.#parts.clock.monotonicMs();
     if (typeof frame === 'string') {
-      this.#waiting.push(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
+      this.#receive(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
     } else {
       this.#parts.counts.receivedSize += frame.length;
       this.#decode(frame);
     }
-    this.#heardMs = this.#parts.clock.monotonicMs();
-    this.#beginPackets();
+    if (this.#waiting.length > 0) this.#beginPackets();
   }
 
   onDrain(): void {
@@ -187,12 +187,22 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   #decode(bytes: Uint8Array): void {
-    try {
-      for (const packet of this.#decoder.push(bytes)) this.#waiting.push(packet);
-    } catch (error) {
-      if (!(error instanceof MqttError)) throw error;
-      this.#waiting.push(error);
+    const decoder = this.#decoder;
+    decoder.feed(bytes);
+    for (let next = read(decoder); next !== undefined; next = read(decoder)) this.#receive(next);
+  }
+
+  /** Nearly always a packet is begun as it comes: while one may not be, the link is paused. */
+  #receive(received: Waiting): void {
+    if (this.#state === 'ended') return;
+    if (this.#isPaused) {
+      if (this.#waiting === NOTHING) this.#waiting = [];
+      this.#waiting.push(received);
+      return;
     }
+    this.#begin(received);
+    // An acknowledgement only makes room.
+    if (!(received instanceof MqttError) && received.kind !== 'puback') this.#pause();
   }
 
   /** Begins what waits, until something takes time, or too much is owed, unread or not stored. */
@@ -204,7 +214,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
       if (waiting !== undefined) this.#begin(waiting);
     }
     if (this.#state === 'ended') return;
-    if (begun > 0) this.#waiting = this.#waiting.slice(begun);
+    if (begun > 0) this.#waiting.splice(0, begun);
     this.#pause();
   }
 
@@ -250,7 +260,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   #onPacket(session: MqttSession, packet: Packet): void {
-    session.onHeard();
+    // Who has waited for CONNACK in vain says goodbye too.
+    if (packet.kind !== 'disconnect') session.onHeard();
     switch (packet.kind) {
       case 'publish':
         session.onPublish(packet);

@@ -91,8 +91,10 @@ export class MqttSession {
   #expirySeconds: number;
   /** What was lost while it was away; from `begin` on a loss is told at once. */
   #losses: Loss[] = [];
-  /** Losses of which the client may not know: it was not heard since CONNACK told it. */
+  /** Losses of which the client may not know; the next CONNACK tells them again. */
   #untold: readonly Loss[] = [];
+  /** Whose acknowledgement says that it does; 0 where nothing but a CONNACK has told them all. */
+  #toldBy: 'connack' | number = 'connack';
   /** True while the session before stays stored, until the client was heard. */
   #isUnheard = false;
   #isBegun = false;
@@ -124,6 +126,7 @@ export class MqttSession {
       aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
       store,
       counts: parts.counts,
+      onTold: (packetId) => void (this.#toldBy = packetId),
     });
     this.#filters = new Filters(parts, {
       delivery: this.delivery,
@@ -229,6 +232,10 @@ export class MqttSession {
       this.#isUnheard = false;
       void this.save();
     }
+    if (this.#toldBy === 'connack') this.#onTold();
+  }
+
+  #onTold(): void {
     if (this.#untold.length === 0) return;
     this.#untold = [];
     this.#saver?.saveSoon();
@@ -293,6 +300,7 @@ export class MqttSession {
       const message = `packet ${packetId} was not sent with the QoS that ${kind} belongs to`;
       throw new MqttError(REASONS.protocolError, '§4.3', message);
     }
+    if (packetId === this.#toldBy && outcome !== 'unknown') this.#onTold();
     if (kind === 'pubrec' && !isRefused) this.#sendPubrel(packetId, outcome === 'released');
     if (outcome !== 'done') return;
     this.#saver?.saveSoon();
@@ -426,10 +434,14 @@ export class MqttSession {
    * CONNECT is told that there is no session.
    */
   #onLoss(loss: Loss): void {
-    if (!this.#isBegun) this.#losses.push(loss);
-    else if (this.terms.version === 5) this.delivery.tellLoss(loss);
+    if (!this.#isBegun) {
+      this.#losses.push(loss);
+      return;
+    }
+    this.#untold = boundLosses([...this.#untold, loss]);
+    this.#toldBy = 0;
+    if (this.terms.version === 5) this.delivery.tellLoss(loss);
     else {
-      this.#untold = boundLosses([...this.#untold, loss]);
       const message = `messages of ${loss.channel} are lost: ${loss.gap.reason}`;
       this.#parts.wire.fail(REASONS.unspecifiedError, message);
     }

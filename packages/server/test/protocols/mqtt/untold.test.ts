@@ -1,5 +1,6 @@
 import type { MqttPeer } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
+import { GAP_PROPERTY } from '../../../src/protocols/mqtt/subscription.ts';
 import { startMqtt } from './mqtt-setup.ts';
 
 const CLIENT = { clientId: 'c', clean: false } as const;
@@ -9,7 +10,7 @@ const rulesOf = () => ({ history: { countMax: 2, ageMsMax: 1e9, sizeMax: 1e9 } }
 async function away(version: 4 | 5) {
   const server = await startMqtt({ rulesOf });
   const options = { ...CLIENT, version, ...(version === 5 ? { expiry: 1000 } : {}) };
-  const first = server.peer();
+  const first = server.peer({ autoAck: true });
   await first.connect(options);
   await first.subscribe([{ filter: 'a', qos: 1 }]);
   await server.publish('a', '0');
@@ -75,5 +76,55 @@ describe('a loss whose CONNACK did not arrive', () => {
     await expect(inVain.connect(options)).rejects.toThrow('expected connack');
     await inVain.drop();
     expect((await peer().connect(options)).sessionPresent).toBe(false);
+  });
+});
+
+it('is no news to a client that says goodbye without an answer', async () => {
+  const { peer, connect } = await away(4);
+  const inVain = peer();
+  inVain.link.hold();
+  await expect(inVain.connect({ ...CLIENT, version: 4 })).rejects.toThrow('expected connack');
+  await inVain.disconnect();
+  expect((await connect()).isPresent).toBe(false);
+});
+
+describe('a loss that is told with a message', () => {
+  it('is told again in CONNACK, until that message is acknowledged', async () => {
+    const { peer, publish, hub } = await startMqtt();
+    const options = { ...CLIENT, expiry: 1000 };
+    const first = peer();
+    await first.connect(options);
+    await first.subscribe([{ filter: 'a', qos: 1 }]);
+    await publish('a', '1');
+    await first.ack('puback', first.expectPacket('publish').packetId);
+    const application = { identity: { kind: 'server', grants: new Map() }, session: 's' } as const;
+    await hub.beside.purge(application, 'a');
+    first.link.hold();
+    await publish('a', '2');
+    await first.send({ kind: 'pingreq' });
+    await first.drop();
+    const second = peer();
+    const { properties } = await second.connect(options);
+    const told = (properties.userProperties ?? []).map(([, value]) => JSON.parse(value));
+    expect(told).toMatchObject([{ channel: 'a' }]);
+    await second.ack('puback', second.expectPacket('publish').packetId);
+    await second.drop();
+    expect((await peer().connect(options)).properties.userProperties).toBeUndefined();
+  });
+
+  it('is over when the message that told it is acknowledged', async () => {
+    const { peer, publish, hub } = await startMqtt();
+    const options = { ...CLIENT, expiry: 1000 };
+    const first = peer({ autoAck: true });
+    await first.connect(options);
+    await first.subscribe([{ filter: 'a', qos: 1 }]);
+    await publish('a', '1');
+    const application = { identity: { kind: 'server', grants: new Map() }, session: 's' } as const;
+    await hub.beside.purge(application, 'a');
+    await publish('a', '2');
+    const last = first.takeKind('publish').at(-1);
+    expect(last?.properties.userProperties?.[0]?.[0]).toBe(GAP_PROPERTY);
+    await first.drop();
+    expect((await peer().connect(options)).properties.userProperties).toBeUndefined();
   });
 });
