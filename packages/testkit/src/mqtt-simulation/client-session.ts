@@ -230,7 +230,8 @@ export class ClientSession {
     const { qos, packetId } = packet;
     if (qos === 0) return { deliver: packet };
     const known = this.#inbound.get(packetId);
-    if (known !== undefined && !isReplaced(known, packet)) return this.#onAgain(known, packet);
+    if (known !== undefined && !this.#isReplaced(known, packet))
+      return this.#onAgain(known, packet);
     this.#completed.delete(packetId);
     const seen = this.#see();
     const one: Inbound = {
@@ -315,6 +316,13 @@ export class ClientSession {
     };
   }
 
+  /** Of what a server has forgotten, or can't send again, it does not know that it is in use. */
+  #isReplaced(known: Inbound, packet: Publish): boolean {
+    const isForgotten =
+      known.mayBeForgotten || (known.qos === 1 && this.#mayLose(known.packet.topic));
+    return isForgotten && !known.isHere && !isSame(known, packet);
+  }
+
   #see(): Inbound['seen'] {
     this.#order += 1;
     return { connection: this.#connection, order: this.#order };
@@ -342,11 +350,6 @@ function isSame(known: Inbound, { topic, qos, payload }: Publish): boolean {
   const { packet } = known;
   if (packet.topic !== topic || known.qos !== qos) return false;
   return Buffer.compare(packet.payload, payload) === 0;
-}
-
-/** Of what it has forgotten a server does not know that the identifier is in use. */
-function isReplaced(known: Inbound, packet: Publish): boolean {
-  return known.mayBeForgotten && !known.isHere && !isSame(known, packet);
 }
 
 function answerOf({ packetId, qos }: Inbound): Answer {
