@@ -71,7 +71,7 @@ function packetText(packet: Packet): string {
 
 /** Lets all reads and what follows them come to rest. */
 async function rest(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 100; turn += 1) await Promise.resolve();
 }
 
 describe('resend', () => {
