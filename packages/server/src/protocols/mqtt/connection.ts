@@ -27,6 +27,9 @@ type ConnectionState = 'greeting' | 'ready' | 'ended';
 /** What was read and not begun; an error stands where the stream broke. */
 type Waiting = Packet | MqttError;
 
+/** What nearly all connections have at any time. Nobody writes to it. */
+const NOTHING: Waiting[] = [];
+
 /** Bytes received that are not in the log yet, above which nothing more is read. */
 const UNDER_WAY_SIZE_MAX = 256 * 1024;
 
@@ -49,7 +52,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   readonly #decoder: PacketDecoder;
   #state: ConnectionState = 'greeting';
   #accepted: Accepted | undefined;
-  #waiting: Waiting[] = [];
+  #waiting = NOTHING;
   /** Something takes time; what waits is begun after it. */
   #isBusy = false;
   #isPaused = false;
@@ -196,8 +199,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   #receive(received: Waiting): void {
     if (this.#state === 'ended') return;
     if (this.#isPaused) {
-      if (this.#waiting === NOTHING) this.#waiting = [];
-      this.#waiting.push(received);
+      if (this.#waiting === NOTHING) this.#waiting = [received];
+      else this.#waiting.push(received);
       return;
     }
     this.#begin(received);
@@ -214,11 +217,13 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
       if (waiting !== undefined) this.#begin(waiting);
     }
     if (this.#state === 'ended') return;
-    if (begun > 0) this.#waiting.splice(0, begun);
+    const left = this.#waiting.length - begun;
+    if (begun > 0) this.#waiting = left === 0 ? NOTHING : this.#waiting.slice(begun);
     this.#pause();
   }
 
   #pause(): void {
+    if (this.#state === 'ended') return;
     const isFull = this.#isFull();
     if (isFull && this.link.pendingBytes > 0) this.link.requestDrain();
     const paused = isFull || this.#isBusy || this.#waiting.length > 0;
@@ -408,7 +413,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#parts.wheel.cancel(this);
-    this.#waiting = [];
+    this.#waiting = NOTHING;
     this.#onEnd(this);
     if (this.#accepted !== undefined) this.#leave(this.#accepted, withWill);
   }
@@ -417,6 +422,16 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     this.#left = this.#greeting.leave(accepted, withWill).catch((error: unknown) => {
       this.#parts.log.error({ error }, 'an MQTT connection could not be ended');
     });
+  }
+}
+
+/** The next packet of a chunk, or the error that stands in its place. */
+function read(decoder: PacketDecoder): Waiting | undefined {
+  try {
+    return decoder.next();
+  } catch (error) {
+    if (error instanceof MqttError) return error;
+    throw error;
   }
 }
 

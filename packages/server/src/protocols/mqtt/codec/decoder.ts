@@ -26,20 +26,23 @@ export type DecoderOptions = {
   | { readonly from: 'server'; readonly version: Version }
 );
 
-/** `reading`: the packets of a chunk are being taken. `over`: nothing is read any more. */
-type State = 'waiting' | 'reading' | 'over';
-
 /** The smallest buffer for the body of a packet that comes in pieces, unless the packet is smaller. */
 const KEPT_SIZE_MIN = 256;
 
 const NOTHING = Buffer.alloc(0);
 
-/** The receiving half of one MQTT connection. */
-export class PacketDecoder {
-  readonly #from: Side;
-  readonly #reader: Reader;
-  #state: State = 'waiting';
-  #rules: HeadRules;
+/** One for all: a body is read at once. */
+const reader = new Reader();
+
+/** The receiving half of one MQTT connection. Thousands of these are idle at any time: only fields. */
+export class PacketDecoder implements HeadRules {
+  readonly packetSizeMax: number;
+  readonly from: Side;
+  #version: Version | undefined;
+  #isOver = false;
+  /** What is being read, from `#at` on. */
+  #chunk: Buffer = NOTHING;
+  #at = 0;
   // The head under way, byte by byte; the body follows once its length is known.
   #headSize = 0;
   #kind: PacketKind = 'connect';
@@ -56,9 +59,9 @@ export class PacketDecoder {
     if (!(packetSizeMax >= HEAD_SIZE_MAX)) {
       throw new RangeError(`packetSizeMax must be at least ${HEAD_SIZE_MAX}, got ${packetSizeMax}`);
     }
-    this.#from = from;
-    this.#reader = new Reader(version);
-    this.#rules = { packetSizeMax, from, version };
+    this.packetSizeMax = packetSizeMax;
+    this.from = from;
+    this.#version = version;
   }
 
   /**
@@ -66,7 +69,7 @@ export class PacketDecoder {
    * a level that is not served, too. `undefined` before, and when it is no MQTT at all.
    */
   get version(): Version | undefined {
-    return this.#reader.version;
+    return this.#version;
   }
 
   /** Bytes of memory held for a packet that has begun and is not complete. */
@@ -80,57 +83,69 @@ export class PacketDecoder {
   }
 
   /**
-   * Reads a chunk while its packets are taken, each when it is asked for. A packet that lies in the
+   * Takes a chunk to be read by `next`, to its end before the next one. A packet that lies in the
    * chunk is not copied: its payload and other bytes are views of it.
-   *
-   * All packets are taken before the next chunk is pushed; who breaks off, as after an error, has
-   * ended the decoder, and whatever is pushed then is dropped.
-   *
-   * @throws {MqttError} in place of a packet that breaks the protocol, after those before it.
    */
-  *push(bytes: Uint8Array): Generator<Packet, void, undefined> {
-    if (this.#state === 'over') return;
-    if (this.#state === 'reading') {
+  feed(bytes: Uint8Array): void {
+    if (this.#isOver) return;
+    if (this.#at < this.#chunk.length) {
       throw new Error('the packets of the last chunk are not all taken');
     }
-    this.#state = 'reading';
-    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let isWhole = false;
+    this.#chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = 0;
+  }
+
+  /**
+   * Reads the next packet; `undefined` when the chunk has no more.
+   *
+   * @throws {MqttError} in place of a packet that breaks the protocol; then the decoder is over, and
+   *   whatever comes is dropped.
+   */
+  next(): Packet | undefined {
     try {
-      yield* this.#packets(chunk);
-      isWhole = true;
-    } finally {
-      this.#state = isWhole ? 'waiting' : 'over';
-      // Between chunks nothing holds the memory of the last one.
-      this.#reader.release();
-      if (!isWhole) this.#drop();
+      return this.#read();
+    } catch (error) {
+      this.#end();
+      throw error;
     }
   }
 
-  *#packets(chunk: Buffer): Generator<Packet, void, undefined> {
-    for (let at = 0; ; ) {
-      while (!this.#inBody) {
-        if (at === chunk.length) return;
-        this.#readHead(chunk[at] ?? 0);
-        at += 1;
-      }
-      const take = Math.min(this.#length - this.#keptSize, chunk.length - at);
-      if (take === this.#length) this.#reader.open(chunk, at, at + take);
-      else {
-        this.#keep(chunk, at, take);
-        if (this.#keptSize < this.#length) return;
-        this.#reader.open(this.#kept, 0, this.#length);
-      }
-      at += take;
-      const packet = this.#readBody();
-      this.#drop();
-      yield packet;
+  /** The packets of a chunk, each read when it is asked for. Who breaks off has ended the decoder. */
+  *push(bytes: Uint8Array): Generator<Packet, void, undefined> {
+    this.feed(bytes);
+    let isWhole = false;
+    try {
+      for (let packet = this.next(); packet !== undefined; packet = this.next()) yield packet;
+      isWhole = true;
+    } finally {
+      if (!isWhole) this.#end();
     }
+  }
+
+  #read(): Packet | undefined {
+    const chunk = this.#chunk;
+    while (!this.#inBody) {
+      if (this.#at === chunk.length) return this.#release();
+      this.#at += 1;
+      this.#readHead(chunk[this.#at - 1] ?? 0);
+    }
+    const at = this.#at;
+    const take = Math.min(this.#length - this.#keptSize, chunk.length - at);
+    this.#at = at + take;
+    if (take === this.#length) return this.#readBody(chunk, at);
+    this.#keep(chunk, at, take);
+    return this.#keptSize < this.#length ? this.#release() : this.#readBody(this.#kept, 0);
+  }
+
+  /** Between chunks nothing holds the memory of the last one. */
+  #release(): undefined {
+    this.#chunk = NOTHING;
+    this.#at = 0;
   }
 
   #readHead(byte: number): void {
     if (this.#headSize === 0) {
-      this.#kind = readKind(byte, this.#rules);
+      this.#kind = readKind(byte, this);
       this.#flags = byte & 0x0f;
       this.#headSize = 1;
       return;
@@ -146,18 +161,24 @@ export class PacketDecoder {
       fail(this.version, 'paddedVarint', 'the remaining length must take no byte too many');
     }
     const head = { kind: this.#kind, headSize: this.#headSize, length: this.#length };
-    checkLength(head, this.#rules);
+    checkLength(head, this);
     this.#inBody = true;
   }
 
-  #readBody(): Packet {
-    const reader = this.#reader;
-    const packet = decodeBody(this.#kind, this.#flags, reader, this.#from);
-    if (reader.left > 0) {
-      reader.fail('trailing', `expected the end of the ${packet.kind}, got ${reader.left} bytes`);
+  #readBody(bytes: Buffer, at: number): Packet {
+    reader.version = this.#version;
+    reader.open(bytes, at, at + this.#length);
+    try {
+      const packet = decodeBody(this.#kind, this.#flags, reader, this.from);
+      if (reader.left > 0) {
+        reader.fail('trailing', `expected the end of the ${packet.kind}, got ${reader.left} bytes`);
+      }
+      this.#drop();
+      return packet;
+    } finally {
+      this.#version = reader.version;
+      reader.release();
     }
-    if (packet.kind === 'connect') this.#rules = { ...this.#rules, version: packet.version };
-    return packet;
   }
 
   /** Grows with what has come, not with what was announced. */
@@ -173,6 +194,12 @@ export class PacketDecoder {
     }
     chunk.copy(this.#kept, this.#keptSize, at, at + size);
     this.#keptSize = needed;
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#release();
+    this.#drop();
   }
 
   /** Makes ready for the next packet. What was kept may live on in the packet it held. */
