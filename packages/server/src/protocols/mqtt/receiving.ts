@@ -11,14 +11,13 @@ import { channelNameFault, CodedError } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, PublishRequest } from '../../hub/hub-types.ts';
-import type { Publish, Version } from './codec/packets.ts';
+import type { Publish } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { reasonOf } from './refusal.ts';
 import { toRequest } from './request.ts';
 
 /** What receiving needs of its session. */
 export interface ReceivingSession {
-  readonly version: Version;
   caller(): Caller;
   /** The same object in all of the session's messages. */
   sender(): Sender;
@@ -57,6 +56,12 @@ interface Incoming {
 /** Kept in place of the word of a message that is in the log: it is not published any more. */
 const PUBLISHED = '';
 
+/** Stands before the word of a message that was refused and may be in the log all the same. */
+const REFUSED = '!';
+
+/** Messages of the last kind that are kept: of more the oldest are forgotten. */
+const REFUSED_COUNT_MAX = 256;
+
 /** What publishing with QoS 2 needs. */
 interface OnceOptions {
   /** Resolves when it may be published; what comes behind it waits for that too. */
@@ -73,6 +78,11 @@ export class Receiving {
   readonly #session: ReceivingSession;
   #owed: Owed[] = [];
   readonly #incoming = new Map<number, Incoming>();
+  /**
+   * Messages of QoS 2 that were refused while nobody knew whether they are in the log, and the words
+   * of their keys: who has not heard of the refusal sends them again.
+   */
+  readonly #refused = new Map<number, string>();
   /** What has to be done before the next one is published: offsets are given in the order sent. */
   #before: Promise<unknown> | undefined;
   /** True for a session that goes on. */
@@ -104,15 +114,23 @@ export class Receiving {
 
   /** What was received with QoS 2 and not released: the words of their keys, while these are needed. */
   kept(): readonly (readonly [packetId: number, word: string])[] {
-    return Array.from(this.#incoming, ([packetId, { word, state }]) => {
+    const incoming = Array.from(this.#incoming, ([packetId, { word, state }]) => {
       return [packetId, state === 'published' ? PUBLISHED : word] as const;
     });
+    const refused = Array.from(this.#refused, ([packetId, word]) => {
+      return [packetId, `${REFUSED}${word}`] as const;
+    });
+    return [...incoming, ...refused];
   }
 
   /** Takes in what an earlier connection kept. */
   restore(kept: readonly (readonly [packetId: number, word: string])[]): void {
     this.#isRestored = true;
     for (const [packetId, word] of kept) {
+      if (word.startsWith(REFUSED)) {
+        this.#refused.set(packetId, word.slice(REFUSED.length));
+        continue;
+      }
       const state = word === PUBLISHED ? 'published' : 'known';
       this.#incoming.set(packetId, { word, state, repeated: [] });
     }
@@ -124,7 +142,7 @@ export class Receiving {
     const request = toRequest(publish, this.#session.sender());
     if (qos === 0) this.#publish(topic, request, undefined);
     else if (qos === 1) this.#publish(topic, request, this.#owe('puback', packetId));
-    else this.#publishOnce(topic, request, packetId);
+    else this.#publishOnce(topic, request, publish);
   }
 
   /**
@@ -135,10 +153,11 @@ export class Receiving {
    *   §3.7.2.1). To call it unknown then makes clients report a message as failed that is stored.
    */
   release(packetId: number): boolean {
+    this.#refused.delete(packetId);
     return this.#incoming.delete(packetId) || this.#isRestored;
   }
 
-  #publishOnce(topic: string, request: PublishRequest, packetId: number): void {
+  #publishOnce(topic: string, request: PublishRequest, { packetId, dup }: Publish): void {
     const { store } = this.#session;
     const known = this.#incoming.get(packetId);
     const owed = this.#owe('pubrec', packetId);
@@ -150,10 +169,13 @@ export class Receiving {
       known.repeated.push(owed);
       return;
     }
-    const word = known?.word ?? this.#session.word();
+    // Without DUP it is a new message, whose client has heard of the refusal ([MQTT-3.3.1-1]).
+    const refused = dup ? this.#refused.get(packetId) : undefined;
+    this.#refused.delete(packetId);
+    const word = known?.word ?? refused ?? this.#session.word();
     this.#incoming.set(packetId, { word, state: 'under way', repeated: [] });
     // What was sent before may be in the log by its word; what is new needs it to be known later.
-    const isKeyed = known !== undefined || store !== undefined;
+    const isKeyed = known !== undefined || refused !== undefined || store !== undefined;
     const keyed = isKeyed ? { ...request, key: request.key ?? word } : request;
     const stored = known === undefined ? store?.() : undefined;
     this.#publish(topic, keyed, owed, { stored, word });
@@ -203,8 +225,15 @@ export class Receiving {
 
   #refuse(error: unknown, owed: Owed | undefined): void {
     const { coded, reason } = reasonOf(error);
-    if (owed === undefined) this.#session.onDropped(coded);
-    else this.#settle(owed, reason, coded.message);
+    if (owed === undefined) {
+      this.#session.onDropped(coded);
+      return;
+    }
+    const incoming = owed.kind === 'pubrec' ? this.#incoming.get(owed.packetId) : undefined;
+    if (incoming !== undefined && coded.stored === 'unknown') {
+      this.#keepRefused(owed.packetId, incoming.word);
+    }
+    this.#settle(owed, reason, coded.message);
   }
 
   #owe(kind: Owed['kind'], packetId: number): Owed {
@@ -231,15 +260,19 @@ export class Receiving {
     if (count > 0) this.#owed = this.#owed.slice(count);
   }
 
-  /** In 5.0 a refusal ends the exchange ([MQTT-4.3.3-9] has nothing left to release). */
+  #keepRefused(packetId: number, word: string): void {
+    this.#refused.set(packetId, word);
+    if (this.#refused.size <= REFUSED_COUNT_MAX) return;
+    const [oldest = 0] = this.#refused.keys();
+    this.#refused.delete(oldest);
+  }
+
+  /** A refusal ends the exchange ([MQTT-4.3.3-9] has nothing left to release). */
   #onAnswered(packetId: number, reason: number): void {
     const incoming = this.#incoming.get(packetId);
     if (incoming === undefined) return;
     if (reason < REASONS.unspecifiedError) {
       incoming.state = 'published';
-    } else if (this.#session.version === 4) {
-      // It ends the connection, and then the same message comes again: it may be in the log by now.
-      incoming.state = 'known';
     } else {
       this.#incoming.delete(packetId);
       void this.#session.store?.();

@@ -138,7 +138,6 @@ export class MqttSession {
     });
     this.#aliases = new ClientAliases(config.topicAliasMax);
     this.#receiving = new Receiving(parts.hub, {
-      version: terms.version,
       caller: () => this.caller(),
       sender: () => this.sender(),
       store,

@@ -79,25 +79,30 @@ describe('Exactly once', () => {
     expect(await server.texts()).toEqual(['once']);
   });
 
-  it('holds in 3.1.1 where nobody knows whether it is in the log', async () => {
-    const server = await start();
-    const client = server.peer();
-    await client.connect({ ...KEPT, version: 4 });
-    const { hub } = server;
-    const publish = hub.publish.bind(hub);
-    hub.publish = async (...args) => {
-      await publish(...args);
-      throw new CodedError('unavailable', 'the log did not answer', { stored: 'unknown' });
-    };
-    await client.send(packet);
-    expect(client.isOver).toBe(true);
-    hub.publish = publish;
-    const next = server.peer();
-    await next.connect({ ...KEPT, version: 4 });
-    await next.send(again, ackPacket('pubrel', 7));
-    expect(next.takeKind('pubrec')).toHaveLength(1);
-    expect(await server.texts()).toEqual(['once']);
-  });
+  it.each(VERSIONS)(
+    'holds in MQTT %s where nobody knows whether it is in the log',
+    async (version) => {
+      const server = await start();
+      const client = server.peer();
+      await client.connect({ ...KEPT, version });
+      const { hub } = server;
+      const publish = hub.publish.bind(hub);
+      hub.publish = async (...args) => {
+        await publish(...args);
+        throw new CodedError('unavailable', 'the log did not answer', { stored: 'unknown' });
+      };
+      // The client does not hear of it.
+      client.link.hold();
+      await client.send(packet);
+      await client.drop();
+      hub.publish = publish;
+      const next = server.peer();
+      await next.connect({ ...KEPT, version });
+      await next.send(again, ackPacket('pubrel', 7));
+      expect(next.takeKind('pubrec')).toHaveLength(1);
+      expect(await server.texts()).toEqual(['once']);
+    },
+  );
 
   it.each(VERSIONS)(
     'goes by the packet identifier, whatever MQTT %s sends with it',
@@ -120,6 +125,24 @@ describe('Exactly once', () => {
       expect(await server.texts()).toEqual(['once']);
     },
   );
+
+  it('takes what comes without DUP after such a refusal for a new message', async () => {
+    const server = await start();
+    const client = server.peer();
+    await client.connect(KEPT);
+    const { hub } = server;
+    const publish = hub.publish.bind(hub);
+    hub.publish = async (...args) => {
+      await publish(...args);
+      throw new CodedError('unavailable', 'the log did not answer', { stored: 'unknown' });
+    };
+    await client.send(packet);
+    expect(client.expectPacket('pubrec').reason).toBe(0x80);
+    hub.publish = publish;
+    await client.send(publishPacket('a', 'new', { qos: 2, packetId: 7 }));
+    expect(client.expectPacket('pubrec').reason).toBe(0);
+    expect(await server.texts()).toEqual(['once', 'new']);
+  });
 
   it('takes no new message for one that was refused', async () => {
     const server = await start();
