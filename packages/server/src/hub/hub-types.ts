@@ -27,6 +27,11 @@ export interface Encoding {
   /** The number of subscriptions that stand apart; others of their links may have the same channel. */
   readonly as?: number;
   /**
+   * How long what it made of messages that expire may be told, where it says how much of their time is
+   * left; absent: until the first of them has expired.
+   */
+  readonly freshMs?: number;
+  /**
    * One frame that carries all of `runs`, of which there is at least one. Pure. A protocol may give
    * a subclass of the batch, for those of its links that know more than to write it as it is.
    *

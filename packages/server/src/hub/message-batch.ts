@@ -15,7 +15,7 @@ interface Encoded {
   readonly encoding: Encoding;
   readonly mark: string | undefined;
   readonly batch: SharedBatch;
-  /** When a message of it expires, if one does: then it is made anew. */
+  /** When it has to be made anew, if a message of it expires. */
   readonly untilMs: number | undefined;
 }
 
@@ -77,7 +77,7 @@ export class MessageBatch {
     if (known !== undefined && known.mark === mark && isFresh(known, nowMs)) return known.batch;
     const runs = this.runs(nowMs);
     const batch = encoding.encode(runs, mark);
-    this.#keep({ encoding, mark, batch, untilMs: nextExpiry(runs) });
+    this.#keep({ encoding, mark, batch, untilMs: untilWhen(runs, encoding, nowMs) });
     return batch;
   }
 
@@ -164,6 +164,16 @@ function withoutExpired({ channel, epoch, messages }: Run, nowMs: number): reado
   }
   close();
   return runs;
+}
+
+/** When what was made of these has to be made anew. */
+function untilWhen(
+  runs: readonly Run[],
+  { freshMs = Number.POSITIVE_INFINITY }: Encoding,
+  nowMs: number,
+): number | undefined {
+  const expiresAt = nextExpiry(runs);
+  return expiresAt === undefined ? undefined : Math.min(expiresAt, nowMs + freshMs);
 }
 
 function nextExpiry(runs: readonly Run[]): number | undefined {

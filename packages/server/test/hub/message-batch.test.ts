@@ -60,6 +60,24 @@ describe('MessageBatch', () => {
     expect(new MessageBatch('news', 'e1', [expiring(1, 50)]).isOver(50)).toBe(false);
   });
 
+  test('is made anew for those who are told how much time is left, and only where some is', () => {
+    const json = countingEncoding('json');
+    const timed = { ...countingEncoding('timed'), freshMs: 1_000 };
+    let nowMs = 0;
+    const time = { unixMs: () => nowMs };
+    const expiring = messages(1, 2).map((one) => ({ ...one, expiresAt: 5_000 }));
+    const batch = new MessageBatch('news', 'e1', expiring);
+    const lasting = new MessageBatch('news', 'e1', messages(1, 2));
+    for (nowMs of [0, 999, 1_000, 1_500, 4_999, 5_000]) {
+      for (const one of [batch, lasting]) {
+        one.encoded(json, time);
+        one.encoded(timed, time);
+      }
+    }
+    // Once for what lasts; once more when it has expired; and then each second.
+    expect([json.count, timed.count]).toEqual([3, 5]);
+  });
+
   test('knows its place and gives what comes after an offset', () => {
     const batch = new MessageBatch('news', 'e1', messages(3, 6));
     expect([batch.first, batch.last]).toEqual([3, 6]);

@@ -39,6 +39,8 @@ export interface Place extends Position {
 export interface Publication {
   readonly frame: PublishFrame;
   readonly place: Place;
+  /** Unix milliseconds at which the message was stored; infinite for what comes from no log. */
+  readonly time: number;
 }
 
 /** Up to where the reader of a batch has everything. */
@@ -56,6 +58,8 @@ export class PublishBatch extends SharedBatch {
   readonly end: BatchEnd;
   /** Bytes of the largest packet. */
   readonly sizeMax: number;
+  /** When the oldest of its messages was stored. */
+  readonly timeMin: number;
 
   constructor(publications: readonly Publication[], end: BatchEnd) {
     const run = joinFrames(publications.map(({ frame }) => frame));
@@ -64,6 +68,7 @@ export class PublishBatch extends SharedBatch {
     this.publications = publications;
     this.end = end;
     this.sizeMax = publications.reduce((max, { frame }) => Math.max(max, frame.bytes.length), 0);
+    this.timeMin = publications.reduce((min, { time }) => Math.min(min, time), Infinity);
   }
 
   /** How many packets have an identifier. */
@@ -72,9 +77,13 @@ export class PublishBatch extends SharedBatch {
   }
 }
 
+/** What is left of the time of a message is told in seconds. */
+const FRESH_MS = 1000;
+
 /** The packets of one form. */
 export class PublishEncoding implements Encoding {
   readonly name: string;
+  readonly freshMs = FRESH_MS;
   readonly #form: Form;
   readonly #clock: Pick<Clock, 'unixMs'>;
 
@@ -92,6 +101,7 @@ export class PublishEncoding implements Encoding {
 /** For sessions whose subscriptions overlap: what a message matches decides about its form. */
 export class OverlapEncoding implements Encoding {
   readonly name = 'mqtt-overlap';
+  readonly freshMs = FRESH_MS;
   readonly #formOf: (channel: string) => Form;
   readonly #clock: Pick<Clock, 'unixMs'>;
 
@@ -196,7 +206,8 @@ export function toPublication(
     told.isRetained === true
       ? { channel, epoch, offset, isRetained: true }
       : { channel, epoch, offset };
-  return { frame, place };
+  const isOfLog = epoch !== '' && told.isRetained !== true;
+  return { frame, place, time: isOfLog ? message.time : Infinity };
 }
 
 /** A client asks for positions by this property of CONNECT, with the value 1. */

@@ -42,7 +42,8 @@ function setUp(world: World) {
     messagesAt: async (_: unknown, places: readonly Place[]) => {
       reads.push(places.length);
       // The first one takes longest.
-      for (let turn = 10; turn > reads.length; turn -= 1) await Promise.resolve();
+      const { length: nth } = reads;
+      for (let turn = 10; turn > nth; turn -= 1) await Promise.resolve();
       if (failing.error !== undefined) throw failing.error;
       return places.map(({ offset }) => log.get(offset));
     },
