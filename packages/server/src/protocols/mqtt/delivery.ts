@@ -69,6 +69,8 @@ export class Delivery {
   readonly link: Link;
   readonly window: Window;
   readonly counts: MqttCounts;
+  /** Messages of QoS 0 that were stored before this, in Unix milliseconds, are not sent. */
+  quietBefore = 0;
   readonly #parts: DeliveryParts;
   #isBegun = false;
   #first: First | undefined;
@@ -199,9 +201,10 @@ export class Delivery {
   }
 
   /** True when the bytes of a batch need nothing but packet identifiers. */
-  #isShared({ sizeMax }: PublishBatch): boolean {
+  #isShared({ sizeMax, timeMin }: PublishBatch): boolean {
     const { packetSizeMax, aliases } = this.#parts;
-    return sizeMax <= packetSizeMax && aliases === undefined && this.#losses.length === 0;
+    if (sizeMax > packetSizeMax || timeMin < this.quietBefore) return false;
+    return aliases === undefined && this.#losses.length === 0;
   }
 
   /** True for a subscription of QoS 0: it waits for no acknowledgements, but all of it keeps its order. */
@@ -253,10 +256,12 @@ export class Delivery {
     for (; waiting.next < publications.length; waiting.next += 1) {
       const publication = publications[waiting.next];
       if (publication === undefined) break;
-      const { frame, place } = publication;
+      const { frame, place, time } = publication;
       const { qos } = frame.shared;
       if (qos > 0 && this.window.free === 0) break;
-      if (this.isTooLarge(frame)) {
+      if (qos === 0 && time < this.quietBefore) {
+        // It may have been sent: at most once is what QoS 0 promises ([MQTT-4.3.1-1]).
+      } else if (this.isTooLarge(frame)) {
         this.counts.dropped.too_large += 1;
       } else {
         if (qos === 2) hasQos2 = true;

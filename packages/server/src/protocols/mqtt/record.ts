@@ -23,6 +23,11 @@ export interface SessionRecord {
   readonly subscriptions: readonly KeptSubscription[];
   /** What is still to be sent of what is retained; absent where nothing is. */
   readonly retained?: readonly KeptRetained[];
+  /**
+   * Unix milliseconds: an earlier life of the server was cut off before it could store up to where it had
+   * sent, so that older messages of QoS 0 may have been; absent where none was.
+   */
+  readonly quietBefore?: number;
   /** Losses that it was told of in an answer which it may not have got; absent where there are none. */
   readonly untold?: readonly Loss[];
   /** Sent and not acknowledged, in the order sent. */

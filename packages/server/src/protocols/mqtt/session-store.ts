@@ -63,9 +63,11 @@ export class SessionStore {
   ): Promise<void> {
     const record = decodeRecord(value);
     if (record?.isConnected !== true) return;
-    await this.#state.put(key, encodeRecord({ ...record, isConnected: false }), {
+    const nowMs = clock.unixMs();
+    const left: SessionRecord = { ...record, isConnected: false, quietBefore: nowMs };
+    await this.#state.put(key, encodeRecord(left), {
       ifVersion: version,
-      expiresAt: clock.unixMs() + record.expirySeconds * 1000,
+      expiresAt: nowMs + record.expirySeconds * 1000,
     });
   }
 

@@ -212,6 +212,9 @@ export class MqttSession {
     this.#receiving.restore(record.received);
     this.#window.restore(record.sent);
     await this.#filters.resume(record);
+    // One that is connected as it is read was cut off from its record.
+    const quietBefore = record.isConnected ? this.#parts.clock.unixMs() : record.quietBefore;
+    this.delivery.quietBefore = quietBefore ?? 0;
     this.#untold = boundLosses([...(record.untold ?? []), ...this.#losses]);
     this.#losses = [];
     return this.#untold;
@@ -391,6 +394,7 @@ export class MqttSession {
       expirySeconds: this.#expirySeconds,
       isConnected,
       ...this.#filters.kept(),
+      ...(this.delivery.quietBefore === 0 ? {} : { quietBefore: this.delivery.quietBefore }),
       ...(this.#untold.length === 0 ? {} : { untold: this.#untold }),
       sent: [...this.#window.sent()],
       received: this.#receiving.kept(),

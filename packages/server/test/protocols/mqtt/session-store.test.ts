@@ -79,7 +79,8 @@ describe('SessionStore', () => {
     const found = await state.get(`${SESSION_PREFIX}k`);
     if (found === undefined) throw new Error('nothing was saved');
     await store.disconnect(found, clock);
-    expect((await store.load('k'))?.record).toEqual({ ...RECORD, isConnected: false });
+    const quietBefore = clock.unixMs();
+    expect((await store.load('k'))?.record).toEqual({ ...RECORD, isConnected: false, quietBefore });
     await clock.pass(60_001);
     expect(await store.load('k')).toBeUndefined();
   });

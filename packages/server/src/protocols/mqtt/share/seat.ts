@@ -95,7 +95,8 @@ export class Seat {
     if (qos === 1 && own instanceof SharedPlace) this.member.lend(own);
     this.session.delivery.deliver(
       this.#outlet,
-      new PublishBatch([{ frame, place: own }], NO_END),
+      // The group knows whom it has given it to.
+      new PublishBatch([{ frame, place: own, time: Infinity }], NO_END),
       false,
     );
   }
