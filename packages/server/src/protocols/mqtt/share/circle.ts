@@ -7,12 +7,15 @@ import type { Item, Seat } from './seat.ts';
 /** What became of a message: `dropped` when no member takes so many bytes. */
 export type Outcome = 'given' | 'full' | 'dropped';
 
-export class Circle {
-  #seats: readonly Seat[] = [];
+/** What is asked of a member that is connected. */
+export type CircleSeat = Pick<Seat, 'hasRoom' | 'publicationOf' | 'give' | 'requestRoom'>;
+
+export class Circle<S extends CircleSeat = Seat> {
+  #seats: readonly S[] = [];
   /** Whose turn it is. */
   #turn = 0;
 
-  get seats(): readonly Seat[] {
+  get seats(): readonly S[] {
     return this.#seats;
   }
 
@@ -25,12 +28,12 @@ export class Circle {
     return this.#seats.some((seat) => seat.hasRoom);
   }
 
-  add(seat: Seat): void {
+  add(seat: S): void {
     this.#seats = [...this.#seats, seat];
   }
 
   /** Whose turn it is does not change for the others. */
-  remove(seat: Seat): void {
+  remove(seat: S): void {
     const index = this.#seats.indexOf(seat);
     if (index < 0) return;
     this.#seats = this.#seats.filter((other) => other !== seat);

@@ -10,6 +10,7 @@ import { ShareGroup } from './group.ts';
 import type { GroupParts } from './group.ts';
 import { decodeGroup, encodeGroup, expiryOf, withEnds } from './group-record.ts';
 
+/** The groups by their names. */
 export class ShareGroups {
   readonly #parts: GroupParts;
   readonly #groups = new Map<string, ShareGroup>();

@@ -1,3 +1,4 @@
+import { subscribePacket } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '../../../../src/auth/identity.ts';
 import { MEMBERS_MAX, OWED_MAX } from '../../../../src/protocols/mqtt/share/group.ts';
@@ -280,6 +281,60 @@ describe('ShareGroup', () => {
     gate.resolve();
     await world.clock.settle();
     expect(texts(kept)).toEqual(['m1', 'm3']);
+  });
+
+  it('does not wait for a store that fails, and has the record when that is back', async () => {
+    let isAway = false;
+    const world = await startShare({}, async (key) => {
+      if (isAway && key.startsWith(SHARE_PREFIX)) throw new Error('away');
+    });
+    const one = await world.join('a', { kept: true, autoAck: true });
+    await publishMany(world, many(2));
+    isAway = true;
+    await one.drop();
+    await publishMany(world, many(1, 3));
+    isAway = false;
+    await world.clock.pass(2_000);
+    await world.crash();
+    const back = await world.connect('a', { kept: true, autoAck: true });
+    expect(texts(back)).toEqual(['m3']);
+  });
+
+  it('gives nothing to who goes before it has its answer', async () => {
+    const gate = Promise.withResolvers<void>();
+    let isShut = false;
+    const world = await startShare({}, async (key) => {
+      if (isShut && key.startsWith(SHARE_PREFIX)) await gate.promise;
+    });
+    const stays = await world.join('a', { kept: true, autoAck: true });
+    const goes = await world.connect('b', { kept: true });
+    isShut = true;
+    await goes.send(subscribePacket(1, [{ filter: SHARE, qos: 1 }]));
+    await publishMany(world, many(2));
+    await goes.drop();
+    gate.resolve();
+    await publishMany(world, many(1, 3));
+    expect([texts(stays), texts(goes)]).toEqual([many(3), []]);
+    const back = await world.connect('b', { kept: true });
+    await publishMany(world, many(1, 4));
+    expect(texts(back)).toEqual([]);
+  });
+
+  it('goes on without a member that may not share any more', async () => {
+    const world = await startShare();
+    const filter = '$share/g/a/x';
+    const login = { kept: true, filter } as const;
+    const one = await world.join('x', { ...login, password: 'alice' });
+    const two = await world.join('b', { kept: true, filter, autoAck: true });
+    await two.drop();
+    await publishMany(world, many(2));
+    await one.drop();
+    const back = await world.connect('x', { ...login, password: 'alice b=subscribe' });
+    expect(back.connack.sessionPresent).toBe(true);
+    await publishMany(world, many(1, 3));
+    expect(texts(back)).toEqual([]);
+    const other = await world.connect('b', { kept: true, autoAck: true });
+    expect(texts(other)).toEqual(many(3));
   });
 
   it('has at most so many members', async () => {
