@@ -9,7 +9,7 @@ import { SessionCheck } from './mqtt-simulation/session-check.ts';
 
 /** Every broken promise of a run, in the order they show. Empty: the run kept them all. */
 export function checkMqtt(history: MqttHistory): readonly MqttViolation[] {
-  const { events, channels, mayLose } = history;
+  const { events, channels, mayLose, seenMs } = history;
   const violations: MqttViolation[] = [];
   const report = (violation: MqttViolation): void => void violations.push(violation);
   const publishes = new PublishCheck(report);
@@ -21,6 +21,7 @@ export function checkMqtt(history: MqttHistory): readonly MqttViolation[] {
       report,
       channels,
       mayLose,
+      seenMs,
       qosOf: (payload) => publishes.qosOf(payload),
     }),
   };

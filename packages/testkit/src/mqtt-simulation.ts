@@ -68,7 +68,8 @@ export async function runMqttSimulation(
   }
   const { events } = recorder;
   const mayLose = (channel: string): boolean => world.site.mayLose(channel);
-  const violations = checkMqtt({ events, channels: MQTT_CHANNELS, mayLose });
+  const { seenMs } = world.site;
+  const violations = checkMqtt({ events, channels: MQTT_CHANNELS, mayLose, seenMs });
   return { violations, summary: summaryOf(world, seed), events };
 }
 

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { formatMqttViolation } from '../src/mqtt-checker.ts';
 import { runMqttSimulation } from '../src/mqtt-simulation.ts';
 import type { MqttPromise } from '../src/mqtt-simulation/mqtt-history.ts';
+import type { MqttSiteParts } from '../src/mqtt-simulation/mqtt-site.ts';
+import { ServedSite } from '../src/mqtt-simulation/served-site.ts';
 import { DoubleSite } from './mqtt-simulation/broker-double.ts';
 import type { Flaw } from './mqtt-simulation/broker-double.ts';
 
@@ -11,8 +13,7 @@ const STEPS = 300;
 const FLAWED_SEEDS_MAX = 30;
 
 function run(seed: number, flaw?: Flaw) {
-  const createSite = (parts: ConstructorParameters<typeof DoubleSite>[0]): DoubleSite =>
-    new DoubleSite(parts, flaw);
+  const createSite = (parts: MqttSiteParts): DoubleSite => new DoubleSite(parts, flaw);
   return runMqttSimulation({ seed, steps: STEPS, createSite });
 }
 
@@ -44,6 +45,40 @@ describe('runMqttSimulation with a broker that does nothing wrong', () => {
   test('gives the same run for the same seed', async () => {
     const { events } = await run(7);
     expect((await run(7)).events).toEqual(events);
+  });
+});
+
+describe('runMqttSimulation with the real server', () => {
+  test.each([
+    { from: 1, overlapping: true },
+    { from: 31, overlapping: true },
+    { from: 61, overlapping: false },
+    { from: 91, overlapping: false },
+  ])('keeps all promises in thirty seeds: %o', async ({ from, overlapping }) => {
+    const totals = { arrived: 0, repeated: 0, resumed: 0, losses: 0, crashes: 0 };
+    for (let seed = from; seed < from + 30; seed += 1) {
+      const createSite = (parts: MqttSiteParts): ServedSite => new ServedSite(parts);
+      const options = { seed, steps: STEPS, overlapping, createSite };
+      const { violations, summary } = await runMqttSimulation(options);
+      expect(violations.map(formatMqttViolation), `seed ${seed}`).toEqual([]);
+      totals.arrived += summary.arrived;
+      totals.repeated += summary.repeated;
+      totals.resumed += summary.resumed;
+      totals.losses += summary.losses;
+      totals.crashes += summary.crashes;
+    }
+    expect(totals.arrived).toBeGreaterThan(2_000);
+    expect(totals.repeated).toBeGreaterThan(100);
+    expect(totals.resumed).toBeGreaterThan(200);
+    expect(totals.losses).toBeGreaterThan(10);
+    expect(totals.crashes).toBeGreaterThan(20);
+  });
+
+  test('gives the same run for the same seed', async () => {
+    const createSite = (parts: MqttSiteParts): ServedSite => new ServedSite(parts);
+    const { events } = await runMqttSimulation({ seed: 7, steps: STEPS, createSite });
+    const again = await runMqttSimulation({ seed: 7, steps: STEPS, createSite });
+    expect(again.events).toEqual(events);
   });
 });
 

@@ -52,9 +52,6 @@ interface Session {
   readonly exact: Map<string, number>;
 }
 
-/** How long a node may take to see in a channel what it has acknowledged there. */
-const HUB_MS = 200;
-
 type Fail = (promise: MqttPromise, text: string) => void;
 
 /** What the check is made from. */
@@ -97,7 +94,7 @@ export class DeliveryCheck {
   }
 
   onArrived(event: ArrivedEvent, index: number): void {
-    const { channel, qos, step } = event;
+    const { channel, step } = event;
     const session = this.#session(event.session);
     const fail = this.#failer(session, event, step);
     const log = this.#log.get(channel) ?? [];
@@ -108,7 +105,7 @@ export class DeliveryCheck {
     const [place] = places;
     const stored = place === undefined ? undefined : log[place];
     if (place === undefined || stored === undefined) return fail('unasked', 'is not in the log');
-    const misfits = places.map((one) => misfitOf(session, log[one] ?? stored, event, index));
+    const misfits = places.map((one) => this.#misfit(session, log[one] ?? stored, event, index));
     const [misfit] = misfits;
     if (misfit !== undefined && !misfits.includes(undefined)) fail('unasked', misfit);
     if (places.length === 1) {
@@ -198,6 +195,23 @@ export class DeliveryCheck {
     }
   }
 
+  /** Why a message may not come in this way; `undefined` when it may. */
+  #misfit(
+    { levels }: Session,
+    stored: Stored,
+    { channel, qos }: ArrivedEvent,
+    index: number,
+  ): string | undefined {
+    if (!levels.wasAsked(channel, stored.index, stored.knownMs + this.#parts.seenMs)) {
+      return `(${stored.position}) was stored when nobody had asked for it`;
+    }
+    const { low, high } = levels.between(channel, stored.index, index);
+    const least = Math.min(stored.qos, Math.max(low, 0));
+    const most = Math.min(stored.qos, high);
+    if (qos >= least && qos <= most) return undefined;
+    return `(${stored.position}) must come with QoS ${least} to ${most}`;
+  }
+
   #failer(
     { name }: Session,
     { payload, channel, qos }: { payload: string; channel: string; qos: Qos },
@@ -231,23 +245,6 @@ function placesOf(log: readonly Stored[], { payload, position }: ArrivedEvent): 
     const stored = log[place];
     return stored?.payload === payload && (position === undefined || stored.position === position);
   });
-}
-
-/** Why a message may not come in this way; `undefined` when it may. */
-function misfitOf(
-  { levels }: Session,
-  stored: Stored,
-  { channel, qos }: ArrivedEvent,
-  index: number,
-): string | undefined {
-  if (!levels.wasAsked(channel, stored.index, stored.knownMs + HUB_MS)) {
-    return `(${stored.position}) was stored when nobody had asked for it`;
-  }
-  const { low, high } = levels.between(channel, stored.index, index);
-  const least = Math.min(stored.qos, Math.max(low, 0));
-  const most = Math.min(stored.qos, high);
-  if (qos >= least && qos <= most) return undefined;
-  return `(${stored.position}) must come with QoS ${least} to ${most}`;
 }
 
 /** The same payload, stored several times, can't be told apart when it comes. */

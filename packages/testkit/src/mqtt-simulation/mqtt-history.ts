@@ -180,6 +180,8 @@ export interface MqttHistory {
   readonly events: readonly MqttEvent[];
   /** All channels of the run. */
   readonly channels: readonly string[];
+  /** Milliseconds that a node may take to see in a channel what it has acknowledged there. */
+  readonly seenMs: number;
   /** True for channels of which retention may take messages before everyone has read them. */
   readonly mayLose: (channel: string) => boolean;
 }

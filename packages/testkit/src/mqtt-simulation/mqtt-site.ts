@@ -24,6 +24,8 @@ export interface MqttSite {
   happen(): void;
   /** All that is its own goes well from now on. */
   heal(): void;
+  /** Milliseconds that a node has taken at most to see in a channel what it has acknowledged there. */
+  readonly seenMs: number;
   /** True where retention may take what not everyone has read. */
   mayLose(channel: string): boolean;
 }

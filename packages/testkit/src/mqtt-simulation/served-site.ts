@@ -34,6 +34,9 @@ const SHORT_COUNT = 3;
 const LONG_COUNT = 100_000;
 const LARGE_SIZE = 1_000_000_000;
 
+/** Longer than the disk takes for a few reads, one after the other. */
+const SEEN_MS = 200;
+
 const DRAINING = { code: 'draining' } as const;
 
 /** How long goodbyes take, longer than the disk does. */
@@ -57,11 +60,15 @@ export class ServedSite implements MqttSite {
     delayMsMax: 10,
   };
   readonly setup: Setup;
+  seenMs = SEEN_MS;
+  readonly #isFaulty: boolean;
   readonly #rules: NamespaceRules;
   readonly #shortRules: NamespaceRules;
 
-  constructor(parts: MqttSiteParts) {
+  /** @param options.faulty whether its disk fails now and then. */
+  constructor(parts: MqttSiteParts, { faulty = false } = {}) {
     const { random } = parts;
+    this.#isFaulty = faulty;
     this.parts = parts;
     this.disk = new SimulatedDisk(random.integer(2 ** 31), EMBEDDED_DEFAULTS);
     const highWaterSize = random.pick([500, 4_000]);
@@ -95,6 +102,9 @@ export class ServedSite implements MqttSite {
   }
 
   happen(): void {
+    if (!this.#isFaulty) return;
+    // Nobody knows how long a channel can't be read.
+    this.seenMs = Infinity;
     const { faults } = this;
     const { random } = this.parts;
     faults.full = random.chance(0.15);

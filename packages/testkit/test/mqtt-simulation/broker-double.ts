@@ -75,6 +75,7 @@ interface Kept {
 export class DoubleSite implements MqttSite {
   readonly parts: MqttSiteParts;
   readonly flaw: Flaw | undefined;
+  readonly seenMs = 0;
   readonly sessions = new Map<string, Kept>();
   #offset = 0;
 
