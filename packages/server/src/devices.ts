@@ -123,15 +123,15 @@ export class Devices {
   }
 
   /**
-   * Ends every session, whatever carries it, and cuts what is left at the ports. What sessions keep is
-   * handed to the store before this returns.
+   * Ends every session, whatever carries it, and cuts what is left at the ports. Resolves when what
+   * sessions keep is stored.
    */
-  end(): void {
+  async end(): Promise<void> {
     for (const connection of [...this.protocol.connections]) {
       connection.close({ code: 'draining' });
     }
     for (const { transport } of this.#ports) transport.destroyAll();
-    this.protocol.stop();
+    await this.protocol.stop();
   }
 
   #createPort(port: number | 'auto', tls?: Certificate): Port {

@@ -224,7 +224,7 @@ export class TrunklineServer {
     this.#feed?.stop();
     await this.#listener.stop();
     await this.#devices.stop();
-    this.#devices.end();
+    await this.#devices.end();
     this.#listener.destroyAll();
     this.#certificate?.close();
     this.#core.wheel.close();

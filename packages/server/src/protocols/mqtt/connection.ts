@@ -131,7 +131,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   onAlarm(): void {
     if (this.#state === 'ended') return;
     if (this.#state === 'greeting') {
-      this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time', '[MQTT-3.1.4-1]');
+      if (this.#isBusy) this.fail(REASONS.serverUnavailable, 'CONNECT could not be judged in time');
+      else this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time', '[MQTT-3.1.4-1]');
       return;
     }
     const { clock } = this.#parts;
@@ -441,5 +442,5 @@ function withoutReasons(packet: Packet): Packet {
   const properties: Record<string, unknown> = { ...packet.properties };
   delete properties['reasonString'];
   delete properties['userProperties'];
-  return { ...packet, properties } as Packet;
+  return { ...packet, properties };
 }

@@ -45,6 +45,8 @@ export class Greeting {
   readonly #encodings: Encodings;
   readonly #groups: ShareGroups;
   readonly #registry = new Registry<MqttConnection>();
+  /** The ends of sessions that are not stored yet. */
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(parts: NodeParts, wills: Wills) {
     this.#parts = parts;
@@ -89,6 +91,7 @@ export class Greeting {
       // Who has gone ends nobody else's connection.
       if (connection.isOver) throw new MqttError(REASONS.unspecifiedError, '§3.1.4', 'it has gone');
     };
+    this.#store.hurry(key);
     return this.#registry.take(key, demandPresence, async () => {
       const parts: SessionParts = {
         ...this.#parts,
@@ -123,6 +126,7 @@ export class Greeting {
   async leave({ session, connection, will }: Accepted, withWill: boolean): Promise<void> {
     const { key } = session.terms;
     const ended = session.end();
+    this.#leaving.add(ended);
     if (will !== undefined && withWill) this.#wills.release(will, session.expirySeconds);
     else if (will !== undefined) this.#wills.drop(will);
     try {
@@ -130,7 +134,14 @@ export class Greeting {
     } finally {
       // Until then who comes with the same key waits: it would find what was stored before.
       this.#registry.letGo(key, connection);
+      this.#leaving.delete(ended);
     }
+  }
+
+  /** Resolves when all that sessions keep which have ended is stored, or can't be now. */
+  async stop(): Promise<void> {
+    this.#store.close();
+    await Promise.allSettled(this.#leaving);
   }
 
   /**

@@ -51,10 +51,14 @@ export class MqttProtocol {
     void this.#greeting.takeUp(this.#leftOver);
   }
 
-  /** Begins nothing more by itself. To be called when all connections have ended. */
-  stop(): void {
+  /**
+   * Begins nothing more by itself. To be called when all connections have ended. Resolves when what
+   * their sessions keep is stored.
+   */
+  async stop(): Promise<void> {
     this.#leftOver.stop();
     this.#wills.stop();
+    await this.#greeting.stop();
   }
 
   /** Connections open now. */

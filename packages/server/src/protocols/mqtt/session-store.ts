@@ -30,6 +30,9 @@ export function sessionKey(
 /** Reads and writes records. */
 export class SessionStore {
   readonly #state: StateStore;
+  #isClosing = false;
+  /** By key, those who wait to try again. */
+  readonly #pauses = new Map<string, (mayTry: boolean) => void>();
 
   constructor(state: StateStore) {
     this.#state = state;
@@ -69,6 +72,29 @@ export class SessionStore {
       ifVersion: version,
       expiresAt: nowMs + record.expirySeconds * 1000,
     });
+  }
+
+  /** Waits before a write is tried again. @returns false when it must not be: the store closes. */
+  async pause(key: string, clock: Clock, delayMs: number): Promise<boolean> {
+    if (this.#isClosing) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#pauses.set(key, resolve);
+    const timer = clock.after(delayMs, () => resolve(true));
+    const mayTry = await promise;
+    this.#pauses.delete(key);
+    timer.cancel();
+    return mayTry;
+  }
+
+  /** Somebody needs it: what waits is tried now. */
+  hurry(key: string): void {
+    this.#pauses.get(key)?.(true);
+  }
+
+  /** Nobody waits any more, and what fails from now on is not tried again. */
+  close(): void {
+    this.#isClosing = true;
+    for (const resolve of this.#pauses.values()) resolve(false);
   }
 
   /** The session is gone. */

@@ -5,6 +5,7 @@
 import type { CodedError, Sender } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller } from '../../hub/hub-types.ts';
+import { refusal } from '../../hub/refusals.ts';
 import type { Link } from '../../link/link.ts';
 import { AliasTable, ClientAliases } from './aliases.ts';
 import { encode } from './codec/encode.ts';
@@ -31,6 +32,10 @@ import type { Awaited } from './window.ts';
  * have room in the record of a session.
  */
 const RELEASES_MAX = 16_384;
+
+/** How long after a failure the end of a session is stored again; twice as long each time, up to a bound. */
+const RETRY_MS = 1_000;
+const RETRY_MS_MAX = 30_000;
 
 /** What CONNECT agreed on. */
 export interface Terms {
@@ -351,8 +356,10 @@ export class MqttSession {
   }
 
   async #end(): Promise<void> {
-    const { log, store } = this.#parts;
-    const shares = this.#filters.leaveShares(this.#expirySeconds);
+    const { log, store, clock } = this.#parts;
+    const shares = this.#filters.leaveShares(this.#expirySeconds).catch((error: unknown) => {
+      log.warn({ error }, 'an MQTT session could not leave its share groups');
+    });
     const record = this.#record(false);
     this.#filters.end();
     if (this.#saver === undefined) {
@@ -365,14 +372,19 @@ export class MqttSession {
       await shares;
       return;
     }
-    try {
-      if (this.#expirySeconds > 0) await this.#writeRecord(record);
-      else await store.remove(this.terms.key);
-      await shares;
-    } catch (error) {
-      // What was stored before holds: some is sent again, and nothing is lost.
-      log.warn({ error }, 'the end of an MQTT session could not be stored');
+    for (let delayMs = RETRY_MS; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      try {
+        if (this.#expirySeconds > 0) await this.#writeRecord(record);
+        else await store.remove(this.terms.key);
+        break;
+      } catch (error) {
+        log.warn({ error }, 'the end of an MQTT session could not be stored');
+        // Until it is stored nobody goes on: a place from before sends again what came already.
+        const isLater = refusal(error).code === 'unavailable';
+        if (!isLater || !(await store.pause(this.terms.key, clock, delayMs))) break;
+      }
     }
+    await shares;
   }
 
   #write(isConnected: boolean): Promise<void> {

@@ -1,8 +1,7 @@
 import { connectPacket, payloadText, publishPacket, subscribePacket } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
-import { BrokerError } from '../../../src/broker/broker.ts';
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
-import { failingState, heldState } from './held-state.ts';
+import { heldState } from './held-state.ts';
 import { startMqtt } from './mqtt-setup.ts';
 
 const VERSIONS = [4, 5] as const;
@@ -415,48 +414,5 @@ describe('A link that closes', () => {
     client.link.drop();
     await client.settle();
     expect(wheel.armedCount).toBe(0);
-  });
-});
-
-describe('A log that does not answer', () => {
-  it.each(VERSIONS)('refuses CONNECT of MQTT %s as unavailable', async (version) => {
-    const { stateOf, told } = failingState();
-    const { peer } = await startMqtt({ stateOf });
-    told.failure = new BrokerError('unavailable', 'the log is away', { stored: false });
-    const client = peer();
-    expect((await client.connect({ version, ...KEPT })).reason).toBe(version === 5 ? 0x88 : 3);
-    expect(client.isOver).toBe(true);
-    told.failure = undefined;
-    expect((await peer().connect({ version, ...KEPT })).reason).toBe(0);
-  });
-
-  it('[MQTT-3.14.2-1] is told by a reason that DISCONNECT has', async () => {
-    const { peer, publish, hub } = await startMqtt();
-    const before = peer();
-    await before.connect(KEPT);
-    await before.subscribe([{ filter: 'a', qos: 1 }]);
-    await publish('a', 'not acknowledged');
-    await before.drop();
-    hub.messagesAt = () =>
-      Promise.reject(new BrokerError('unavailable', 'away', { stored: false }));
-    const client = peer();
-    expect((await client.connect(KEPT)).sessionPresent).toBe(true);
-    expect(client.expectEnd()).toBe(0x89);
-  });
-
-  it('holds up a SUBSCRIBE until it is back, and no other client', async () => {
-    const { stateOf, told } = failingState();
-    const { peer, clock } = await startMqtt({ stateOf });
-    const [client, other] = [peer(), peer()];
-    await client.connect(KEPT);
-    await other.connect({ clientId: 'other' });
-    told.failure = new BrokerError('unavailable', 'the log is away', { stored: false });
-    await client.send(subscribePacket(1, ['a']), { kind: 'pingreq' });
-    await clock.pass(5_000);
-    client.expectNothing();
-    await other.publishThrough('a', 'x', 1);
-    told.failure = undefined;
-    await clock.pass(1_000);
-    expect(client.take().map(({ kind }) => kind)).toContain('suback');
   });
 });
