@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { seededRandom } from '@trunkline/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Version } from '../../src/mqtt-clients/client.ts';
+import { mosquitto } from '../../src/mqtt-clients/mosquitto.ts';
 import { MqttJs } from '../../src/mqtt-clients/mqtt-js.ts';
 import { freePort, NodeProcess } from '../../src/node-process.ts';
 import { within } from '../../src/queue.ts';
@@ -138,4 +139,56 @@ test('[DEV-8] a drain tells 5.0 that the server is going, and all come back to t
     expect(await reader.connacks.next()).toMatchObject({ sessionPresent: true });
     expect((await reader.messages.next()).text).toBe('2');
   }
+});
+
+test.each([4, 5] as const)(
+  '[MQTT-4.3.2-1] mosquitto_sub of version %i comes back by itself, and misses nothing of QoS 1',
+  async (version) => {
+    const { server, url } = await startProcess();
+    const clientId = 'mosquitto';
+    const connecting = { url, version, clientId, expirySeconds: 3600 };
+    // QoS 2 that is sent again libmosquitto 2.0 counts twice, and sometimes delivers twice.
+    await using reader = await mosquitto.read(connecting, { 'crash/#': 1 });
+    const [topics, perRound] = [3, 60];
+    let published = 0;
+    /** By topic, the numbers that came, each where it came first: order counts within a topic. */
+    const got = Array.from({ length: topics }, () => new Set<number>());
+    const readTo = async (end: number): Promise<void> => {
+      while (got.reduce((total, { size }) => total + size, 0) < end) {
+        const { topic, payload } = await reader.next();
+        got[Number(topic.split('/')[1])]?.add(Number(payload.toString()));
+      }
+    };
+    for (let round = 0; round < 3; round += 1) {
+      for (let n = 0; n < perRound; n += 1, published += 1) {
+        await server.publish(`crash/${published % topics}`, published);
+      }
+      // It is in the middle of them.
+      await readTo(published - perRound / 2);
+      await server.kill();
+      await server.start();
+    }
+    await readTo(published);
+    for (const [topic, numbers] of got.entries()) {
+      const expected = Array.from({ length: published / topics }, (_, n) => n * topics + topic);
+      expect([...numbers]).toEqual(expected);
+    }
+  },
+  TEST_MS_MAX,
+);
+
+test('[MQTT-3.1.2-8] wills and retained messages outlive a crash', async () => {
+  const { server, url } = await startProcess();
+  const device = { url, version: 5, will: { topic: 'state', payload: 'gone', qos: 1 } } as const;
+  const on = { topic: 'state', payload: 'on', retain: true };
+  await mosquitto.publish({ url, version: 5 }, on);
+  await using lost = await mosquitto.read(device, { commands: 1 });
+  await server.kill();
+  await lost.kill();
+  await server.start();
+  await expect
+    .poll(() => readLog(server.url, 'state'), { timeout: 30_000, interval: 50 })
+    .toEqual(['on', 'gone']);
+  await using reader = await mosquitto.read({ url, version: 5 }, { state: 1 });
+  expect(await reader.next()).toMatchObject({ payload: Buffer.from('on'), retain: true });
 });
