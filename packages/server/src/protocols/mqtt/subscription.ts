@@ -68,12 +68,12 @@ export interface SubscriptionParts {
   onLoss(loss: Loss): void;
 }
 
+const NO_OTHERS: ReadonlySet<Subscription> = new Set();
+
 /** A filter that is subscribed to. */
 export class Subscription implements SelectionSubscriber {
   readonly link: Outlet;
   options: FilterOptions;
-  /** Others of its session that match a channel which it matches too. */
-  readonly others = new Set<Subscription>();
   /** What reads for it, once that is opened. */
   cursor: AnyCursor | undefined;
   /** Up to where it was sent; kept for sessions that outlive their connection. */
@@ -82,6 +82,8 @@ export class Subscription implements SelectionSubscriber {
   stay: Stay | undefined;
   readonly #parts: SubscriptionParts;
   #encoding: Encoding | undefined;
+  /** Made for those that overlap: most do not. */
+  #others: Set<Subscription> | undefined;
 
   constructor(options: FilterOptions, parts: SubscriptionParts) {
     this.options = options;
@@ -96,6 +98,23 @@ export class Subscription implements SelectionSubscriber {
     return this.#encoding;
   }
 
+  /** Others of its session that match a channel which it matches too. */
+  get others(): ReadonlySet<Subscription> {
+    return this.#others ?? NO_OTHERS;
+  }
+
+  /** Another one matches a channel which it matches too. */
+  join(other: Subscription): void {
+    this.#others ??= new Set();
+    this.#others.add(other);
+  }
+
+  /** The other one has ended. */
+  part(other: Subscription): void {
+    this.#others?.delete(other);
+    if (this.#others?.size === 0) this.#others = undefined;
+  }
+
   /** It is to be told otherwise from here on. */
   forgetEncoding(): void {
     this.#encoding = undefined;
@@ -107,13 +126,13 @@ export class Subscription implements SelectionSubscriber {
    */
   reach(end: BatchEnd): void {
     this.place?.reach(end);
-    if (this.others.size > 0) for (const place of end.places) this.#tellOthers(place);
+    if (this.#others !== undefined) for (const place of end.places) this.#tellOthers(place);
   }
 
   /** In one channel all messages up to here were sent; see `reach`. */
   reachPlace(place: Place): void {
     this.place?.reachPlace(place);
-    if (this.others.size > 0) this.#tellOthers(place);
+    if (this.#others !== undefined) this.#tellOthers(place);
   }
 
   onMark(_filters: readonly string[], mark: string): void {

@@ -17,7 +17,7 @@ import type { Delivery } from './delivery.ts';
 import type { Encodings, Form } from './encoding.ts';
 import { afterPlace, SentPlace } from './sent-place.ts';
 import { Subscription } from './subscription.ts';
-import type { FilterOptions, Loss } from './subscription.ts';
+import type { FilterOptions, Loss, SubscriptionParts } from './subscription.ts';
 
 /** What the subscriptions of a session are built from. */
 export interface SubscriptionsParts {
@@ -57,6 +57,8 @@ const PLACES_LENGTH_MAX = 400_000;
 /** The subscriptions of one session. */
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
+  /** What each of them is built from. */
+  readonly #each: SubscriptionParts;
   readonly #all = new Map<string, Subscription>();
   readonly #cursors: Overlaps;
   /** Which cursor reads on first at the next drain, so that none starves. */
@@ -65,6 +67,8 @@ export class Subscriptions {
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
+    const { delivery, onLoss } = parts;
+    this.#each = { delivery, onLoss, encodingFor: (one) => this.#encodingFor(one) };
     this.#cursors = parts.hub.overlaps();
   }
 
@@ -155,10 +159,9 @@ export class Subscriptions {
   }
 
   async #open(options: FilterOptions, kept: string | undefined): Promise<Subscription> {
-    const { hub, delivery, onLoss } = this.#parts;
+    const { hub } = this.#parts;
     const { filter } = options;
-    const encodingFor = (one: Subscription): Encoding => this.#encodingFor(one);
-    const subscription = new Subscription(options, { delivery, encodingFor, onLoss });
+    const subscription = new Subscription(options, this.#each);
     const start: Start = kept === undefined ? {} : { after: afterPlace(kept), partial: true };
     const beginnings = this.#cursors.beginningsFor(filter);
     const { cursor, place } = await this.#ask(subscription, start, beginnings);
@@ -261,8 +264,8 @@ export class Subscriptions {
     const { filter, qos, noLocal } = subscription.options;
     for (const other of this.#all.values()) {
       if (other === subscription || !overlaps(filter, other.options.filter)) continue;
-      other.others.add(subscription);
-      subscription.others.add(other);
+      other.join(subscription);
+      subscription.join(other);
       other.forgetEncoding();
       if (qos > other.link.qos) other.link.qos = qos;
       if (!noLocal) mute(other, undefined);
@@ -273,7 +276,7 @@ export class Subscriptions {
   /** Nobody knows it any more. It knows the others as long as it goes on for them. */
   #part(subscription: Subscription): void {
     for (const other of subscription.others) {
-      other.others.delete(subscription);
+      other.part(subscription);
       this.#arrange(other);
     }
     subscription.forgetEncoding();

@@ -41,7 +41,7 @@ function subscribe(filter: string, base?: string, options: Partial<FilterOptions
 /** They match the same channels. */
 function relate(...subscriptions: readonly Subscription[]): void {
   for (const one of subscriptions) {
-    for (const other of subscriptions) if (one !== other) one.others.add(other);
+    for (const other of subscriptions) if (one !== other) one.join(other);
   }
 }
 
@@ -76,7 +76,7 @@ describe('Subscription', () => {
   it('tells others what it was sent after it was given up', () => {
     const gone = subscribe('a/x').subscription;
     const pattern = subscribe('a/+', '~m').subscription;
-    gone.others.add(pattern);
+    gone.join(pattern);
     gone.reachPlace({ channel: 'a/x', epoch: 'e', offset: 7 });
     expect(String(pattern.place)).not.toBe('~m');
   });
