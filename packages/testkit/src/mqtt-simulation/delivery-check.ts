@@ -231,7 +231,7 @@ export class DeliveryCheck {
         channel,
         { next: 0, isLossy: false, given: new Map() },
       ]);
-      const levels = new SubscriptionLevels(channels);
+      const levels = new SubscriptionLevels();
       session = { name, levels, readings: new Map(readings), exact: new Map() };
       this.#sessions.set(name, session);
     }

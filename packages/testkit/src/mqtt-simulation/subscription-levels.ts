@@ -11,79 +11,79 @@ export interface Level {
   readonly high: number;
 }
 
-interface Filter {
-  /** -1 when it is not granted. */
-  granted: number;
-  /** Asked for and not answered, in order; -1 asks for its end. */
-  asked: number[];
-}
-
 /** From `index` on, until the next one. */
 interface Since extends Level {
   readonly index: number;
   readonly atMs: number;
 }
 
-const NONE: Since = { index: -1, atMs: 0, low: -1, high: -1 };
+interface Filter {
+  /** -1 when it is not granted. */
+  granted: number;
+  /** Asked for and not answered, in order; -1 asks for its end. */
+  readonly asked: number[];
+  readonly levels: Since[];
+}
 
 /** The subscriptions of one session over time. Places in time are indices of events. */
 export class SubscriptionLevels {
   readonly #filters = new Map<string, Filter>();
-  readonly #byChannel: ReadonlyMap<string, Since[]>;
-
-  constructor(channels: readonly string[]) {
-    this.#byChannel = new Map(channels.map((channel) => [channel, [NONE]]));
-  }
 
   /** Something was asked for or answered. */
   note(event: SubscribeEvent | UnsubscribeEvent, index: number): void {
-    const known = this.#filters.get(event.filter) ?? { granted: -1, asked: [] };
-    this.#filters.set(event.filter, known);
+    const filter = this.#filter(event.filter);
     const qos = 'qos' in event ? event.qos : -1;
-    if (event.kind === 'subscribe' || event.kind === 'unsubscribe') known.asked.push(qos);
+    if (event.kind === 'subscribe' || event.kind === 'unsubscribe') filter.asked.push(qos);
     else {
-      known.granted = qos;
+      filter.granted = qos;
       // Answers come in order: what was asked for before this is over.
-      known.asked.splice(0, known.asked.indexOf(qos) + 1);
+      filter.asked.splice(0, filter.asked.indexOf(qos) + 1);
     }
-    for (const [channel, levels] of this.#byChannel) {
-      if (matchesPattern(event.filter, channel))
-        levels.push({ ...this.#now(channel), index, atMs: event.atMs });
-    }
+    const levels = [filter.granted, ...filter.asked];
+    const level = { low: Math.min(...levels), high: Math.max(...levels) };
+    filter.levels.push({ ...level, index, atMs: event.atMs });
   }
 
-  /** The lowest and the highest that held at any time between two places. */
+  /**
+   * What held between two places: the lowest that one of the filters gave all the time, since each
+   * reads from where it began, and the highest that any gave at any time.
+   */
   between(channel: string, from: number, to: number): Level {
-    const levels = this.#byChannel.get(channel) ?? [NONE];
-    let low = 2;
+    let low = -1;
     let high = -1;
-    for (const [at, level] of levels.entries()) {
-      const endsAt = levels[at + 1]?.index ?? Infinity;
-      if (endsAt <= from || level.index > to) continue;
-      low = Math.min(low, level.low);
-      high = Math.max(high, level.high);
+    for (const levels of this.#matching(channel)) {
+      const held = levels.filter(
+        ({ index }, at) => index <= to && (levels[at + 1]?.index ?? Infinity) > from,
+      );
+      low = Math.max(low, Math.min(...held.map((level) => level.low)));
+      high = Math.max(high, ...held.map((level) => level.high));
     }
     return { low, high };
   }
 
   /** True when anything gave the channel a QoS from a place on, until a time. */
   wasAsked(channel: string, from: number, untilMs: number): boolean {
-    const levels = this.#byChannel.get(channel) ?? [NONE];
-    return levels.some(
-      ({ high, atMs }, at) =>
-        high >= 0 && (levels[at + 1]?.index ?? Infinity) > from && atMs <= untilMs,
+    return this.#matching(channel).some((levels) =>
+      levels.some(
+        ({ high, atMs }, at) =>
+          high >= 0 && (levels[at + 1]?.index ?? Infinity) > from && atMs <= untilMs,
+      ),
     );
   }
 
-  /** The highest of all that match counts ([MQTT-3.3.5-1] of 3.1.1). */
-  #now(channel: string): Level {
-    let low = -1;
-    let high = -1;
-    for (const [filter, { granted, asked }] of this.#filters) {
-      if (!matchesPattern(filter, channel)) continue;
-      low = Math.max(low, Math.min(granted, ...asked));
-      high = Math.max(high, granted, ...asked);
+  #matching(channel: string): (readonly Since[])[] {
+    return [...this.#filters].flatMap(([name, { levels }]) =>
+      matchesPattern(name, channel) ? [levels] : [],
+    );
+  }
+
+  #filter(name: string): Filter {
+    let filter = this.#filters.get(name);
+    if (filter === undefined) {
+      const none: Since = { index: -1, atMs: 0, low: -1, high: -1 };
+      filter = { granted: -1, asked: [], levels: [none] };
+      this.#filters.set(name, filter);
     }
-    return { low, high };
+    return filter;
   }
 }
