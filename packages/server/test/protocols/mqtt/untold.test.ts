@@ -33,7 +33,7 @@ async function away(version: 4 | 5) {
   return { ...server, connect, connectInVain };
 }
 
-describe('a loss whose CONNACK did not arrive', () => {
+describe('a loss whose CONNACK did not arrive [DEV-39]', () => {
   it('is told again in 5.0, until the client was heard', async () => {
     const { connect, connectInVain } = await away(5);
     await connectInVain();
@@ -79,7 +79,7 @@ describe('a loss whose CONNACK did not arrive', () => {
   });
 });
 
-it('is no news to a client that says goodbye without an answer', async () => {
+it('a loss is no news to a client that says goodbye without an answer [DEV-39]', async () => {
   const { peer, connect } = await away(4);
   const inVain = peer();
   inVain.link.hold();
@@ -88,7 +88,7 @@ it('is no news to a client that says goodbye without an answer', async () => {
   expect((await connect()).isPresent).toBe(false);
 });
 
-describe('a loss that is told with a message', () => {
+describe('a loss that is told with a message [DEV-39]', () => {
   it('is told again in CONNACK, until that message is acknowledged', async () => {
     const { peer, publish, hub } = await startMqtt();
     const options = { ...CLIENT, expiry: 1000 };
