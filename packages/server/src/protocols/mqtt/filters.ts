@@ -2,13 +2,12 @@
  * Filters: all that one session subscribes to, each according to what it is: channels and patterns, shared
  * subscriptions, topics of the server; and what is still to be sent of what is retained.
  */
-import type { Identity } from '../../auth/identity.ts';
 import type { Caller } from '../../hub/hub-types.ts';
 import type { Delivery } from './delivery.ts';
 import type { Form, Place } from './encoding.ts';
 import type { SessionRecord } from './record.ts';
 import { Retained } from './retained.ts';
-import type { SessionParts } from './session.ts';
+import type { SessionParts, Terms } from './session.ts';
 import { SharedPlace } from './share/shared-place.ts';
 import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
@@ -20,6 +19,8 @@ import type { Window } from './window.ts';
 
 /** What the filters of a session need of it. */
 export interface FiltersSession {
+  readonly parts: SessionParts;
+  readonly terms: Terms;
   readonly delivery: Delivery;
   readonly window: Window;
   /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
@@ -33,40 +34,18 @@ export interface FiltersSession {
 
 /** The filters of one session. */
 export class Filters {
-  readonly #hub: SessionParts['hub'];
   readonly #session: FiltersSession;
   readonly #subscriptions: Subscriptions;
   readonly #shares: Shares;
   readonly #sys: SysSubscriptions;
   readonly #retained: Retained;
 
-  constructor(parts: SessionParts, session: FiltersSession) {
-    const { hub, encodings, groups, sys, clock, terms, config } = parts;
-    const { version, positions, expirySeconds } = terms;
-    const { highWaterSize, subscriptionsMax } = config;
-    const { delivery, window, store } = session;
-    const caller = (): Caller => session.caller();
-    const onLoss = (loss: Loss): void => session.onLoss(loss);
-    this.#hub = hub;
+  constructor(session: FiltersSession) {
     this.#session = session;
-    this.#subscriptions = new Subscriptions({
-      ...{ hub, encodings, delivery, version, positions, caller, onLoss },
-      isDurable: expirySeconds > 0,
-      countMax: subscriptionsMax,
-    });
-    this.#shares = new Shares({
-      ...{ hub, groups, delivery, window, store, caller, onLoss },
-      ...terms,
-      countMax: () => subscriptionsMax - this.#subscriptions.count,
-    });
-    this.#sys = new SysSubscriptions({
-      ...{ sys, hub, delivery, clock, version, highWaterSize },
-      identity: () => this.#identity,
-    });
-    this.#retained = new Retained({
-      ...{ hub, delivery, clock, version, positions, highWaterSize, caller },
-      onProgress: () => session.onProgress(),
-    });
+    this.#subscriptions = new Subscriptions(session);
+    this.#shares = new Shares(session);
+    this.#sys = new SysSubscriptions(session);
+    this.#retained = new Retained(session);
   }
 
   get count(): number {
@@ -90,7 +69,7 @@ export class Filters {
       const shared = sharedPart(filter);
       if (isSysFilter(filter)) this.#sys.restore(options);
       else if (shared !== undefined) await this.#shares.resume(options, shared);
-      else if (this.#hub.permits(this.#identity, 'subscribe', filter)) {
+      else if (this.#permits(filter)) {
         await this.#subscriptions.subscribe(options, place);
       }
     }
@@ -109,11 +88,12 @@ export class Filters {
    * @throws {CodedError} that says why not.
    */
   async subscribe(options: FilterOptions, retainHandling: 0 | 1 | 2): Promise<() => void> {
+    const { subscriptionsMax } = this.#session.parts.config;
     if (isSysFilter(options.filter)) return this.#sys.subscribe(options, retainHandling);
     const shared = sharedPart(options.filter);
     checkFilter(shared ?? options.filter);
     if (shared !== undefined) {
-      await this.#shares.subscribe(options, shared);
+      await this.#shares.subscribe(options, shared, subscriptionsMax - this.#subscriptions.count);
       return () => {}; // What is retained is not sent (5.0 §4.8.2).
     }
     const { subscription, isNew } = await this.#subscriptions.subscribe(options);
@@ -166,7 +146,8 @@ export class Filters {
     this.#sys.end();
   }
 
-  get #identity(): Identity {
-    return this.#session.caller().identity;
+  #permits(filter: string): boolean {
+    const { identity } = this.#session.caller();
+    return this.#session.parts.hub.permits(identity, 'subscribe', filter);
   }
 }

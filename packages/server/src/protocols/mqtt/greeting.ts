@@ -16,7 +16,7 @@ import type { SessionRecord } from './record.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
-import type { SessionParts } from './session.ts';
+import type { SessionOwner, SessionParts } from './session.ts';
 import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
 import { SHARE_PREFIX } from './share/group-record.ts';
 import { ShareGroups } from './share/groups.ts';
@@ -39,21 +39,20 @@ const WORD_LENGTH = 16;
 
 /** Greets the clients of one node. */
 export class Greeting {
-  readonly #parts: NodeParts;
+  readonly #parts: SessionParts;
   readonly #wills: Wills;
   readonly #store: SessionStore;
-  readonly #encodings: Encodings;
   readonly #groups: ShareGroups;
   readonly #registry = new Registry<MqttConnection>();
   /** The ends of sessions that are not stored yet. */
   readonly #leaving = new Set<Promise<void>>();
 
   constructor(parts: NodeParts, wills: Wills) {
-    this.#parts = parts;
     this.#wills = wills;
     this.#store = new SessionStore(parts.state);
-    this.#encodings = new Encodings(parts.clock);
     this.#groups = new ShareGroups({ ...parts, sessions: this.#store });
+    const encodings = new Encodings(parts.clock);
+    this.#parts = { ...parts, encodings, store: this.#store, groups: this.#groups };
   }
 
   /** Sessions that have a connection. */
@@ -93,12 +92,7 @@ export class Greeting {
     };
     this.#store.hurry(key);
     return this.#registry.take(key, demandPresence, async () => {
-      const parts: SessionParts = {
-        ...this.#parts,
-        ...{ identity, wire: connection, store: this.#store, encodings: this.#encodings },
-        groups: this.#groups,
-        terms: { ...granted, key },
-      };
+      const owner: SessionOwner = { identity, wire: connection, terms: { ...granted, key } };
       const connackFor = (isPresent: boolean, losses: readonly Loss[]): Connack => ({
         kind: 'connack',
         sessionPresent: isPresent,
@@ -111,7 +105,7 @@ export class Greeting {
       });
       const canTell = (losses: readonly Loss[]): boolean =>
         granted.version === 5 && packetSize(connackFor(true, losses), 5) <= granted.packetSizeMax;
-      const { session, isPresent, losses } = await this.#begin(parts, cleanStart, canTell);
+      const { session, isPresent, losses } = await this.#begin(owner, cleanStart, canTell);
       const will = await this.#settleWills(session, isPresent, connect.will);
       const connack = connackFor(isPresent, losses);
       const accepted: Accepted = { session, connack, connection, will };
@@ -176,13 +170,13 @@ export class Greeting {
 
   /** @param canTell whether the answer can say what is lost. */
   async #begin(
-    parts: SessionParts,
+    owner: SessionOwner,
     cleanStart: boolean,
     canTell: (losses: readonly Loss[]) => boolean,
   ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
-    const { key, expirySeconds } = parts.terms;
+    const { key, expirySeconds } = owner.terms;
     const stored = await this.#store.load(key);
-    const session = new MqttSession(parts);
+    const session = new MqttSession(this.#parts, owner);
     if (stored === undefined || cleanStart) {
       if (stored !== undefined) await this.#remove(key, stored.record);
       // From here on it is there, though it has nothing yet: a crash of the server does not end it.
@@ -206,7 +200,7 @@ export class Greeting {
     // There is one word for it left: that there is no session, and so the client begins anew.
     await session.abandon();
     await this.#groups.onSessionGone(key, stored.record);
-    const anew = new MqttSession(parts);
+    const anew = new MqttSession(this.#parts, owner);
     anew.replace();
     return { session: anew, isPresent: false, losses: [] };
   }

@@ -7,34 +7,15 @@
  */
 import { formatPosition, isWildcard, parsePosition } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { Clock } from '../../clock.ts';
 import { Cursor } from '../../hub/cursor.ts';
-import type { Caller } from '../../hub/hub-types.ts';
-import type { Hub } from '../../hub/hub.ts';
 import { refusal } from '../../hub/refusals.ts';
 import type { RetainedMessage, RetainedPage } from '../../hub/retained.ts';
-import type { Version } from './codec/packets.ts';
 import type { Delivery } from './delivery.ts';
 import { PublishBatch, toPublication } from './encoding.ts';
 import type { BatchEnd, Form, Place } from './encoding.ts';
+import type { FiltersSession } from './filters.ts';
 import { Outlet } from './outlet.ts';
 import type { FilterOptions, Subscription } from './subscription.ts';
-
-/** What it is built from. */
-export interface RetainedParts {
-  readonly hub: Pick<Hub, 'beside'>;
-  readonly delivery: Delivery;
-  readonly clock: Pick<Clock, 'unixMs' | 'after'>;
-  readonly version: Version;
-  /** True when each message is to say where it stands. */
-  readonly positions: boolean;
-  /** Unsent bytes above which nothing more is read; a page has about as many at most. */
-  readonly highWaterSize: number;
-  /** Who subscribes, now. */
-  caller(): Caller;
-  /** Some of it was sent: what is kept has changed. */
-  onProgress(): void;
-}
 
 /** What is still to be sent for one filter, as a record keeps it. */
 export interface KeptRetained {
@@ -51,6 +32,11 @@ const PAGE_COUNT = 100;
 /** How long after a failed read it is tried again. */
 const RETRY_MS = 1000;
 
+/** Who is told that some of it was sent. */
+interface TellingOwner {
+  onSent(telling: Telling): void;
+}
+
 /** What is still to be sent for one filter. */
 class Telling {
   options: FilterOptions;
@@ -63,24 +49,24 @@ class Telling {
   /** False until the answer to SUBSCRIBE has left. */
   isStarted = false;
   isRead = false;
-  readonly #onSent: (telling: Telling) => void;
+  readonly #owner: TellingOwner;
 
   constructor(
     options: FilterOptions,
     delivery: Delivery,
     begin: Position | undefined,
-    onSent: (telling: Telling) => void,
+    owner: TellingOwner,
   ) {
     this.options = options;
     this.begin = begin;
     this.outlet = new Outlet(delivery, options.qos);
     this.outlet.place = this;
-    this.#onSent = onSent;
+    this.#owner = owner;
   }
 
   reach({ places }: BatchEnd): void {
     for (const place of places) this.reachPlace(place);
-    this.#onSent(this);
+    this.#owner.onSent(this);
   }
 
   reachPlace({ channel }: Place): void {
@@ -92,15 +78,15 @@ class Telling {
 const NONE = new Map<string, Telling>();
 
 /** What one session is still to be told of what is retained. */
-export class Retained {
-  readonly #parts: RetainedParts;
+export class Retained implements TellingOwner {
+  readonly #session: FiltersSession;
   /** By filter, in the order in which they were asked for. */
   #tellings = NONE;
   #isReading = false;
   #ended = false;
 
-  constructor(parts: RetainedParts) {
-    this.#parts = parts;
+  constructor(session: FiltersSession) {
+    this.#session = session;
   }
 
   /** Filters that something is still to be sent for. */
@@ -132,8 +118,8 @@ export class Retained {
   drop(filter: string): void {
     const telling = this.#tellings.get(filter);
     if (telling === undefined) return;
-    this.#tellings.delete(filter);
-    this.#parts.delivery.drop(telling.outlet);
+    this.#forget(telling);
+    this.#session.delivery.drop(telling.outlet);
   }
 
   /** Takes in what an earlier connection left, of filters that are still subscribed to. */
@@ -167,7 +153,7 @@ export class Retained {
     if (this.#isReading || this.#ended) return;
     for (const telling of this.#tellings.values()) {
       if (!telling.isStarted || telling.isRead) continue;
-      if (telling.outlet.pendingBytes > this.#parts.highWaterSize) {
+      if (telling.outlet.pendingBytes > this.#session.parts.config.highWaterSize) {
         telling.outlet.requestDrain();
         return;
       }
@@ -178,13 +164,20 @@ export class Retained {
     }
   }
 
+  onSent(telling: Telling): void {
+    // What was read last is sent: then nothing of it waits.
+    const isDone = telling.isRead && telling.sentTo === telling.readTo;
+    if (isDone && this.#isCurrent(telling)) this.#forget(telling);
+    if (telling.options.qos > 0) this.#session.onProgress();
+  }
+
   /** Nothing more is sent. */
   end(): void {
     this.#ended = true;
   }
 
   #make(options: FilterOptions, begin: Position | undefined): Telling {
-    const telling = new Telling(options, this.#parts.delivery, begin, this.#onSent);
+    const telling = new Telling(options, this.#session.delivery, begin, this);
     if (this.#tellings === NONE) this.#tellings = new Map();
     this.#tellings.set(options.filter, telling);
     return telling;
@@ -196,12 +189,12 @@ export class Retained {
   }
 
   async #read(telling: Telling): Promise<void> {
-    const { hub, clock, highWaterSize } = this.#parts;
+    const { hub, clock, config } = this.#session.parts;
     const { options, readTo } = telling;
     try {
-      const page = await hub.beside.findRetained(this.#parts.caller(), options.filter, {
+      const page = await hub.beside.findRetained(this.#session.caller(), options.filter, {
         countMax: PAGE_COUNT,
-        sizeMax: highWaterSize,
+        sizeMax: config.highWaterSize,
         ...(readTo === undefined ? {} : { after: readTo }),
       });
       this.#isReading = false;
@@ -216,10 +209,15 @@ export class Retained {
         return;
       }
       // It may not be read any more.
-      if (this.#isCurrent(telling)) this.#tellings.delete(options.filter);
+      if (this.#isCurrent(telling)) this.#forget(telling);
       this.#isReading = false;
       this.advance();
     }
+  }
+
+  #forget({ options }: Telling): void {
+    this.#tellings.delete(options.filter);
+    if (this.#tellings.size === 0) this.#tellings = NONE;
   }
 
   #isCurrent(telling: Telling): boolean {
@@ -227,8 +225,8 @@ export class Retained {
   }
 
   #send(telling: Telling, { messages, next }: RetainedPage): void {
-    const { delivery, clock } = this.#parts;
-    const nowMs = clock.unixMs();
+    const { delivery, parts } = this.#session;
+    const nowMs = parts.clock.unixMs();
     const form = this.#formOf(telling.options);
     const publications = messages
       .filter((one) => this.#isTold(telling, one))
@@ -245,19 +243,12 @@ export class Retained {
   /** All but what comes live, or did, and what No Local leaves out [MQTT-3.8.3-3]. */
   #isTold({ begin, options }: Telling, { epoch, message }: RetainedMessage): boolean {
     if (begin !== undefined && epoch === begin.epoch && message.offset > begin.offset) return false;
-    return !options.noLocal || message.from?.session !== this.#parts.caller().session;
+    return !options.noLocal || message.from?.session !== this.#session.caller().session;
   }
-
-  readonly #onSent = (telling: Telling): void => {
-    // What was read last is sent: then nothing of it waits.
-    const isDone = telling.isRead && telling.sentTo === telling.readTo;
-    if (isDone && this.#isCurrent(telling)) this.#tellings.delete(telling.options.filter);
-    if (telling.options.qos > 0) this.#parts.onProgress();
-  };
 
   /** As this subscription alone asks for. */
   #formOf({ qos, retainAsPublished, id }: FilterOptions): Form {
-    const { version, positions } = this.#parts;
+    const { version, positions } = this.#session.terms;
     return { version, qos, retainAsPublished, ids: id === undefined ? [] : [id], positions };
   }
 }

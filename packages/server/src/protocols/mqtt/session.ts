@@ -15,8 +15,10 @@ import { REASONS } from './codec/reasons.ts';
 import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
 import { Filters } from './filters.ts';
+import type { FiltersSession } from './filters.ts';
 import type { NodeParts } from './parts.ts';
 import { Receiving } from './receiving.ts';
+import type { ReceivingSession } from './receiving.ts';
 import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
 import { Saver } from './saver.ts';
@@ -36,6 +38,9 @@ const RELEASES_MAX = 16_384;
 /** How long after a failure the end of a session is stored again; twice as long each time, up to a bound. */
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 30_000;
+
+/** Characters of a word that nobody guesses. */
+const WORD_LENGTH = 16;
 
 /** What CONNECT agreed on. */
 export interface Terms {
@@ -69,24 +74,31 @@ export interface Wire {
   onSettled(): void;
 }
 
-/** What a session is built from. */
+/** What a session is built from, as all others of its node. */
 export interface SessionParts extends NodeParts {
   readonly encodings: Encodings;
   readonly store: SessionStore;
   readonly groups: ShareGroups;
+}
+
+/** Whose session it is. */
+export interface SessionOwner {
   readonly wire: Wire;
   readonly terms: Terms;
   readonly identity: Identity;
 }
 
 /** One session with a connection. */
-export class MqttSession {
+export class MqttSession implements FiltersSession, ReceivingSession {
   readonly terms: Terms;
   readonly delivery: Delivery;
+  readonly store: (() => Promise<void>) | undefined;
   readonly #parts: SessionParts;
+  readonly #wire: Wire;
   readonly #window: Window;
-  readonly #receiving: Receiving;
-  readonly #aliases: ClientAliases;
+  // Made for the first message that comes: most clients only listen.
+  #receiving: Receiving | undefined;
+  #aliases: ClientAliases | undefined;
   readonly #filters: Filters;
   readonly #saver: Saver | undefined;
   #identity: Identity;
@@ -105,52 +117,31 @@ export class MqttSession {
   #isBegun = false;
   #ended: Promise<void> | undefined;
 
-  constructor(parts: SessionParts) {
-    const { terms, wire, config, clock } = parts;
+  constructor(parts: SessionParts, { wire, terms, identity }: SessionOwner) {
+    const { config, clock, counts } = parts;
     this.#parts = parts;
     this.terms = terms;
-    this.#identity = parts.identity;
-    this.#word = parts.random.word(16);
+    this.#wire = wire;
+    this.#identity = identity;
+    this.#word = this.word();
     this.#expirySeconds = terms.expirySeconds;
-    const isDurable = terms.expirySeconds > 0;
-    this.#saver = isDurable
-      ? new Saver({
-          write: () => this.#write(true),
-          clock,
-          delayMs: config.ackSaveMs,
-          onFailed: (error) => parts.log.warn({ error }, 'an MQTT session could not be stored'),
-        })
-      : undefined;
-    const store = this.#saver === undefined ? undefined : () => this.save();
+    if (terms.expirySeconds > 0) {
+      this.#saver = new Saver({
+        write: () => this.#write(true),
+        clock,
+        delayMs: config.ackSaveMs,
+        onFailed: (error) => parts.log.warn({ error }, 'an MQTT session could not be stored'),
+      });
+      this.store = () => this.save();
+    }
+    const { topicAliasMaximum, packetSizeMax } = terms;
     this.#window = new Window(Math.min(terms.receiveMaximum, config.inflightMax));
-    const { topicAliasMaximum } = terms;
     this.delivery = new Delivery({
-      link: wire.link,
-      window: this.#window,
-      packetSizeMax: terms.packetSizeMax,
+      ...{ link: wire.link, window: this.#window, packetSizeMax, store: this.store, counts },
       aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
-      store,
-      counts: parts.counts,
-      onTold: (packetId) => void (this.#toldBy = packetId),
+      ...(terms.version === 5 && { onTold: (packetId) => void (this.#toldBy = packetId) }),
     });
-    this.#filters = new Filters(parts, {
-      delivery: this.delivery,
-      window: this.#window,
-      store,
-      caller: () => this.caller(),
-      onLoss: (loss) => this.#onLoss(loss),
-      onProgress: () => this.#saver?.saveSoon(),
-    });
-    this.#aliases = new ClientAliases(config.topicAliasMax);
-    this.#receiving = new Receiving(parts.hub, {
-      caller: () => this.caller(),
-      sender: () => this.sender(),
-      store,
-      word: () => parts.random.word(16),
-      answer: (kind, packetId, reason, message) => this.#answer(kind, packetId, reason, message),
-      onDropped: (error) => this.#onDropped(error),
-      onSettled: () => wire.onSettled(),
-    });
+    this.#filters = new Filters(this);
   }
 
   /** Who it is, now. */
@@ -176,6 +167,20 @@ export class MqttSession {
     return this.#sender;
   }
 
+  /** What it is built from, as all others of its node. */
+  get parts(): SessionParts {
+    return this.#parts;
+  }
+
+  /** What it was sent and has not acknowledged. */
+  get window(): Window {
+    return this.#window;
+  }
+
+  word(): string {
+    return this.#parts.random.word(WORD_LENGTH);
+  }
+
   /** Seconds that it is kept without a connection. */
   get expirySeconds(): number {
     return this.#expirySeconds;
@@ -183,7 +188,7 @@ export class MqttSession {
 
   /** Bytes of what was received and is not in the log yet. */
   get underWaySize(): number {
-    return this.#receiving.underWaySize;
+    return this.#receiving?.underWaySize ?? 0;
   }
 
   /** Filters that it subscribes to. */
@@ -193,7 +198,7 @@ export class MqttSession {
 
   /** Messages received that are not acknowledged, as the client counts them. */
   get receivedCount(): number {
-    return this.#receiving.count;
+    return this.#receiving?.count ?? 0;
   }
 
   /** Writes that wait until what they say is stored. */
@@ -203,7 +208,7 @@ export class MqttSession {
 
   /** Those that wait for the server: for PUBREL the client has to be read. */
   get unansweredCount(): number {
-    return this.#receiving.unansweredCount;
+    return this.#receiving?.unansweredCount ?? 0;
   }
 
   /**
@@ -214,7 +219,7 @@ export class MqttSession {
    */
   async resume(record: SessionRecord): Promise<readonly Loss[]> {
     this.#word = record.session;
-    this.#receiving.restore(record.received);
+    this.#makeReceiving().restore(record.received);
     this.#window.restore(record.sent);
     await this.#filters.resume(record);
     // One that is connected as it is read was cut off from its record.
@@ -255,13 +260,13 @@ export class MqttSession {
     // What came to light since its answer was made.
     const losses = this.#losses;
     this.#losses = [];
-    for (const loss of losses) this.#onLoss(loss);
+    for (const loss of losses) this.onLoss(loss);
     if (this.#window.count > 0) {
       await resend({
         ...{ hub, identity: this.#identity },
         ...{ window: this.#window, delivery: this.delivery },
         nowMs: () => clock.unixMs(),
-        onLoss: (loss) => this.#onLoss(loss),
+        onLoss: (loss) => this.onLoss(loss),
         formFor: (place) => this.#filters.formFor(place),
       });
     }
@@ -287,16 +292,18 @@ export class MqttSession {
 
   /** @throws {MqttError} that ends the connection. */
   onPublish(publish: Publish): void {
+    const receiving = this.#makeReceiving();
+    this.#aliases ??= new ClientAliases(this.#parts.config.topicAliasMax);
     const topic = this.#aliases.topicOf(publish);
     const { qos, packetId } = publish;
     const { receiveMaximum } = this.#parts.config;
-    const isKnown = qos === 2 && this.#receiving.has(packetId);
+    const isKnown = qos === 2 && receiving.has(packetId);
     const countMax = this.terms.version === 5 ? receiveMaximum : RELEASES_MAX;
-    if (qos > 0 && !isKnown && this.receivedCount >= countMax) {
+    if (qos > 0 && !isKnown && receiving.count >= countMax) {
       const message = `at most ${countMax} messages may be unacknowledged`;
       throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
     }
-    this.#receiving.onPublish(publish, topic);
+    receiving.onPublish(publish, topic);
   }
 
   /** @throws {MqttError} for what does not belong to the QoS that a message was sent with. */
@@ -316,10 +323,10 @@ export class MqttSession {
 
   /** The client gives a packet identifier free that it sent with QoS 2. */
   onPubrel({ packetId }: Ack<'pubrel'>): void {
-    const isKnown = this.#receiving.release(packetId);
+    const isKnown = this.#makeReceiving().release(packetId);
     const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
     const answer = (): void => {
-      this.#parts.wire.send({ kind: 'pubcomp', packetId, reason, properties: {} });
+      this.#wire.send({ kind: 'pubcomp', packetId, reason, properties: {} });
     };
     // A number that came free must not be taken for the message before.
     if (this.#saver === undefined || !isKnown) answer();
@@ -387,6 +394,11 @@ export class MqttSession {
     await shares;
   }
 
+  #makeReceiving(): Receiving {
+    this.#receiving ??= new Receiving(this.#parts.hub, this);
+    return this.#receiving;
+  }
+
   #write(isConnected: boolean): Promise<void> {
     return this.#writeRecord(this.#record(isConnected));
   }
@@ -409,7 +421,7 @@ export class MqttSession {
       ...(this.delivery.quietBefore === 0 ? {} : { quietBefore: this.delivery.quietBefore }),
       ...(this.#untold.length === 0 ? {} : { untold: this.#untold }),
       sent: [...this.#window.sent()],
-      received: this.#receiving.kept(),
+      received: this.#receiving?.kept() ?? [],
     };
   }
 
@@ -420,35 +432,43 @@ export class MqttSession {
     this.#parts.counts.sent.pubrel += 1;
     this.delivery.send(encode(pubrel, this.terms.version), isKnown);
     if (isKnown && this.#saver !== undefined) {
-      void this.save().then(() => this.#parts.wire.onSettled());
+      void this.save().then(() => this.#wire.onSettled());
     }
   }
 
-  #answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
-    const { wire, log } = this.#parts;
+  answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
+    const { log } = this.#parts;
     const { version, wantsProblems } = this.terms;
     if (reason >= REASONS.unspecifiedError) this.#parts.counts.dropped.refused += 1;
     if (version === 4 && reason >= REASONS.unspecifiedError) {
       // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
       log.info({ clientId: this.terms.clientId, message }, 'an MQTT message was refused');
-      wire.fail(reason, message);
+      this.#wire.fail(reason, message);
       return;
     }
     const properties = wantsProblems && message !== '' ? { reasonString: message } : {};
-    wire.send({ kind, packetId, reason, properties });
+    this.#wire.send({ kind, packetId, reason, properties });
   }
 
-  #onDropped(error: CodedError): void {
+  onDropped(error: CodedError): void {
     const { clientId } = this.terms;
     this.#parts.counts.dropped.refused += 1;
     this.#parts.log.debug({ clientId, message: error.message }, 'an MQTT message was dropped');
+  }
+
+  onSettled(): void {
+    this.#wire.onSettled();
+  }
+
+  onProgress(): void {
+    this.#saver?.saveSoon();
   }
 
   /**
    * While it is connected, 3.1.1 has no word for a loss but the end of the connection. Then the next
    * CONNECT is told that there is no session.
    */
-  #onLoss(loss: Loss): void {
+  onLoss(loss: Loss): void {
     if (!this.#isBegun) {
       this.#losses.push(loss);
       return;
@@ -458,7 +478,7 @@ export class MqttSession {
     if (this.terms.version === 5) this.delivery.tellLoss(loss);
     else {
       const message = `messages of ${loss.channel} are lost: ${loss.gap.reason}`;
-      this.#parts.wire.fail(REASONS.unspecifiedError, message);
+      this.#wire.fail(REASONS.unspecifiedError, message);
     }
   }
 }

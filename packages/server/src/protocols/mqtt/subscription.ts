@@ -61,7 +61,7 @@ export function lossProperties(losses: readonly Loss[]): {
 }
 
 /** What a subscription needs of those that its session has. */
-export interface SubscriptionParts {
+export interface SubscriptionOwner {
   readonly delivery: Delivery;
   /** How its messages are to be told, by what else they match. */
   encodingFor(subscription: Subscription): Encoding;
@@ -80,21 +80,21 @@ export class Subscription implements SelectionSubscriber {
   place: SentPlace | undefined;
   /** Where its namespace lists who subscribes. */
   stay: Stay | undefined;
-  readonly #parts: SubscriptionParts;
+  readonly #owner: SubscriptionOwner;
   #encoding: Encoding | undefined;
   /** Made for those that overlap: most do not. */
   #others: Set<Subscription> | undefined;
 
-  constructor(options: FilterOptions, parts: SubscriptionParts) {
+  constructor(options: FilterOptions, owner: SubscriptionOwner) {
     this.options = options;
-    this.#parts = parts;
-    this.link = new Outlet(parts.delivery, options.qos);
+    this.#owner = owner;
+    this.link = new Outlet(owner.delivery, options.qos);
     this.link.place = this;
   }
 
   /** Made when it is needed: what it depends on may change a thousand times before. */
   get encoding(): Encoding {
-    this.#encoding ??= this.#parts.encodingFor(this);
+    this.#encoding ??= this.#owner.encodingFor(this);
     return this.#encoding;
   }
 
@@ -136,13 +136,13 @@ export class Subscription implements SelectionSubscriber {
   }
 
   onMark(_filters: readonly string[], mark: string): void {
-    this.#parts.delivery.reach(this.link, { mark, places: [] });
+    this.#owner.delivery.reach(this.link, { mark, places: [] });
   }
 
   onGap(channel: string, gap: Gap, position: Position): void {
-    this.#parts.delivery.reach(this.link, { mark: undefined, places: [{ channel, ...position }] });
+    this.#owner.delivery.reach(this.link, { mark: undefined, places: [{ channel, ...position }] });
     // At most once is what QoS 0 promises.
-    if (this.link.qos > 0) this.#parts.onLoss({ channel, gap });
+    if (this.link.qos > 0) this.#owner.onLoss({ channel, gap });
   }
 
   #tellOthers(place: Place): void {

@@ -7,33 +7,17 @@
  */
 import { CodedError, isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
 import { Cursor } from '../../hub/cursor.ts';
-import type { Hub } from '../../hub/hub.ts';
-import type { Caller, Encoding, Start } from '../../hub/hub-types.ts';
+import type { Encoding, Start } from '../../hub/hub-types.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
 import { SelectionCursor } from '../../hub/selection/selection-cursor.ts';
-import type { Qos, Version } from './codec/packets.ts';
+import type { Qos } from './codec/packets.ts';
 import type { Delivery } from './delivery.ts';
-import type { Encodings, Form } from './encoding.ts';
+import type { Form } from './encoding.ts';
+import type { FiltersSession } from './filters.ts';
 import { afterPlace, SentPlace } from './sent-place.ts';
 import { Subscription } from './subscription.ts';
-import type { FilterOptions, Loss, SubscriptionParts } from './subscription.ts';
-
-/** What the subscriptions of a session are built from. */
-export interface SubscriptionsParts {
-  readonly hub: Hub;
-  readonly encodings: Encodings;
-  readonly delivery: Delivery;
-  readonly version: Version;
-  /** True when each message is to say where it stands. */
-  readonly positions: boolean;
-  /** True when the session outlives its connection: then places are kept. */
-  readonly isDurable: boolean;
-  readonly countMax: number;
-  /** Who subscribes, now. */
-  caller(): Caller;
-  onLoss(loss: Loss): void;
-}
+import type { FilterOptions, Loss, SubscriptionOwner } from './subscription.ts';
 
 /** A subscription as a record keeps it. */
 export interface KeptSubscription extends FilterOptions {
@@ -55,21 +39,21 @@ export interface Subscribed {
 const PLACES_LENGTH_MAX = 400_000;
 
 /** The subscriptions of one session. */
-export class Subscriptions {
-  readonly #parts: SubscriptionsParts;
-  /** What each of them is built from. */
-  readonly #each: SubscriptionParts;
+export class Subscriptions implements SubscriptionOwner {
+  readonly #session: FiltersSession;
   readonly #all = new Map<string, Subscription>();
   readonly #cursors: Overlaps;
   /** Which cursor reads on first at the next drain, so that none starves. */
   #turn = 0;
   #ended = false;
 
-  constructor(parts: SubscriptionsParts) {
-    this.#parts = parts;
-    const { delivery, onLoss } = parts;
-    this.#each = { delivery, onLoss, encodingFor: (one) => this.#encodingFor(one) };
-    this.#cursors = parts.hub.overlaps();
+  constructor(session: FiltersSession) {
+    this.#session = session;
+    this.#cursors = session.parts.hub.overlaps();
+  }
+
+  get delivery(): Delivery {
+    return this.#session.delivery;
   }
 
   get count(): number {
@@ -91,13 +75,14 @@ export class Subscriptions {
   async subscribe(options: FilterOptions, kept?: string): Promise<Subscribed> {
     const before = this.#all.get(options.filter);
     if (before !== undefined) {
-      this.#parts.hub.demand(this.#parts.caller().identity, 'subscribe', options.filter);
+      this.#session.parts.hub.demand(this.#session.caller().identity, 'subscribe', options.filter);
       if (this.#change(before, options)) return { subscription: before, isNew: false };
     }
     // What was kept was within the limit of its time.
-    const isOver = kept === undefined && this.#all.size >= this.#parts.countMax;
+    const { subscriptionsMax } = this.#session.parts.config;
+    const isOver = kept === undefined && this.#all.size >= subscriptionsMax;
     if (before === undefined && isOver) {
-      const message = `at most ${this.#parts.countMax} subscriptions a session`;
+      const message = `at most ${subscriptionsMax} subscriptions a session`;
       throw new CodedError('rate_limited', message);
     }
     const subscription = await this.#open(options, kept);
@@ -111,7 +96,7 @@ export class Subscriptions {
     this.#all.delete(filter);
     this.#cursors.remove(filter);
     // What others want of what waits is sent to its end.
-    if (subscription.others.size === 0) this.#parts.delivery.drop(subscription.link);
+    if (subscription.others.size === 0) this.#session.delivery.drop(subscription.link);
     this.#leave(subscription);
     this.#part(subscription);
     return true;
@@ -122,8 +107,8 @@ export class Subscriptions {
     const { cursors } = this.#cursors;
     if (cursors.length === 0) return;
     this.#turn = (this.#turn + 1) % cursors.length;
-    for (const cursor of cursors.slice(this.#turn)) this.#parts.hub.advance(cursor);
-    for (const cursor of cursors.slice(0, this.#turn)) this.#parts.hub.advance(cursor);
+    for (const cursor of cursors.slice(this.#turn)) this.#session.parts.hub.advance(cursor);
+    for (const cursor of cursors.slice(0, this.#turn)) this.#session.parts.hub.advance(cursor);
     this.#cursors.rearrange();
   }
 
@@ -146,8 +131,8 @@ export class Subscriptions {
 
   /** True when something is subscribed to that its user may not read. */
   hasForbidden(): boolean {
-    const { identity } = this.#parts.caller();
-    const { hub } = this.#parts;
+    const { identity } = this.#session.caller();
+    const { hub } = this.#session.parts;
     return [...this.#all.keys()].some((filter) => !hub.permits(identity, 'subscribe', filter));
   }
 
@@ -159,16 +144,16 @@ export class Subscriptions {
   }
 
   async #open(options: FilterOptions, kept: string | undefined): Promise<Subscription> {
-    const { hub } = this.#parts;
+    const { hub } = this.#session.parts;
     const { filter } = options;
-    const subscription = new Subscription(options, this.#each);
+    const subscription = new Subscription(options, this);
     const start: Start = kept === undefined ? {} : { after: afterPlace(kept), partial: true };
     const beginnings = this.#cursors.beginningsFor(filter);
     const { cursor, place } = await this.#ask(subscription, start, beginnings);
     try {
       if (this.#ended) throw new CodedError('unavailable', 'the session has ended');
       // Its user may have been changed meanwhile.
-      hub.demand(this.#parts.caller().identity, 'subscribe', filter);
+      hub.demand(this.#session.caller().identity, 'subscribe', filter);
       this.#enter(subscription);
     } catch (error) {
       hub.unsubscribe(cursor);
@@ -181,7 +166,7 @@ export class Subscriptions {
     }
     subscription.cursor = cursor;
     // QoS 0 goes on from what comes then.
-    if (this.#parts.isDurable && options.qos > 0) subscription.place = place;
+    if (this.#isDurable && options.qos > 0) subscription.place = place;
     this.#cursors.settle(filter);
     this.#all.set(filter, subscription);
     this.#join(subscription);
@@ -195,9 +180,9 @@ export class Subscriptions {
     start: Start,
     beginnings: ReturnType<Overlaps['beginningsFor']>,
   ): Promise<{ readonly cursor: AnyCursor; readonly place: SentPlace }> {
-    const { hub } = this.#parts;
+    const { hub } = this.#session.parts;
     const { filter } = subscription.options;
-    const caller = this.#parts.caller();
+    const caller = this.#session.caller();
     const options = { beginnings };
     const kept = start.after?.kind === 'mark' ? start.after.mark : '';
     if (!isWildcard(filter)) {
@@ -217,16 +202,20 @@ export class Subscriptions {
     return { cursor: opened.cursor, place: new SentPlace(opened.mark ?? kept) };
   }
 
+  onLoss(loss: Loss): void {
+    this.#session.onLoss(loss);
+  }
+
   #tell({ options }: Subscription, losses: readonly Loss[]): void {
     if (options.qos === 0) return;
-    for (const { channel, gap } of losses) this.#parts.onLoss({ channel, gap });
+    for (const { channel, gap } of losses) this.#session.onLoss({ channel, gap });
   }
 
   #enter(subscription: Subscription): void {
-    const { hub } = this.#parts;
+    const { hub } = this.#session.parts;
     const { filter } = subscription.options;
     if (isWildcard(filter) || !hub.isListed(filter)) return;
-    const { identity, session } = this.#parts.caller();
+    const { identity, session } = this.#session.caller();
     const { user, info } = identity;
     subscription.stay = hub.presence.enter(filter, {
       session,
@@ -236,7 +225,7 @@ export class Subscriptions {
   }
 
   #leave(subscription: Subscription): void {
-    if (subscription.stay !== undefined) this.#parts.hub.presence.leave(subscription.stay);
+    if (subscription.stay !== undefined) this.#session.parts.hub.presence.leave(subscription.stay);
     subscription.stay = undefined;
   }
 
@@ -249,7 +238,7 @@ export class Subscriptions {
     const { cursor, place } = subscription;
     if (options.qos === 0) {
       subscription.place = undefined;
-    } else if (this.#parts.isDurable && place === undefined) {
+    } else if (this.#isDurable && place === undefined) {
       if (cursor instanceof SelectionCursor) return false;
       // A volatile channel has no places.
       if (cursor instanceof Cursor) subscription.place = new SentPlace(cursor.place);
@@ -289,7 +278,12 @@ export class Subscriptions {
     subscription.forgetEncoding();
     subscription.link.qos = highest(matching);
     const isMuted = matching.every(({ noLocal }) => noLocal);
-    mute(subscription, isMuted ? this.#parts.caller().session : undefined);
+    mute(subscription, isMuted ? this.#session.caller().session : undefined);
+  }
+
+  /** The session outlives its connection: then places are kept. */
+  get #isDurable(): boolean {
+    return this.#session.terms.expirySeconds > 0;
   }
 
   /** What may match the same messages, the subscription itself unless it was given up. */
@@ -299,8 +293,8 @@ export class Subscriptions {
     return [...own, ...Array.from(others, (other) => other.options)];
   }
 
-  #encodingFor(subscription: Subscription): Encoding {
-    const { encodings } = this.#parts;
+  encodingFor(subscription: Subscription): Encoding {
+    const { encodings } = this.#session.parts;
     const matching = this.#matching(subscription);
     if (matching.length === 1) return encodings.of(this.#formOf(matching));
     const locals = matching.filter(({ noLocal }) => !noLocal).length;
@@ -308,7 +302,7 @@ export class Subscriptions {
       return encodings.overlapping(matching, (those) => this.#formOf(those));
     }
     // Whether its own messages are left out depends on the channel: a cursor knows one answer for all.
-    const { session } = this.#parts.caller();
+    const { session } = this.#session.caller();
     return encodings.own(matching, (those) => ({
       ...this.#formOf(those),
       mutedSession: those.every(({ noLocal }) => noLocal) ? session : undefined,
@@ -324,7 +318,7 @@ export class Subscriptions {
   }
 
   #formOf(matching: readonly FilterOptions[]): Form {
-    const { version, positions } = this.#parts;
+    const { version, positions } = this.#session.terms;
     const ids = matching.flatMap(({ id }) => (id === undefined ? [] : [id]));
     return {
       version,

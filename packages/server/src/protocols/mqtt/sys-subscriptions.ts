@@ -4,28 +4,12 @@
  */
 import { CodedError, isWildcard, matchesPattern, patternFault } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
-import type { Clock } from '../../clock.ts';
-import type { Hub } from '../../hub/hub.ts';
-import type { Version } from './codec/packets.ts';
-import type { Delivery } from './delivery.ts';
 import { PublishBatch, toPublication } from './encoding.ts';
 import type { Publication } from './encoding.ts';
+import type { FiltersSession } from './filters.ts';
 import { Outlet } from './outlet.ts';
 import type { FilterOptions } from './subscription.ts';
-import type { Sys, SysReader, SysValues } from './sys.ts';
-
-/** What they are built from. */
-export interface SysSubscriptionsParts {
-  readonly sys: Sys;
-  readonly hub: Pick<Hub, 'demand' | 'permits'>;
-  readonly delivery: Delivery;
-  readonly clock: Pick<Clock, 'unixMs'>;
-  readonly version: Version;
-  /** Unsent bytes above which nothing is told. */
-  readonly highWaterSize: number;
-  /** Who reads, now. */
-  identity(): Identity;
-}
+import type { SysReader, SysValues } from './sys.ts';
 
 /** Filters below `$SYS` that a session may have; there are hardly more topics than these. */
 const FILTERS_MAX = 32;
@@ -37,12 +21,12 @@ const encoder = new TextEncoder();
 
 /** The subscriptions below `$SYS` of one session. */
 export class SysSubscriptions implements SysReader {
-  readonly #parts: SysSubscriptionsParts;
+  readonly #session: FiltersSession;
   #all = NONE;
   #outlet: Outlet | undefined;
 
-  constructor(parts: SysSubscriptionsParts) {
-    this.#parts = parts;
+  constructor(session: FiltersSession) {
+    this.#session = session;
   }
 
   get count(): number {
@@ -61,20 +45,21 @@ export class SysSubscriptions implements SysReader {
     // It is a pattern as others are, but for its first character.
     const fault = patternFault(filter.slice(1));
     if (fault !== undefined) throw new CodedError('not_found', `the filter ${fault}`);
-    this.#parts.hub.demand(this.#parts.identity(), 'subscribe', filter);
+    this.#session.parts.hub.demand(this.#identity, 'subscribe', filter);
     if (isNew && this.#all.size >= FILTERS_MAX) {
       throw new CodedError('rate_limited', `at most ${FILTERS_MAX} filters below $SYS a session`);
     }
     this.#add(options);
     if (retainHandling === 2 || (retainHandling === 1 && !isNew)) return () => {};
     return () => {
-      if (this.#all.get(filter) === options) this.#tell(this.#parts.sys.values(), [options], true);
+      if (this.#all.get(filter) === options)
+        this.#tell(this.#session.parts.sys.values(), [options], true);
     };
   }
 
   /** Takes in what an earlier connection left; what is not allowed any more is left out. */
   restore(options: FilterOptions): void {
-    if (!this.#parts.hub.permits(this.#parts.identity(), 'subscribe', options.filter)) return;
+    if (!this.#session.parts.hub.permits(this.#identity, 'subscribe', options.filter)) return;
     this.#add(options);
   }
 
@@ -92,8 +77,8 @@ export class SysSubscriptions implements SysReader {
 
   /** True when something is read that its user may not read. */
   hasForbidden(): boolean {
-    const { hub } = this.#parts;
-    const identity = this.#parts.identity();
+    const { hub } = this.#session.parts;
+    const identity = this.#identity;
     return [...this.#all.keys()].some((filter) => !hub.permits(identity, 'subscribe', filter));
   }
 
@@ -101,25 +86,30 @@ export class SysSubscriptions implements SysReader {
   end(): void {
     if (this.#outlet === undefined) return;
     this.#outlet = undefined;
-    this.#parts.sys.unwatch(this);
+    this.#session.parts.sys.unwatch(this);
   }
 
   onChange(values: SysValues): void {
     this.#tell(values, [...this.#all.values()], false);
   }
 
+  get #identity(): Identity {
+    return this.#session.caller().identity;
+  }
+
   #add(options: FilterOptions): void {
     if (this.#all === NONE) this.#all = new Map();
     this.#all.set(options.filter, options);
     if (this.#outlet !== undefined) return;
-    this.#outlet = new Outlet(this.#parts.delivery, 0);
-    this.#parts.sys.watch(this);
+    this.#outlet = new Outlet(this.#session.delivery, 0);
+    this.#session.parts.sys.watch(this);
   }
 
   /** @param isRetained true where it is told because it was subscribed to. */
   #tell(values: SysValues, filters: readonly FilterOptions[], isRetained: boolean): void {
-    const { delivery, highWaterSize } = this.#parts;
-    if (this.#outlet === undefined || this.#outlet.pendingBytes > highWaterSize) return;
+    const { delivery, parts } = this.#session;
+    if (this.#outlet === undefined || this.#outlet.pendingBytes > parts.config.highWaterSize)
+      return;
     const publications: Publication[] = [];
     for (const [topic, text] of values) {
       const matching = filters.filter(({ filter }) => matches(filter, topic));
@@ -137,8 +127,8 @@ export class SysSubscriptions implements SysReader {
     matching: readonly FilterOptions[],
     isRetained: boolean,
   ): Publication {
-    const { version, clock } = this.#parts;
-    const nowMs = clock.unixMs();
+    const { version } = this.#session.terms;
+    const nowMs = this.#session.parts.clock.unixMs();
     const ids = matching.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const message = {
       ...{ offset: 0, time: nowMs, contentType: 'text/plain; charset=utf-8' },

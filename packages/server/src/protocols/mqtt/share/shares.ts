@@ -3,41 +3,19 @@
  * subscriptions of the session like others: kept in its record, and begun again with it.
  */
 import { CodedError } from '@trunkline/wire';
-import type { Hub } from '../../../hub/hub.ts';
-import type { Caller } from '../../../hub/hub-types.ts';
-import type { Version } from '../codec/packets.ts';
 import { filterFault, isShared, parseShared, sharedFilterFault } from '../codec/topics.ts';
-import type { Delivery } from '../delivery.ts';
 import type { Form, Place } from '../encoding.ts';
-import type { FilterOptions, Loss } from '../subscription.ts';
+import type { FiltersSession } from '../filters.ts';
+import type { FilterOptions } from '../subscription.ts';
 import type { KeptSubscription } from '../subscriptions.ts';
-import type { Window } from '../window.ts';
 import type { KeptMember } from './group-record.ts';
 import type { ShareGroup } from './group.ts';
-import type { ShareGroups } from './groups.ts';
 import type { Member } from './member.ts';
 import { settle, SharedPlace } from './shared-place.ts';
 
-/** What the shared subscriptions of a session are built from. */
-export interface SharesParts {
-  readonly hub: Hub;
-  readonly groups: ShareGroups;
-  readonly delivery: Delivery;
-  readonly window: Window;
-  /** The key of the session. */
-  readonly key: string;
-  readonly version: Version;
-  /** True when each message is to say where it stands. */
-  readonly positions: boolean;
-  /** Seconds that the session is kept without a connection. */
-  readonly expirySeconds: number;
-  /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
-  readonly store: (() => Promise<void>) | undefined;
-  /** How many subscriptions it may have here. */
-  countMax(): number;
-  caller(): Caller;
-  onLoss(loss: Loss): void;
-}
+/** What most sessions have. Nobody writes to them. */
+const NO_SHARES = new Map<string, Share>();
+const NONE_RETIRED = new Set<Share>();
 
 /** One of them. */
 interface Share {
@@ -47,14 +25,14 @@ interface Share {
 }
 
 export class Shares {
-  readonly #parts: SharesParts;
-  readonly #all = new Map<string, Share>();
+  readonly #session: FiltersSession;
+  #all = NO_SHARES;
   /** Unsubscribed, with something left to finish. */
-  readonly #retired = new Set<Share>();
+  #retired = NONE_RETIRED;
   #ended = false;
 
-  constructor(parts: SharesParts) {
-    this.#parts = parts;
+  constructor(session: FiltersSession) {
+    this.#session = session;
   }
 
   get count(): number {
@@ -65,18 +43,19 @@ export class Shares {
    * Subscribes; where the filter is subscribed to, its options change.
    *
    * @param filter what is shared of `options.filter`, checked.
+   * @param countMax how many it may have here.
    * @throws {CodedError} that says why not.
    */
-  async subscribe(options: FilterOptions, filter: string): Promise<void> {
-    const { hub } = this.#parts;
-    hub.demand(this.#parts.caller().identity, 'subscribe', filter);
+  async subscribe(options: FilterOptions, filter: string, countMax: number): Promise<void> {
+    const { hub } = this.#session.parts;
+    hub.demand(this.#session.caller().identity, 'subscribe', filter);
     const known = this.#all.get(options.filter);
     if (known !== undefined) {
       known.options = options;
       known.group.change(known.member, this.#formOf(options));
       return;
     }
-    if (this.#all.size >= this.#parts.countMax()) {
+    if (this.#all.size >= countMax) {
       throw new CodedError('rate_limited', 'no more subscriptions a session');
     }
     await this.#join(options, false);
@@ -84,10 +63,10 @@ export class Shares {
 
   /** Goes on with one of an earlier connection, if it is still allowed. */
   async resume(options: FilterOptions, filter: string): Promise<void> {
-    const { hub, groups, key } = this.#parts;
-    const { identity } = this.#parts.caller();
+    const { hub, groups } = this.#session.parts;
+    const { identity } = this.#session.caller();
     if (hub.permits(identity, 'subscribe', filter)) await this.#join(options, true);
-    else await groups.of(options.filter).drop(key);
+    else await groups.of(options.filter).drop(this.#session.terms.key);
   }
 
   /** @returns false when there was nothing to unsubscribe from. */
@@ -99,7 +78,9 @@ export class Shares {
     for (const retired of this.#retired) {
       if (retired.member.lent.size === 0) this.#retired.delete(retired);
     }
-    if (share.member.lent.size > 0) this.#retired.add(share);
+    if (share.member.lent.size === 0) return true;
+    if (this.#retired === NONE_RETIRED) this.#retired = new Set();
+    this.#retired.add(share);
     return true;
   }
 
@@ -115,8 +96,8 @@ export class Shares {
 
   /** True when something is shared that its user may not read. */
   hasForbidden(): boolean {
-    const { hub } = this.#parts;
-    const { identity } = this.#parts.caller();
+    const { hub } = this.#session.parts;
+    const { identity } = this.#session.caller();
     return [...this.#all.keys()].some(
       (filter) => !hub.permits(identity, 'subscribe', parseShared(filter)?.filter ?? filter),
     );
@@ -142,13 +123,13 @@ export class Shares {
   }
 
   async #join(options: FilterOptions, isResumed: boolean): Promise<void> {
-    const { window, groups, expirySeconds } = this.#parts;
+    const { window, parts, terms } = this.#session;
     // Its window tells acknowledgements from here on.
     window.onDone = settle;
-    const group = groups.of(options.filter);
+    const group = parts.groups.of(options.filter);
     const member = await group.join({
       kept: this.#keptMember(options),
-      session: this.#parts,
+      session: this.#session,
       form: this.#formOf(options),
       held: this.#held(options.filter),
       isResumed,
@@ -156,36 +137,37 @@ export class Shares {
     this.#forgetTaken();
     if (this.#ended) {
       // Of a session that goes on later it is stored that it takes part, if that is so.
-      void group.leave(member, isResumed ? expirySeconds : 0);
+      void group.leave(member, isResumed ? terms.expirySeconds : 0);
       throw new CodedError('unavailable', 'the session has ended');
     }
+    if (this.#all === NO_SHARES) this.#all = new Map();
     this.#all.set(options.filter, { group, member, options });
     group.begin(member);
   }
 
   /** What the window has of a group with QoS 1. */
   #held(share: string): readonly SharedPlace[] {
-    return [...this.#parts.window.sent()].flatMap(({ place, awaited }) => {
+    return [...this.#session.window.sent()].flatMap(({ place, awaited }) => {
       const isHeld = awaited === 'puback' && isOf(place, share) && !place.isTakenBack;
       return isHeld ? [place] : [];
     });
   }
 
   #forgetTaken(): void {
-    const { window } = this.#parts;
+    const { window } = this.#session;
     for (const { packetId, place } of [...window.sent()]) {
       if (place instanceof SharedPlace && place.isTakenBack) window.acknowledge(packetId, 'puback');
     }
   }
 
   #keptMember({ qos }: FilterOptions): KeptMember {
-    const { key, expirySeconds } = this.#parts;
+    const { key, expirySeconds } = this.#session.terms;
     return { key, qos, expirySeconds };
   }
 
   /** Overlaps are no matter: what is shared is apart from what a session reads by itself. */
   #formOf(options: FilterOptions | undefined): Form {
-    const { version, positions } = this.#parts;
+    const { version, positions } = this.#session.terms;
     const { qos = 0, retainAsPublished = false, id } = options ?? {};
     return { version, qos, retainAsPublished, ids: id === undefined ? [] : [id], positions };
   }
