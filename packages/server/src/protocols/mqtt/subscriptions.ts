@@ -42,6 +42,8 @@ const PLACES_LENGTH_MAX = 400_000;
 export class Subscriptions implements SubscriptionOwner {
   readonly #session: FiltersSession;
   readonly #all = new Map<string, Subscription>();
+  /** Those that were given up or replaced, and whose cursors go on for others. */
+  #retired: readonly Subscription[] = [];
   readonly #cursors: Overlaps;
   /** Which cursor reads on first at the next drain, so that none starves. */
   #turn = 0;
@@ -244,12 +246,13 @@ export class Subscriptions implements SubscriptionOwner {
       if (cursor instanceof Cursor) subscription.place = new SentPlace(cursor.place);
     }
     subscription.options = options;
-    for (const one of [subscription, ...subscription.others]) this.#arrange(one);
+    for (const one of [subscription, ...subscription.others, ...this.#retired]) this.#arrange(one);
     return true;
   }
 
   /** Finds out once what it has in common with others. */
   #join(subscription: Subscription): void {
+    this.#joinRetired(subscription);
     const { filter, qos, noLocal } = subscription.options;
     for (const other of this.#all.values()) {
       if (other === subscription || !overlaps(filter, other.options.filter)) continue;
@@ -262,13 +265,30 @@ export class Subscriptions implements SubscriptionOwner {
     this.#arrange(subscription);
   }
 
+  /** What still reads for others reads for this one too, where both match. */
+  #joinRetired(subscription: Subscription): void {
+    this.#retired = this.#retired.filter(isReading);
+    for (const retired of this.#retired) {
+      if (!overlaps(subscription.options.filter, retired.options.filter)) continue;
+      retired.join(subscription);
+      this.#arrange(retired);
+    }
+  }
+
   /** Nobody knows it any more. It knows the others as long as it goes on for them. */
   #part(subscription: Subscription): void {
     for (const other of subscription.others) {
       other.part(subscription);
       this.#arrange(other);
     }
-    subscription.forgetEncoding();
+    this.#retired = this.#retired.filter(isReading);
+    for (const retired of this.#retired) {
+      if (!retired.others.has(subscription)) continue;
+      retired.part(subscription);
+      this.#arrange(retired);
+    }
+    this.#retired = [...this.#retired, subscription];
+    this.#arrange(subscription);
     this.#tellAlone();
   }
 
@@ -330,9 +350,14 @@ export class Subscriptions implements SubscriptionOwner {
   }
 }
 
-/** Leaves out what a session published itself. Retired ones have no cursor of interest any more. */
+/** Leaves out what a session published itself. */
 function mute({ cursor }: Subscription, session: string | undefined): void {
   if (cursor !== undefined) cursor.mutedSession = session;
+}
+
+/** True for one whose cursor has not ended. */
+function isReading({ cursor }: Subscription): boolean {
+  return cursor !== undefined && cursor.state !== 'ended';
 }
 
 function highest(options: readonly FilterOptions[]): Qos {

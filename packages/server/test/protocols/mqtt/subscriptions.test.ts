@@ -107,6 +107,51 @@ describe('Subscriptions that overlap', () => {
   });
 });
 
+describe('A subscription that was replaced, and goes on for others', () => {
+  /** It is behind: one message is under way, the others wait. */
+  async function replaced() {
+    const server = await startMqtt();
+    const client = server.peer();
+    await client.connect({ ...DURABLE, properties: { receiveMaximum: 1 } });
+    await client.subscribe([{ filter: 'a/#', qos: 0 }]);
+    await client.subscribe([{ filter: 'a/+', qos: 2 }]);
+    for (const text of ['1', '2', '3', '4']) await server.publish('a/x', text);
+    await client.subscribe([{ filter: 'a/#', qos: 2 }]);
+    return { ...server, client };
+  }
+
+  async function acknowledge(client: MqttPeer): Promise<void> {
+    client.autoAck = true;
+    for (const { packetId } of client.takeKind('publish')) await client.ack('pubrec', packetId);
+  }
+
+  it('says to all where they stand by what it is sent', async () => {
+    const { client, peer } = await replaced();
+    await acknowledge(client);
+    expect(messages(client)).toEqual(['a/x 2 2', 'a/x 2 3', 'a/x 2 4']);
+    await client.drop();
+    const next = peer({ autoAck: true });
+    expect((await next.connect(DURABLE)).sessionPresent).toBe(true);
+    expect(messages(next)).toEqual([]);
+  });
+
+  it('knows what is subscribed to later', async () => {
+    const { client, publish, peer } = await replaced();
+    await client.unsubscribe('a/+');
+    const properties = { subscriptionIdentifiers: [7] };
+    await client.subscribe([{ filter: '+/x', qos: 2, noLocal: true }], { properties });
+    await publish('a/x', '5');
+    await acknowledge(client);
+    const got = messages(client);
+    expect(got.slice(-1)).toEqual(['a/x 2 5']);
+    expect(new Set(got).size).toBe(got.length);
+    await client.drop();
+    const next = peer({ autoAck: true });
+    await next.connect(DURABLE);
+    expect(messages(next)).toEqual([]);
+  });
+});
+
 describe('Subscribing again', () => {
   it.each([
     ['QoS 1 to 2', { qos: 1 }, { qos: 2 }],
