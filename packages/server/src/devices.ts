@@ -62,8 +62,8 @@ export class Devices {
 
   constructor(parts: DevicesParts) {
     this.#parts = parts;
-    this.protocol = new MqttProtocol({ ...parts, config: mqttConfig(parts.config) });
     const { certificate, config } = parts;
+    this.protocol = new MqttProtocol({ ...parts, config: mqttConfig(config, parts) });
     const { port, tlsPort } = config.mqtt;
     const asksClients = certificate !== undefined && tlsPort !== 0;
     this.#certificates = asksClients

@@ -56,11 +56,15 @@ export function nativeConfig(config: ServerConfig, access: Access, node: string)
 }
 
 /** What sessions of MQTT are told. */
-export function mqttConfig({ mqtt, link }: ServerConfig): MqttConfig {
+export function mqttConfig(
+  { mqtt, link }: ServerConfig,
+  { development }: Pick<Access, 'development'>,
+): MqttConfig {
   const { port: _, tlsPort: __, ...limits } = mqtt;
   return {
     ...limits,
     subscriptionsMax: link.subscriptionsMax,
+    commandsPerSecondMax: development ? 0 : link.commandsPerSecondMax,
     highWaterSize: link.pendingBytesMax,
   };
 }

@@ -49,8 +49,10 @@ describe('what each part is told', () => {
       mqtt: { inflightMax: 7, connectMs: 3000 },
       link: { subscriptionsMax: 5, pendingBytesMax: 2048 },
     });
-    const told = mqttConfig(config);
+    const told = mqttConfig(config, { development: false });
     expect(told).toMatchObject({ inflightMax: 7, subscriptionsMax: 5, highWaterSize: 2048 });
+    expect(told.commandsPerSecondMax).toBe(100);
+    expect(mqttConfig(config, { development: true }).commandsPerSecondMax).toBe(0);
     expect(told).not.toHaveProperty('port');
     expect(tcpConfig(config).handshakeMs).toBe(3000);
   });

@@ -85,6 +85,7 @@ export class ServedSite implements MqttSite {
         receiveMaximum: random.pick([2, 10, 1_000]),
         topicAliasMax: 2,
         subscriptionsMax: 10,
+        commandsPerSecondMax: 0,
         ackSaveMs: random.pick([10, 1_000]),
         sysIntervalMs: 0,
         highWaterSize,

@@ -15,6 +15,8 @@ import { MqttError } from './codec/faults.ts';
 import type { Auth, Connect, Disconnect, Packet, Subscribe, Unsubscribe } from './codec/packets.ts';
 import { connackCode, REASONS } from './codec/reasons.ts';
 import type { Accepted, Greeting } from './greeting.ts';
+import { paceFor } from './pace.ts';
+import type { Pace } from './pace.ts';
 import type { NodeParts } from './parts.ts';
 import { closeFor, disconnectReason } from './refusal.ts';
 import { Renewal } from './renewal.ts';
@@ -53,6 +55,10 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   #state: ConnectionState = 'greeting';
   #accepted: Accepted | undefined;
   #waiting = NOTHING;
+  /** How many of those are begun. */
+  #begun = 0;
+  /** How fast it is read; absent where no rate holds. */
+  #pace: Pace | undefined;
   /** Something takes time; what waits is begun after it. */
   #isBusy = false;
   #isPaused = false;
@@ -199,42 +205,56 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   /** Nearly always a packet is begun as it comes: while one may not be, the link is paused. */
   #receive(received: Waiting): void {
     if (this.#state === 'ended') return;
-    if (this.#isPaused) {
+    if (this.#isPaused || !this.#isInPace(received)) {
       if (this.#waiting === NOTHING) this.#waiting = [received];
       else this.#waiting.push(received);
+      if (!this.#isPaused) this.#pause();
       return;
     }
     this.#begin(received);
     // An acknowledgement only makes room.
-    if (!(received instanceof MqttError) && received.kind !== 'puback') this.#pause();
+    const isAck = !(received instanceof MqttError) && received.kind === 'puback';
+    if (!isAck || this.#pace?.isShort === true) this.#pause();
   }
 
   /** Begins what waits, until something takes time, or too much is owed, unread or not stored. */
   #beginPackets(): void {
-    let begun = 0;
-    while (begun < this.#waiting.length && this.#mayGoOn()) {
-      const waiting = this.#waiting[begun];
-      begun += 1;
-      if (waiting !== undefined) this.#begin(waiting);
+    while (this.#begun < this.#waiting.length && this.#mayGoOn()) {
+      const waiting = this.#waiting[this.#begun];
+      if (waiting === undefined || !this.#isInPace(waiting)) break;
+      this.#begun += 1;
+      this.#begin(waiting);
     }
     if (this.#state === 'ended') return;
-    const left = this.#waiting.length - begun;
-    if (begun > 0) this.#waiting = left === 0 ? NOTHING : this.#waiting.slice(begun);
+    // Not each time: what waits may be very many small packets.
+    if (this.#begun * 2 >= this.#waiting.length) {
+      const isEmpty = this.#begun === this.#waiting.length;
+      this.#waiting = isEmpty ? NOTHING : this.#waiting.slice(this.#begun);
+      this.#begun = 0;
+    }
     this.#pause();
+  }
+
+  #isInPace(received: Waiting): boolean {
+    return this.#pace === undefined || received instanceof MqttError || this.#pace.admits(received);
   }
 
   #pause(): void {
     if (this.#state === 'ended') return;
     const isFull = this.#isFull();
     if (isFull && this.link.pendingBytes > 0) this.link.requestDrain();
-    const paused = isFull || this.#isBusy || this.#waiting.length > 0;
+    const isHeldBack = this.#isBusy || this.#pace?.isShort === true;
+    const paused = isFull || isHeldBack || this.#waiting.length > 0;
     if (paused === this.#isPaused) return;
     this.#isPaused = paused;
+    // What it sent meanwhile comes now.
+    if (!paused) this.#heardMs = this.#parts.clock.monotonicMs();
     this.link.setPaused(paused);
   }
 
   #mayGoOn(): boolean {
-    return this.#state !== 'ended' && !this.#isBusy && !this.#isFull();
+    if (this.#state === 'ended' || this.#isBusy || this.#pace?.isShort === true) return false;
+    return !this.#isFull();
   }
 
   /** The client does not take what it is sent. */
@@ -268,6 +288,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   #onPacket(session: MqttSession, packet: Packet): void {
     // Who has waited for CONNACK in vain says goodbye too.
     if (packet.kind !== 'disconnect') session.onHeard();
+    this.#pace?.charge(packet, session);
     switch (packet.kind) {
       case 'publish':
         session.onPublish(packet);
@@ -320,6 +341,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
     this.#heardMs = this.#parts.clock.monotonicMs();
     this.#arm();
+    this.#pace = paceFor(session.identity, this.#parts, () => this.#beginPackets());
     this.send(connack);
     await session.begin();
   }
@@ -414,6 +436,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#parts.wheel.cancel(this);
+    this.#pace?.end();
     this.#waiting = NOTHING;
     this.#onEnd(this);
     if (this.#accepted !== undefined) this.#leave(this.#accepted, withWill);

@@ -22,6 +22,8 @@ export interface MqttConfig {
   readonly receiveMaximum: number;
   readonly topicAliasMax: number;
   readonly subscriptionsMax: number;
+  /** Packets of one client, but for answers; 0 sets no rate. */
+  readonly commandsPerSecondMax: number;
   readonly ackSaveMs: number;
   /** How often the topics below `$SYS` are told; 0 is never. */
   readonly sysIntervalMs: number;

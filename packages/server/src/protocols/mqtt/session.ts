@@ -8,6 +8,7 @@ import type { Caller } from '../../hub/hub-types.ts';
 import { refusal } from '../../hub/refusals.ts';
 import type { Link } from '../../link/link.ts';
 import { AliasTable, ClientAliases } from './aliases.ts';
+import type { AckKind } from './codec/acks.ts';
 import { encode } from './codec/encode.ts';
 import { MqttError } from './codec/faults.ts';
 import type { Ack, Packet, Publish, Version } from './codec/packets.ts';
@@ -304,6 +305,12 @@ export class MqttSession implements FiltersSession, ReceivingSession {
       throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
     }
     receiving.onPublish(publish, topic);
+  }
+
+  /** True for an answer to something, said for the first time. */
+  awaits({ kind, packetId }: Ack<AckKind>): boolean {
+    if (kind === 'pubrel') return this.#receiving?.has(packetId) === true;
+    return this.#window.awaitedOf(packetId) === kind;
   }
 
   /** @throws {MqttError} for what does not belong to the QoS that a message was sent with. */

@@ -26,6 +26,7 @@ export const CONFIG: MqttConfig = {
   receiveMaximum: 4,
   topicAliasMax: 2,
   subscriptionsMax: 10,
+  commandsPerSecondMax: 0,
   ackSaveMs: 1_000,
   sysIntervalMs: 10_000,
   highWaterSize: 10_000,
