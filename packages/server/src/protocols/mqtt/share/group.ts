@@ -5,7 +5,9 @@
  * 1. The group's place is where everything before was given. It is stored together with what was given
  *    with QoS 1 and is not acknowledged, so after a crash of the server that is given again.
  * 2. With QoS 2 a message is in its member's window, which is stored before the group's place, and both
- *    before the PUBLISH leaves: after a crash nobody is given what a window may have.
+ *    before the PUBLISH leaves: after a crash nobody is given what a window may have. The record of the
+ *    group may be written sooner, for another member; then it has what is in no stored window as well,
+ *    to be given again.
  * 3. While nobody is connected the group stands where it is; without members it is gone.
  */
 import { CodedError } from '@trunkline/wire';
@@ -28,6 +30,7 @@ import { Seat } from './seat.ts';
 import type { SeatSession } from './seat.ts';
 import { ShareReader } from './share-reader.ts';
 import type { Portion, ShareSink } from './share-reader.ts';
+import { placeKey } from './shared-place.ts';
 import type { SharedPlace } from './shared-place.ts';
 
 /** What groups are built from. */
@@ -47,6 +50,8 @@ export interface Joining {
   readonly form: Form;
   /** What its window has of the group with QoS 1. */
   readonly held: readonly SharedPlace[];
+  /** The keys of the places that its window has with QoS 2. */
+  readonly finishes: ReadonlySet<string>;
   /** True for a session that goes on: there was room for it once. */
   readonly isResumed: boolean;
 }
@@ -273,13 +278,14 @@ export class ShareGroup implements ShareSink {
     if (form.qos > 0) for (const loss of losses) session.onLoss(loss);
   }
 
-  #admit({ kept, session, form, held }: Joining): Member {
+  #admit({ kept, session, form, held, finishes }: Joining): Member {
     const { member, unknown } = this.#members.admit(kept, held, this.#giving.backlog.places);
     this.#vacate(member);
     const seat = new Seat(member, session, form, this);
     member.seat = seat;
     this.#giving.circle.add(seat);
     this.#giving.backlog.add(unknown);
+    this.#giving.backlog.add(member.takeUnstored((place) => finishes.has(placeKey(place))));
     // Nobody need wait any more for those who are away.
     this.#giving.backlog.add(this.#members.takeBackFromAway());
     return member;
@@ -348,12 +354,18 @@ export class ShareGroup implements ShareSink {
 
   #record(): GroupRecord {
     const place = this.#members.keepsPlace ? this.#giving.place?.toString() : undefined;
+    const { unstored } = this.#members;
+    const mayBeTaken = this.#giving.taken.size > 0 || unstored.length > 0;
     return {
       share: this.share,
-      isOpen: this.#giving.circle.count > 0 || this.#giving.taken.size > 0,
+      isOpen: this.#giving.circle.count > 0 || mayBeTaken,
       ...(place === undefined ? {} : { place }),
       members: this.#members.kept,
-      owed: [...this.#members.lent, ...this.#giving.backlog.places.map((one) => ({ place: one }))],
+      // What is stored in a window nobody else is given, whatever stands here.
+      owed: [
+        ...this.#members.lent,
+        ...[...unstored, ...this.#giving.backlog.places].map((one) => ({ place: one })),
+      ],
     };
   }
 }

@@ -26,6 +26,8 @@ export class Member implements Lender {
   seat: Seat | undefined;
   /** What it was given with QoS 1 and has not acknowledged. */
   readonly lent = new Set<SharedPlace>();
+  /** What it was given with QoS 2 and its session has not stored: so nobody was sent it yet. */
+  readonly unstored = new Set<SharedPlace>();
   readonly #lending: Lending;
 
   constructor(kept: KeptMember, lending: Lending) {
@@ -66,6 +68,13 @@ export class Member implements Lender {
     const taken = [...places].filter((place) => this.#letGo(place));
     for (const place of taken) place.isTakenBack = true;
     return taken;
+  }
+
+  /** Whether it is stored is known now. @returns what its session does not know of. */
+  takeUnstored(isKnown: (place: SharedPlace) => boolean): readonly SharedPlace[] {
+    const unknown = [...this.unstored].filter((place) => !isKnown(place));
+    this.unstored.clear();
+    return unknown;
   }
 
   /** It keeps what it has, and nobody waits for that any more. */

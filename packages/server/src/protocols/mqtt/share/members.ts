@@ -65,6 +65,11 @@ export class Members {
     return owed;
   }
 
+  /** What was given with QoS 2 and may be in no window that is stored. */
+  get unstored(): readonly SharedPlace[] {
+    return [...this.#all.values()].flatMap(({ unstored }) => [...unstored]);
+  }
+
   get(key: string): Member | undefined {
     return this.#all.get(key);
   }
@@ -130,7 +135,7 @@ export class Members {
   remove(member: Member): readonly Place[] {
     if (this.#all.get(member.key) === member) this.#all.delete(member.key);
     this.#leaving.delete(member);
-    return member.takeBack();
+    return [...member.takeBack(), ...member.takeUnstored(() => false)];
   }
 
   /** @returns what those have who are away: they need not be waited for. */

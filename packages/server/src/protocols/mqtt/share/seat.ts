@@ -60,7 +60,9 @@ export class Seat {
     this.#outlet = new Outlet(session.delivery, form.qos);
     // After the member's window, so that a crash in between gives the message to nobody else.
     this.#outlet.store = async () => {
+      const places = [...member.unstored];
       await session.store?.();
+      for (const place of places) member.unstored.delete(place);
       await group.store();
     };
   }
@@ -93,6 +95,10 @@ export class Seat {
     const { qos } = frame.shared;
     const own: Place = qos === 0 ? place : new SharedPlace(place, this.#group.share);
     if (qos === 1 && own instanceof SharedPlace) this.member.lend(own);
+    // The record of the group may be written before that of the session is.
+    if (qos === 2 && own instanceof SharedPlace && this.session.store !== undefined) {
+      this.member.unstored.add(own);
+    }
     this.session.delivery.deliver(
       this.#outlet,
       // The group knows whom it has given it to.

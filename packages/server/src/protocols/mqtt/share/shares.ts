@@ -11,7 +11,7 @@ import type { KeptSubscription } from '../subscriptions.ts';
 import type { KeptMember } from './group-record.ts';
 import type { ShareGroup } from './group.ts';
 import type { Member } from './member.ts';
-import { settle, SharedPlace } from './shared-place.ts';
+import { placeKey, settle, SharedPlace } from './shared-place.ts';
 
 /** What most sessions have. Nobody writes to them. */
 const NO_SHARES = new Map<string, Share>();
@@ -132,6 +132,7 @@ export class Shares {
       session: this.#session,
       form: this.#formOf(options),
       held: this.#held(options.filter),
+      finishes: this.#finishes(options.filter),
       isResumed,
     });
     this.#forgetTaken();
@@ -151,6 +152,13 @@ export class Shares {
       const isHeld = awaited === 'puback' && isOf(place, share) && !place.isTakenBack;
       return isHeld ? [place] : [];
     });
+  }
+
+  /** The keys of what the window has of a group with QoS 2. */
+  #finishes(share: string): ReadonlySet<string> {
+    const sent = [...this.#session.window.sent()];
+    const own = sent.filter(({ awaited, place }) => awaited !== 'puback' && isOf(place, share));
+    return new Set(own.map(({ place }) => placeKey(place)));
   }
 
   #forgetTaken(): void {

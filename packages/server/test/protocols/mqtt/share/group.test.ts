@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Identity } from '../../../../src/auth/identity.ts';
 import { MEMBERS_MAX, OWED_MAX } from '../../../../src/protocols/mqtt/share/group.ts';
 import { SHARE_PREFIX } from '../../../../src/protocols/mqtt/share/group-record.ts';
+import { SESSION_PREFIX, sessionKey } from '../../../../src/protocols/mqtt/session-store.ts';
 import { anonymous } from '../mqtt-setup.ts';
 import { publishes, SHARE, startShare, texts } from './share-setup.ts';
 
@@ -200,6 +201,58 @@ describe('ShareGroup', () => {
       expect(dups).toHaveLength(c === 1 ? 4 : 2);
     },
   );
+
+  it.each(['comes back', 'stays away'])(
+    'gives QoS 2 again that no window has after a crash, though its member %s',
+    async (what) => {
+      const isSlow = (key: string) => key === `${SESSION_PREFIX}${sessionKey(anonymous, 'a')}`;
+      let isHeld = false;
+      const world = await startShare({}, async (key) => {
+        if (isHeld && isSlow(key)) await new Promise(() => {});
+      });
+      const one = await world.join('a', { kept: true, qos: 2 });
+      const two = await world.join('b', { kept: true, qos: 2, autoAck: true });
+      isHeld = true;
+      await publishMany(world, many(4));
+      await world.clock.pass(2_000);
+      // What the other one was given is stored, and the place of the group with it.
+      expect([texts(one), texts(two)]).toEqual([[], ['m2', 'm4']]);
+      isHeld = false;
+      await world.crash();
+      const back = await world.connect('b', { kept: true, autoAck: true });
+      const all = [two, back];
+      if (what === 'comes back') {
+        all.push(await world.connect('a', { kept: true, autoAck: true }));
+      }
+      await publishMany(world, many(2, 5));
+      expect(all.flatMap(texts).toSorted()).toEqual(many(6));
+    },
+  );
+
+  it('leaves QoS 2 to a member whose connection ended before it was stored', async () => {
+    const isSlow = (key: string) => key === `${SESSION_PREFIX}${sessionKey(anonymous, 'a')}`;
+    const gate = Promise.withResolvers<void>();
+    let isHeld = false;
+    const world = await startShare({}, async (key) => {
+      if (isHeld && isSlow(key)) await gate.promise;
+    });
+    const one = await world.join('a', { kept: true, qos: 2 });
+    const two = await world.join('b', { kept: true, qos: 2, autoAck: true });
+    isHeld = true;
+    await publishMany(world, many(4));
+    await one.drop();
+    gate.resolve();
+    await world.clock.pass(2_000);
+    expect(texts(two)).toEqual(['m2', 'm4']);
+    const back = await world.connect('a', { kept: true, autoAck: true });
+    expect(texts(back)).toEqual(['m1', 'm3']);
+    await world.crash();
+    const later = [
+      await world.connect('b', { kept: true, autoAck: true }),
+      await world.connect('a', { kept: true, autoAck: true }),
+    ];
+    expect(later.flatMap(texts)).toEqual([]);
+  });
 
   it('keeps QoS 2 for its member though others come first after a crash', async () => {
     const world = await startShare();

@@ -34,7 +34,7 @@ async function setUp() {
         caller: () => ({ identity: anonymous, session: key }),
       },
       form: FORM,
-      ...{ held: [], isResumed: false },
+      ...{ held: [], finishes: new Set<string>(), isResumed: false },
     });
     group.begin(member);
     await clock.settle();

@@ -44,6 +44,18 @@ describe('Members', () => {
     expect([members.count, members.lentCount]).toEqual([0, 0]);
   });
 
+  it('knows what no window that is stored has, and gives it again when its member is gone', () => {
+    const { members, admit } = setUp();
+    const [one, two] = [placeAt(1), placeAt(2)];
+    const member = admit('a');
+    for (const place of [one, two]) member.unstored.add(place);
+    expect(members.unstored).toEqual([one, two]);
+    expect(member.takeUnstored((place) => place === one)).toEqual([two]);
+    expect(members.unstored).toEqual([]);
+    member.unstored.add(two);
+    expect(members.remove(member)).toEqual([two]);
+  });
+
   it('takes back what those have who are away', () => {
     const { members, admit } = setUp();
     admit('a').lend(placeAt(1));
