@@ -1,4 +1,4 @@
-import { packetText, payloadText, publishPacket } from '@trunkline/testkit';
+import { connectPacket, packetText, payloadText, publishPacket } from '@trunkline/testkit';
 import type { MqttPeer } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
@@ -181,6 +181,46 @@ describe('[MQTT-4.4.0-1] What was not acknowledged', () => {
     expect(said(second)).toEqual(['publish a q1 #1 dup']);
     await second.ack('puback', 1);
     expect(said(second)).toEqual(['publish a q1 #2 dup']);
+  });
+});
+
+describe('A session that goes on', () => {
+  it('is stored as connected before anything leaves', async () => {
+    const held = heldState();
+    const { peer } = await startMqtt({ stateOf: held.stateOf });
+    const [first, writer] = [peer(), peer()];
+    await first.connect(KEPT);
+    await first.subscribe([{ filter: 'a', qos: 1 }]);
+    await first.drop();
+    await writer.connect();
+    await writer.publish('a', 'zero');
+    const second = peer();
+    held.hold();
+    await second.send(connectPacket(KEPT));
+    held.releaseOne(); // It is read.
+    await second.settle();
+    expect(said(second)).toEqual(['connack 0x00 session present']);
+    held.releaseOne();
+    await second.settle();
+    expect(said(second)).toEqual(['publish a q0']);
+  });
+
+  it('is sent nothing of QoS 0 again after a crash', async () => {
+    const { peer, restart, clock } = await startMqtt();
+    const [first, writer] = [peer(), peer()];
+    await first.connect(KEPT);
+    await first.subscribe([{ filter: 'a', qos: 1 }]);
+    await first.drop();
+    await writer.connect();
+    await writer.publish('a', 'zero');
+    const second = peer();
+    await second.connect(KEPT);
+    expect(second.expectPayloads(1)).toEqual(['zero']);
+    await clock.pass(10);
+    second.link.setFaults({ freeze: true });
+    const third = (await restart()).peer();
+    expect((await third.connect(KEPT)).sessionPresent).toBe(true);
+    third.expectNothing();
   });
 });
 
