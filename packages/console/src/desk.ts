@@ -1,4 +1,4 @@
-/** Desk: the page's own state: four readers of the same channels, the token, and moves between. */
+/** Desk: the page's own state: readers of the same channels, the token, and moves between. */
 import { isWildcard } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
 import { history, keptOf } from './api.ts';
@@ -39,7 +39,7 @@ export class Desk {
   readonly #sessions = new Map<string, string>();
   filters: readonly string[];
   token: string | undefined;
-  /** Whether every pane is listed, or the WebSocket alone, which always is. */
+  /** Whether every pane is listed, or those alone that always are: WebSocket and MQTT. */
   takesPart = false;
 
   constructor(options: DeskOptions) {
@@ -81,11 +81,11 @@ export class Desk {
     this.changes.notify();
   }
 
-  /** Lists every pane as present, or no more than the WebSocket. */
+  /** Lists every pane as present, or no more than those that always are. */
   takePart(takesPart: boolean): void {
     this.takesPart = takesPart;
     for (const reader of this.readers) {
-      if (reader.transport.name !== 'websocket') reader.renew();
+      if (!reader.transport.isAlwaysListed) reader.renew();
     }
     this.presence.notify();
   }
@@ -95,6 +95,7 @@ export class Desk {
     const source = this.readers.find(({ transport }) => transport.name === from);
     const target = this.readers.find(({ transport }) => transport.name === to);
     if (source === undefined || target === undefined || source === target) return;
+    if (!target.transport.takesPlaces) return;
     target.takeOver(source.handOver(to), this.#reading());
   }
 

@@ -23,6 +23,8 @@ export interface Sample {
   readonly memory: { readonly used: number; readonly total: number };
   readonly server: { readonly rss: number; readonly cpu: number; readonly lagMs: number };
   readonly links: { readonly websocket: number; readonly sse: number; readonly polls: number };
+  /** Connections of MQTT by what carries them; those over WebSocket are among the links, too. */
+  readonly mqtt: { readonly tcp: number; readonly tls: number; readonly websocket: number };
   readonly rates: { readonly published: number; readonly delivered: number };
   /** What is going on in channels; zeros from a server that does not tell. */
   readonly hub: {
@@ -59,6 +61,11 @@ export function parseSample(payload: string, time: number): Sample | undefined {
       websocket: numbers('links', 'websocket'),
       sse: numbers('links', 'sse'),
       polls: numbers('links', 'polls'),
+    },
+    mqtt: {
+      tcp: numbers('mqtt', 'tcp'),
+      tls: numbers('mqtt', 'tls'),
+      websocket: numbers('mqtt', 'websocket'),
     },
     rates: {
       published: numbers('rates', 'published'),

@@ -181,7 +181,7 @@ function Place({ desk, reader }: { readonly desk: Desk; readonly reader: Reader 
       </p>
       <div class="move" role="group" aria-label={`Continue ${label} over`}>
         <span aria-hidden="true">Move to</span>
-        {TRANSPORTS.filter((other) => other.name !== name).map((other) => (
+        {TRANSPORTS.filter((other) => other.name !== name && other.takesPlaces).map((other) => (
           <button
             type="button"
             class="button-quiet"

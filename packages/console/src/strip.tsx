@@ -41,6 +41,7 @@ export function Strip({ feed }: { readonly feed: MetricsFeed }) {
       <Deliveries {...view} />
       <ServerProcess {...view} />
       <Connected {...view} />
+      <Devices {...view} />
       <Channels {...view} />
     </section>
   );
@@ -160,6 +161,26 @@ function Connected({ newest, series }: View) {
   );
 }
 
+function Devices({ newest, series }: View) {
+  const { tcp, tls, websocket } = newest.mqtt;
+  const points = series(deviceCount);
+  const [, peak] = extremes(points);
+  return (
+    <Figure
+      name="MQTT"
+      value={formatCount(deviceCount(newest))}
+      note={`TCP ${formatCount(tcp)}, TLS ${formatCount(tls)}, WebSocket ${formatCount(websocket)}`}
+    >
+      <Sparkline
+        label="Connections of MQTT over the last minute"
+        spanMs={METRICS_MS}
+        max={Math.max(4, peak) * HEADROOM}
+        lines={[{ tone: 'main', points }]}
+      />
+    </Figure>
+  );
+}
+
 function Channels({ newest, series }: View) {
   const { channels, subscriptions, members } = newest.hub;
   const readers = series(({ hub }) => hub.subscriptions);
@@ -209,8 +230,12 @@ function extremes(points: readonly SparkPoint[]): readonly [number, number] {
   return values.length === 0 ? [0, 0] : [Math.min(...values), Math.max(...values)];
 }
 
-function linkCount({ links }: Sample): number {
-  return links.websocket + links.sse + links.polls;
+function linkCount({ links, mqtt }: Sample): number {
+  return links.websocket + links.sse + links.polls + mqtt.tcp + mqtt.tls;
+}
+
+function deviceCount({ mqtt: { tcp, tls, websocket } }: Sample): number {
+  return tcp + tls + websocket;
 }
 
 function Figure(props: {
@@ -224,7 +249,9 @@ function Figure(props: {
       <figcaption>
         <span class="figure-name">{props.name}</span>
         <span class="figure-value">{props.value}</span>
-        <span class="figure-note">{props.note}</span>
+        <span class="figure-note" title={props.note}>
+          {props.note}
+        </span>
       </figcaption>
       {props.children}
     </figure>

@@ -2,12 +2,13 @@
 import { isMany } from './filters.ts';
 import type { EncodingName, Line, LineOptions } from './lines/line.ts';
 import { connect as longPoll, WAIT_SECONDS } from './lines/long-poll.ts';
+import { connect as mqtt } from './lines/mqtt.ts';
 import { connect as shortPoll } from './lines/short-poll.ts';
 import { connect as sse } from './lines/sse.ts';
 import { connect as websocket } from './lines/websocket.ts';
 
 /** A way to reach the server. */
-export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'short-poll';
+export type TransportName = 'websocket' | 'sse' | 'long-poll' | 'short-poll' | 'mqtt';
 
 /** What the page knows of a transport. */
 export interface Transport {
@@ -25,6 +26,10 @@ export interface Transport {
   tellsExpired(filters: readonly string[]): boolean;
   /** True where all patterns must begin at one mark [POLL-6]. */
   readonly needsOnePlace: boolean;
+  /** False where the server keeps the place, and nobody can say another one. */
+  readonly takesPlaces: boolean;
+  /** True where who reads is present without asking for it. */
+  readonly isAlwaysListed: boolean;
   connect(options: LineOptions): Line;
 }
 
@@ -35,12 +40,14 @@ export const TRANSPORTS: readonly Transport[] = [
   {
     name: 'websocket',
     label: 'WebSocket',
-    short: 'WebSocket',
+    short: 'WS',
     how: 'one socket, both ways',
     path: '/v1/ws',
     encodings: BOTH,
     tellsExpired: () => true,
     needsOnePlace: false,
+    takesPlaces: true,
+    isAlwaysListed: true,
     connect: websocket,
   },
   {
@@ -53,6 +60,8 @@ export const TRANSPORTS: readonly Transport[] = [
     // A mark tells that everything up to it came, and not what expired on the way.
     tellsExpired: (filters) => !isMany(filters),
     needsOnePlace: false,
+    takesPlaces: true,
+    isAlwaysListed: false,
     connect: sse,
   },
   {
@@ -64,6 +73,8 @@ export const TRANSPORTS: readonly Transport[] = [
     encodings: BOTH,
     tellsExpired: () => false,
     needsOnePlace: true,
+    takesPlaces: true,
+    isAlwaysListed: false,
     connect: longPoll,
   },
   {
@@ -75,7 +86,22 @@ export const TRANSPORTS: readonly Transport[] = [
     encodings: BOTH,
     tellsExpired: () => false,
     needsOnePlace: true,
+    takesPlaces: true,
+    isAlwaysListed: false,
     connect: shortPoll,
+  },
+  {
+    name: 'mqtt',
+    label: 'MQTT',
+    short: 'MQTT',
+    how: '5.0, a session, QoS 1',
+    path: '/v1/ws',
+    encodings: ['binary'],
+    tellsExpired: () => false,
+    needsOnePlace: false,
+    takesPlaces: false,
+    isAlwaysListed: true,
+    connect: mqtt,
   },
 ];
 

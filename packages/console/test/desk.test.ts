@@ -3,6 +3,7 @@ import { Desk } from '../src/desk.ts';
 import type { LineMessage } from '../src/lines/line.ts';
 import { MetricsFeed } from '../src/metrics.ts';
 import { beginning, fakeTransport } from './fake-transport.ts';
+import type { FakeTransport } from './fake-transport.ts';
 
 const message = (offset: number, channel = 'room/42'): LineMessage => ({
   channel,
@@ -16,7 +17,7 @@ class SilentFeed extends MetricsFeed {
   override async start(): Promise<void> {}
 }
 
-function openDesk(token?: string) {
+function openDesk(token?: string, ...others: readonly FakeTransport[]) {
   const websocket = fakeTransport('websocket');
   const sse = fakeTransport('sse');
   const desk = new Desk({
@@ -24,7 +25,7 @@ function openDesk(token?: string) {
     filters: ['room/42'],
     token,
     feed: new SilentFeed('http://127.0.0.1:1'),
-    transports: [websocket, sse],
+    transports: [websocket, sse, ...others],
   });
   desk.start();
   return { desk, websocket, sse };
@@ -70,6 +71,19 @@ describe('a desk', () => {
     expect(desk.readers[0]?.status.state).toBe('cut');
     expect(sse.last().after()).toBe('k3f9:41');
     expect(desk.readers[1]?.ledger.received).toBe(1);
+  });
+
+  test('leaves both panes alone where one can take no place', () => {
+    const mqtt = fakeTransport('mqtt');
+    const { desk, websocket } = openDesk(undefined, mqtt);
+    websocket.last().begun(beginning('k3f9:40'));
+    desk.move('websocket', 'mqtt');
+    expect(desk.readers.map(({ status }) => status.state)).toEqual([
+      'live',
+      'connecting',
+      'connecting',
+    ]);
+    expect(mqtt.attempts).toHaveLength(1);
   });
 
   test('leaves a pane alone that is moved onto itself', () => {

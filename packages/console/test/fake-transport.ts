@@ -22,6 +22,8 @@ export function fakeTransport(name: TransportName): FakeTransport {
     encodings: ['json', 'binary'],
     attempts,
     needsOnePlace: false,
+    takesPlaces: name !== 'mqtt',
+    isAlwaysListed: name === 'websocket',
     tellsExpired: () => name === 'websocket',
     connect: (options) =>
       createLine(

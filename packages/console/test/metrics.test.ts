@@ -9,6 +9,7 @@ describe('parseSample', () => {
       memory: { used: 10, total: 40 },
       server: { rss: 7, heap: 3, cpu: 0.1, lagMs: 1.25 },
       links: { websocket: 1, sse: 2, polls: 3 },
+      mqtt: { tcp: 7, tls: 8, websocket: 1 },
       rates: { published: 4, delivered: 16 },
       hub: { channels: 5, subscriptions: 6, members: 7 },
     });
@@ -19,6 +20,7 @@ describe('parseSample', () => {
       memory: { used: 10, total: 40 },
       server: { rss: 7, cpu: 0.1, lagMs: 1.25 },
       links: { websocket: 1, sse: 2, polls: 3 },
+      mqtt: { tcp: 7, tls: 8, websocket: 1 },
       rates: { published: 4, delivered: 16 },
       hub: { channels: 5, subscriptions: 6, members: 7 },
     });

@@ -26,6 +26,7 @@ import { Devices } from './devices.ts';
 import { drain } from './drain.ts';
 import type { Parting } from './drain.ts';
 import { MachineFeed, METRICS_CHANNEL } from './feed/machine-feed.ts';
+import type { FeedCounts } from './feed/machine-feed.ts';
 import { Capacity } from './http/capacity.ts';
 import { createFileServer } from './http/files.ts';
 import type { Asset } from './http/files.ts';
@@ -385,10 +386,22 @@ export class TrunklineServer {
           sse: this.#eventStreams.links.size,
           polls: this.#hub.waitCount,
         },
+        mqtt: this.#countDevices(),
         members: this.#hub.presence.memberCount,
         ...this.#hub.counts,
       }),
     });
+  }
+
+  /** By what carries them. */
+  #countDevices(): FeedCounts['mqtt'] {
+    const counts = { tcp: 0, tls: 0, websocket: 0 };
+    for (const { link } of this.#devices.protocol.connections) {
+      const { transport } = link.info;
+      if (transport === 'tcp' || transport === 'tls') counts[transport] += 1;
+      else counts.websocket += 1;
+    }
+    return counts;
   }
 
   /** Everyone who is to hear a goodbye, in the words of what is spoken on the link. */

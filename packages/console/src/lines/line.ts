@@ -154,6 +154,8 @@ export interface Beginning {
   readonly recovered: boolean | undefined;
   readonly gap: Gap | undefined;
   readonly isVolatile: boolean;
+  /** True where the server keeps the place itself and tells none: then `recovered` alone says. */
+  readonly isKept?: boolean;
 }
 
 /** What a transport hands on as it is. */
@@ -177,6 +179,8 @@ export interface Attempt {
   /** One filter is answered. The line is live when all of them are. */
   begun(beginning: Beginning): void;
   message(message: LineMessage): void;
+  /** What was handed on may come again, as at least once allows. It is left out, not counted. */
+  again(): void;
   /** A channel that was named stands here: what is left out before it has expired. */
   reached(channel: string, position: string): void;
   /** Everything up to here was handed on, of these patterns. */
@@ -264,6 +268,7 @@ class DialledLine implements Line {
       placeOf: (filter) => standing.placeOf(filter),
       begun: heard((beginning: Beginning) => this.#begun(opening, beginning)),
       message: heard((message: LineMessage) => this.#message(message)),
+      again: heard(() => standing.expectAgain()),
       reached: heard((channel: string, text: string) => {
         const position = parsePosition(text);
         if (position !== undefined) standing.skipTo(channel, position);
@@ -294,6 +299,7 @@ class DialledLine implements Line {
     if (gap !== undefined || beginning.isVolatile) this.standing.forget(filter);
     const place = opening.placeOf(beginning, gap);
     this.standing.begin(filter, place);
+    if (beginning.isKept === true) this.standing.beginUntold(filter);
     this.#tell({ kind: 'begun', filter, at: parsePosition(place ?? ''), gap });
     const verdict = opening.add(beginning, gap);
     if (verdict === undefined) return;
@@ -354,6 +360,8 @@ class Opening {
   readonly #isAlone: boolean;
   readonly #from = new Map<string, Position>();
   #gap: Gap | undefined;
+  /** True when something went on from where only the server knows. */
+  #wentOn = false;
 
   constructor(standing: Standing) {
     this.#left = new Set(standing.filters);
@@ -367,9 +375,10 @@ class Opening {
   }
 
   /** The gap that an answer means. Doubt counts as loss: only a clear `recovered` is none. */
-  gapOf({ filter, place, recovered, gap, isVolatile }: Beginning): Gap | undefined {
+  gapOf({ filter, place, recovered, gap, isVolatile, isKept }: Beginning): Gap | undefined {
     if (gap !== undefined) return gap;
     if (isVolatile) return undefined;
+    if (isKept === true) return recovered === false ? { reason: 'unknown' } : undefined;
     const isNowhere = place === undefined && !isWildcard(filter);
     const isDoubtful = this.#asked.has(filter) && recovered !== true;
     return isNowhere || isDoubtful ? { reason: 'unknown' } : undefined;
@@ -381,15 +390,17 @@ class Opening {
   }
 
   /** @returns what became of all of them, with the last one's answer. */
-  add({ filter, place }: Beginning, gap: Gap | undefined): Verdict | undefined {
+  add({ filter, place, recovered, isKept }: Beginning, gap: Gap | undefined): Verdict | undefined {
     if (!this.#left.delete(filter)) return undefined;
     this.#gap ??= gap;
+    this.#wentOn ||= isKept === true && recovered === true;
     const at = parsePosition(place ?? '');
     const asked = parsePosition(this.#asked.get(filter) ?? '');
     if (asked !== undefined) this.#from.set(filter, asked);
     if (this.#left.size > 0) return undefined;
     if (this.#gap !== undefined) return { kind: 'gap', gap: this.#gap };
-    if (this.#asked.size === 0) return { kind: 'started', at: this.#isAlone ? at : undefined };
+    if (this.#asked.size === 0 && !this.#wentOn)
+      return { kind: 'started', at: this.#isAlone ? at : undefined };
     return { kind: 'recovered', from: this.#from };
   }
 }

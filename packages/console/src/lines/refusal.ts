@@ -1,4 +1,5 @@
 /** Refusals: what an answer that is not good means for a line. */
+import { CODES } from '@trunkline/wire';
 import { entryOf, isTemporary, parseJson } from './read.ts';
 
 /** What came instead of what was asked for. */
@@ -30,4 +31,11 @@ export async function refusalOf(response: Response): Promise<Refusal> {
 /** What a proxy between may answer without a code: 408, 425 and 429 ask to come again. */
 function isFinalStatus(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
+}
+
+/** Why a WebSocket was closed: what the peer said, or what its code means. */
+export function closeReason({ code, reason }: CloseEvent): string {
+  if (reason !== '') return reason;
+  const known = Object.values(CODES).find(({ close }) => close === code);
+  return known?.reason ?? 'the connection broke';
 }

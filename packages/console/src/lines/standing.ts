@@ -21,6 +21,8 @@ export class Standing {
   readonly #since = new Map<string, Map<string, Position>>();
   /** What a resume will bring again, by channel, up to these positions. */
   #again = new Map<string, Position>();
+  /** Names whose first message says where they stand. */
+  readonly #unplaced = new Set<string>();
 
   /** @param from is copied: the filters are the same. */
   constructor(filters: readonly string[], from?: Standing) {
@@ -30,6 +32,7 @@ export class Standing {
     this.#places = new Map(from.#places);
     this.#since = new Map([...from.#since].map(([pattern, newest]) => [pattern, new Map(newest)]));
     this.#again = new Map(from.#again);
+    this.#unplaced = new Set(from.#unplaced);
   }
 
   /** Where to go on in one channel or pattern. */
@@ -64,6 +67,19 @@ export class Standing {
     }
   }
 
+  /** What was handed on of names may come again as well, up to where they stand. */
+  expectAgain(): void {
+    for (const filter of this.filters) {
+      const position = this.positionOf(filter);
+      if (position !== undefined) this.#again.set(filter, position);
+    }
+  }
+
+  /** A name begins where nobody told it: with its first message. */
+  beginUntold(filter: string): void {
+    if (!isWildcard(filter) && !this.#places.has(filter)) this.#unplaced.add(filter);
+  }
+
   /** The server's answer put a filter at this place; without one an earlier place stays good. */
   begin(filter: string, place: string | undefined): void {
     if (place === undefined) return;
@@ -96,7 +112,8 @@ export class Standing {
     const at = this.positionOf(channel);
     // A repeated message must not take the place back.
     const isBack = at?.epoch === position.epoch && position.offset < at.offset;
-    if (at !== undefined && !isBack) this.#places.set(channel, formatPosition(position));
+    const isKnown = at !== undefined || this.#unplaced.delete(channel);
+    if (isKnown && !isBack) this.#places.set(channel, formatPosition(position));
     this.#remember(channel, position);
   }
 

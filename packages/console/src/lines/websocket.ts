@@ -1,17 +1,12 @@
 /** The line over WebSocket: `/v1/ws`, a subscription for each channel and pattern, either encoding. */
-import {
-  CODES,
-  isWildcard,
-  matchesPattern,
-  parsePosition,
-  reconnectAfterClose,
-} from '@trunkline/wire';
+import { isWildcard, matchesPattern, parsePosition, reconnectAfterClose } from '@trunkline/wire';
 import type { ErrorFrame } from '@trunkline/wire';
 import { FRAMINGS } from './framing.ts';
 import type { Framing, OtherFrame } from './framing.ts';
 import { createLine } from './line.ts';
 import type { Attempt, HangUp, Line, LineOptions } from './line.ts';
 import { isTemporary, toPresence, toSnapshot } from './read.ts';
+import { closeReason } from './refusal.ts';
 
 /** From the first byte to the welcome and to the answers of all subscribes. */
 const ANSWER_MS_MAX = 10_000;
@@ -263,13 +258,6 @@ class Call {
       });
     });
   }
-}
-
-/** What the peer said, or what its code means. */
-function closeReason({ code, reason }: CloseEvent): string {
-  if (reason !== '') return reason;
-  const known = Object.values(CODES).find(({ close }) => close === code);
-  return known?.reason ?? 'the connection broke';
 }
 
 function nothing(): void {}

@@ -24,6 +24,29 @@ describe('a standing', () => {
     ]);
   });
 
+  test('has the place of the first message where nobody tells one', () => {
+    const standing = new Standing(['a', 'b', 'c/#']);
+    standing.beginUntold('a');
+    standing.take('a', at(7));
+    standing.take('b', at(8));
+    expect(standing.placeOf('a')).toBe('k3f9:7');
+    expect(standing.placeOf('b')).toBeUndefined();
+    standing.beginUntold('a');
+    standing.forget('a');
+    expect(standing.placeOf('a')).toBeUndefined();
+  });
+
+  test('leaves out once what a name may be brought again', () => {
+    const standing = begun({ a: 'k3f9:1' });
+    standing.take('a', at(3));
+    standing.expectAgain();
+    expect([2, 3, 4, 3].map((offset) => standing.take('a', at(offset)))).toEqual([
+      ...[false, false, true],
+      // Behind the new ones it is a fault.
+      true,
+    ]);
+  });
+
   test('leaves out of several what has no place', () => {
     const standing = new Standing(['a', 'live']);
     standing.begin('a', 'k3f9:1');

@@ -1,5 +1,5 @@
 /**
- * The console page in Chromium: four panes, patterns and encodings, who is there, a killed server,
+ * The console page in Chromium: five panes, patterns and encodings, who is there, a killed server,
  * a phone's width.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Chromium } from '../../src/chromium.ts';
 import { NodeProcess } from '../../src/node-process.ts';
 
-const TRANSPORTS = ['websocket', 'sse', 'long-poll', 'short-poll'] as const;
+const TRANSPORTS = ['websocket', 'sse', 'long-poll', 'short-poll', 'mqtt'] as const;
 
 /** A config file with these namespaces, until the test ends. */
 function configFile(namespaces: object): string {
@@ -158,15 +158,16 @@ test('who follows a channel is seen by the others, until they leave', async () =
   ]);
   const people = page.getByRole('region', { name: 'Here now' });
   const count = people.locator('.room-count b');
-  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('2');
+  // Of each page what is always listed where it reads: its WebSocket and its session of MQTT.
+  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('4');
   await expect
     .poll(() => people.locator('.person-own').allTextContents())
     .toEqual(['you, WebSocket']);
 
   await page.getByRole('checkbox', { name: 'List every pane' }).check();
-  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('5');
+  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('7');
   await other.close();
-  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('4');
+  await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('5');
   expect(await people.locator('.comings').textContent()).toContain('left');
   expect(errors).toEqual([]);
 }, 60_000);

@@ -15,6 +15,8 @@ const INTERVAL_MS = 1_000;
 /** What the feed counts. */
 export interface FeedCounts {
   readonly links: { readonly websocket: number; readonly sse: number; readonly polls: number };
+  /** Connections of MQTT by what carries them; those over WebSocket are among its links, too. */
+  readonly mqtt: { readonly tcp: number; readonly tls: number; readonly websocket: number };
   /** Since the start. */
   readonly published: number;
   readonly delivered: number;
@@ -66,10 +68,11 @@ export class MachineFeed {
     const counts = this.#parts.counts();
     const seconds = Math.max(0.001, (atMs - this.#before.atMs) / 1000);
     const rate = (now: number, before: number): number => Math.round((now - before) / seconds);
-    const { links, channels, subscriptions, members } = counts;
+    const { links, mqtt, channels, subscriptions, members } = counts;
     const data = {
       ...this.#meter.look(atMs),
       links,
+      mqtt,
       hub: { channels, subscriptions, members },
       rates: {
         published: rate(counts.published, this.#before.counts.published),

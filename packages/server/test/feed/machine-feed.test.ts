@@ -11,6 +11,7 @@ interface Published {
   readonly data: {
     readonly cpu: number[];
     readonly links: unknown;
+    readonly mqtt: unknown;
     readonly hub: unknown;
     readonly rates: { readonly published: number; readonly delivered: number };
   };
@@ -21,6 +22,7 @@ function setUp() {
   const published: Published[] = [];
   const counts = {
     links: { websocket: 1, sse: 2, polls: 3 },
+    mqtt: { tcp: 7, tls: 8, websocket: 1 },
     published: 0,
     delivered: 0,
     ...{ channels: 4, subscriptions: 5, members: 6 },
@@ -58,6 +60,7 @@ describe('the machine feed', () => {
       { published: 20, delivered: 0 },
     ]);
     expect(published[0]?.data.links).toEqual({ websocket: 1, sse: 2, polls: 3 });
+    expect(published[0]?.data.mqtt).toEqual({ tcp: 7, tls: 8, websocket: 1 });
     expect(published[0]?.data.hub).toEqual({ channels: 4, subscriptions: 5, members: 6 });
     expect(published[0]?.caller.identity.kind).toBe('server');
     expect(clock.timerCount).toBe(0);
