@@ -193,8 +193,9 @@ export class Greeting {
       throw error;
     }
     if (losses.length === 0 || canTell(losses)) {
-      // It has a connection again: it does not run out meanwhile.
-      void session.save();
+      // A crash from here on has to find it connected: it does not run out meanwhile, and what leaves
+      // of QoS 0 is not sent again.
+      await session.save();
       return { session, isPresent: true, losses };
     }
     // There is one word for it left: that there is no session, and so the client begins anew.

@@ -115,8 +115,6 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   #toldBy: 'connack' | number = 'connack';
   /** True while the session before stays stored, until the client was heard. */
   #isUnheard = false;
-  /** True for one that an earlier connection had. */
-  #isResumed = false;
   #isBegun = false;
   #ended: Promise<void> | undefined;
 
@@ -221,7 +219,6 @@ export class MqttSession implements FiltersSession, ReceivingSession {
    * @throws {CodedError} when it can't be read now.
    */
   async resume(record: SessionRecord): Promise<readonly Loss[]> {
-    this.#isResumed = true;
     this.#word = record.session;
     this.#makeReceiving().restore(record.received);
     this.#window.restore(record.sent);
@@ -265,8 +262,6 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     const losses = this.#losses;
     this.#losses = [];
     for (const loss of losses) this.onLoss(loss);
-    // A crash after the first message has to find it connected: what of QoS 0 leaves is not sent again.
-    const connected = this.#isResumed ? this.save() : undefined;
     if (this.#window.count > 0) {
       await resend({
         ...{ hub, identity: this.#identity },
@@ -276,7 +271,6 @@ export class MqttSession implements FiltersSession, ReceivingSession {
         formFor: (place) => this.#filters.formFor(place),
       });
     }
-    await connected;
     if (this.#ended !== undefined) return;
     this.delivery.open();
     this.#filters.begin();

@@ -127,6 +127,7 @@ describe('A CONNECT that is refused', () => {
     expect(second.expectPacket('connack').reason).toBe(0x88);
     hub.subscribe = subscribe;
     told.failure = undefined;
+    await clock.pass(1_500); // The store is tried again.
     expect(hub.activeChannels('#')).toEqual([]);
     await publish('a', 'kept');
     const third = peer();
