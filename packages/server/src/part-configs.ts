@@ -64,6 +64,8 @@ export function mqttConfig(
   return {
     ...limits,
     subscriptionsMax: link.subscriptionsMax,
+    // There everybody is nobody, and from one address.
+    sessionsPerUserMax: development ? 0 : mqtt.sessionsPerUserMax,
     commandsPerSecondMax: development ? 0 : link.commandsPerSecondMax,
     highWaterSize: link.pendingBytesMax,
   };

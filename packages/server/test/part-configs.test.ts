@@ -52,7 +52,9 @@ describe('what each part is told', () => {
     const told = mqttConfig(config, { development: false });
     expect(told).toMatchObject({ inflightMax: 7, subscriptionsMax: 5, highWaterSize: 2048 });
     expect(told.commandsPerSecondMax).toBe(100);
-    expect(mqttConfig(config, { development: true }).commandsPerSecondMax).toBe(0);
+    expect(told.sessionsPerUserMax).toBe(1000);
+    const development = mqttConfig(config, { development: true });
+    expect(development).toMatchObject({ commandsPerSecondMax: 0, sessionsPerUserMax: 0 });
     expect(told).not.toHaveProperty('port');
     expect(tcpConfig(config).handshakeMs).toBe(3000);
   });

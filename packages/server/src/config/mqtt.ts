@@ -60,6 +60,18 @@ export const mqtt = z.strictObject({
       'session exactly so long; a 5.0 client that asks for more is told so.',
     { unit: 's', env: 'TRUNKLINE_MQTT_SESSION_EXPIRY_SECONDS_MAX' },
   ),
+  sessionsMax: field(
+    whole(0).default(1_000_000),
+    'Sessions that are stored, connected or not; over it a CONNECT that asks for another one is ' +
+      'refused: quota exceeded in 5.0, server unavailable in 3.1.1. 0 sets no limit.',
+    { env: 'TRUNKLINE_MQTT_SESSIONS_MAX' },
+  ),
+  sessionsPerUserMax: field(
+    whole(0).default(1000),
+    'The same for each user, and for each address of clients that are nobody; API keys and ' +
+      'development mode have no such limit. 0 sets none.',
+    { env: 'TRUNKLINE_MQTT_SESSIONS_PER_USER_MAX' },
+  ),
   clientIdLengthMax: field(
     whole(23).max(UINT16_MAX).default(256),
     'Bytes of a client identifier; over it CONNECT is refused as client identifier not valid.',

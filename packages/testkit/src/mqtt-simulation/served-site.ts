@@ -86,6 +86,8 @@ export class ServedSite implements MqttSite {
         topicAliasMax: 2,
         subscriptionsMax: 10,
         commandsPerSecondMax: 0,
+        sessionsMax: 0,
+        sessionsPerUserMax: 0,
         ackSaveMs: random.pick([10, 1_000]),
         sysIntervalMs: 0,
         highWaterSize,

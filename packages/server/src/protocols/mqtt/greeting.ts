@@ -4,6 +4,7 @@
  */
 import type { Authentication } from '../../auth/authenticator.ts';
 import type { Identity } from '../../auth/identity.ts';
+import type { StateRecord } from '../../broker/state.ts';
 import { MqttError } from './codec/faults.ts';
 import { packetSize } from './codec/encode.ts';
 import type { Connack, Connect, Will } from './codec/packets.ts';
@@ -12,11 +13,15 @@ import type { MqttConnection } from './connection.ts';
 import { Encodings } from './encoding.ts';
 import type { LeftOver } from './left-over.ts';
 import type { NodeParts } from './parts.ts';
+import { decodeRecord } from './record.ts';
 import type { SessionRecord } from './record.ts';
+import { loginReason } from './refusal.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
-import type { SessionOwner, SessionParts } from './session.ts';
+import type { SessionOwner, SessionParts, Wire } from './session.ts';
+import { ownerFor, ownerOf, SessionQuota } from './session-quota.ts';
+import type { Owner } from './session-quota.ts';
 import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
 import { SHARE_PREFIX } from './share/group-record.ts';
 import { ShareGroups } from './share/groups.ts';
@@ -43,12 +48,16 @@ export class Greeting {
   readonly #wills: Wills;
   readonly #store: SessionStore;
   readonly #groups: ShareGroups;
+  readonly #leftOver: LeftOver;
+  readonly #quota: SessionQuota;
   readonly #registry = new Registry<MqttConnection>();
   /** The ends of sessions that are not stored yet. */
   readonly #leaving = new Set<Promise<void>>();
 
-  constructor(parts: NodeParts, wills: Wills) {
+  constructor(parts: NodeParts, wills: Wills, leftOver: LeftOver) {
     this.#wills = wills;
+    this.#leftOver = leftOver;
+    this.#quota = new SessionQuota({ ...parts, read: (see) => this.#readSessions(see) });
     this.#store = new SessionStore(parts.state);
     this.#groups = new ShareGroups({ ...parts, sessions: this.#store });
     const encodings = new Encodings(parts.clock);
@@ -129,6 +138,8 @@ export class Greeting {
       // Until then who comes with the same key waits: it would find what was stored before.
       this.#registry.letGo(key, connection);
       this.#leaving.delete(ended);
+      const wasKept = session.terms.expirySeconds > 0 && session.expirySeconds === 0;
+      if (wasKept) this.#quota.remove(key, ownerOfClient(session.identity, connection));
     }
   }
 
@@ -142,12 +153,25 @@ export class Greeting {
    * Sessions that an earlier life of the server left connected: they run out from now on. Never
    * rejects.
    */
-  async takeUp(leftOver: LeftOver): Promise<void> {
-    await leftOver.each(SESSION_PREFIX, async (record) => {
-      const key = record.key.slice(SESSION_PREFIX.length);
-      if (!this.#registry.isTaken(key)) await this.#store.disconnect(record, this.#parts.clock);
+  async takeUp(): Promise<void> {
+    await this.#quota.recount((see) => {
+      return this.#readSessions(see, async (key, record) => {
+        if (!this.#registry.isTaken(key)) await this.#store.disconnect(record, this.#parts.clock);
+      });
     });
-    await leftOver.each(SHARE_PREFIX, (record) => this.#groups.takeUp(record));
+    await this.#leftOver.each(SHARE_PREFIX, (record) => this.#groups.takeUp(record));
+  }
+
+  /** All that are stored. @param onRecord called besides with each of them. */
+  #readSessions(
+    see: (key: string, owner: Owner) => void,
+    onRecord?: (key: string, record: StateRecord) => Promise<void>,
+  ): Promise<void> {
+    return this.#leftOver.each(SESSION_PREFIX, (record) => {
+      const key = record.key.slice(SESSION_PREFIX.length);
+      see(key, decodeRecord(record.value) ?? {});
+      return onRecord?.(key, record);
+    });
   }
 
   /** The will before is done with, and the new one is stored, before the client has its answer. */
@@ -175,10 +199,14 @@ export class Greeting {
     canTell: (losses: readonly Loss[]) => boolean,
   ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
     const { key, expirySeconds } = owner.terms;
+    const isDurable = expirySeconds > 0;
     const stored = await this.#store.load(key);
+    const whose = ownerOfClient(owner.identity, owner.wire);
+    if (stored === undefined && isDurable) this.#quota.demandRoom(whose);
     const session = new MqttSession(this.#parts, owner);
     if (stored === undefined || cleanStart) {
       if (stored !== undefined) await this.#remove(key, stored.record);
+      if (isDurable) this.#quota.add(key, whose);
       // From here on it is there, though it has nothing yet: a crash of the server does not end it.
       void session.save();
       return { session, isPresent: false, losses: [] };
@@ -188,6 +216,9 @@ export class Greeting {
       losses = await session.resume(stored.record);
       // From now on it is to end with its connection, whatever becomes of the server.
       if (expirySeconds === 0) await this.#store.remove(key);
+      this.#quota.remove(key, ownerOf(stored.record));
+      // It may be of another address by now.
+      if (isDurable) this.#quota.add(key, whose);
     } catch (error) {
       await session.abandon();
       throw error;
@@ -209,6 +240,7 @@ export class Greeting {
   /** A session that was kept is over; those it shared something with go on without it. */
   async #remove(key: string, record: SessionRecord): Promise<void> {
     await this.#store.remove(key);
+    this.#quota.remove(key, ownerOf(record));
     await this.#groups.onSessionGone(key, record);
   }
 
@@ -219,10 +251,11 @@ export class Greeting {
       const message = 'a token, or a user name and its password, is needed';
       throw new MqttError(REASONS.notAuthorized, '[MQTT-3.1.4-2]', message);
     }
-    const { code, message } = found.error;
-    const isBusy = code === 'unavailable' || code === 'rate_limited';
-    const reason = isBusy ? REASONS.serverBusy : REASONS.badUserNameOrPassword;
-    throw new MqttError(reason, '[MQTT-3.1.4-2]', message);
+    const { error } = found;
+    if (error.code === 'internal') {
+      this.#parts.log.error({ error: error.cause }, 'who connects over MQTT could not be checked');
+    }
+    throw new MqttError(loginReason(error), '[MQTT-3.1.4-2]', error.message);
   }
 
   /** What a client says of itself wins over what its carrier says of it. */
@@ -247,6 +280,10 @@ export class Greeting {
       ...(password === undefined ? {} : { password }),
     });
   }
+}
+
+function ownerOfClient(identity: Identity, { link }: Pick<Wire, 'link'>): string | undefined {
+  return ownerOf(ownerFor(identity, link.info.remoteAddress));
 }
 
 /** [MQTT-4.12.0-5]: the method stands in CONNACK as it did in CONNECT. */

@@ -50,6 +50,8 @@ export class LeftOver {
           await onRecord(record);
           after = record.key;
         }
+        // A store may answer in this turn: clients have theirs between two pages.
+        await new Promise<void>((resolve) => this.#parts.clock.defer(resolve));
       } catch (error) {
         if (this.#isStopped) return;
         this.#parts.log.warn({ error, prefix }, 'records of MQTT could not be read');

@@ -17,6 +17,9 @@ export interface MqttConfig {
   /** 0 leaves it to the client. */
   readonly keepAliveSecondsMax: number;
   readonly sessionExpirySecondsMax: number;
+  /** Sessions stored at a time, in all and of each user; 0 sets no limit. */
+  readonly sessionsMax: number;
+  readonly sessionsPerUserMax: number;
   readonly clientIdLengthMax: number;
   readonly inflightMax: number;
   readonly receiveMaximum: number;

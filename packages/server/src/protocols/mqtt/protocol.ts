@@ -37,8 +37,8 @@ export class MqttProtocol {
     });
     this.#parts = { ...parts, counts, sys };
     this.#wills = new Wills(parts);
-    this.#greeting = new Greeting(this.#parts, this.#wills);
     this.#leftOver = new LeftOver(parts);
+    this.#greeting = new Greeting(this.#parts, this.#wills, this.#leftOver);
   }
 
   /**
@@ -48,7 +48,7 @@ export class MqttProtocol {
   start(): void {
     // Neither rejects.
     void this.#wills.start();
-    void this.#greeting.takeUp(this.#leftOver);
+    void this.#greeting.takeUp();
   }
 
   /**

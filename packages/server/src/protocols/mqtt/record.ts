@@ -14,6 +14,8 @@ export interface SessionRecord {
   readonly clientId: string;
   /** Absent where nobody knows who it is. */
   readonly user?: string;
+  /** Then, from where it was connected last. */
+  readonly address?: string;
   /** The session's word: whose messages its own are, over all of its connections. */
   readonly session: string;
   /** Seconds it is kept without a connection. */

@@ -1,4 +1,5 @@
 /** Refusal: what the hub refuses as reason codes of MQTT, and those as codes of a link's close. */
+import { CODES } from '@trunkline/wire';
 import type { CodedError, CodeName } from '@trunkline/wire';
 import { refusal } from '../../hub/refusals.ts';
 import type { Close } from '../../link/link.ts';
@@ -25,6 +26,19 @@ const BY_CODE: Partial<Record<CodeName, number>> = {
 export function reasonOf(error: unknown): Refusal {
   const coded = refusal(error);
   return { coded, reason: BY_CODE[coded.code] ?? REASONS.unspecifiedError };
+}
+
+/** What to answer to who could not show who it is. Only who may come back soon is told so. */
+export function loginReason({ code }: CodedError): number {
+  switch (code) {
+    case 'unavailable':
+    case 'rate_limited':
+      return REASONS.serverBusy;
+    case 'forbidden':
+      return REASONS.notAuthorized;
+    default:
+      return CODES[code].temporary ? REASONS.serverUnavailable : REASONS.badUserNameOrPassword;
+  }
 }
 
 /** By reason that only CONNACK has, what DISCONNECT says instead. */

@@ -5,6 +5,7 @@ import type { Authenticator } from '../../auth/authenticator.ts';
 import { MqttError } from './codec/faults.ts';
 import type { Auth } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
+import { loginReason } from './refusal.ts';
 import type { MqttSession } from './session.ts';
 
 /** The one method: the data is a token, and one step is all it takes. */
@@ -35,9 +36,11 @@ export class Renewal {
     }
     const token = Buffer.from(authenticationData ?? []).toString();
     const found = await this.#authenticator.fromToken(token);
-    if (found.kind !== 'identity') {
-      const message = found.kind === 'refused' ? found.error.message : 'the token is not valid';
-      throw new MqttError(REASONS.notAuthorized, '[MQTT-4.12.1-2]', message);
+    if (found.kind === 'refused') {
+      throw new MqttError(loginReason(found.error), '[MQTT-4.12.1-2]', found.error.message);
+    }
+    if (found.kind === 'none') {
+      throw new MqttError(REASONS.notAuthorized, '[MQTT-4.12.1-2]', 'the token is not valid');
     }
     const { kind, user } = session.identity;
     if (found.identity.kind !== kind || found.identity.user !== user) {

@@ -23,6 +23,7 @@ import type { ReceivingSession } from './receiving.ts';
 import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
 import { Saver } from './saver.ts';
+import { ownerFor } from './session-quota.ts';
 import type { SessionStore } from './session-store.ts';
 import type { ShareGroups } from './share/groups.ts';
 import { boundLosses } from './subscription.ts';
@@ -417,10 +418,9 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   }
 
   #record(isConnected: boolean): SessionRecord {
-    const { user } = this.#identity;
     return {
       clientId: this.terms.clientId,
-      ...(user === undefined ? {} : { user }),
+      ...ownerFor(this.#identity, this.#wire.link.info.remoteAddress),
       session: this.#word,
       expirySeconds: this.#expirySeconds,
       isConnected,

@@ -24,19 +24,33 @@ function setUp(count: number) {
 
 describe('LeftOver', () => {
   it('reads everything, in pages', async () => {
-    const { keys, world, leftOver, read } = setUp(250);
-    await leftOver.each('p/', ({ key }) => void read.push(key));
+    const { clock, keys, world, leftOver, read } = setUp(250);
+    const done = leftOver.each('p/', ({ key }) => void read.push(key));
+    await clock.settle();
+    await done;
     expect(read).toEqual(keys);
     expect(world.pages).toBe(4);
   });
 
   it('waits for what is done with one before the next', async () => {
-    const { leftOver, read, keys } = setUp(3);
-    await leftOver.each('p/', async ({ key }) => {
+    const { clock, leftOver, read, keys } = setUp(3);
+    const done = leftOver.each('p/', async ({ key }) => {
       await Promise.resolve();
       read.push(key);
     });
+    await clock.settle();
+    await done;
     expect(read).toEqual(keys);
+  });
+
+  it('leaves a turn to everybody else between two pages', async () => {
+    const { clock, leftOver, read } = setUp(250);
+    const done = leftOver.each('p/', ({ key }) => void read.push(key));
+    for (let turn = 0; turn < 1_000; turn += 1) await Promise.resolve();
+    expect(read).toHaveLength(100);
+    await clock.settle();
+    await done;
+    expect(read).toHaveLength(250);
   });
 
   it('goes on where it was when the store was away, and each comes once', async () => {
@@ -56,6 +70,7 @@ describe('LeftOver', () => {
     expect(read).toHaveLength(120);
     world.isAway = false;
     clock.advance(1_000);
+    await clock.settle();
     await done;
     // The one that failed is among them.
     expect(read).toEqual(keys);

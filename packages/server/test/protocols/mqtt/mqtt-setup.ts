@@ -27,6 +27,8 @@ export const CONFIG: MqttConfig = {
   topicAliasMax: 2,
   subscriptionsMax: 10,
   commandsPerSecondMax: 0,
+  sessionsMax: 0,
+  sessionsPerUserMax: 0,
   ackSaveMs: 1_000,
   sysIntervalMs: 10_000,
   highWaterSize: 10_000,

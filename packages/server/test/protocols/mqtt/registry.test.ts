@@ -1,5 +1,7 @@
 import { seededRandom } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
+import { MqttError } from '../../../src/protocols/mqtt/codec/faults.ts';
+import { REASONS } from '../../../src/protocols/mqtt/codec/reasons.ts';
 import { Registry } from '../../../src/protocols/mqtt/registry.ts';
 import type { Holder } from '../../../src/protocols/mqtt/registry.ts';
 
@@ -64,7 +66,7 @@ describe('Registry', () => {
     expect(await taken).toBe(7);
   });
 
-  it('serves those who come with one key one after another, and others meanwhile', async () => {
+  it('lets the last one wait of those who come with one key, and others meanwhile', async () => {
     const registry = new Registry<Session>();
     const order: string[] = [];
     const gate = Promise.withResolvers<void>();
@@ -77,9 +79,11 @@ describe('Registry', () => {
     const third = registry.take('a', nothing, async () => void order.push('third'));
     await registry.take('b', nothing, async () => void order.push('other'));
     expect(order).toEqual(['first', 'other']);
+    const told = { reason: REASONS.sessionTakenOver };
+    await expect(second).rejects.toMatchObject(told);
     gate.resolve();
-    await Promise.all([first, second, third]);
-    expect(order).toEqual(['first', 'other', 'first ends', 'second', 'third']);
+    await Promise.all([first, third]);
+    expect(order).toEqual(['first', 'other', 'first ends', 'third']);
     expect(registry.isTaken('a')).toBe(false);
   });
 
@@ -99,6 +103,7 @@ describe('Registry', () => {
     expect(holder.isAsked).toBe(false);
     holder.end();
     const failing = registry.take('a', nothing, () => Promise.reject(new Error('no')));
+    await expect(failing).rejects.toThrow('no');
     const next = registry.take('a', nothing, async () => 'next');
     await expect(failing).rejects.toThrow('no');
     expect(await next).toBe('next');
@@ -113,6 +118,7 @@ describe('Registry', () => {
     const inside = new Map<string, number>();
     const asked: Promise<void>[] = [];
     const served: string[] = [];
+    let replaced = 0;
     for (let index = 0; index < 200; index += 1) {
       const key = random.pick(['a', 'b']);
       const pauses = random.integer(5);
@@ -128,11 +134,14 @@ describe('Registry', () => {
         registry.hold(key, session);
         if (fails) throw new Error('it failed');
       };
-      asked.push(registry.take(key, nothing, work).catch(() => {}));
+      const onError = (error: unknown): void =>
+        void (replaced += error instanceof MqttError ? 1 : 0);
+      asked.push(registry.take(key, nothing, work).catch(onError));
       if (random.chance(0.3)) await Promise.resolve();
     }
     await Promise.all(asked);
-    expect(served).toHaveLength(200);
+    expect(served.length + replaced).toBe(200);
+    expect(replaced).toBeGreaterThan(50);
     for (const key of ['a', 'b']) {
       const own = served
         .filter((name) => name.startsWith(key))
