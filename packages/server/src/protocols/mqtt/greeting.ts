@@ -181,12 +181,19 @@ export class Greeting {
     will: Will | undefined,
   ): Promise<KeptWill | undefined> {
     const { key, expirySeconds } = session.terms;
-    try {
+    const settle = async (): Promise<KeptWill | undefined> => {
       await this.#wills.onConnect(key, isPresent);
       if (will === undefined) return undefined;
-      return await this.#wills.keep({ key, expirySeconds, caller: session.caller() }, will);
+      return this.#wills.keep({ key, expirySeconds, caller: session.caller() }, will);
+    };
+    return this.#orEnd(session, settle());
+  }
+
+  /** What fails before a client has its answer ends its session as if it had left. */
+  async #orEnd<T>(session: MqttSession, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
     } catch (error) {
-      // As if it had left before its answer.
       await session.end();
       throw error;
     }
@@ -224,9 +231,9 @@ export class Greeting {
       throw error;
     }
     if (losses.length === 0 || canTell(losses)) {
-      // A crash from here on has to find it connected: it does not run out meanwhile, and what leaves
-      // of QoS 0 is not sent again.
-      await session.save();
+      // From now on a crash finds it connected: it does not run out meanwhile ([DEV-23]), and what of
+      // QoS 0 it is sent was sent ([DEV-38]).
+      await this.#orEnd(session, session.storeConnected());
       return { session, isPresent: true, losses };
     }
     // There is one word for it left: that there is no session, and so the client begins anew.

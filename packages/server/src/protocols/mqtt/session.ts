@@ -240,6 +240,15 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     this.#isUnheard = true;
   }
 
+  /**
+   * Stores that it has a connection.
+   *
+   * @throws {BrokerError} when that can't be done now.
+   */
+  async storeConnected(): Promise<void> {
+    if (this.#saver !== undefined) await this.#write(true);
+  }
+
   /** The client has sent something: so it has its CONNACK, and knows what that told. */
   onHeard(): void {
     if (this.#isUnheard) {
