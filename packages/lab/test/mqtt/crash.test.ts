@@ -70,7 +70,7 @@ function expectNumbers(values: readonly unknown[], count: number, what: string):
 }
 
 test.each([4, 5] as const)(
-  '[MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT-4.4.0-1] version %i loses and doubles nothing while the server is killed',
+  '[MQTT4-4.3.2-1] [MQTT5-4.3.2-3] [MQTT4-4.3.3-1] [MQTT5-4.3.3-3] [MQTT-4.4.0-1] version %i loses and doubles nothing while the server is killed',
   async (version) => {
     const random = seededRandom(20261201 + version);
     const { server, url } = await startProcess();
@@ -142,7 +142,7 @@ test('[DEV-8] a drain tells 5.0 that the server is going, and all come back to t
 });
 
 test.each([4, 5] as const)(
-  '[MQTT-4.3.2-1] mosquitto_sub of version %i comes back by itself, and misses nothing of QoS 1',
+  '[MQTT4-4.3.2-1] [MQTT5-4.3.2-3] mosquitto_sub of version %i comes back by itself, and misses nothing of QoS 1',
   async (version) => {
     const { server, url } = await startProcess();
     const clientId = 'mosquitto';

@@ -67,7 +67,7 @@ test('frozen readers of QoS 0 and 1 hold nobody up, cost little, and read on whe
 });
 
 test.each([4, 5] as const)(
-  '[MQTT-3.1.2-22] a silent client of version %i is given up, and its will is spoken',
+  '[MQTT4-3.1.2-24] [MQTT5-3.1.2-22] a silent client of version %i is given up, and its will is spoken',
   async (version) => {
     const clock = new SkipClock();
     await using server = await startServer({ dev: true, mqtt: { port: 'auto' } }, { clock });

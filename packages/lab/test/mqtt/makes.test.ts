@@ -61,7 +61,7 @@ describe.each(CASES)('over MQTT, $name in version $version', ({ name, make, vers
     }
   });
 
-  test('[MQTT-3.3.1-5] [MQTT-3.3.1-8] gets what was retained, until it is cleared', async () => {
+  test('[MQTT-3.3.1-5] [MQTT4-3.3.1-8] [MQTT4-3.3.1-9] [MQTT5-3.3.1-6] [MQTT5-3.3.1-12] gets what was retained, until it is cleared', async () => {
     const topic = `${base}/retained`;
     await publish({ topic, payload: 'old', retain: true }, { topic, payload: 'new', retain: true });
     {
@@ -96,7 +96,7 @@ describe.each(CASES)('over MQTT, $name in version $version', ({ name, make, vers
     expect([payload.toString(), qos]).toEqual(['gone', 1]);
   });
 
-  test('[MQTT-3.1.2-4] [MQTT-4.5.0-1] comes back to its session, and misses nothing of QoS 1 and 2', async () => {
+  test('[MQTT4-3.1.2-4] [MQTT4-3.1.2-5] [MQTT5-3.1.2-5] [MQTT5-3.1.2-23] [MQTT-4.5.0-1] comes back to its session, and misses nothing of QoS 1 and 2', async () => {
     const topic = `${base}/session`;
     const sleeper = { ...at(), clientId: `sleeper-${name}-${version}`, expirySeconds: 600 };
     for (const [round, end] of (['leave', 'kill'] as const).entries()) {
@@ -122,7 +122,7 @@ describe.each(CASES)('over MQTT, $name in version $version', ({ name, make, vers
     }
   });
 
-  test('[MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.3-4] reads by wildcards', async () => {
+  test('[MQTT4-3.3.2-3] [MQTT5-3.3.2-3] [MQTT-4.7.3-4] reads by wildcards', async () => {
     const room = `${base}/rooms`;
     await using one = await make.read(at(), { [`${room}/+/light`]: 1 });
     await using all = await make.read(at(), { [`${room}/#`]: 1 });

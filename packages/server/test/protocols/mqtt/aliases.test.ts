@@ -43,7 +43,7 @@ describe('AliasTable', () => {
     expect(table.use(frame('abcd'), 1_000)).not.toEqual({});
   });
 
-  it('makes no packet larger than the client takes [MQTT-3.1.2-24]', () => {
+  it('makes no packet larger than the client takes [MQTT5-3.1.2-24]', () => {
     const table = new AliasTable(1);
     const large = frame('long/topic', 100);
     expect(table.use(large, large.bytes.length)).toEqual({});

@@ -133,7 +133,7 @@ describe('MqttConnection', () => {
 
 describe('Keep alive', () => {
   it.each(VERSIONS)(
-    '[MQTT-3.1.2-22] ends MQTT %s after one and a half times of it',
+    '[MQTT4-3.1.2-24] [MQTT5-3.1.2-22] ends MQTT %s after one and a half times of it',
     async (version) => {
       const { peer, clock } = await startMqtt();
       const client = peer();
@@ -148,7 +148,7 @@ describe('Keep alive', () => {
     },
   );
 
-  it('[MQTT-3.1.2-21] holds as the server says', async () => {
+  it('[MQTT5-3.1.2-21] holds as the server says', async () => {
     const { peer, clock } = await startMqtt({ config: { keepAliveSecondsMax: 20 } });
     const [longer, never, shorter] = [peer(), peer(), peer()];
     expect((await longer.connect({ keepAlive: 60 })).properties.serverKeepAlive).toBe(20);
@@ -202,7 +202,7 @@ describe('Keep alive', () => {
 });
 
 describe('A token that ends', () => {
-  it('[AUTH-6] ends the connection with it', async () => {
+  it('[AUTH-5] ends the connection with it', async () => {
     const { peer, clock } = await startMqtt();
     const client = peer();
     await client.connect({ userName: 'alice', password: 'alice' });
@@ -214,7 +214,7 @@ describe('A token that ends', () => {
 });
 
 describe('Maximum Packet Size of a client', () => {
-  it('[MQTT-3.1.2-24] [MQTT-3.4.2-2] leaves out reasons that do not fit', async () => {
+  it('[MQTT5-3.1.2-24] [MQTT-3.4.2-2] leaves out reasons that do not fit', async () => {
     const { peer } = await startMqtt({ config: { receiveMaximum: 10 } });
     const client = peer();
     await client.connect({ properties: { maximumPacketSize: 40 } });
@@ -252,7 +252,7 @@ describe('Maximum Packet Size of a client', () => {
 
 describe('Takeover', () => {
   it.each(VERSIONS)(
-    '[MQTT-3.1.4-2] [MQTT-3.1.4-3] ends the connection before of MQTT %s',
+    '[MQTT4-3.1.4-2] [MQTT5-3.1.4-3] ends the connection before of MQTT %s',
     async (version) => {
       const { peer, protocol } = await startMqtt();
       const [first, second] = [peer(), peer()];

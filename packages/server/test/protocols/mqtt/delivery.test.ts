@@ -14,7 +14,7 @@ describe('Delivery', () => {
   const seeds = Array.from({ length: 60 }, (_, index) => index + 1);
 
   it.each(seeds)(
-    'loses nothing, repeats nothing, keeps order and limits [MQTT-3.3.4-9] [MQTT-4.6.0-6] (seed %i)',
+    'loses nothing, repeats nothing, keeps order and limits [MQTT-3.3.4-9] [MQTT4-4.6.0-5] [MQTT4-4.6.0-6] [MQTT5-4.6.0-6] (seed %i)',
     async (seed) => {
       const world = new DeliveryModel(seed);
       const openAt = world.random.integer(40);
@@ -154,7 +154,7 @@ describe('Delivery', () => {
     expect(outlet.pendingBytes).toBe(0);
   });
 
-  it('holds QoS 2 and all behind it until it is stored, in order [MQTT-4.6.0-5]', async () => {
+  it('holds QoS 2 and all behind it until it is stored, in order [MQTT4-4.6.0-6] [MQTT5-4.6.0-5]', async () => {
     const stores = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     let asked = 0;
     const { delivery, link } = makeDelivery({
@@ -224,7 +224,7 @@ describe('Delivery', () => {
     expect(place.toString()).toBe('e1:4');
   });
 
-  it('tells losses by the next packet that has room for them [MQTT-3.1.2-24]', () => {
+  it('tells losses by the next packet that has room for them [MQTT5-3.1.2-24]', () => {
     const { delivery, link } = makeDelivery({ packetSizeMax: 160 });
     delivery.open();
     const outlet = new Outlet(delivery, 1);

@@ -112,7 +112,7 @@ describe('PublishEncoding', () => {
     expect(batch.end.places).toEqual([{ channel: 'a/b', epoch: 'e1', offset: 2 }]);
   });
 
-  it('says RETAIN as published only where that was asked for [MQTT-3.3.1-12] [MQTT-3.3.1-13]', () => {
+  it('says RETAIN as published only where that was asked for [MQTT5-3.3.1-12] [MQTT-3.3.1-13]', () => {
     const attributes = encodeAttributes({ qos: 0, retain: true, properties: {} });
     const retained = { ...message(1, 'x'), attributes };
     expect(read(encode(formOf(5, 1), [run([retained])]))[0]?.retain).toBe(false);

@@ -45,7 +45,7 @@ describe('Filters', () => {
     expect(counts()).toBe(0);
   });
 
-  it('go on with a session that is kept, all of them [MQTT-3.1.2-5]', async () => {
+  it('go on with a session that is kept, all of them [MQTT5-3.1.2-5]', async () => {
     const { client, peer, publish, clock, counts } = await subscribed();
     await client.drop();
     for (const channel of ['a', 'b/1', 'c/1']) await publish(channel, 'x');

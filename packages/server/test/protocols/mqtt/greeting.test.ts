@@ -41,30 +41,36 @@ describe('A CONNECT that is refused', () => {
     expect(client.received).toEqual([]);
   });
 
-  it.each(VERSIONS)('[MQTT-3.1.3-5] for its client identifier, MQTT %s', async (version) => {
-    const { peer } = await startMqtt();
-    const client = peer();
-    const connack = await client.connect({ version, clientId: 'ü'.repeat(33) });
-    expect(connack.reason).toBe(version === 5 ? 0x85 : 2);
-    expect(client.isOver).toBe(true);
-    expect((await peer().connect({ version, clientId: 'ü'.repeat(32) })).reason).toBe(0);
-  });
+  it.each(VERSIONS)(
+    '[MQTT-3.1.3-5] [MQTT4-3.1.3-9] [MQTT5-3.1.3-8] for its client identifier, MQTT %s',
+    async (version) => {
+      const { peer } = await startMqtt();
+      const client = peer();
+      const connack = await client.connect({ version, clientId: 'ü'.repeat(33) });
+      expect(connack.reason).toBe(version === 5 ? 0x85 : 2);
+      expect(client.isOver).toBe(true);
+      expect((await peer().connect({ version, clientId: 'ü'.repeat(32) })).reason).toBe(0);
+    },
+  );
 
-  it('[MQTT-3.1.3-8] for having no client identifier and no clean session in 3.1.1', async () => {
+  it('[MQTT4-3.1.3-8] for having no client identifier and no clean session in 3.1.1', async () => {
     const { peer } = await startMqtt();
     const client = peer();
     expect((await client.connect({ version: 4, clean: false })).reason).toBe(2);
     expect(client.isOver).toBe(true);
   });
 
-  it.each(VERSIONS)('[MQTT-3.1.4-2] for its login, MQTT %s', async (version) => {
-    const { peer } = await startMqtt();
-    const client = peer();
-    const connack = await client.connect({ version, userName: 'eve', password: 'eve' });
-    expect(connack.reason).toBe(version === 5 ? 0x86 : 4);
-    expect(client.isOver).toBe(true);
-    expect(client.link.goodbye?.code).toBe('unauthenticated');
-  });
+  it.each(VERSIONS)(
+    '[MQTT5-3.1.4-2] [MQTT4-3.2.2-5] [MQTT5-3.2.2-7] for its login, MQTT %s',
+    async (version) => {
+      const { peer } = await startMqtt();
+      const client = peer();
+      const connack = await client.connect({ version, userName: 'eve', password: 'eve' });
+      expect(connack.reason).toBe(version === 5 ? 0x86 : 4);
+      expect(client.isOver).toBe(true);
+      expect(client.link.goodbye?.code).toBe('unauthenticated');
+    },
+  );
 
   it.each(VERSIONS)('for having no login where one is needed, MQTT %s', async (version) => {
     const { peer } = await startMqtt({ loginOf: () => () => ({ kind: 'none' }) });
@@ -103,7 +109,7 @@ describe('A CONNECT that is refused', () => {
     expect((await peer().connect({ properties })).reason).toBe(0x8c);
   });
 
-  it('[MQTT-3.1.3-11] for its will, and leaves the connection before alone', async () => {
+  it('for its will, and leaves the connection before alone', async () => {
     const { peer } = await startMqtt();
     const first = peer();
     await first.connect(KEPT);
@@ -160,7 +166,7 @@ describe('A CONNECT that is accepted', () => {
     expect(own.properties.assignedClientIdentifier).toBeUndefined();
   });
 
-  it('goes on under the client identifier that it was given', async () => {
+  it('[MQTT5-3.1.3-7] goes on under the client identifier that it was given', async () => {
     const { peer } = await startMqtt();
     const first = peer();
     const { properties } = await first.connect({ clean: false, expiry: 60 });
@@ -170,7 +176,7 @@ describe('A CONNECT that is accepted', () => {
     expect(second.sessionPresent).toBe(true);
   });
 
-  it('[MQTT-4.12.0-5] says the authentication method that the client named', async () => {
+  it('[MQTT5-4.12.0-4] [MQTT-4.12.0-5] says the authentication method that the client named', async () => {
     const { peer } = await startMqtt();
     const client = peer();
     const authenticationData = Buffer.from('alice');
@@ -199,7 +205,7 @@ describe('A CONNECT that is accepted', () => {
 
 describe('Session Present', () => {
   it.each(VERSIONS)(
-    '[MQTT-3.2.2-2] [MQTT-3.2.2-3] says whether MQTT %s goes on',
+    '[MQTT4-3.2.2-1] [MQTT4-3.2.2-2] [MQTT4-3.2.2-3] [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] says whether MQTT %s goes on',
     async (version) => {
       const { peer } = await startMqtt();
       const connect = async (options: Parameters<ReturnType<typeof peer>['connect']>[0]) => {
@@ -210,7 +216,7 @@ describe('Session Present', () => {
       };
       expect(await connect({})).toBe(false);
       expect(await connect({})).toBe(true);
-      // [MQTT-3.1.2-4]
+      // [MQTT4-3.1.2-6] [MQTT5-3.1.2-4]
       expect(await connect({ clean: true })).toBe(false);
       expect(await connect({})).toBe(version === 5);
       expect(await connect({ userName: 'alice', password: 'alice' })).toBe(false);
@@ -243,7 +249,7 @@ describe('Session Present', () => {
 
 describe('Session expiry', () => {
   it.each(VERSIONS)(
-    '[MQTT-3.1.2-23] ends a session of MQTT %s so long after its connection',
+    '[MQTT4-3.1.2-4] [MQTT5-3.1.2-23] [MQTT5-4.1.0-2] ends a session of MQTT %s so long after its connection',
     async (version) => {
       const config = version === 4 ? { sessionExpirySecondsMax: 600 } : {};
       const { peer, clock } = await startMqtt({ config });

@@ -48,7 +48,7 @@ describe('Registry', () => {
     expect(registry.isTaken('a')).toBe(false);
   });
 
-  it('lets who comes wait until the holder has given way [MQTT-3.1.4-3]', async () => {
+  it('lets who comes wait until the holder has given way [MQTT4-3.1.4-2] [MQTT5-3.1.4-3]', async () => {
     const registry = new Registry<Session>();
     const before = new Session('before');
     registry.hold('a', before);

@@ -22,7 +22,7 @@ function told(peer: MqttPeer): string[] {
 
 describe('Retained', () => {
   it.each([4, 5] as const)(
-    'sends what is retained after SUBACK, with RETAIN [MQTT-3.3.1-8] (version %s)',
+    'sends what is retained after SUBACK, with RETAIN [MQTT4-3.3.1-6] [MQTT4-3.3.1-8] [MQTT5-3.3.1-9] (version %s)',
     async (version) => {
       const { peer, retain } = await startRetaining();
       await retain('a/1', 'one');
@@ -60,7 +60,7 @@ describe('Retained', () => {
     expect(told(client)).toEqual(['a/0 x q0 retained', 'a/1 x q1 retained', 'a/2 x q1 retained']);
   });
 
-  it('keeps the last one, and none after an empty one [MQTT-3.3.1-5] [MQTT-3.3.1-6]', async () => {
+  it('keeps the last one, and none after an empty one [MQTT-3.3.1-5] [MQTT5-3.3.1-7] [MQTT5-3.3.1-8]', async () => {
     const { peer } = await startRetaining();
     const writer = peer();
     await writer.connect({ clientId: 'w' });
@@ -75,7 +75,7 @@ describe('Retained', () => {
     expect(told(client)).toEqual(['a new q0 retained']);
   });
 
-  it('sends it at each SUBSCRIBE, at the first, or never [MQTT-3.3.1-9] to [MQTT-3.3.1-11]', async () => {
+  it('sends it at each SUBSCRIBE, at the first, or never [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11]', async () => {
     const { peer, retain } = await startRetaining();
     await retain('a', 'x');
     const client = peer();
@@ -104,7 +104,7 @@ describe('Retained', () => {
     expect(told(client)).toEqual(['a x q0 retained', 'a x q1 retained']);
   });
 
-  it('tells what comes live without RETAIN, and once [MQTT-3.3.1-12]', async () => {
+  it('tells what comes live without RETAIN, and once [MQTT5-3.3.1-12]', async () => {
     const { peer, hub, retain, clock } = await startRetaining();
     await retain('a', 'before');
     const { findRetained } = hub.beside;
@@ -125,7 +125,7 @@ describe('Retained', () => {
     expect(told(client)).toEqual(['a after q0']);
   });
 
-  it('leaves one’s own out where No Local says so [MQTT-3.8.3-3]', async () => {
+  it('leaves one’s own out where No Local says so [MQTT5-3.8.3-3]', async () => {
     const { peer, retain } = await startRetaining();
     await retain('a/other', 'x');
     const client = peer();

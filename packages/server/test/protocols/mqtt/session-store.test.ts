@@ -53,7 +53,7 @@ describe('SessionStore', () => {
     expect((await store.load('other'))?.record.clientId).toBe('d');
   });
 
-  it('forgets a session when its time is over, and one without an end never [MQTT-3.1.2-23]', async () => {
+  it('forgets a session when its time is over, and one without an end never [MQTT5-3.1.2-23] [MQTT5-4.1.0-2]', async () => {
     const { store, clock } = await makeStore();
     await store.save('short', RECORD, clock.unixMs() + 1_000);
     await store.save('long', RECORD, Number.POSITIVE_INFINITY);

@@ -82,7 +82,7 @@ describe('MqttSession', () => {
 
 describe('Delivery of QoS 2', () => {
   it.each(VERSIONS)(
-    '[MQTT-4.3.3-1] stores what MQTT %s is sent, and what it said, before more',
+    '[MQTT4-4.3.3-1] [MQTT5-4.3.3-2] [MQTT5-4.3.3-4] stores what MQTT %s is sent, and what it said, before more',
     async (version) => {
       const held = heldState();
       const { peer, publish } = await startMqtt({ stateOf: held.stateOf });
@@ -109,7 +109,7 @@ describe('Delivery of QoS 2', () => {
     },
   );
 
-  it('[MQTT-4.3.3-4] ends with a PUBREC that refuses the message', async () => {
+  it('[MQTT5-4.4.0-2] ends with a PUBREC that refuses the message', async () => {
     const { peer, publish } = await startMqtt();
     const client = peer();
     await client.connect({ properties: { receiveMaximum: 1 } });
@@ -343,7 +343,7 @@ describe('What a message says', () => {
     ]);
   });
 
-  it('[MQTT-3.3.1-12] [MQTT-3.3.1-13] says that it was retained to who asks for it', async () => {
+  it('[MQTT5-3.3.1-12] [MQTT-3.3.1-13] says that it was retained to who asks for it', async () => {
     const { peer } = await startMqtt();
     const client = peer();
     await client.connect();
@@ -361,7 +361,7 @@ describe('What a message says', () => {
     ]);
   });
 
-  it('[MQTT-3.8.3-3] is not for its own session where that wants it so', async () => {
+  it('[MQTT5-3.8.3-3] is not for its own session where that wants it so', async () => {
     const { peer } = await startMqtt();
     const [client, other] = [peer(), peer()];
     await client.connect(KEPT);
@@ -430,7 +430,7 @@ describe('DISCONNECT', () => {
     expect(await broker.state.list('mqtt/', { countMax: 10 })).toEqual([]);
   });
 
-  it.each(VERSIONS)('[MQTT-3.14.4-1] is the last that is read of MQTT %s', async (version) => {
+  it.each(VERSIONS)('is the last that is read of MQTT %s', async (version) => {
     const { peer, hub } = await startMqtt();
     const client = peer();
     await client.connect({ version });

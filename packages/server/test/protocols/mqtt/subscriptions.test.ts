@@ -13,7 +13,7 @@ function messages(peer: MqttPeer): string[] {
 }
 
 describe('Subscriptions that overlap', () => {
-  it('[MQTT-3.3.5-1] deliver a message once, with the highest QoS of them', async () => {
+  it('[MQTT-3.3.5-1] [MQTT5-3.3.4-2] deliver a message once, with the highest QoS of them', async () => {
     const { peer, publish } = await startMqtt();
     for (const version of [4, 5] as const) {
       const reader = peer({ autoAck: true });
@@ -158,7 +158,7 @@ describe('Subscribing again', () => {
     ['no local', { qos: 1 }, { qos: 1, noLocal: true }],
     ['QoS 0 to 1', { qos: 0 }, { qos: 1 }],
     ['QoS 2 to 0', { qos: 2 }, { qos: 0 }],
-  ] as const)('[MQTT-3.8.4-4] loses no message: %s', async (_, before, after) => {
+  ] as const)('[MQTT5-3.8.4-4] loses no message: %s', async (_, before, after) => {
     for (const filter of ['a/x', 'a/+']) {
       const { peer, publish } = await startMqtt();
       const reader = peer();

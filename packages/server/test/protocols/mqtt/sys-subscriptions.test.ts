@@ -41,7 +41,7 @@ describe('SysSubscriptions', () => {
     },
   );
 
-  it('tells what changes then, without RETAIN [MQTT-3.3.1-12]', async () => {
+  it('tells what changes then, without RETAIN [MQTT5-3.3.1-12]', async () => {
     const { client, wait } = await connected();
     await client.subscribe('$SYS/broker/uptime');
     client.take();
@@ -77,7 +77,7 @@ describe('SysSubscriptions', () => {
     client.expectNothing();
   });
 
-  it('goes by Retain Handling [MQTT-3.3.1-9] to [MQTT-3.3.1-11]', async () => {
+  it('goes by Retain Handling [MQTT5-3.3.1-9] [MQTT5-3.3.1-10] [MQTT5-3.3.1-11]', async () => {
     const { client } = await connected();
     const count = async (retainHandling: 0 | 1 | 2): Promise<number> => {
       await client.subscribe({ filter: '$SYS/broker/uptime', retainHandling });

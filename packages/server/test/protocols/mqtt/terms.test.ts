@@ -104,7 +104,7 @@ describe('grantedProperties', () => {
 });
 
 describe('Keep alive', () => {
-  it('[MQTT-3.1.2-22] counts one and a half times', () => {
+  it('[MQTT4-3.1.2-24] [MQTT5-3.1.2-22] counts one and a half times', () => {
     expect(silenceMs(10)).toBe(15_000);
     expect(silenceMs(0)).toBe(0);
   });

@@ -128,7 +128,7 @@ describe('Wills', () => {
     expect(await told()).toEqual(['last']);
   });
 
-  it('publishes it when another connection takes the session over [MQTT-3.1.4-3]', async () => {
+  it('publishes it when another connection takes the session over [MQTT-3.1.2-8]', async () => {
     const { peer, told, stored } = await startListening();
     const first = peer();
     await first.connect({ clientId: 'c', clean: false, expiry: 60, will: WILL });
@@ -139,7 +139,7 @@ describe('Wills', () => {
     expect(await stored()).toBe(0);
   });
 
-  it('publishes it after its delay [MQTT-3.1.3-9]', async () => {
+  it('publishes it after its delay', async () => {
     const { peer, told, stored, wait } = await startListening();
     const client = peer();
     await client.connect({ clientId: 'c', clean: false, expiry: 60, will: delayed(10) });
@@ -179,7 +179,7 @@ describe('Wills', () => {
     expect(await told()).toEqual(['gone']);
   });
 
-  it('drops it when the session goes on within the delay [MQTT-3.1.3-9]', async () => {
+  it('drops it when the session goes on within the delay [MQTT5-3.1.3-9]', async () => {
     const { peer, told, stored, wait } = await startListening();
     const first = peer();
     await first.connect({ clientId: 'c', clean: false, expiry: 60, will: delayed(10) });
@@ -258,7 +258,7 @@ describe('Wills', () => {
     expect(await told()).toEqual(['gone']);
   });
 
-  it('keeps all that the will says of its message [MQTT-3.1.2-17] (5.0 §3.1.3.2)', async () => {
+  it('keeps all that the will says of its message [MQTT5-3.1.2-15] [MQTT5-3.1.3-10] (5.0 §3.1.3.2)', async () => {
     const { peer, listener, hub } = await startListening();
     const client = peer();
     const properties = {
@@ -282,7 +282,7 @@ describe('Wills', () => {
     expect(found.messages[0]?.message.from).toEqual({ session: expect.stringMatching(/^\w{16}$/) });
   });
 
-  it('is from the session, which can leave its own messages out [MQTT-3.8.3-3]', async () => {
+  it('is from the session, which can leave its own messages out [MQTT5-3.8.3-3]', async () => {
     const { peer, wait, told } = await startListening();
     const options = { clientId: 'c', clean: false, expiry: 600 };
     const first = peer();
@@ -390,7 +390,7 @@ describe('Wills', () => {
 });
 
 describe('sessions that a crash left connected', () => {
-  it('run out from the start of the server on [MQTT-3.1.2-23]', async () => {
+  it('run out from the start of the server on [MQTT5-3.1.2-23]', async () => {
     const { peer, clock, broker, restart } = await startMqtt();
     const options = { clientId: 'c', clean: false, expiry: 60 };
     await peer().connect(options);

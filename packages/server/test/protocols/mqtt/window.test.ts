@@ -99,7 +99,7 @@ describe('Window', () => {
     expect(window.add(place(1), 1)).toBe(1);
   });
 
-  it('never gives an identifier that is in use, however long one is not acknowledged [MQTT-4.3.2-1] [MQTT-4.3.3-1]', () => {
+  it('never gives an identifier that is in use, however long one is not acknowledged [MQTT-2.3.1-4] [MQTT5-4.3.2-1] [MQTT5-4.3.3-1]', () => {
     const window = new Window(10);
     const first = window.add(place(0), 2);
     let count = 0;

@@ -19,7 +19,7 @@ describe('reason codes', () => {
     expect(connackCode(REASONS.sessionTakenOver, 5)).toBeUndefined();
   });
 
-  test('[MQTT-3.2.2-6] a CONNACK of 3.1.1 has one of five refusals, or is not sent', () => {
+  test('[MQTT4-3.2.2-6] a CONNACK of 3.1.1 has one of five refusals, or is not sent', () => {
     const { codes } = ALLOWED_RETURN_CODES.connack;
     for (const reason of ALLOWED_REASONS.connack.codes) {
       const code = connackCode(reason, 4);

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest';
 
 describe('topic filters', () => {
   test.each(['#', '+', '/', 'a', 'a/#', '/#', '+/#', '+/+', '/+', 'a/+/b', '$SYS/#', '$share'])(
-    '[MQTT-4.7.1-1] [MQTT-4.7.1-2] %s is well-formed',
+    '[MQTT4-4.7.1-2] [MQTT4-4.7.1-3] [MQTT5-4.7.1-1] [MQTT5-4.7.1-2] %s is well-formed',
     (filter) => {
       expect(filterFault(filter)).toBeUndefined();
       expect(sharedFilterFault(filter)).toBeUndefined();
@@ -26,12 +26,15 @@ describe('topic filters', () => {
     ['a+', 'singleLevelWildcard'],
     ['+/b+', 'singleLevelWildcard'],
     ['++', 'singleLevelWildcard'],
-  ])('[MQTT-4.7.1-1] [MQTT-4.7.1-2] "%s" is refused', (filter, fault) => {
-    expect(filterFault(filter)?.fault).toBe(fault);
-    expect(sharedFilterFault(`$share/group/${filter}`)?.fault).toBe(
-      fault === 'emptyFilter' ? 'shareFilter' : fault,
-    );
-  });
+  ])(
+    '[MQTT4-4.7.1-2] [MQTT4-4.7.1-3] [MQTT5-4.7.1-1] [MQTT5-4.7.1-2] "%s" is refused',
+    (filter, fault) => {
+      expect(filterFault(filter)?.fault).toBe(fault);
+      expect(sharedFilterFault(`$share/group/${filter}`)?.fault).toBe(
+        fault === 'emptyFilter' ? 'shareFilter' : fault,
+      );
+    },
+  );
 
   test('[MQTT-4.8.2-1] a shared filter names its group and a filter', () => {
     expect(parseShared('$share/g/a/+')).toEqual({ group: 'g', filter: 'a/+' });
