@@ -10,8 +10,12 @@ export interface MqttServer {
   open(peer: MemoryPeer, user: string): MemoryLink;
   /** A message from elsewhere. Resolves when it is in the log. */
   publish(user: string, channel: string, payload: Uint8Array): Promise<void>;
-  /** Ends orderly. Time has to pass meanwhile. */
-  stop(): Promise<void>;
+  /**
+   * Ends orderly. Time has to pass meanwhile.
+   *
+   * @returns false when it could not store all that it keeps: then it is as if it had been killed.
+   */
+  stop(): Promise<boolean>;
   /** Ends in the middle of whatever it does; every link breaks. */
   kill(): void;
 }

@@ -80,7 +80,7 @@ export class MqttWorld {
     if (this.#server === undefined) return;
     const stopping = this.#server.stop();
     await this.clock.pass(OPENING_MS);
-    await stopping;
+    if (!(await stopping)) this.recorder.record({ kind: 'crash' });
     this.#loseServer();
   }
 

@@ -39,9 +39,6 @@ const SEEN_MS = 200;
 
 const DRAINING = { code: 'draining' } as const;
 
-/** How long goodbyes take, longer than the disk does. */
-const GOODBYE_MS = 500;
-
 /** What all processes of a run share. */
 interface Setup {
   readonly highWaterSize: number;
@@ -168,6 +165,7 @@ class ServedMqtt implements MqttServer {
   readonly #turn: Turn;
   readonly #hub: Hub;
   readonly #protocol: MqttProtocol;
+  readonly #faults: DiskFaults;
   readonly #links = new Set<MemoryLink>();
 
   constructor(site: ServedSite) {
@@ -200,6 +198,7 @@ class ServedMqtt implements MqttServer {
       },
     });
     this.#clock = clock;
+    this.#faults = faults;
     this.#turn = turn;
     this.#hub = hub;
     this.#protocol = new MqttProtocol({
@@ -239,12 +238,13 @@ class ServedMqtt implements MqttServer {
     await this.#hub.publish(caller, channel, { payload });
   }
 
-  async stop(): Promise<void> {
+  async stop(): Promise<boolean> {
+    const { full, unreadable, unknownChance } = this.#faults;
     for (const connection of [...this.#protocol.connections]) connection.close(DRAINING);
-    // What sessions keep is stored meanwhile.
-    await new Promise<void>((resolve) => void this.#clock.after(GOODBYE_MS, resolve));
+    await this.#protocol.stop();
     await this.#hub.close();
     this.#clock.kill();
+    return !full && !unreadable && unknownChance === 0;
   }
 
   kill(): void {

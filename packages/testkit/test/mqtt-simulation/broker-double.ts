@@ -177,8 +177,9 @@ class BrokerDouble implements MqttServer {
     await new Promise<void>((resolve) => this.site.store(publish, this.clock, resolve));
   }
 
-  async stop(): Promise<void> {
+  async stop(): Promise<boolean> {
     this.kill();
+    return true;
   }
 
   kill(): void {

@@ -91,10 +91,10 @@ export class SessionStore {
     this.#pauses.get(key)?.(true);
   }
 
-  /** Nobody waits any more, and what fails from now on is not tried again. */
+  /** Nobody waits any more: what does is tried once more, and what fails from now on is given up. */
   close(): void {
     this.#isClosing = true;
-    for (const resolve of this.#pauses.values()) resolve(false);
+    for (const resolve of this.#pauses.values()) resolve(true);
   }
 
   /** The session is gone. */

@@ -63,6 +63,23 @@ describe('A log that does not answer', () => {
     await clock.settle();
   });
 
+  it('is asked once more for what a session keeps when the server ends', async () => {
+    const { stateOf, told } = failingState();
+    const { peer, protocol, publish, restart } = await startMqtt({ stateOf });
+    const client = peer({ autoAck: true });
+    await client.connect(KEPT);
+    await client.subscribe([{ filter: 'a', qos: 1 }]);
+    told.failure = new BrokerError('unavailable', 'the log is away', { stored: false });
+    await publish('a', 'once');
+    expect(client.takeKind('publish')).toHaveLength(1);
+    await client.drop();
+    told.failure = undefined;
+    await protocol.stop();
+    const next = (await restart()).peer();
+    expect((await next.connect(KEPT)).sessionPresent).toBe(true);
+    next.expectNothing();
+  });
+
   it('[MQTT-3.14.2-1] is told by a reason that DISCONNECT has', async () => {
     const { peer, publish, hub } = await startMqtt();
     const before = peer();
