@@ -301,36 +301,47 @@ export class Overlaps {
 
   /** Says of each pattern which channels are delivered by others. */
   #divide(): void {
-    const all = [...this.#retired, ...this.#entries.values()];
-    for (const entry of all) {
+    for (const entry of [...this.#retired, ...this.#entries.values()]) {
       if (!(entry.cursor instanceof SelectionCursor)) continue;
-      this.#share(entry, entry.cursor, all);
+      this.#share(entry, entry.cursor);
       this.#hub.leaveOmitted(entry.cursor);
     }
   }
 
-  #share(entry: Entry, cursor: SelectionCursor, all: readonly Entry[]): void {
-    const others = all.filter((other) => entry.overlapping?.has(other) === true);
-    if (others.length === 0 && entry.state !== 'retired') {
+  #share(entry: Entry, cursor: SelectionCursor): void {
+    const { state, order, overlapping: others = NOBODY } = entry;
+    if (others.size === 0 && state !== 'retired') {
       cursor.sharing = undefined;
       return;
     }
-    const running = others.filter(({ state }) => state !== 'waiting');
-    const named = running.filter(({ filter }) => !isWildcard(filter));
-    const names = new Set(named.map(({ filter }) => filter));
-    const ahead = running.filter(({ filter, order }) => !isWildcard(filter) || order < entry.order);
-    const earlier = ahead.filter(({ filter }) => isWildcard(filter));
+    const named: Entry[] = [];
+    const names = new Set<string>();
+    const earlier: Entry[] = [];
+    let hasPatterns = false;
+    // In one pass: a session that overlaps everywhere does this for each pair of what it has.
+    for (const other of others) {
+      const isPattern = other.cursor instanceof SelectionCursor;
+      hasPatterns ||= isPattern;
+      if (other.state === 'waiting') continue;
+      if (!isPattern) {
+        named.push(other);
+        names.add(other.filter);
+      } else if (other.order < order) earlier.push(other);
+    }
     cursor.sharing = {
-      marksApart: entry.state === 'retired' || others.some(({ filter }) => isWildcard(filter)),
+      marksApart: state === 'retired' || hasPatterns,
       omits: (channel) =>
         names.has(channel) ||
         earlier.some((other) => delivers(other, channel)) ||
         !delivers(entry, channel),
-      isWhole: () => entry.state === 'running' && ahead.every(isAtHead),
+      isWhole: () => entry.state === 'running' && named.every(isAtHead) && earlier.every(isAtHead),
       namedPlaces: () => placesOf(named),
     };
   }
 }
+
+/** What overlaps with nothing. */
+const NOBODY: ReadonlySet<Entry> = new Set();
 
 /** Where names of a log stand. */
 function placesOf(named: readonly Entry[]): ReadonlyMap<string, Position> {

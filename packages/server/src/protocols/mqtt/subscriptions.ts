@@ -80,10 +80,11 @@ export class Subscriptions implements SubscriptionOwner {
       this.#session.parts.hub.demand(this.#session.caller().identity, 'subscribe', options.filter);
       if (this.#change(before, options)) return { subscription: before, isNew: false };
     }
-    // What was kept was within the limit of its time.
     const { subscriptionsMax } = this.#session.parts.config;
-    const isOver = kept === undefined && this.#all.size >= subscriptionsMax;
-    if (before === undefined && isOver) {
+    // Those that were given up and go on for others count too. What was kept was within the limit of
+    // its time.
+    const countMax = before === undefined ? subscriptionsMax - 1 : subscriptionsMax;
+    if (kept === undefined && this.#cursors.count > countMax) {
       const message = `at most ${subscriptionsMax} subscriptions a session`;
       throw new CodedError('rate_limited', message);
     }
@@ -294,10 +295,17 @@ export class Subscriptions implements SubscriptionOwner {
 
   /** What it has to do with others has changed. */
   #arrange(subscription: Subscription): void {
-    const matching = this.#matching(subscription);
+    const { options, others, link } = subscription;
+    const isOwn = this.#all.get(options.filter) === subscription;
+    let qos = isOwn ? options.qos : 0;
+    let isMuted = !isOwn || options.noLocal;
+    // Nothing is made of it: one that changes has this done for all that it overlaps with.
+    for (const other of others) {
+      if (other.options.qos > qos) qos = other.options.qos;
+      isMuted &&= other.options.noLocal;
+    }
     subscription.forgetEncoding();
-    subscription.link.qos = highest(matching);
-    const isMuted = matching.every(({ noLocal }) => noLocal);
+    link.qos = qos;
     mute(subscription, isMuted ? this.#session.caller().session : undefined);
   }
 
