@@ -198,8 +198,10 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   #decode(bytes: Uint8Array): void {
     const decoder = this.#decoder;
-    decoder.feed(bytes);
-    for (let next = read(decoder); next !== undefined; next = read(decoder)) this.#receive(next);
+    const chunk = asBuffer(bytes);
+    for (let next = read(decoder, chunk); next !== undefined; next = read(decoder, chunk)) {
+      this.#receive(next);
+    }
   }
 
   /** Nearly always a packet is begun as it comes: while one may not be, the link is paused. */
@@ -449,10 +451,15 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 }
 
+function asBuffer(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** The next packet of a chunk, or the error that stands in its place. */
-function read(decoder: PacketDecoder): Waiting | undefined {
+function read(decoder: PacketDecoder, chunk: Buffer): Waiting | undefined {
   try {
-    return decoder.next();
+    return decoder.next(chunk);
   } catch (error) {
     if (error instanceof MqttError) return error;
     throw error;

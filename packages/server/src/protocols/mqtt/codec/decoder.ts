@@ -40,8 +40,7 @@ export class PacketDecoder implements HeadRules {
   readonly from: Side;
   #version: Version | undefined;
   #isOver = false;
-  /** What is being read, from `#at` on. */
-  #chunk: Buffer = NOTHING;
+  /** How far the chunk is read; 0 between chunks. */
   #at = 0;
   // The head under way, byte by byte; the body follows once its length is known.
   #headSize = 0;
@@ -83,27 +82,19 @@ export class PacketDecoder implements HeadRules {
   }
 
   /**
-   * Takes a chunk to be read by `next`, to its end before the next one. A packet that lies in the
-   * chunk is not copied: its payload and other bytes are views of it.
-   */
-  feed(bytes: Uint8Array): void {
-    if (this.#isOver) return;
-    if (this.#at < this.#chunk.length) {
-      throw new Error('the packets of the last chunk are not all taken');
-    }
-    this.#chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#at = 0;
-  }
-
-  /**
-   * Reads the next packet; `undefined` when the chunk has no more.
+   * Reads the next packet of a chunk; to be called with the same one until it has no more. A packet
+   * that lies in the chunk is not copied: its payload and other bytes are views of it.
    *
+   * @returns `undefined` when the chunk has no more.
    * @throws {MqttError} in place of a packet that breaks the protocol; then the decoder is over, and
    *   whatever comes is dropped.
    */
-  next(): Packet | undefined {
+  next(chunk: Buffer): Packet | undefined {
+    if (this.#isOver) return undefined;
     try {
-      return this.#read();
+      const packet = this.#read(chunk);
+      if (packet === undefined) this.#at = 0;
+      return packet;
     } catch (error) {
       this.#end();
       throw error;
@@ -112,20 +103,20 @@ export class PacketDecoder implements HeadRules {
 
   /** The packets of a chunk, each read when it is asked for. Who breaks off has ended the decoder. */
   *push(bytes: Uint8Array): Generator<Packet, void, undefined> {
-    this.feed(bytes);
+    if (this.#at > 0) throw new Error('the packets of the last chunk are not all taken');
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let isWhole = false;
     try {
-      for (let packet = this.next(); packet !== undefined; packet = this.next()) yield packet;
+      for (let one = this.next(chunk); one !== undefined; one = this.next(chunk)) yield one;
       isWhole = true;
     } finally {
       if (!isWhole) this.#end();
     }
   }
 
-  #read(): Packet | undefined {
-    const chunk = this.#chunk;
+  #read(chunk: Buffer): Packet | undefined {
     while (!this.#inBody) {
-      if (this.#at === chunk.length) return this.#release();
+      if (this.#at === chunk.length) return undefined;
       this.#at += 1;
       this.#readHead(chunk[this.#at - 1] ?? 0);
     }
@@ -134,13 +125,7 @@ export class PacketDecoder implements HeadRules {
     this.#at = at + take;
     if (take === this.#length) return this.#readBody(chunk, at);
     this.#keep(chunk, at, take);
-    return this.#keptSize < this.#length ? this.#release() : this.#readBody(this.#kept, 0);
-  }
-
-  /** Between chunks nothing holds the memory of the last one. */
-  #release(): undefined {
-    this.#chunk = NOTHING;
-    this.#at = 0;
+    return this.#keptSize < this.#length ? undefined : this.#readBody(this.#kept, 0);
   }
 
   #readHead(byte: number): void {
@@ -198,7 +183,7 @@ export class PacketDecoder implements HeadRules {
 
   #end(): void {
     this.#isOver = true;
-    this.#release();
+    this.#at = 0;
     this.#drop();
   }
 
