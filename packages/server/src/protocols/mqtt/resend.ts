@@ -133,8 +133,8 @@ export class Resend {
       }
       return undefined;
     }
-    if ((message.expiresAt ?? Number.POSITIVE_INFINITY) <= nowMs) return undefined;
-    // What it was sent with holds, whatever was asked for since.
+    // What it was sent with holds, whatever was asked for since. Its time counts no more, as it was sent
+    // within it ([MQTT-4.3.3-7], [MQTT-4.4.0-1]).
     const qos = awaited === 'puback' ? 1 : 2;
     const told = { nowMs, isRetained: place.isRetained === true };
     const { frame } = toPublication(place, message, { ...formFor(place), qos }, told);
