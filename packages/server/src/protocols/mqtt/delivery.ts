@@ -65,29 +65,40 @@ const SIZES_GROWTH = 6;
 
 const NO_BYTES = new Uint8Array(0);
 
+// What nearly all deliveries have at any time: one array for all of them, and nobody writes to it.
+const NONE_WAIT: Waiting[] = [];
+const NONE_HELD: Held[] = [];
+const NO_LOSSES: Loss[] = [];
+
 export class Delivery {
   readonly link: Link;
   readonly window: Window;
   readonly counts: MqttCounts;
   /** Messages of QoS 0 that were stored before this, in Unix milliseconds, are not sent. */
   quietBefore = 0;
-  readonly #parts: DeliveryParts;
+  readonly #packetSizeMax: number;
+  readonly #aliases: AliasTable | undefined;
+  readonly #store: (() => Promise<void>) | undefined;
+  readonly #onTold: ((packetId: number) => void) | undefined;
   #isBegun = false;
   #first: First | undefined;
-  #waiting: Waiting[] = [];
-  #held: Held[] = [];
+  #waiting = NONE_WAIT;
+  #held = NONE_HELD;
   #heldBytes = 0;
   /** Somebody who needs no room asked to be told when the rest may leave. */
   #wantsStart = false;
   /** The window had no room when somebody asked to be told of room. */
   #wantsRoom = false;
-  #losses: Loss[] = [];
+  #losses = NO_LOSSES;
 
   constructor(parts: DeliveryParts) {
     this.link = parts.link;
     this.window = parts.window;
     this.counts = parts.counts ?? new MqttCounts();
-    this.#parts = parts;
+    this.#packetSizeMax = parts.packetSizeMax;
+    this.#aliases = parts.aliases;
+    this.#store = parts.store;
+    this.#onTold = parts.onTold;
   }
 
   /** Unsent bytes, as this subscription sees them; no end of them while nothing of it may leave. */
@@ -138,7 +149,7 @@ export class Delivery {
     if (!mayLeave || !this.#isShared(batch) || idCount > this.window.free) {
       const waiting: Waiting = { outlet, publications, end, next: 0 };
       if (mayLeave && this.#sendSome(waiting)) return;
-      this.#waiting.push(waiting);
+      this.#waiting = withOne(this.#waiting, waiting);
       if (this.#isOpen) this.counts.windowsFull += 1;
       return;
     }
@@ -154,7 +165,7 @@ export class Delivery {
   /** The subscription stands here now, after all that it was given. */
   reach(outlet: Outlet, end: BatchEnd): void {
     if (this.#waiting.length === 0 || this.#isFree(outlet)) outlet.place?.reach(end);
-    else this.#waiting.push({ outlet, publications: [], end, next: 0 });
+    else this.#waiting = withOne(this.#waiting, { outlet, publications: [], end, next: 0 });
   }
 
   /** The subscription has ended: what waits for it is not sent. */
@@ -165,7 +176,7 @@ export class Delivery {
 
   /** Messages are lost: the next packet says so, since 5.0 has no packet for that. */
   tellLoss(loss: Loss): void {
-    if (this.#losses.length < LOSSES_MAX) this.#losses.push(loss);
+    if (this.#losses.length < LOSSES_MAX) this.#losses = withOne(this.#losses, loss);
     else this.#losses[LOSSES_MAX - 1] = MORE_LOSSES;
   }
 
@@ -192,7 +203,7 @@ export class Delivery {
 
   /** True when the client does not take packets of this size: it is as if it was sent [MQTT-3.1.2-25]. */
   isTooLarge(frame: PublishFrame): boolean {
-    return frame.bytes.length > this.#parts.packetSizeMax;
+    return frame.bytes.length > this.#packetSizeMax;
   }
 
   /** True while what is new may leave. */
@@ -202,9 +213,8 @@ export class Delivery {
 
   /** True when the bytes of a batch need nothing but packet identifiers. */
   #isShared({ sizeMax, timeMin }: PublishBatch): boolean {
-    const { packetSizeMax, aliases } = this.#parts;
-    if (sizeMax > packetSizeMax || timeMin < this.quietBefore) return false;
-    return aliases === undefined && this.#losses.length === 0;
+    if (sizeMax > this.#packetSizeMax || timeMin < this.quietBefore) return false;
+    return this.#aliases === undefined && this.#losses.length === 0;
   }
 
   /** True for a subscription of QoS 0: it waits for no acknowledgements, but all of it keeps its order. */
@@ -280,11 +290,12 @@ export class Delivery {
 
   #pieces(frame: PublishFrame, packetId: number, dup: boolean): readonly Uint8Array[] {
     this.counts.sent.publish += 1;
-    const { aliases, packetSizeMax } = this.#parts;
-    const { properties = NO_BYTES, aliased = false } = aliases?.use(frame, packetSizeMax) ?? {};
+    const packetSizeMax = this.#packetSizeMax;
+    const { properties = NO_BYTES, aliased = false } =
+      this.#aliases?.use(frame, packetSizeMax) ?? {};
     const room = packetSizeMax - frame.bytes.length - properties.length - SIZES_GROWTH;
     const told = this.#takeLosses(room);
-    if (told.length > 0) this.#parts.onTold?.(packetId);
+    if (told.length > 0) this.#onTold?.(packetId);
     const own = told.length === 0 ? properties : Buffer.concat([properties, told]);
     const head = ownHead(frame, { packetId, dup, properties: own, aliased });
     return [head, frame.bytes.subarray(frame.tailAt)];
@@ -295,16 +306,11 @@ export class Delivery {
     if (this.#losses.length === 0) return NO_BYTES;
     const told = publishProperties(lossProperties(this.#losses));
     if (told.length > room) return NO_BYTES;
-    this.#losses = [];
+    this.#losses = NO_LOSSES;
     return told;
   }
 
-  #emit(
-    batch: SharedBatch,
-    needsStored: boolean,
-    isLast: boolean,
-    store = this.#parts.store,
-  ): void {
+  #emit(batch: SharedBatch, needsStored: boolean, isLast: boolean, store = this.#store): void {
     this.counts.sentSize += batch.payload.length;
     const waits = needsStored && store !== undefined;
     if (!waits && this.#held.length === 0) {
@@ -312,7 +318,7 @@ export class Delivery {
       return;
     }
     const held: Held = { batch, isReady: !waits };
-    this.#held.push(held);
+    this.#held = withOne(this.#held, held);
     this.#heldBytes += batch.payload.length;
     if (!waits) return;
     const onStored = (): void => {
@@ -350,4 +356,11 @@ export class Delivery {
 /** True for what waits of one subscription. */
 function isStuckOf(outlet: Outlet): (waiting: Waiting) => boolean {
   return (waiting) => waiting.outlet === outlet;
+}
+
+/** The list with one more; an empty one may be everybody's. */
+function withOne<T>(list: T[], one: T): T[] {
+  if (list.length === 0) return [one];
+  list.push(one);
+  return list;
 }
