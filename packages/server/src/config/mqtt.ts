@@ -80,7 +80,8 @@ export const mqtt = z.strictObject({
   inflightMax: field(
     whole(1).max(UINT16_MAX).default(256),
     'Messages with QoS 1 or 2 sent to a client that it has not acknowledged; at so many, or fewer ' +
-      'where it asks for fewer, the client reads on from the log after its next acknowledgement.',
+      'where it asks for fewer, the client reads on from the log after its next acknowledgement. ' +
+      'One whose session is stored has at most 1,000.',
     { unit: 'messages', env: 'TRUNKLINE_MQTT_INFLIGHT_MAX' },
   ),
   receiveMaximum: field(

@@ -1,6 +1,7 @@
 /**
  * Aliases: numbers in place of topic names, on one connection (5.0 §3.3.2.3.4). Each side has its own.
  */
+import { channelNameFault } from '@trunkline/wire';
 import { MqttError } from './codec/faults.ts';
 import type { Publish } from './codec/packets.ts';
 import { publishProperties } from './codec/publish-frame.ts';
@@ -69,7 +70,8 @@ export class ClientAliases {
       throw new MqttError(REASONS.topicAliasInvalid, '[MQTT-3.3.2-9]', message);
     }
     if (topic !== '') {
-      this.#topics.set(topicAlias, topic);
+      // What is no channel is none by its alias either, and may be long.
+      this.#topics.set(topicAlias, channelNameFault(topic) === undefined ? topic : '');
       return topic;
     }
     const known = this.#topics.get(topicAlias);

@@ -271,8 +271,9 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (session === undefined) return false;
     if (session.underWaySize > UNDER_WAY_SIZE_MAX || session.heldCount > HELD_COUNT_MAX)
       return true;
-    // 5.0 is told a limit and has to keep it; 3.1.1 is not read.
-    return session.terms.version === 4 && session.unansweredCount >= receiveMaximum;
+    // 5.0 is told a limit and has to keep it, but for what it says again; 3.1.1 is not read.
+    const isTold = session.terms.version === 5;
+    return session.unansweredCount >= (isTold ? 2 * receiveMaximum : receiveMaximum);
   }
 
   #begin(waiting: Waiting): void {

@@ -7,7 +7,7 @@ import type { Delivery } from './delivery.ts';
 import type { Form, Place } from './encoding.ts';
 import type { SessionRecord } from './record.ts';
 import { Retained } from './retained.ts';
-import type { SessionParts, Terms } from './session.ts';
+import type { SessionParts } from './session.ts';
 import { SharedPlace } from './share/shared-place.ts';
 import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
@@ -15,6 +15,7 @@ import type { FilterOptions, Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { isSysFilter } from './sys.ts';
 import { SysSubscriptions } from './sys-subscriptions.ts';
+import type { Terms } from './terms.ts';
 import type { Window } from './window.ts';
 
 /** What the filters of a session need of it. */

@@ -11,7 +11,7 @@ import { AliasTable, ClientAliases } from './aliases.ts';
 import type { AckKind } from './codec/acks.ts';
 import { encode } from './codec/encode.ts';
 import { MqttError } from './codec/faults.ts';
-import type { Ack, Packet, Publish, Version } from './codec/packets.ts';
+import type { Ack, Packet, Publish } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
@@ -28,6 +28,8 @@ import type { SessionStore } from './session-store.ts';
 import type { ShareGroups } from './share/groups.ts';
 import { boundLosses } from './subscription.ts';
 import type { FilterOptions, Loss } from './subscription.ts';
+import { inflightMax } from './terms.ts';
+import type { Terms } from './terms.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
 
@@ -43,28 +45,6 @@ const RETRY_MS_MAX = 30_000;
 
 /** Characters of a word that nobody guesses. */
 const WORD_LENGTH = 16;
-
-/** What CONNECT agreed on. */
-export interface Terms {
-  readonly version: Version;
-  readonly clientId: string;
-  /** Its key in the store. */
-  readonly key: string;
-  /** Seconds that the session is kept without a connection; with 0 nothing is stored. */
-  readonly expirySeconds: number;
-  /** Messages that the client takes without having acknowledged them. */
-  readonly receiveMaximum: number;
-  /** Bytes of the largest packet that the client takes. */
-  readonly packetSizeMax: number;
-  /** Topic aliases that the client takes. */
-  readonly topicAliasMaximum: number;
-  /** False where reasons and user properties stand only in PUBLISH, CONNACK and DISCONNECT. */
-  readonly wantsProblems: boolean;
-  /** True when each message is to say where it stands. */
-  readonly positions: boolean;
-  /** True where CONNECT named an authentication method: then the token may be renewed. */
-  readonly hasMethod: boolean;
-}
 
 /** What a session needs of its connection. */
 export interface Wire {
@@ -117,6 +97,8 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   /** True while the session before stays stored, until the client was heard. */
   #isUnheard = false;
   #isBegun = false;
+  /** Answers to PUBREL that wait until what they say is stored. */
+  #releasing = 0;
   #ended: Promise<void> | undefined;
 
   constructor(parts: SessionParts, { wire, terms, identity }: SessionOwner) {
@@ -132,12 +114,12 @@ export class MqttSession implements FiltersSession, ReceivingSession {
         write: () => this.#write(true),
         clock,
         delayMs: config.ackSaveMs,
-        onFailed: (error) => parts.log.warn({ error }, 'an MQTT session could not be stored'),
+        onFailed: (error) => this.#onUnstored(error),
       });
       this.store = () => this.save();
     }
     const { topicAliasMaximum, packetSizeMax } = terms;
-    this.#window = new Window(Math.min(terms.receiveMaximum, config.inflightMax));
+    this.#window = new Window(inflightMax(terms, config));
     this.delivery = new Delivery({
       ...{ link: wire.link, window: this.#window, packetSizeMax, store: this.store, counts },
       aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
@@ -205,7 +187,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
 
   /** Writes that wait until what they say is stored. */
   get heldCount(): number {
-    return this.delivery.heldCount;
+    return this.delivery.heldCount + this.#releasing;
   }
 
   /** Those that wait for the server: for PUBREL the client has to be read. */
@@ -347,7 +329,14 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     };
     // A number that came free must not be taken for the message before.
     if (this.#saver === undefined || !isKnown) answer();
-    else void this.save().then(answer);
+    else {
+      this.#releasing += 1;
+      void this.save().then(() => {
+        this.#releasing -= 1;
+        answer();
+        this.#wire.onSettled();
+      });
+    }
   }
 
   /** The link has drained. */
@@ -414,6 +403,14 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   #makeReceiving(): Receiving {
     this.#receiving ??= new Receiving(this.#parts.hub, this);
     return this.#receiving;
+  }
+
+  #onUnstored(error: unknown): void {
+    const { clientId } = this.terms;
+    this.#parts.log.warn({ clientId, error }, 'an MQTT session could not be stored');
+    // It is larger than a record may be, and does not become smaller by waiting.
+    const isTooLarge = error instanceof RangeError;
+    if (isTooLarge) this.#wire.fail(REASONS.quotaExceeded, 'the session is too large to be stored');
   }
 
   #write(isConnected: boolean): Promise<void> {

@@ -7,6 +7,7 @@ import type { Suback, Subscribe, Unsuback, Unsubscribe } from './codec/packets.t
 import { ALLOWED_REASONS, REASONS } from './codec/reasons.ts';
 import { reasonOf } from './refusal.ts';
 import type { MqttSession } from './session.ts';
+import { FILTERS_MAX } from './sys-subscriptions.ts';
 
 /**
  * Subscribes to all filters of a packet, in their order. The answer leaves when all that is subscribed
@@ -20,7 +21,10 @@ export async function subscribeAll(
   const [id] = properties.subscriptionIdentifiers ?? [];
   const reasons: number[] = [];
   const begins: (() => void)[] = [];
-  for (const { filter, qos, noLocal, retainAsPublished, retainHandling } of subscriptions) {
+  // As many as a session may have.
+  const countMax = session.parts.config.subscriptionsMax + FILTERS_MAX;
+  for (const [index, subscription] of subscriptions.entries()) {
+    const { filter, qos, noLocal, retainAsPublished, retainHandling } = subscription;
     const options = {
       filter,
       qos,
@@ -29,6 +33,10 @@ export async function subscribeAll(
       ...(id === undefined ? {} : { id }),
     };
     try {
+      // Not looked at: a packet has room for very many.
+      if (index >= countMax) {
+        throw new CodedError('rate_limited', `at most ${countMax} filters a packet`);
+      }
       begins.push(await session.subscribe(options, retainHandling));
       reasons.push(qos);
     } catch (error) {

@@ -12,7 +12,7 @@ import type { FilterOptions } from './subscription.ts';
 import type { SysReader, SysValues } from './sys.ts';
 
 /** Filters below `$SYS` that a session may have; there are hardly more topics than these. */
-const FILTERS_MAX = 32;
+export const FILTERS_MAX = 32;
 
 /** What nearly all sessions have. Nobody writes to it. */
 const NONE = new Map<string, FilterOptions>();

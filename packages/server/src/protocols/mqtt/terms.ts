@@ -1,20 +1,44 @@
 /**
  * Terms: what a CONNECT asks for and what it is granted.
  */
-import type { Connect } from './codec/packets.ts';
+import type { Connect, Version } from './codec/packets.ts';
 import { MqttError } from './codec/faults.ts';
 import type { PropertiesOf } from './codec/property-table.ts';
 import { REASONS } from './codec/reasons.ts';
 import { VARINT_MAX } from './codec/writer.ts';
 import { POSITIONS_PROPERTY } from './encoding.ts';
 import type { MqttConfig } from './parts.ts';
-import type { Terms } from './session.ts';
 
 /** A packet is never larger than its length can say. */
 const PACKET_SIZE_MAX = VARINT_MAX + 5;
 
+/** Messages under way of a session that is stored: their places have room in its record. */
+const KEPT_INFLIGHT_MAX = 1_000;
+
 /** `Receive Maximum` when nothing is said of it (5.0 §3.1.2.11.3). */
 const RECEIVE_MAXIMUM = 65_535;
+
+/** What CONNECT agreed on. */
+export interface Terms {
+  readonly version: Version;
+  readonly clientId: string;
+  /** Its key in the store. */
+  readonly key: string;
+  /** Seconds that the session is kept without a connection; with 0 nothing is stored. */
+  readonly expirySeconds: number;
+  /** Messages that the client takes without having acknowledged them. */
+  readonly receiveMaximum: number;
+  /** Bytes of the largest packet that the client takes. */
+  readonly packetSizeMax: number;
+  /** Topic aliases that the client takes. */
+  readonly topicAliasMaximum: number;
+  /** False where reasons and user properties stand only in PUBLISH, CONNACK and DISCONNECT. */
+  readonly wantsProblems: boolean;
+  /** True when each message is to say where it stands. */
+  readonly positions: boolean;
+  /** True where CONNECT named an authentication method: then the token may be renewed. */
+  readonly hasMethod: boolean;
+}
 
 /** What a client is granted, but for who it is. */
 export type Granted = Omit<Terms, 'key'>;
@@ -53,6 +77,15 @@ function wantedExpiry({ version, cleanStart, properties }: Connect): number {
 
 function asksForPositions({ properties: { userProperties = [] } }: Connect): boolean {
   return userProperties.some(([name, value]) => name === POSITIONS_PROPERTY && value === '1');
+}
+
+/** Messages that a client may have that it has not acknowledged. */
+export function inflightMax(
+  { receiveMaximum, expirySeconds }: Pick<Terms, 'receiveMaximum' | 'expirySeconds'>,
+  config: Pick<MqttConfig, 'inflightMax'>,
+): number {
+  const countMax = Math.min(receiveMaximum, config.inflightMax);
+  return expirySeconds > 0 ? Math.min(countMax, KEPT_INFLIGHT_MAX) : countMax;
 }
 
 /** How long after the last packet of a client it counts as gone, in ms; 0 is never [MQTT-3.1.2-22]. */

@@ -76,4 +76,12 @@ describe('ClientAliases', () => {
     const use = () => new ClientAliases(2).topicOf(publish('', 1));
     expect(use).toThrow(expect.objectContaining({ reason: REASONS.protocolError }));
   });
+
+  it('keeps no topic that can be no channel', () => {
+    const aliases = new ClientAliases(2);
+    const long = 'x'.repeat(60_000);
+    expect(aliases.topicOf(publish(long, 1))).toBe(long);
+    // It is no channel either, and is refused as the first one was.
+    expect(aliases.topicOf(publish('', 1))).toBe('');
+  });
 });

@@ -4,6 +4,7 @@ import { MqttError } from '../../../src/protocols/mqtt/codec/faults.ts';
 import {
   grant,
   grantedProperties,
+  inflightMax,
   keepAliveFor,
   silenceMs,
 } from '../../../src/protocols/mqtt/terms.ts';
@@ -124,4 +125,15 @@ describe('Keep alive', () => {
       expect(keepAliveFor(connectPacket({ version, keepAlive }), config)).toBe(expected);
     },
   );
+});
+
+describe('inflightMax', () => {
+  it('is what the client and the server allow, and what a record has room for', () => {
+    const of = (receiveMaximum: number, expirySeconds: number, max: number) =>
+      inflightMax({ receiveMaximum, expirySeconds }, { inflightMax: max });
+    expect(of(5, 0, 10)).toBe(5);
+    expect(of(50, 60, 10)).toBe(10);
+    expect(of(65_535, 0, 65_535)).toBe(65_535);
+    expect(of(65_535, 60, 65_535)).toBe(1_000);
+  });
 });

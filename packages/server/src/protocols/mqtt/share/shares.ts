@@ -17,6 +17,9 @@ import { placeKey, settle, SharedPlace } from './shared-place.ts';
 const NO_SHARES = new Map<string, Share>();
 const NONE_RETIRED = new Set<Share>();
 
+/** Bytes of the name of a group, as of a filter: both are in the record of a session. */
+const GROUP_LENGTH_MAX = 255;
+
 /** One of them. */
 interface Share {
   readonly group: ShareGroup;
@@ -189,7 +192,10 @@ export class Shares {
 export function sharedPart(filter: string): string | undefined {
   if (!isShared(filter)) return undefined;
   const fault = sharedFilterFault(filter);
-  const part = parseShared(filter)?.filter;
+  const { filter: part, group = '' } = parseShared(filter) ?? {};
+  if (Buffer.byteLength(group) > GROUP_LENGTH_MAX) {
+    throw new CodedError('not_found', `a share name may have ${GROUP_LENGTH_MAX} bytes`);
+  }
   if (fault !== undefined || part === undefined || filterFault(part) !== undefined) {
     throw new CodedError('not_found', fault?.message ?? 'the filter shares nothing');
   }
