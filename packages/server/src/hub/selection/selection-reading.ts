@@ -203,6 +203,7 @@ export class SelectionReading {
     const { channel: name } = leg;
     if (cursor.omits(name)) return;
     const position = this.#startOf(cursor, catchUp, leg);
+    if (cursor.catchUp !== catchUp) return; // Whoever was told of a loss may end for it.
     const channel = this.#parts.table.acquireOpen(name);
     if (channel !== undefined) {
       this.#readLeg(cursor, catchUp, channel, position);

@@ -56,6 +56,35 @@ describe('the mark of what a reader reads last', () => {
   });
 });
 
+describe('a reader that ends as it is told of a loss', () => {
+  test('reads no more, so that the next one is told nothing from before it', async () => {
+    const { broker, clock, follow, hub, publish } = await setUpSelections(10);
+    const [reader, other] = [await follow({ 'a/+': {} }), await follow({ 'a/+': {} })];
+    await publish(1, 'a/1');
+    reader.link.hold();
+    await publish(2, 'a/1');
+    await publish(2, 'a/1');
+    broker.trim('a/1', 5);
+    const { onGap } = reader;
+    reader.onGap = (...told) => {
+      onGap.apply(reader, told);
+      if (reader.opened !== undefined) hub.unsubscribe(reader.opened.cursor);
+      reader.link.hold();
+      reader.link.send('the last word');
+    };
+    reader.link.release();
+    await clock.settle();
+    expect(reader.gaps).toHaveLength(1);
+    if (other.opened !== undefined) hub.unsubscribe(other.opened.cursor);
+    expect(hub.activeChannels('#')).toEqual([]);
+    await publish(1, 'a/1'); // Nobody follows it.
+    const next = await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    await clock.pass(60_000);
+    expect(next.takeMessages()).toEqual(['a/1:7']);
+  });
+});
+
 describe('a reader that was opened ahead of a read of the log that is under way', () => {
   test('is not told by it that it is ahead of the stream', async () => {
     const { broker, clock, follow, publish } = await setUpSelections();
