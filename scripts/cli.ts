@@ -27,12 +27,15 @@ const COMMANDS: readonly (readonly [create: (io: Io) => Command, about: string])
   [
     createPublish,
     'Publishes one message, or one for each line of standard input, and prints their positions: ' +
-      '`volatile` where the channel keeps none. Without `--json` the data is text.',
+      '`volatile` where the channel keeps none. Without `--json` the data is text. Over MQTT, with QoS 1, it ' +
+      'prints `acknowledged`: the message is in the log, and MQTT does not say where.',
   ],
   [
     createSubscribe,
     'Prints messages until it is asked to end, then says on standard error how to go on. What happens to ' +
-      'the connection goes to standard error; with `--json` it is one more object on standard output.',
+      'the connection goes to standard error; with `--json` it is one more object on standard output. ' +
+      'Over MQTT it reads from now on in one session with QoS 1, over lost connections; another transport ' +
+      'goes on where it ended.',
   ],
   [createToken, 'Prints a token for a user, signed with the secret of the server.'],
   [
@@ -54,7 +57,7 @@ Generated from \`packages/cli/src/commands\` by \`scripts/cli.ts\`; a test compa
 
 \`npx trunkline COMMAND\`, or \`npm start -- FLAGS\` for \`serve\`. The exit code is 0 when all was well, 1
 when something failed, and 2 for a wrong flag or setting. \`--url\` and \`--token\` may stand in
-\`TRUNKLINE_URL\` and \`TRUNKLINE_TOKEN\`.`;
+\`TRUNKLINE_URL\` and \`TRUNKLINE_TOKEN\`; where MQTT is in \`TRUNKLINE_MQTT_URL\`.`;
 
 function section(command: Command, about: string): string {
   const words = command.registeredArguments.map((argument) => {

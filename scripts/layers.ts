@@ -67,6 +67,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'server.ts': ['*'],
   'devices.ts': ['*'],
   'index.ts': ['*'],
+  // For clients of MQTT.
+  'mqtt-codec.ts': ['protocols'],
 };
 
 /** Files that load what the user names; everything else is known before the program runs. */
@@ -86,6 +88,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     '@trunkline/client',
     '@trunkline/client/*',
     '@trunkline/server',
+    '@trunkline/server/mqtt-codec',
     '@trunkline/console',
     '@trunkline/wire',
   ],

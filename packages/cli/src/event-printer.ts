@@ -20,11 +20,14 @@ export interface ConnectionEvent {
   readonly reason?: string;
 }
 
+/** Messages were lost; not every transport says where it goes on. */
+export type LossEvent = Omit<GapEvent, 'position'> & Partial<Pick<GapEvent, 'position'>>;
+
 /** What is printed. */
 export type PrintedEvent =
   | Message
   | OpenEvent
-  | GapEvent
+  | LossEvent
   | PresenceEvent
   | SnapshotEvent
   | ConnectionEvent;
@@ -97,7 +100,7 @@ function describe(event: Exclude<PrintedEvent, Message>): string {
     case 'state':
       return event.reason === undefined ? event.state : `${event.state} (${event.reason})`;
     case 'gap':
-      return `${event.channel}: gap: at ${event.position}${missed(event.gap)}`;
+      return `${event.channel}: gap: at ${event.position ?? 'now'}${missed(event.gap)}`;
     case 'join':
     case 'leave':
       return `${event.channel}: ${event.kind} ${nameOf(event.member)}`;

@@ -78,8 +78,9 @@ export class Progress {
         this.reach(filter, place);
       }
     } else if (isWildcard(filter)) return;
-    else if (event.kind === 'gap') this.reach(filter, event.position);
-    else if (event.kind === 'message' && event.epoch !== undefined) {
+    else if (event.kind === 'gap') {
+      if (event.position !== undefined) this.reach(filter, event.position);
+    } else if (event.kind === 'message' && event.epoch !== undefined) {
       this.reach(filter, formatPosition({ epoch: event.epoch, offset: event.offset ?? 0 }));
     }
   }

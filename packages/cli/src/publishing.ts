@@ -20,18 +20,21 @@ export interface PublishingItem {
   readonly options: PublishOptions;
 }
 
+/** What publishes. */
+export type Publisher = Pick<Line, 'publish'>;
+
 /** What became of an item. */
 export type Outcome = (item: PublishingItem, result: Published | Error) => void;
 
 export class Publishing {
-  readonly #line: Line;
+  readonly #line: Publisher;
   readonly #channel: string;
   readonly #onOutcome: Outcome;
   #waiting: PublishingItem[] = [];
   #running: Promise<void> | undefined;
   #wake: (() => void)[] = [];
 
-  constructor(line: Line, channel: string, onOutcome: Outcome) {
+  constructor(line: Publisher, channel: string, onOutcome: Outcome) {
     this.#line = line;
     this.#channel = channel;
     this.#onOutcome = onOutcome;

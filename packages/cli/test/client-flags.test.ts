@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { addClientFlags, clientTarget } from '../src/client-flags.ts';
+import { addClientFlags, clientTarget, mqttTarget } from '../src/client-flags.ts';
 import { fakeIo } from './support/io.ts';
 
 const ENV = { TRUNKLINE_URL: 'http://env', TRUNKLINE_TOKEN: 'e' };
@@ -14,4 +14,14 @@ test.each([
   const command = addClientFlags(new Command('x'));
   command.parse(args, { from: 'user' });
   expect(clientTarget(command, fakeIo({ env }))).toEqual(target);
+});
+
+test.each([
+  [[], {}, { url: 'mqtt://127.0.0.1:1883' }],
+  [[], { ...ENV, TRUNKLINE_MQTT_URL: 'mqtt://env' }, { url: 'mqtt://env', token: 'e' }],
+  [['--url', 'mqtts://flag'], { TRUNKLINE_MQTT_URL: 'mqtt://env' }, { url: 'mqtts://flag' }],
+])('over MQTT flags %j over %j give %j', (args, env, target) => {
+  const command = addClientFlags(new Command('x'));
+  command.parse(args, { from: 'user' });
+  expect(mqttTarget(command, fakeIo({ env }))).toEqual(target);
 });

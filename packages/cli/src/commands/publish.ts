@@ -1,19 +1,26 @@
 /** `trunkline publish`: one message from the command line, or one a line from standard input. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { connect, JsonSource, longPoll } from '@trunkline/client';
 import type { Line, Published, PublishOptions } from '@trunkline/client';
 import { channelNameFault, eventFault, TTL_MAX } from '@trunkline/wire';
-import { addClientFlags, clientTarget } from '../client-flags.ts';
+import { addClientFlags, clientTarget, mqttTarget } from '../client-flags.ts';
 import { describeError } from '../describe-error.ts';
 import type { Io } from '../io.ts';
 import { readLines } from '../lines.ts';
+import { parseMqttUrl } from '../mqtt/connection.ts';
+import { MqttPublisher } from '../mqtt/publisher.ts';
 import { Publishing } from '../publishing.ts';
+import type { Publisher } from '../publishing.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** Characters that wait for an answer: more than the longest line has as JSON. */
 const WAITING_LENGTH_MAX = 64 * 1024 * 1024;
 
+/** What MQTT has no word for. */
+const NOT_IN_MQTT = ['event', 'slot'] as const;
+
 interface PublishFlags {
+  readonly transport: string;
   readonly json?: true;
   readonly event?: string;
   readonly key?: string;
@@ -27,6 +34,7 @@ export function createCommand(io: Io): Command {
   const command = new Command('publish')
     .argument('<channel>', 'like room/42')
     .argument('[data]', 'the message; without it, each line of standard input is one')
+    .addOption(new Option('--transport <name>', 'http, mqtt').default('http'))
     .option('--json', 'the data is JSON, not text')
     .option('--event <name>', 'a name for the kind of message')
     .option('--retain', 'keep it as the retained message of the channel')
@@ -37,30 +45,42 @@ export function createCommand(io: Io): Command {
     const flags = command.opts<PublishFlags>();
     checkNames(channel, flags);
     if (data !== undefined && flags.json === true) checkJson(data);
-    const { url, ...target } = clientTarget(command, io);
-    const line = connect(url, {
-      ...target,
-      // Nothing is read, so nothing is polled or kept open, and requests carry whole batches.
-      transports: [longPoll],
-      outbox: { sizeMax: WAITING_LENGTH_MAX },
-      ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
-    });
+    const open = flags.transport === 'mqtt' ? openMqtt : openLine;
+    const publisher = await open(command, io);
     try {
-      if (data === undefined) await publishLines(line, channel, flags, io);
+      if (data === undefined) await publishLines(publisher, channel, flags, io);
       else {
         const options = publishOptions(flags, flags.key);
-        io.stdout.write(toText(await line.publish(channel, payload(data, flags), options)));
+        io.stdout.write(toText(await publisher.publish(channel, payload(data, flags), options)));
       }
     } finally {
-      line.close();
+      publisher.close();
     }
   });
   return command;
 }
 
+/** What publishes over HTTP. */
+function openLine(command: Command, io: Io): Line {
+  const { url, ...target } = clientTarget(command, io);
+  return connect(url, {
+    ...target,
+    // Nothing is read, so nothing is polled or kept open, and requests carry whole batches.
+    transports: [longPoll],
+    outbox: { sizeMax: WAITING_LENGTH_MAX },
+    ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
+  });
+}
+
+/** The same over MQTT. */
+function openMqtt(command: Command, io: Io): Promise<MqttPublisher> {
+  const { url, token } = mqttTarget(command, io);
+  return MqttPublisher.open(parseMqttUrl(url), token);
+}
+
 /** @throws when any line failed, after all were tried. */
 async function publishLines(
-  line: Line,
+  line: Publisher,
   channel: string,
   flags: PublishFlags,
   io: Io,
@@ -109,9 +129,9 @@ function publishOptions(flags: PublishFlags, key: string | undefined): PublishOp
   };
 }
 
-/** Where it stands; a volatile channel has no places. */
-function toText(published: Published): string {
-  return `${published.position ?? 'volatile'}\n`;
+/** Where it stands; a volatile channel has no places, and MQTT tells none. */
+function toText({ position, volatile }: Published): string {
+  return `${position ?? (volatile === true ? 'volatile' : 'acknowledged')}\n`;
 }
 
 function checkNames(channel: string, flags: PublishFlags): void {
@@ -119,6 +139,13 @@ function checkNames(channel: string, flags: PublishFlags): void {
   if (fault !== undefined) throw new UsageError(`channel ${fault}, got ${channel}`);
   const wrong = flags.event === undefined ? undefined : eventFault(flags.event);
   if (wrong !== undefined) throw new UsageError(`--event ${wrong}`);
+  if (flags.transport !== 'http' && flags.transport !== 'mqtt') {
+    throw new UsageError(`--transport must be http or mqtt, got ${flags.transport}`);
+  }
+  const missing = NOT_IN_MQTT.find((name) => flags[name] !== undefined);
+  if (flags.transport === 'mqtt' && missing !== undefined) {
+    throw new UsageError(`MQTT has no --${missing}: publish over http`);
+  }
   if (flags.key === '') throw new UsageError('--key must not be empty');
   const ttl = flags.ttl ?? '1';
   if (!/^[1-9][0-9]{0,11}$/.test(ttl) || Number(ttl) > TTL_MAX) {

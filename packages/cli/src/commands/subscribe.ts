@@ -4,9 +4,11 @@ import { connect, longPollFor, shortPollEvery, sse, websocket } from '@trunkline
 import type { Transport } from '@trunkline/client';
 import { exactJson } from '@trunkline/client/exact';
 import { channelNameFault, isWildcard, patternFault } from '@trunkline/wire';
-import { addClientFlags, clientTarget } from '../client-flags.ts';
+import { addClientFlags, clientTarget, mqttTarget } from '../client-flags.ts';
 import { EventPrinter } from '../event-printer.ts';
 import type { Io } from '../io.ts';
+import { parseMqttUrl } from '../mqtt/connection.ts';
+import { MqttSubscriber } from '../mqtt/subscriber.ts';
 import { Printing } from '../printing.ts';
 import { Progress } from '../progress.ts';
 import { UsageError } from '../usage-error.ts';
@@ -17,8 +19,10 @@ const WAIT_SECONDS = 25;
 const POLL_INTERVAL_MS = 1000;
 
 /** Transports with a place in the contract that this version does not have. */
-const LATER = ['wt', 'mqtt'];
-const TRANSPORTS = ['ws', 'sse', 'poll'];
+const LATER = ['wt'];
+const TRANSPORTS = ['ws', 'sse', 'poll', 'mqtt'];
+/** What MQTT has no word for. */
+const NOT_IN_MQTT = ['after', 'last', 'partial', 'presence', 'snapshot', 'wait'] as const;
 
 interface SubscribeFlags {
   readonly transport: string;
@@ -46,19 +50,16 @@ export function createCommand(io: Io): Command {
   addClientFlags(command).action(async (channels: string[]) => {
     const flags = command.opts<SubscribeFlags>();
     const filters = [...new Set(channels.map(checkedChannel))];
-    const { transport, after, ...reading } = subscribeOptions(flags);
-    const { url, ...target } = clientTarget(command, io);
-    const line = connect(url, {
-      ...target,
-      encoding: exactJson,
-      transports: [transport],
-      ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
-    });
     const many = channels.length > 1 || channels.some(isWildcard);
     const printer = new EventPrinter(io, flags.json === true, many);
-    const progress = new Progress(filters, after);
+    const progress = new Progress(filters, flags.after);
+    const parts = { filters, printer, progress, io };
+    const run =
+      flags.transport === 'mqtt'
+        ? overMqtt(command, flags, parts)
+        : overLine(command, flags, parts);
     try {
-      await new Printing(line, printer, progress, io).run(filters, reading);
+      await run();
     } finally {
       const place = progress.position;
       if (place !== undefined) {
@@ -67,6 +68,41 @@ export function createCommand(io: Io): Command {
     }
   });
   return command;
+}
+
+/** What every way of reading needs. */
+interface ReadingParts {
+  readonly filters: readonly string[];
+  readonly printer: EventPrinter;
+  readonly progress: Progress;
+  readonly io: Io;
+}
+
+/** @returns what reads. @throws {UsageError} before anything is tried. */
+function overLine(command: Command, flags: SubscribeFlags, parts: ReadingParts) {
+  const { filters, printer, progress, io } = parts;
+  const { transport, after: _, ...reading } = subscribeOptions(flags);
+  const { url, ...target } = clientTarget(command, io);
+  return (): Promise<void> => {
+    const line = connect(url, {
+      ...target,
+      encoding: exactJson,
+      transports: [transport],
+      ...(io.fetch === undefined ? {} : { fetch: io.fetch }),
+    });
+    return new Printing(line, printer, progress, io).run(filters, reading);
+  };
+}
+
+/** The same over MQTT. */
+function overMqtt(command: Command, flags: SubscribeFlags, parts: ReadingParts) {
+  const wrong = NOT_IN_MQTT.find((name) => flags[name] !== undefined);
+  if (wrong !== undefined) {
+    throw new UsageError(`MQTT has no --${wrong}: it reads from now on, see the other transports`);
+  }
+  const { url, token } = mqttTarget(command, parts.io);
+  const address = parseMqttUrl(url);
+  return (): Promise<void> => new MqttSubscriber({ ...parts, address, token }).run();
 }
 
 /** As a shell takes it; places of several channels have ampersands. */

@@ -9,12 +9,13 @@ const LINES = ['{"n": 12345678901234567890}', '1e400', '"ä"'];
 
 /** A server in this process that keeps everything in memory. */
 async function startServer() {
-  const value = { port: 0, mqtt: { port: 0 }, store: { memory: true } };
+  const value = { port: 0, mqtt: { port: 'auto' }, store: { memory: true } };
   const server = createServer(resolveConfig({ file: { path: 'the test', value } }).config, {
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   });
   const { urls } = await server.start();
-  return { url: urls[0] ?? '', [Symbol.asyncDispose]: () => server.close() };
+  const [url = '', mqtt = ''] = urls;
+  return { url, mqtt, [Symbol.asyncDispose]: () => server.close() };
 }
 
 /** Publishes lines to a channel. */
@@ -78,3 +79,35 @@ test.each(TRANSPORTS)('names and patterns over %s', async (transport) => {
   // What came by the pattern alone may come again: it goes on at a mark.
   expect(printed.filter((one) => !one.startsWith('room/2')).toSorted()).toEqual(rest.toSorted());
 });
+
+test('over MQTT it is printed the same, and another transport goes on there', async () => {
+  await using server = await startServer();
+  const io = fakeIo();
+  const write = (line: string) => {
+    io.stdout.write(line);
+    if (io.out.length === LINES.length) io.stops.ask();
+  };
+  // What is published when the command reads comes live.
+  const onRead = (line: string) => {
+    io.stderr.write(line);
+    if (line.includes('open at')) void publishOver(server.mqtt, LINES);
+  };
+  const stdout = { ...io.stdout, write };
+  const args = ['subscribe', 'room/1', '--transport', 'mqtt', '--url', server.mqtt];
+  expect(await run(args, { ...io, stdout, stderr: { ...io.stderr, write: onRead } })).toBe(0);
+  expect(payloads(io)).toEqual(LINES);
+  await publish(server.url, 'room/1', ['"later"']);
+  const later = ['room/1', '--url', server.url, '--after', placeOf(io)];
+  expect(payloads(await print(['"later"'], ...later))).toEqual(['"later"']);
+  const all = ['room/1', '--url', server.url, '--after', 'start'];
+  const printed = await print([...LINES, '"later"'], ...all);
+  expect(printed.out.slice(0, -1)).toEqual(io.out);
+});
+
+/** The same over MQTT. */
+async function publishOver(url: string, lines: readonly string[]): Promise<void> {
+  const io = fakeIo({ stdin: lines.map((line) => `${line}\n`).join('') });
+  const args = ['publish', 'room/1', '--json', '--transport', 'mqtt', '--url', url];
+  expect(await run(args, io)).toBe(0);
+  expect(io.out).toEqual(lines.map(() => 'acknowledged\n'));
+}
