@@ -35,6 +35,8 @@ export interface MqttClause {
   readonly says: string;
   /** True when the other version has something else under the same number. */
   readonly differs?: true;
+  /** Why no test can show it; where it is so, it is not counted. */
+  readonly untested?: string;
 }
 
 /** The statements of both versions, by number. */
@@ -91,7 +93,8 @@ export function mqttClausesPage(clauses: MqttClauses, { cited, unclear }: Citati
 
 Generated from \`${CLAUSES}\` and the tests that cite its numbers, by \`scripts/mqtt-clauses.ts\`; a test
 compares. The numbers are those of the OASIS standards; what a statement says stands here in words of our
-own, as a reminder and not as a substitute. Statements that bind clients alone do not count.
+own, as a reminder and not as a substitute. Statements that bind clients alone do not count, nor do those
+for which the last column says why no test can show them.
 
 | version | statements for a server | cited by tests | |
 |---|---|---|---|
@@ -117,9 +120,10 @@ function section(
   clauses: Readonly<Record<string, MqttClause>>,
   cited: Citations['cited'],
 ): string {
-  const rows = Object.entries(clauses).map(([number, { kind, says }]) => {
+  const rows = Object.entries(clauses).map(([number, { kind, says, untested = '' }]) => {
     const citers = [...(cited.get(`${version} ${number}`) ?? [])].map(shortName);
-    return `| ${number} | ${says} | ${kind} | ${[...new Set(citers)].join(', ')} |`;
+    const tests = citers.length === 0 ? untested : [...new Set(citers)].join(', ');
+    return `| ${number} | ${says} | ${kind} | ${tests} |`;
   });
   return `## MQTT ${version}
 
@@ -134,7 +138,9 @@ function total(
   clauses: Readonly<Record<string, MqttClause>>,
   cited: Citations['cited'],
 ): string {
-  const numbers = Object.keys(clauses).filter((number) => clauses[number]?.kind !== 'client-only');
+  const numbers = Object.entries(clauses)
+    .filter(([, { kind, untested }]) => kind !== 'client-only' && untested === undefined)
+    .map(([number]) => number);
   const count = numbers.filter((number) => cited.has(`${version} ${number}`)).length;
   const percent = Math.floor((100 * count) / numbers.length);
   return `| ${version} | ${numbers.length} | ${count} | ${percent} % |`;

@@ -61,8 +61,35 @@ describe('citations of MQTT', () => {
   });
 });
 
+describe('a statement that can not be tested', () => {
+  const clauses: MqttClauses = {
+    '3.1.1': {},
+    '5.0': {
+      'MQTT-1.1.1-1': { kind: 'codec', says: 'one' },
+      'MQTT-1.1.1-2': { kind: 'session', says: 'where there is none', untested: 'there is one' },
+    },
+  };
+
+  test('is not counted, and it is said why', () => {
+    const page = mqttClausesPage(clauses, citationsIn(clauses, new Map()));
+    expect(page).toContain('| 5.0 | 1 | 0 | 0 % |');
+    expect(page).toContain('| MQTT-1.1.1-2 | where there is none | session | there is one |');
+  });
+});
+
 describe('the statements of MQTT', () => {
   const clauses = readMqttClauses();
+
+  test('are tested, unless they bind clients alone or it is said why not', () => {
+    const { cited } = citationsIn(clauses, readCitingFiles());
+    const wrong = (['3.1.1', '5.0'] as const).flatMap((version) =>
+      Object.entries(clauses[version])
+        .filter(([, { kind }]) => kind !== 'client-only')
+        .map(([number, { untested }]) => ({ name: `${version} ${number}`, untested }))
+        .filter(({ name, untested }) => cited.has(name) !== (untested === undefined)),
+    );
+    expect(wrong).toEqual([]);
+  });
 
   test('are marked where their numbers mean two things', () => {
     for (const [number, { differs }] of Object.entries(clauses['3.1.1'])) {

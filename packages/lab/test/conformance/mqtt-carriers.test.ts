@@ -45,7 +45,7 @@ function publication(topic: string, text: string): Publish {
 }
 
 describe.each(CARRIERS)('over MQTT, %s', (name, open) => {
-  test.each([4, 5] as const)('[DEV-1] speaks version %i', async (version) => {
+  test.each([4, 5] as const)('[DEV-1] [MQTT4-7.1.1-1] speaks version %i', async (version) => {
     using device = await open(version);
     const topic = `carried/${name}/${version}`;
     expect(await device.connect(topic)).toMatchObject({ reason: 0 });
@@ -55,7 +55,7 @@ describe.each(CARRIERS)('over MQTT, %s', (name, open) => {
     expect(Buffer.from(payload).toString()).toBe('hello');
   });
 
-  test('[DEV-4] reads packets however they are cut and joined', async () => {
+  test('[DEV-4] [MQTT-6.0.0-2] reads packets however they are cut and joined', async () => {
     using device = await open(5);
     const topic = `cut/${name}`;
     const connect = encode(connectPacket(5, topic), 5);
@@ -67,6 +67,24 @@ describe.each(CARRIERS)('over MQTT, %s', (name, open) => {
       expect(await device.nextOf('puback')).toMatchObject({ reason: 0 });
     }
   });
+});
+
+describe.each(CARRIERS)('over MQTT, %s', (name, open) => {
+  test.each([4, 5] as const)(
+    '[DEV-1] [MQTT-4.2.0-1] carries all bytes in their order, both ways, version %i',
+    async (version) => {
+      using device = await open(version);
+      const topic = `all/${name}/${version}`;
+      await device.connect(topic);
+      await device.subscribe(topic);
+      const texts = Array.from({ length: 50 }, (_, at) => `${at} `.repeat(at * 200));
+      for (const text of texts) device.send({ ...publication(topic, text), qos: 0 });
+      for (const text of texts) {
+        const { payload } = await device.nextOf('publish');
+        expect(Buffer.from(payload).equals(Buffer.from(text))).toBe(true);
+      }
+    },
+  );
 });
 
 describe('over MQTT, TCP', () => {
@@ -132,7 +150,7 @@ describe('over MQTT, TLS', () => {
 });
 
 describe('over MQTT, WebSocket', () => {
-  test('[DEV-4] takes no text', async () => {
+  test('[DEV-4] [MQTT-6.0.0-1] [MQTT-6.0.0-4] is answered with its name, and takes no text', async () => {
     using peer = await WebSocketPeer.open(plain.port, { subprotocol: 'mqtt' });
     expect(peer.answer.headers['sec-websocket-protocol']).toBe('mqtt');
     peer.sendFrame(OPCODE.text, encode(connectPacket(5, 'text'), 5));

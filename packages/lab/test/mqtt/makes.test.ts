@@ -40,7 +40,7 @@ describe.each(CASES)('over MQTT, $name in version $version', ({ name, make, vers
   const publish = (...publications: readonly Publication[]): Promise<void> =>
     make.publish(at(), ...publications);
 
-  test('[MQTT-3.8.4-8] reads with the lower QoS of the two, in order', async () => {
+  test('[MQTT-3.8.4-8] [MQTT4-7.0.0-2] reads with the lower QoS of the two, in order', async () => {
     const topic = `${base}/qos`;
     for (const granted of [0, 1, 2] as const) {
       await using reader = await make.read(at(), { [topic]: granted });

@@ -274,7 +274,7 @@ describe('Limits of a client', () => {
     expect(client.expectPayloads(1)).toEqual(['small']);
   });
 
-  it('[MQTT-3.1.2-26] Topic Alias Maximum: no alias is higher', async () => {
+  it('[MQTT-3.1.2-26] [MQTT5-3.3.2-11] Topic Alias Maximum: no alias is higher', async () => {
     const { peer, publish } = await startMqtt();
     const client = peer();
     await client.connect({ properties: { topicAliasMaximum: 1 } });
