@@ -31,6 +31,8 @@ export interface RetainedPageRequest {
   readonly after?: string;
   /** Bytes of messages, where less than usual are wanted; one message comes all the same. */
   readonly sizeMax?: number;
+  /** Asked when a search has waited for its turn: false where nobody waits for it any more. */
+  isWanted?(): boolean;
 }
 
 /** Part of what is retained, by channel in the order of code points. */
@@ -66,6 +68,9 @@ const PAGE_COUNT = 500;
 const SEARCH_COUNT_MAX = 100_000;
 const SEARCH_SIZE_MAX = 64 * 1024 * 1024;
 
+/** Searches under way at once: each may look at very much to find little. Others wait in their order. */
+export const SEARCHES_MAX = 4;
+
 /** Bytes of the messages of one page of matches; one message comes all the same. */
 const PAGE_SIZE_MAX = 4 * 1024 * 1024;
 
@@ -100,6 +105,9 @@ export class Retained {
   readonly #parts: RetainedParts;
   /** By channel: an entry while one is written, with those that wait for their turn. */
   readonly #writes = new Map<string, Write[]>();
+  #searchCount = 0;
+  /** What lets those begin that wait, in their order. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(parts: RetainedParts) {
     this.#parts = parts;
@@ -162,6 +170,30 @@ export class Retained {
       const found = await this.get(filter);
       return { messages: found === undefined ? [] : [found] };
     }
+    await this.#beginSearch();
+    try {
+      return page.isWanted?.() === false ? { messages: [] } : await this.#search(filter, page);
+    } finally {
+      this.#endSearch();
+    }
+  }
+
+  /** Whoever ends hands its place on, so that nobody who comes then takes it first. */
+  async #beginSearch(): Promise<void> {
+    if (this.#searchCount < SEARCHES_MAX) this.#searchCount += 1;
+    else await new Promise<void>((resolve) => void this.#waiting.add(resolve));
+  }
+
+  #endSearch(): void {
+    for (const begin of this.#waiting) {
+      this.#waiting.delete(begin);
+      begin();
+      return;
+    }
+    this.#searchCount -= 1;
+  }
+
+  async #search(filter: string, page: RetainedPageRequest): Promise<RetainedPage> {
     const search = new Search(filter, page);
     // `a/#` matches `a`, which stands before everything that begins with `a/`.
     const parent = /^([^+#]*)\/#$/.exec(filter)?.[1];
@@ -180,6 +212,11 @@ export class Retained {
       for (const record of records) {
         search.look(record.key.slice(PREFIX.length), this.#toMessage(record));
         if (search.isFull) break;
+      }
+      // A store may answer in this turn: everybody else has theirs between two pages.
+      const { clock } = this.#parts;
+      if (records.length === PAGE_COUNT && !search.isFull) {
+        await new Promise<void>((resolve) => void clock.defer(resolve));
       }
     }
     return { messages: search.messages, next: search.last };

@@ -3,7 +3,7 @@ import type { Draft } from '@trunkline/wire';
 import { describe, expect, test } from 'vitest';
 import { BrokerError } from '../../src/broker/broker.ts';
 import type { StreamSlice } from '../../src/broker/broker.ts';
-import { checkRetainable, Retained } from '../../src/hub/retained.ts';
+import { checkRetainable, Retained, SEARCHES_MAX } from '../../src/hub/retained.ts';
 import type { RetainedPage } from '../../src/hub/retained.ts';
 import { ScriptedState } from './scripted-state.ts';
 
@@ -263,5 +263,82 @@ describe('finding what is retained', () => {
     const page = await retained.find('c/#', { countMax: 99 });
     expect(names(page)).toHaveLength(5);
     expect(page.next).toBe('c/4');
+  });
+});
+
+describe('searches for what is retained', () => {
+  /** Many channels, and a store whose pages wait until they are let through. */
+  async function searched() {
+    const world = setUp();
+    const { retained, at, state } = world;
+    for (let index = 0; index < 3; index += 1)
+      await retained.retain(`a/${index}`, draft('x'), at(1));
+    const waiting: (() => void)[] = [];
+    const list = state.list.bind(state);
+    state.list = async (...args) => {
+      await new Promise<void>((resolve) => void waiting.push(resolve));
+      return list(...args);
+    };
+    const rest = async (): Promise<void> => {
+      for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+    };
+    return { ...world, waiting, rest };
+  }
+
+  test('are few at once, and the others have their turn in their order', async () => {
+    const { retained, waiting, rest } = await searched();
+    const done: number[] = [];
+    const all = Array.from({ length: 20 }, async (_, index) => {
+      const page = await retained.find('a/+', { countMax: 10 });
+      done.push(index);
+      return names(page).length;
+    });
+    await rest();
+    expect(waiting).toHaveLength(SEARCHES_MAX);
+    while (done.length < 20) {
+      expect(waiting.length).toBeLessThanOrEqual(SEARCHES_MAX);
+      waiting.shift()?.();
+      await rest();
+    }
+    expect(await Promise.all(all)).toEqual(Array.from({ length: 20 }, () => 3));
+    expect(done).toEqual(done.toSorted((one, other) => one - other));
+    // Of one channel nothing is searched.
+    expect(names(await retained.find('a/1', { countMax: 1 }))).toEqual(['a/1']);
+  });
+
+  test('are not made for who has gone meanwhile, and go on after one that failed', async () => {
+    const { retained, waiting, rest, state } = await searched();
+    const first = Array.from({ length: SEARCHES_MAX }, () => retained.find('#', { countMax: 1 }));
+    await rest();
+    const gone = retained.find('#', { countMax: 1, isWanted: () => false });
+    const list = state.list;
+    state.list = () => Promise.reject(new BrokerError('unavailable', 'away'));
+    const failing = retained.find('#', { countMax: 1 });
+    const last = retained.find('#', { countMax: 1 });
+    const told = expect(failing).rejects.toThrow('away');
+    const same = expect(last).rejects.toThrow('away');
+    await rest();
+    for (const go of waiting.splice(0)) go();
+    await Promise.all(first);
+    expect(await gone).toEqual({ messages: [] });
+    await Promise.all([told, same]);
+    state.list = list;
+    const again = retained.find('#', { countMax: 1 });
+    await rest();
+    waiting.shift()?.();
+    expect(names(await again)).toEqual(['a/0']);
+  });
+
+  test('leave a turn to everybody else between two pages', async () => {
+    const { retained, at, clock } = setUp();
+    for (let index = 0; index < 1_200; index += 1) {
+      await retained.retain(`a/${index}`, draft('x'), at(1));
+    }
+    let isDone = false;
+    const found = retained.find('+/none', { countMax: 1 }).finally(() => void (isDone = true));
+    for (let turn = 0; turn < 5_000; turn += 1) await Promise.resolve();
+    expect(isDone).toBe(false);
+    await clock.settle();
+    expect(await found).toEqual({ messages: [] });
   });
 });

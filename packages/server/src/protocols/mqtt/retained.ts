@@ -195,6 +195,7 @@ export class Retained implements TellingOwner {
       const page = await hub.beside.findRetained(this.#session.caller(), options.filter, {
         countMax: PAGE_COUNT,
         sizeMax: config.highWaterSize,
+        isWanted: () => !this.#ended && this.#isCurrent(telling),
         ...(readTo === undefined ? {} : { after: readTo }),
       });
       this.#isReading = false;
