@@ -41,6 +41,7 @@ const EXPIRY_SECONDS = 3_600;
 const SUBSCRIBE_ID = 1;
 const POSITION = 'trunkline.position';
 const GAP = 'trunkline.gap';
+const SESSION = 'trunkline.session';
 /** Losses that are too many to be told one by one have this channel. */
 const ANY_CHANNEL = '#';
 
@@ -180,6 +181,8 @@ class Call {
 
   #onConnack(sessionPresent: boolean, told: Told): void {
     const { filters } = this.#attempt;
+    const [session] = valuesOf(told, SESSION);
+    if (session !== undefined) this.#attempt.tell({ kind: 'session', session });
     if (this.#goesOn && sessionPresent) {
       // At least once: what was handed on and not acknowledged in time comes again.
       this.#attempt.again();

@@ -118,6 +118,14 @@ describe('a line over MQTT', () => {
     expect(line.standing.after).toBe('k3f9:43');
   });
 
+  test('[DEV-31] knows the word by which presence lists it', () => {
+    const { last, told: heard, receive } = open({}, 'session');
+    last().onopen?.();
+    const properties = { userProperties: [['trunkline.session', 's1'] as const] };
+    receive({ kind: 'connack', sessionPresent: false, reason: 0, properties });
+    expect(heard).toEqual(['session s1']);
+  });
+
   test('goes on behind a pattern, which has no place to tell', () => {
     const { told: heard, line, receive, begin, comeBack } = open({ filters: ['room/+'] });
     begin();

@@ -161,8 +161,8 @@ test('who follows a channel is seen by the others, until they leave', async () =
   // Of each page what is always listed where it reads: its WebSocket and its session of MQTT.
   await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('4');
   await expect
-    .poll(() => people.locator('.person-own').allTextContents())
-    .toEqual(['you, WebSocket']);
+    .poll(async () => (await people.locator('.person-own').allTextContents()).toSorted())
+    .toEqual(['you, MQTT', 'you, WebSocket']);
 
   await page.getByRole('checkbox', { name: 'List every pane' }).check();
   await expect.poll(() => count.textContent(), { timeout: 15_000 }).toBe('7');

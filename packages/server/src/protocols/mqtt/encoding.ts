@@ -216,6 +216,9 @@ export const POSITIONS_PROPERTY = 'trunkline.positions';
 /** The property that says where a message stands, for who goes on from there over another protocol. */
 export const POSITION_PROPERTY = 'trunkline.position';
 
+/** The property of CONNACK with the word of the session, by which presence and `from` name it. */
+export const SESSION_PROPERTY = 'trunkline.session';
+
 /** What is not the same at every time. */
 function ownProperties({ expiresAt }: Message, nowMs: number): PropertiesOf<'publish'> {
   if (expiresAt === undefined) return {};

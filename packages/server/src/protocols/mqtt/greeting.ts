@@ -10,7 +10,7 @@ import { packetSize } from './codec/encode.ts';
 import type { Connack, Connect, Will } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import type { MqttConnection } from './connection.ts';
-import { Encodings } from './encoding.ts';
+import { Encodings, SESSION_PROPERTY } from './encoding.ts';
 import type { LeftOver } from './left-over.ts';
 import type { NodeParts } from './parts.ts';
 import { decodeRecord } from './record.ts';
@@ -28,6 +28,7 @@ import { ShareGroups } from './share/groups.ts';
 import { lossProperties } from './subscription.ts';
 import type { Loss } from './subscription.ts';
 import { grant, grantedProperties } from './terms.ts';
+import type { Granted } from './terms.ts';
 import type { KeptWill, Wills } from './will.ts';
 
 /** A CONNECT that was accepted. */
@@ -116,7 +117,7 @@ export class Greeting {
         granted.version === 5 && packetSize(connackFor(true, losses), 5) <= granted.packetSizeMax;
       const { session, isPresent, losses } = await this.#begin(owner, cleanStart, canTell);
       const will = await this.#settleWills(session, isPresent, connect.will);
-      const connack = connackFor(isPresent, losses);
+      const connack = withWord(connackFor(isPresent, losses), session, granted);
       const accepted: Accepted = { session, connack, connection, will };
       this.#registry.hold(key, connection);
       this.#parts.counts.onSessions(this.#registry.count);
@@ -298,4 +299,14 @@ function methodOf({ properties: { authenticationMethod } }: Connect): {
   readonly authenticationMethod?: string;
 } {
   return authenticationMethod === undefined ? {} : { authenticationMethod };
+}
+
+/** Who asks for positions is told the word of its session as well, where that fits [DEV-31]. */
+function withWord(connack: Connack, session: MqttSession, granted: Granted): Connack {
+  if (!granted.positions) return connack;
+  const { properties } = connack;
+  const word = [SESSION_PROPERTY, session.caller().session] as const;
+  const userProperties = [...(properties.userProperties ?? []), word];
+  const told = { ...connack, properties: { ...properties, userProperties } };
+  return packetSize(told, 5) <= granted.packetSizeMax ? told : connack;
 }
