@@ -3,37 +3,18 @@
  * are told the same; what differs between those is put into copies (see `Delivery`).
  */
 import { formatPosition, matchesPattern } from '@trunkline/wire';
-import type { Message, Position } from '@trunkline/wire';
+import type { Message } from '@trunkline/wire';
 import type { Clock } from '../../clock.ts';
 import type { Encoding, Run } from '../../hub/hub-types.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
 import { attributesOf } from './attributes.ts';
-import type { Qos, Version } from './codec/packets.ts';
+import type { Qos } from './codec/packets.ts';
 import { joinFrames, publishFrame, publishProperties } from './codec/publish-frame.ts';
 import type { PublishFrame, PublishRun } from './codec/publish-frame.ts';
 import type { PropertiesOf } from './codec/property-table.ts';
-import type { FilterOptions } from './subscription.ts';
-
-/** How a subscription wants its messages. */
-export interface Form {
-  readonly version: Version;
-  /** The highest QoS that it was granted. */
-  readonly qos: Qos;
-  readonly retainAsPublished: boolean;
-  /** Of all subscriptions that the message matches, in rising order. */
-  readonly ids: readonly number[];
-  /** True when each message is to say where it stands. */
-  readonly positions: boolean;
-  /** Whose messages are left out; only where the encoding is of one session. */
-  readonly mutedSession?: string | undefined;
-}
-
-/** Where a message of a channel stands. Of a volatile channel the epoch is empty. */
-export interface Place extends Position {
-  readonly channel: string;
-  /** Set where it is told because it was retained, so that it is told so again. */
-  readonly isRetained?: true;
-}
+import type { FilterOptions, Form } from './form.ts';
+import { endOf } from './place.ts';
+import type { BatchEnd, Place } from './place.ts';
 
 /** A PUBLISH and the message it is of. */
 export interface Publication {
@@ -41,14 +22,6 @@ export interface Publication {
   readonly place: Place;
   /** Unix milliseconds at which the message was stored; infinite for what comes from no log. */
   readonly time: number;
-}
-
-/** Up to where the reader of a batch has everything. */
-export interface BatchEnd {
-  /** For who reads several channels, where that can be said at once. */
-  readonly mark: string | undefined;
-  /** By channel, the last place in it. */
-  readonly places: readonly Place[];
 }
 
 /** The packets of one turn. `payload` has all of them, with packet identifiers 0. */
@@ -247,19 +220,15 @@ function encodeRuns(
 ): PublishBatch {
   const told = { nowMs: clock.unixMs() };
   const publications: Publication[] = [];
-  const places: Place[] = [];
   for (const run of runs) {
-    const { channel, epoch, messages, expired } = run;
-    const form = formOf(channel);
+    const form = formOf(run.channel);
     const { mutedSession: muted } = form;
-    for (const message of messages) {
+    for (const message of run.messages) {
       if (muted !== undefined && message.from?.session === muted) continue;
       publications.push(toPublication(run, message, form, told));
     }
-    const offset = messages.at(-1)?.offset ?? expired?.to ?? 0;
-    if (epoch !== '') places.push({ channel, epoch, offset });
   }
-  return new PublishBatch(publications, { mark, places });
+  return new PublishBatch(publications, endOf(runs, mark));
 }
 
 /** User properties of the publisher stay in front, in their order [MQTT-3.3.2-18]. */

@@ -4,14 +4,15 @@
  */
 import type { Caller } from '../../hub/hub-types.ts';
 import type { Delivery } from './delivery.ts';
-import type { Form, Place } from './encoding.ts';
+import type { Place } from './place.ts';
+import type { FilterOptions, Form } from './form.ts';
 import type { SessionRecord } from './record.ts';
 import { Retained } from './retained.ts';
 import type { SessionParts } from './session.ts';
 import { SharedPlace } from './share/shared-place.ts';
 import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
-import type { FilterOptions, Loss } from './subscription.ts';
+import type { Loss } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { isSysFilter } from './sys.ts';
 import { SysSubscriptions } from './sys-subscriptions.ts';
@@ -55,8 +56,8 @@ export class Filters {
 
   /** True when something is subscribed to that its user may not read. */
   hasForbidden(): boolean {
-    const readers = [this.#subscriptions, this.#shares, this.#sys];
-    return readers.some((reader) => reader.hasForbidden());
+    const all = [this.#subscriptions, this.#shares, this.#sys];
+    return all.some(({ filters }) => [...filters].some((filter) => !this.#permits(filter)));
   }
 
   /**

@@ -16,7 +16,8 @@ import type { Hub } from '../../hub/hub.ts';
 import { encode } from './codec/encode.ts';
 import type { Delivery } from './delivery.ts';
 import { toPublication } from './encoding.ts';
-import type { Form, Place } from './encoding.ts';
+import type { Place } from './place.ts';
+import type { Form } from './form.ts';
 import type { Loss } from './subscription.ts';
 import type { Sent, Window } from './window.ts';
 

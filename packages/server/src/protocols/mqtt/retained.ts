@@ -12,10 +12,12 @@ import { refusal } from '../../hub/refusals.ts';
 import type { RetainedMessage, RetainedPage } from '../../hub/retained.ts';
 import type { Delivery } from './delivery.ts';
 import { PublishBatch, toPublication } from './encoding.ts';
-import type { BatchEnd, Form, Place } from './encoding.ts';
+import type { BatchEnd, Place } from './place.ts';
+import { formOf } from './form.ts';
 import type { FiltersSession } from './filters.ts';
 import { Outlet } from './outlet.ts';
-import type { FilterOptions, Subscription } from './subscription.ts';
+import type { Subscription } from './subscription.ts';
+import type { FilterOptions } from './form.ts';
 
 /** What is still to be sent for one filter, as a record keeps it. */
 export interface KeptRetained {
@@ -228,7 +230,7 @@ export class Retained implements TellingOwner {
   #send(telling: Telling, { messages, next }: RetainedPage): void {
     const { delivery, parts } = this.#session;
     const nowMs = parts.clock.unixMs();
-    const form = this.#formOf(telling.options);
+    const form = formOf(this.#session.terms, [telling.options]); // Overlaps are no matter here.
     const publications = messages
       .filter((one) => this.#isTold(telling, one))
       .map((one) => toPublication(one, one.message, form, { nowMs, isRetained: true }));
@@ -245,11 +247,5 @@ export class Retained implements TellingOwner {
   #isTold({ begin, options }: Telling, { epoch, message }: RetainedMessage): boolean {
     if (begin !== undefined && epoch === begin.epoch && message.offset > begin.offset) return false;
     return !options.noLocal || message.from?.session !== this.#session.caller().session;
-  }
-
-  /** As this subscription alone asks for. */
-  #formOf({ qos, retainAsPublished, id }: FilterOptions): Form {
-    const { version, positions } = this.#session.terms;
-    return { version, qos, retainAsPublished, ids: id === undefined ? [] : [id], positions };
   }
 }

@@ -5,7 +5,7 @@
 import { formatPosition, parseAfter } from '@trunkline/wire';
 import type { After, Position } from '@trunkline/wire';
 import { moveMark } from '../../hub/place-mark.ts';
-import type { BatchEnd, Place } from './encoding.ts';
+import type { BatchEnd, Place } from './place.ts';
 
 /**
  * Channels of a pattern that may stand elsewhere than its mark, as long as no new mark is told. What

@@ -8,24 +8,12 @@ import type { Encoding } from '../../hub/hub-types.ts';
 import type { Stay } from '../../hub/presence/presence.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
-import type { Qos } from './codec/packets.ts';
 import type { UserProperty } from './codec/property-table.ts';
 import type { Delivery } from './delivery.ts';
-import type { BatchEnd, Place } from './encoding.ts';
+import type { FilterOptions } from './form.ts';
+import type { BatchEnd, Place } from './place.ts';
 import { Outlet } from './outlet.ts';
 import type { SentPlace } from './sent-place.ts';
-
-/** What a client asked for, by one filter. */
-export interface FilterOptions {
-  /** A channel or a pattern. */
-  readonly filter: string;
-  readonly qos: Qos;
-  /** Not what the session itself published. */
-  readonly noLocal: boolean;
-  readonly retainAsPublished: boolean;
-  /** The subscription identifier, where it has one. */
-  readonly id?: number;
-}
 
 /** Messages that a subscription does not get: retention has removed them, or a purge. */
 export interface Loss {

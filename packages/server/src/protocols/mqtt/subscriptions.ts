@@ -7,17 +7,17 @@
  */
 import { CodedError, isWildcard, matchesPattern, overlaps } from '@trunkline/wire';
 import { Cursor } from '../../hub/cursor.ts';
-import type { Encoding, Start } from '../../hub/hub-types.ts';
-import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
+import type { Encoding } from '../../hub/hub-types.ts';
 import type { Overlaps } from '../../hub/selection/overlaps.ts';
 import { SelectionCursor } from '../../hub/selection/selection-cursor.ts';
-import type { Qos } from './codec/packets.ts';
 import type { Delivery } from './delivery.ts';
-import type { Form } from './encoding.ts';
+import { formOf } from './form.ts';
+import type { FilterOptions, Form } from './form.ts';
 import type { FiltersSession } from './filters.ts';
-import { afterPlace, SentPlace } from './sent-place.ts';
+import { openCursor } from './opening.ts';
+import { SentPlace } from './sent-place.ts';
 import { Subscription } from './subscription.ts';
-import type { FilterOptions, Loss, SubscriptionOwner } from './subscription.ts';
+import type { Loss, SubscriptionOwner } from './subscription.ts';
 
 /** A subscription as a record keeps it. */
 export interface KeptSubscription extends FilterOptions {
@@ -60,6 +60,10 @@ export class Subscriptions implements SubscriptionOwner {
 
   get count(): number {
     return this.#all.size;
+  }
+
+  get filters(): Iterable<string> {
+    return this.#all.keys();
   }
 
   /** All of them, in the order in which they were subscribed to. */
@@ -132,13 +136,6 @@ export class Subscriptions implements SubscriptionOwner {
     return this.#formOf(options.filter(({ filter }) => matchesPattern(filter, channel)));
   }
 
-  /** True when something is subscribed to that its user may not read. */
-  hasForbidden(): boolean {
-    const { identity } = this.#session.caller();
-    const { hub } = this.#session.parts;
-    return [...this.#all.keys()].some((filter) => !hub.permits(identity, 'subscribe', filter));
-  }
-
   /** Ends all of them, those being opened included. */
   end(): void {
     this.#ended = true;
@@ -150,9 +147,11 @@ export class Subscriptions implements SubscriptionOwner {
     const { hub } = this.#session.parts;
     const { filter } = options;
     const subscription = new Subscription(options, this);
-    const start: Start = kept === undefined ? {} : { after: afterPlace(kept), partial: true };
     const beginnings = this.#cursors.beginningsFor(filter);
-    const { cursor, place } = await this.#ask(subscription, start, beginnings);
+    const caller = this.#session.caller();
+    const opening = { caller, filter, kept, beginnings };
+    const { cursor, losses, place } = await openCursor(hub, subscription, opening);
+    if (options.qos > 0) for (const loss of losses) this.onLoss(loss);
     try {
       if (this.#ended) throw new CodedError('unavailable', 'the session has ended');
       // Its user may have been changed meanwhile.
@@ -169,7 +168,7 @@ export class Subscriptions implements SubscriptionOwner {
     }
     subscription.cursor = cursor;
     // QoS 0 goes on from what comes then.
-    if (this.#isDurable && options.qos > 0) subscription.place = place;
+    if (this.#isDurable && options.qos > 0) subscription.place = new SentPlace(place);
     this.#cursors.settle(filter);
     this.#all.set(filter, subscription);
     this.#join(subscription);
@@ -178,40 +177,8 @@ export class Subscriptions implements SubscriptionOwner {
     return subscription;
   }
 
-  async #ask(
-    subscription: Subscription,
-    start: Start,
-    beginnings: ReturnType<Overlaps['beginningsFor']>,
-  ): Promise<{ readonly cursor: AnyCursor; readonly place: SentPlace }> {
-    const { hub } = this.#session.parts;
-    const { filter } = subscription.options;
-    const caller = this.#session.caller();
-    const options = { beginnings };
-    const kept = start.after?.kind === 'mark' ? start.after.mark : '';
-    if (!isWildcard(filter)) {
-      const opened = await hub.subscribe(subscription, caller, filter, start, options);
-      this.#tell(
-        subscription,
-        opened.gap === undefined ? [] : [{ channel: filter, gap: opened.gap }],
-      );
-      return { cursor: opened.cursor, place: new SentPlace(opened.position ?? '') };
-    }
-    const starts = new Map([[filter, start]]);
-    const opened = await hub.subscribeMany(subscription, caller, starts, options);
-    const { gap } = opened.verdicts.get(filter) ?? {};
-    const isTold = gap === undefined || opened.losses.length > 0;
-    this.#tell(subscription, isTold ? opened.losses : [{ channel: filter, gap }]);
-    // A place that is too long for a mark is the one that it was opened with.
-    return { cursor: opened.cursor, place: new SentPlace(opened.mark ?? kept) };
-  }
-
   onLoss(loss: Loss): void {
     this.#session.onLoss(loss);
-  }
-
-  #tell({ options }: Subscription, losses: readonly Loss[]): void {
-    if (options.qos === 0) return;
-    for (const { channel, gap } of losses) this.#session.onLoss({ channel, gap });
   }
 
   #enter(subscription: Subscription): void {
@@ -346,15 +313,7 @@ export class Subscriptions implements SubscriptionOwner {
   }
 
   #formOf(matching: readonly FilterOptions[]): Form {
-    const { version, positions } = this.#session.terms;
-    const ids = matching.flatMap(({ id }) => (id === undefined ? [] : [id]));
-    return {
-      version,
-      qos: highest(matching),
-      retainAsPublished: matching.some(({ retainAsPublished }) => retainAsPublished),
-      ids: ids.sort((a, b) => a - b),
-      positions,
-    };
+    return formOf(this.#session.terms, matching);
   }
 }
 
@@ -366,8 +325,4 @@ function mute({ cursor }: Subscription, session: string | undefined): void {
 /** True for one whose cursor has not ended. */
 function isReading({ cursor }: Subscription): boolean {
   return cursor !== undefined && cursor.state !== 'ended';
-}
-
-function highest(options: readonly FilterOptions[]): Qos {
-  return options.reduce<Qos>((max, { qos }) => (qos > max ? qos : max), 0);
 }

@@ -8,7 +8,8 @@ import { PublishBatch, toPublication } from './encoding.ts';
 import type { Publication } from './encoding.ts';
 import type { FiltersSession } from './filters.ts';
 import { Outlet } from './outlet.ts';
-import type { FilterOptions } from './subscription.ts';
+import { formOf } from './form.ts';
+import type { FilterOptions } from './form.ts';
 import type { SysReader, SysValues } from './sys.ts';
 
 /** Filters below `$SYS` that a session may have; there are hardly more topics than these. */
@@ -31,6 +32,10 @@ export class SysSubscriptions implements SysReader {
 
   get count(): number {
     return this.#all.size;
+  }
+
+  get filters(): Iterable<string> {
+    return this.#all.keys();
   }
 
   /**
@@ -73,13 +78,6 @@ export class SysSubscriptions implements SysReader {
   /** What a record keeps of them. */
   kept(): readonly FilterOptions[] {
     return [...this.#all.values()];
-  }
-
-  /** True when something is read that its user may not read. */
-  hasForbidden(): boolean {
-    const { hub } = this.#session.parts;
-    const identity = this.#identity;
-    return [...this.#all.keys()].some((filter) => !hub.permits(identity, 'subscribe', filter));
   }
 
   /** Nothing is told any more. */
@@ -127,31 +125,18 @@ export class SysSubscriptions implements SysReader {
     matching: readonly FilterOptions[],
     isRetained: boolean,
   ): Publication {
-    const { version } = this.#session.terms;
     const nowMs = this.#session.parts.clock.unixMs();
-    const ids = matching.flatMap(({ id }) => (id === undefined ? [] : [id]));
     const message = {
       ...{ offset: 0, time: nowMs, contentType: 'text/plain; charset=utf-8' },
       payload: encoder.encode(text),
     };
-    const retainAsPublished = matching.some((options) => options.retainAsPublished);
-    const form = {
-      version,
-      qos: 0,
-      retainAsPublished,
-      ids: ids.sort(rising),
-      positions: false,
-    } as const;
+    const form = formOf(this.#session.terms, matching);
     // They are retained, and whoever wants to know that is told so [MQTT-3.3.1-13].
-    const told = { nowMs, isRetained: isRetained || retainAsPublished };
+    const told = { nowMs, isRetained: isRetained || form.retainAsPublished };
     return toPublication({ channel: topic, epoch: '' }, message, form, told);
   }
 }
 
 function matches(filter: string, topic: string): boolean {
   return isWildcard(filter) ? matchesPattern(filter, topic) : filter === topic;
-}
-
-function rising(a: number, b: number): number {
-  return a - b;
 }

@@ -9,7 +9,7 @@
  * - `pubrec`: sent with QoS 2; PUBREC comes next.
  * - `pubcomp`: PUBREC came, so that the message is the client's; PUBCOMP ends it.
  */
-import type { Place } from './encoding.ts';
+import type { Place } from './place.ts';
 
 /** What of the client is awaited; see above. */
 export type Awaited = 'puback' | 'pubrec' | 'pubcomp';

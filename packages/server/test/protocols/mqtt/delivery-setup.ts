@@ -8,7 +8,8 @@ import { PacketDecoder } from '../../../src/protocols/mqtt/codec/decoder.ts';
 import type { Packet, Publish, Qos, Version } from '../../../src/protocols/mqtt/codec/packets.ts';
 import { Delivery } from '../../../src/protocols/mqtt/delivery.ts';
 import { PublishEncoding } from '../../../src/protocols/mqtt/encoding.ts';
-import type { Form, PublishBatch } from '../../../src/protocols/mqtt/encoding.ts';
+import type { PublishBatch } from '../../../src/protocols/mqtt/encoding.ts';
+import type { Form } from '../../../src/protocols/mqtt/form.ts';
 import { Window } from '../../../src/protocols/mqtt/window.ts';
 
 /** A link that keeps what it is given. */

@@ -11,8 +11,8 @@ import {
   PublishEncoding,
   toPublication,
 } from '../../../src/protocols/mqtt/encoding.ts';
-import type { Form, PublishBatch } from '../../../src/protocols/mqtt/encoding.ts';
-import type { FilterOptions } from '../../../src/protocols/mqtt/subscription.ts';
+import type { PublishBatch } from '../../../src/protocols/mqtt/encoding.ts';
+import type { FilterOptions, Form } from '../../../src/protocols/mqtt/form.ts';
 import { CLOCK, formOf, message } from './delivery-setup.ts';
 
 function read({ payload }: PublishBatch, version: Version = 5): Publish[] {

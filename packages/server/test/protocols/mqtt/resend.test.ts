@@ -3,7 +3,7 @@ import { CodedError } from '@trunkline/wire';
 import type { Message } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
 import type { Packet, Version } from '../../../src/protocols/mqtt/codec/packets.ts';
-import type { Place } from '../../../src/protocols/mqtt/encoding.ts';
+import type { Place } from '../../../src/protocols/mqtt/place.ts';
 import { Outlet } from '../../../src/protocols/mqtt/outlet.ts';
 import { resend } from '../../../src/protocols/mqtt/resend.ts';
 import type { Loss } from '../../../src/protocols/mqtt/subscription.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parsePlaceMark } from '../../../src/hub/place-mark.ts';
-import type { Place } from '../../../src/protocols/mqtt/encoding.ts';
+import type { Place } from '../../../src/protocols/mqtt/place.ts';
 import { afterPlace, SentPlace } from '../../../src/protocols/mqtt/sent-place.ts';
 
 const at = (channel: string, offset: number, epoch = 'e1'): Place => ({ channel, epoch, offset });

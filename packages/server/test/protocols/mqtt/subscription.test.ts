@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Delivery } from '../../../src/protocols/mqtt/delivery.ts';
-import type { BatchEnd } from '../../../src/protocols/mqtt/encoding.ts';
+import type { BatchEnd } from '../../../src/protocols/mqtt/place.ts';
 import { Encodings } from '../../../src/protocols/mqtt/encoding.ts';
 import { SentPlace } from '../../../src/protocols/mqtt/sent-place.ts';
 import {
@@ -10,7 +10,8 @@ import {
   MORE_LOSSES,
   Subscription,
 } from '../../../src/protocols/mqtt/subscription.ts';
-import type { FilterOptions, Loss } from '../../../src/protocols/mqtt/subscription.ts';
+import type { Loss } from '../../../src/protocols/mqtt/subscription.ts';
+import type { FilterOptions } from '../../../src/protocols/mqtt/form.ts';
 
 const OPTIONS = { qos: 1, noLocal: false, retainAsPublished: false } as const;
 const FORM = { version: 5, qos: 1, retainAsPublished: false, ids: [], positions: false } as const;

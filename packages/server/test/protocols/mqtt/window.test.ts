@@ -1,6 +1,6 @@
 import { seededRandom } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
-import type { Place } from '../../../src/protocols/mqtt/encoding.ts';
+import type { Place } from '../../../src/protocols/mqtt/place.ts';
 import { Window } from '../../../src/protocols/mqtt/window.ts';
 import type { AckOutcome, Awaited, Sent } from '../../../src/protocols/mqtt/window.ts';
 

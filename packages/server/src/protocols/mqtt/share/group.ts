@@ -15,7 +15,7 @@ import type { StateStore } from '../../../broker/state.ts';
 import type { Clock } from '../../../clock.ts';
 import type { Hub } from '../../../hub/hub.ts';
 import type { Log } from '../../../observe/log.ts';
-import type { Form } from '../encoding.ts';
+import type { Form } from '../form.ts';
 import type { MqttConfig } from '../parts.ts';
 import { SentPlace } from '../sent-place.ts';
 import type { SessionStore } from '../session-store.ts';

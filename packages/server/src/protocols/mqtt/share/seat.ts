@@ -3,11 +3,13 @@
  * session does: in its own form, with its packet identifiers, as far as its window and link have room.
  */
 import type { Message } from '@trunkline/wire';
-import type { Run } from '../../../hub/hub-types.ts';
-import type { Caller } from '../../../hub/hub-types.ts';
+import type { Caller, Run } from '../../../hub/hub-types.ts';
 import type { Delivery } from '../delivery.ts';
 import { PublishBatch, toPublication } from '../encoding.ts';
-import type { Form, Place, Publication } from '../encoding.ts';
+import type { Publication } from '../encoding.ts';
+import { NO_END } from '../place.ts';
+import type { Place } from '../place.ts';
+import type { Form } from '../form.ts';
 import { Outlet } from '../outlet.ts';
 import type { Loss } from '../subscription.ts';
 import type { Member } from './member.ts';
@@ -39,9 +41,6 @@ export interface Item {
   readonly run: Pick<Run, 'channel' | 'epoch'>;
   readonly message: Message;
 }
-
-/** A message of a group stands nowhere in what its member reads by itself. */
-const NO_END = { mark: undefined, places: [] };
 
 export class Seat {
   readonly member: Member;
@@ -101,7 +100,7 @@ export class Seat {
     }
     this.session.delivery.deliver(
       this.#outlet,
-      // The group knows whom it has given it to.
+      // The group knows whom it has given it to, and the member reads nothing of it by itself.
       new PublishBatch([{ frame, place: own, time: Infinity }], NO_END),
       false,
     );

@@ -4,16 +4,17 @@
  *
  * What it is given is not encoded yet: each message goes to one member, and that one decides how.
  */
-import { isWildcard } from '@trunkline/wire';
 import type { Gap, Position } from '@trunkline/wire';
 import type { Hub } from '../../../hub/hub.ts';
-import type { Caller, Encoding, Run, Start } from '../../../hub/hub-types.ts';
+import type { Caller, Encoding, Run } from '../../../hub/hub-types.ts';
 import type { AnyCursor } from '../../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../../hub/selection/selection-cursor.ts';
 import type { Link, LinkInfo, LinkTraits } from '../../../link/link.ts';
 import { SharedBatch } from '../../../link/shared-batch.ts';
-import type { BatchEnd, Place } from '../encoding.ts';
-import { afterPlace } from '../sent-place.ts';
+import { endOf } from '../place.ts';
+import type { BatchEnd } from '../place.ts';
+import { openCursor } from '../opening.ts';
+import type { OpenedCursor } from '../opening.ts';
 import type { Loss } from '../subscription.ts';
 
 /** What the hub has for a group at once. */
@@ -43,7 +44,7 @@ class ShareBatch extends SharedBatch implements Portion {
   constructor(runs: readonly Run[], mark: string | undefined) {
     super(NO_BYTES, false);
     this.runs = runs;
-    this.end = { mark, places: runs.flatMap(placeAfter) };
+    this.end = endOf(runs, mark);
   }
 }
 
@@ -90,13 +91,6 @@ class ShareLink implements Link {
   }
 }
 
-/** A reader that was opened. */
-export interface OpenedReader {
-  readonly losses: readonly Loss[];
-  /** Where it stands before anything is given, as a record keeps it. */
-  readonly place: string | Position;
-}
-
 /** One group's cursor. */
 export class ShareReader implements SelectionSubscriber {
   readonly link: Link;
@@ -121,25 +115,16 @@ export class ShareReader implements SelectionSubscriber {
    * @param kept where to go on; absent: with what comes from now on.
    * @throws {CodedError} that says why not.
    */
-  async open(caller: Caller, filter: string, kept: string | undefined): Promise<OpenedReader> {
+  async open(
+    caller: Caller,
+    filter: string,
+    kept: string | undefined,
+  ): Promise<Pick<OpenedCursor, 'losses' | 'place'>> {
     // A volatile channel has no places.
-    const isKept = kept !== undefined && kept !== '';
-    const start: Start = isKept ? { after: afterPlace(kept), partial: true } : {};
-    if (!isWildcard(filter)) {
-      const { cursor, gap, position } = await this.#hub.subscribe(this, caller, filter, start);
-      this.#cursor = cursor;
-      return { losses: gap === undefined ? [] : [{ channel: filter, gap }], place: position ?? '' };
-    }
-    const starts = new Map([[filter, start]]);
-    const opened = await this.#hub.subscribeMany(this, caller, starts);
-    this.#cursor = opened.cursor;
-    const { gap } = opened.verdicts.get(filter) ?? {};
-    const isTold = gap === undefined || opened.losses.length > 0;
-    return {
-      losses: isTold ? opened.losses : [{ channel: filter, gap }],
-      // A place that is too long for a mark is the one that it was opened with.
-      place: opened.mark ?? kept ?? '',
-    };
+    const opening = { caller, filter, kept: kept === '' ? undefined : kept };
+    const { cursor, losses, place } = await openCursor(this.#hub, this, opening);
+    this.#cursor = cursor;
+    return { losses, place };
   }
 
   /** Lets it run. */
@@ -167,10 +152,4 @@ export class ShareReader implements SelectionSubscriber {
     this.#sink.take({ runs: [], end: { mark: undefined, places: [{ channel, ...position }] } });
     this.#sink.onLoss({ channel, gap });
   }
-}
-
-/** Of a volatile channel there are no places. */
-function placeAfter({ channel, epoch, messages, expired }: Run): Place[] {
-  const offset = messages.at(-1)?.offset ?? expired?.to ?? 0;
-  return epoch === '' ? [] : [{ channel, epoch, offset }];
 }

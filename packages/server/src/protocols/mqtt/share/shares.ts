@@ -4,9 +4,10 @@
  */
 import { CodedError } from '@trunkline/wire';
 import { filterFault, isShared, parseShared, sharedFilterFault } from '../codec/topics.ts';
-import type { Form, Place } from '../encoding.ts';
+import type { Place } from '../place.ts';
+import { formOf } from '../form.ts';
+import type { FilterOptions, Form } from '../form.ts';
 import type { FiltersSession } from '../filters.ts';
-import type { FilterOptions } from '../subscription.ts';
 import type { KeptSubscription } from '../subscriptions.ts';
 import type { KeptMember } from './group-record.ts';
 import type { ShareGroup } from './group.ts';
@@ -40,6 +41,11 @@ export class Shares {
 
   get count(): number {
     return this.#all.size;
+  }
+
+  /** What is shared of them. */
+  get filters(): Iterable<string> {
+    return [...this.#all.keys()].map((filter) => parseShared(filter)?.filter ?? filter);
   }
 
   /**
@@ -95,15 +101,6 @@ export class Shares {
   /** How a message of this place is sent again. */
   formFor({ share }: SharedPlace): Form {
     return this.#formOf(this.#all.get(share)?.options);
-  }
-
-  /** True when something is shared that its user may not read. */
-  hasForbidden(): boolean {
-    const { hub } = this.#session.parts;
-    const { identity } = this.#session.caller();
-    return [...this.#all.keys()].some(
-      (filter) => !hub.permits(identity, 'subscribe', parseShared(filter)?.filter ?? filter),
-    );
   }
 
   /** What a record keeps of them. */
@@ -178,9 +175,7 @@ export class Shares {
 
   /** Overlaps are no matter: what is shared is apart from what a session reads by itself. */
   #formOf(options: FilterOptions | undefined): Form {
-    const { version, positions } = this.#session.terms;
-    const { qos = 0, retainAsPublished = false, id } = options ?? {};
-    return { version, qos, retainAsPublished, ids: id === undefined ? [] : [id], positions };
+    return formOf(this.#session.terms, options === undefined ? [] : [options]);
   }
 }
 

@@ -2,7 +2,7 @@ import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/observe/log.ts';
 import { Delivery } from '../../../../src/protocols/mqtt/delivery.ts';
-import type { Form } from '../../../../src/protocols/mqtt/encoding.ts';
+import type { Form } from '../../../../src/protocols/mqtt/form.ts';
 import { SessionStore } from '../../../../src/protocols/mqtt/session-store.ts';
 import { ShareGroups } from '../../../../src/protocols/mqtt/share/groups.ts';
 import { Window } from '../../../../src/protocols/mqtt/window.ts';
