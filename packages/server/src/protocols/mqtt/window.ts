@@ -33,18 +33,22 @@ const ROOM_MIN = 16;
 /** Of identifiers that lie further apart than this, the one may be taken for the other. */
 const SPAN_MAX = 0x7fff;
 
-/** A place whose message was acknowledged. */
-const DONE = 0;
-const STAGES: readonly (Awaited | undefined)[] = [undefined, 'puback', 'pubrec', 'pubcomp'];
-const PUBACK = 1;
-const PUBREC = 2;
-const PUBCOMP = 3;
+/** What is awaited of a message, by number. */
+const STAGES: readonly Awaited[] = ['puback', 'pubrec', 'pubcomp'];
+const PUBACK = 0;
+const PUBREC = 1;
+const PUBCOMP = 2;
+
+/** What a window has that nothing was sent to. Nobody writes to it. */
+const NO_PLACES: (Place | undefined)[] = [];
 
 export class Window {
   readonly #countMax: number;
-  // Rings of one size, a power of two; made with the first message.
-  #stages = new Uint8Array(0);
-  #places: (Place | undefined)[] = [];
+  // Rings of one size, a power of two; made with the first message, and the first of QoS 2.
+  /** `undefined` where the message was acknowledged. */
+  #places = NO_PLACES;
+  /** Absent while all are of QoS 1. */
+  #stages: Uint8Array | undefined;
   /** Where in the rings the first one stands, and its packet identifier. */
   #head = 0;
   #headId = 1;
@@ -92,7 +96,7 @@ export class Window {
     this.#headId = first.packetId;
     for (const { packetId, awaited, place } of sent) {
       // Of what was acknowledged out of turn nothing is known but that it is gone.
-      while (this.#nextId !== packetId) this.#push(place, DONE);
+      while (this.#nextId !== packetId) this.#push(undefined, PUBACK);
       this.#push(place, STAGES.indexOf(awaited));
     }
   }
@@ -100,35 +104,35 @@ export class Window {
   /** What the client says of a packet. @param failed true for a PUBREC that refuses the message. */
   acknowledge(packetId: number, kind: Awaited, failed = false): AckOutcome {
     const at = this.#find(packetId);
-    const stage = at < 0 ? DONE : (this.#stages[at] ?? DONE);
-    if (stage === DONE) return 'unknown';
-    if (kind === 'pubrec' && !failed && (stage === PUBREC || stage === PUBCOMP)) {
+    const place = at < 0 ? undefined : this.#places[at];
+    if (place === undefined) return 'unknown';
+    const stage = this.#stageAt(at);
+    if (kind === 'pubrec' && !failed && stage !== PUBACK) {
       // Said again, it is answered again.
-      this.#stages[at] = PUBCOMP;
+      this.#setStage(at, PUBCOMP);
       return 'released';
     }
     if (STAGES[stage] !== kind) return 'wrong';
-    const place = this.#places[at];
-    this.#stages[at] = DONE;
     this.#places[at] = undefined;
     this.#count -= 1;
     this.#trim();
-    if (place !== undefined) this.onDone?.(place);
+    this.onDone?.(place);
     return 'done';
   }
 
   /** What is awaited of a packet; `undefined` when nothing is. */
   awaitedOf(packetId: number): Awaited | undefined {
     const at = this.#find(packetId);
-    return at < 0 ? undefined : STAGES[this.#stages[at] ?? DONE];
+    if (at < 0 || this.#places[at] === undefined) return undefined;
+    return STAGES[this.#stageAt(at)];
   }
 
   /** All that are not acknowledged, in the order sent. */
   *sent(): Generator<Sent, void, undefined> {
     for (let index = 0; index < this.#span; index += 1) {
-      const at = (this.#head + index) & (this.#stages.length - 1);
-      const awaited = STAGES[this.#stages[at] ?? DONE];
+      const at = (this.#head + index) & (this.#places.length - 1);
       const place = this.#places[at];
+      const awaited = STAGES[this.#stageAt(at)];
       if (awaited === undefined || place === undefined) continue;
       yield { packetId: this.#idAt(index), awaited, place };
     }
@@ -137,7 +141,7 @@ export class Window {
   /** Where in the rings a packet stands; -1 when it does not. */
   #find(packetId: number): number {
     const distance = (packetId - this.#headId + PACKET_ID_MAX) % PACKET_ID_MAX;
-    return distance < this.#span ? (this.#head + distance) & (this.#stages.length - 1) : -1;
+    return distance < this.#span ? (this.#head + distance) & (this.#places.length - 1) : -1;
   }
 
   get #nextId(): number {
@@ -149,12 +153,21 @@ export class Window {
     return ((this.#headId - 1 + index) % PACKET_ID_MAX) + 1;
   }
 
-  #push(place: Place, stage: number): number {
-    if (this.#span === this.#stages.length) this.#grow();
-    const at = (this.#head + this.#span) & (this.#stages.length - 1);
+  #stageAt(at: number): number {
+    return this.#stages?.[at] ?? PUBACK;
+  }
+
+  #setStage(at: number, stage: number): void {
+    if (stage !== PUBACK) this.#stages ??= new Uint8Array(this.#places.length);
+    if (this.#stages !== undefined) this.#stages[at] = stage;
+  }
+
+  #push(place: Place | undefined, stage: number): number {
+    if (this.#span === this.#places.length) this.#grow();
+    const at = (this.#head + this.#span) & (this.#places.length - 1);
     const packetId = this.#nextId;
-    this.#stages[at] = stage;
-    if (stage !== DONE) {
+    this.#setStage(at, stage);
+    if (place !== undefined) {
       this.#places[at] = place;
       this.#count += 1;
     }
@@ -164,25 +177,25 @@ export class Window {
 
   /** The first ones that are done make room. */
   #trim(): void {
-    const mask = this.#stages.length - 1;
+    const mask = this.#places.length - 1;
     let gone = 0;
-    while (gone < this.#span && this.#stages[(this.#head + gone) & mask] === DONE) gone += 1;
+    while (gone < this.#span && this.#places[(this.#head + gone) & mask] === undefined) gone += 1;
     this.#headId = this.#idAt(gone);
     this.#head = (this.#head + gone) & mask;
     this.#span -= gone;
   }
 
   #grow(): void {
-    const size = Math.max(ROOM_MIN, this.#stages.length * 2);
-    const stages = new Uint8Array(size);
+    const size = Math.max(ROOM_MIN, this.#places.length * 2);
     const places: (Place | undefined)[] = Array.from({ length: size });
+    const stages = this.#stages === undefined ? undefined : new Uint8Array(size);
     for (let index = 0; index < this.#span; index += 1) {
-      const at = (this.#head + index) & (this.#stages.length - 1);
-      stages[index] = this.#stages[at] ?? DONE;
+      const at = (this.#head + index) & (this.#places.length - 1);
       places[index] = this.#places[at];
+      if (stages !== undefined) stages[index] = this.#stageAt(at);
     }
-    this.#stages = stages;
     this.#places = places;
+    this.#stages = stages;
     this.#head = 0;
   }
 }
