@@ -95,9 +95,11 @@ export class SessionCheck {
     // A session that lost something is begun anew in 3.1.1, which has no other way to tell.
     if (asked.version === 4 && this.#mayLoseAny) return undefined;
     if (known.endedMs === undefined) return known.expiryMs > 0 ? true : undefined;
-    const goneMs = nowMs - known.endedMs;
-    if (known.expiryMs > 0 && goneMs < known.expiryMs - SLACK_MS) return true;
-    if (goneMs <= known.expiryMs + SLACK_MS || known.isLate) return undefined;
+    // It is judged at some moment between CONNECT and its answer.
+    const mostMs = nowMs - known.endedMs;
+    const leastMs = asked.atMs - known.endedMs;
+    if (known.expiryMs > 0 && mostMs < known.expiryMs - SLACK_MS) return true;
+    if (leastMs <= known.expiryMs + SLACK_MS || known.isLate) return undefined;
     return false;
   }
 

@@ -11,13 +11,16 @@ import { channelNameFault, CodedError } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Caller, PublishRequest } from '../../hub/hub-types.ts';
+import { MqttError } from './codec/faults.ts';
 import type { Publish } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { reasonOf } from './refusal.ts';
 import { toRequest } from './request.ts';
+import type { Terms } from './terms.ts';
 
 /** What receiving needs of its session. */
 export interface ReceivingSession {
+  readonly terms: Pick<Terms, 'version'>;
   caller(): Caller;
   /** The same object in all of the session's messages. */
   sender(): Sender;
@@ -42,13 +45,15 @@ interface Owed {
 }
 
 /**
- * A message of QoS 2 until PUBREL. `known`: an earlier connection stored it, and maybe published it.
- * `under way`: it is being published, and an answer is owed.
+ * A message of QoS 2 that came over this connection, until PUBREL. `under way`: it is being published,
+ * and an answer is owed. `refused`: it is not published any more, and the answer has not left.
  */
 interface Incoming {
   /** The key with which it is published, however often that is tried. */
   readonly word: string;
-  state: 'known' | 'under way' | 'published';
+  /** True where it may be in the log since it was tried before. */
+  readonly isDoubtful: boolean;
+  state: 'under way' | 'published' | 'refused';
   /** Answers owed to repetitions, which the first one settles. */
   readonly repeated: Owed[];
 }
@@ -61,6 +66,9 @@ const REFUSED = '!';
 
 /** Messages of the last kind that are kept: of more the oldest are forgotten. */
 const REFUSED_COUNT_MAX = 256;
+
+/** Messages of QoS 2 without PUBREL: as many as have room in the record of a session. */
+const RELEASES_MAX = 16_384;
 
 /** What publishing with QoS 2 needs. */
 interface OnceOptions {
@@ -78,6 +86,11 @@ export class Receiving {
   readonly #session: ReceivingSession;
   #owed: Owed[] = [];
   readonly #incoming = new Map<number, Incoming>();
+  /**
+   * What an earlier connection kept: the words of keys, or `PUBLISHED`. It counts once the client
+   * sends it again, since a limit holds for one connection (5.0 §4.9).
+   */
+  readonly #earlier = new Map<number, string>();
   /**
    * Messages of QoS 2 that were refused while nobody knew whether they are in the log, and the words
    * of their keys: who has not heard of the refusal sends them again.
@@ -107,38 +120,41 @@ export class Receiving {
     return this.#owed.length;
   }
 
-  /** True for a packet identifier of QoS 2 that is known: it counts already. */
+  /** True for a packet identifier of QoS 2 that is in use. */
   has(packetId: number): boolean {
-    return this.#incoming.has(packetId);
+    return this.#incoming.has(packetId) || this.#earlier.has(packetId);
   }
 
   /** What was received with QoS 2 and not released: the words of their keys, while these are needed. */
   kept(): readonly (readonly [packetId: number, word: string])[] {
-    const incoming = Array.from(this.#incoming, ([packetId, { word, state }]) => {
-      return [packetId, state === 'published' ? PUBLISHED : word] as const;
-    });
+    const incoming = Array.from(this.#incoming)
+      .filter(([, { state }]) => state !== 'refused')
+      .map(([packetId, { word, state }]) => {
+        return [packetId, state === 'published' ? PUBLISHED : word] as const;
+      });
     const refused = Array.from(this.#refused, ([packetId, word]) => {
       return [packetId, `${REFUSED}${word}`] as const;
     });
-    return [...incoming, ...refused];
+    return [...this.#earlier, ...incoming, ...refused];
   }
 
   /** Takes in what an earlier connection kept. */
   restore(kept: readonly (readonly [packetId: number, word: string])[]): void {
     this.#isRestored = true;
     for (const [packetId, word] of kept) {
-      if (word.startsWith(REFUSED)) {
-        this.#refused.set(packetId, word.slice(REFUSED.length));
-        continue;
-      }
-      const state = word === PUBLISHED ? 'published' : 'known';
-      this.#incoming.set(packetId, { word, state, repeated: [] });
+      if (word.startsWith(REFUSED)) this.#refused.set(packetId, word.slice(REFUSED.length));
+      else this.#earlier.set(packetId, word);
     }
   }
 
-  /** @param topic what the PUBLISH or its alias names. */
-  onPublish(publish: Publish, topic: string): void {
+  /**
+   * @param topic what the PUBLISH or its alias names.
+   * @param countMax messages that may be unacknowledged.
+   * @throws {MqttError} for one more.
+   */
+  onPublish(publish: Publish, topic: string, countMax = RELEASES_MAX): void {
     const { qos, packetId } = publish;
+    this.#demandRoom(publish, countMax);
     const request = toRequest(publish, this.#session.sender());
     if (qos === 0) this.#publish(topic, request, undefined);
     else if (qos === 1) this.#publish(topic, request, this.#owe('puback', packetId));
@@ -154,30 +170,46 @@ export class Receiving {
    */
   release(packetId: number): boolean {
     this.#refused.delete(packetId);
-    return this.#incoming.delete(packetId) || this.#isRestored;
+    const wasKnown = this.#earlier.delete(packetId);
+    return this.#incoming.delete(packetId) || wasKnown || this.#isRestored;
+  }
+
+  #demandRoom({ qos, packetId }: Publish, countMax: number): void {
+    if (qos === 0 || (qos === 2 && this.#incoming.has(packetId))) return;
+    const isNew = qos === 2 && !this.#earlier.has(packetId);
+    const isCrowded = isNew && this.#incoming.size + this.#earlier.size >= RELEASES_MAX;
+    if (this.count < countMax && !isCrowded) return;
+    const message = `at most ${countMax} messages may be unacknowledged`;
+    throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
   }
 
   #publishOnce(topic: string, request: PublishRequest, { packetId, dup }: Publish): void {
     const { store } = this.#session;
-    const known = this.#incoming.get(packetId);
     const owed = this.#owe('pubrec', packetId);
+    const earlier = this.#earlier.get(packetId);
+    this.#earlier.delete(packetId);
+    if (earlier === PUBLISHED) {
+      this.#enter(packetId, PUBLISHED, { isDoubtful: false }).state = 'published';
+    }
+    const known = this.#incoming.get(packetId);
     if (known?.state === 'published') {
       this.#settle(owed, REASONS.success, '');
       return;
     }
-    if (known?.state === 'under way') {
+    if (known !== undefined) {
       known.repeated.push(owed);
       return;
     }
     // Without DUP it is a new message, whose client has heard of the refusal ([MQTT-3.3.1-1]).
     const refused = dup ? this.#refused.get(packetId) : undefined;
     this.#refused.delete(packetId);
-    const word = known?.word ?? refused ?? this.#session.word();
-    this.#incoming.set(packetId, { word, state: 'under way', repeated: [] });
+    const word = earlier ?? refused ?? this.#session.word();
+    const isDoubtful = earlier !== undefined || refused !== undefined;
+    this.#enter(packetId, word, { isDoubtful });
     // What was sent before may be in the log by its word; what is new needs it to be known later.
-    const isKeyed = known !== undefined || refused !== undefined || store !== undefined;
+    const isKeyed = isDoubtful || store !== undefined;
     const keyed = isKeyed ? { ...request, key: request.key ?? word } : request;
-    const stored = known === undefined ? store?.() : undefined;
+    const stored = earlier === undefined ? store?.() : undefined;
     this.#publish(topic, keyed, owed, { stored, word });
   }
 
@@ -230,10 +262,32 @@ export class Receiving {
       return;
     }
     const incoming = owed.kind === 'pubrec' ? this.#incoming.get(owed.packetId) : undefined;
-    if (incoming !== undefined && coded.stored === 'unknown') {
-      this.#keepRefused(owed.packetId, incoming.word);
+    if (incoming !== undefined) {
+      incoming.state = 'refused';
+      const { isDoubtful, word } = incoming;
+      if (isDoubtful || coded.stored === 'unknown') this.#keepRefused(owed.packetId, word);
     }
-    this.#settle(owed, reason, coded.message);
+    // Who hears of it may use the identifier anew: that must not be taken for the message before.
+    const isHeard = incoming !== undefined && this.#session.terms.version === 5;
+    this.#settleOnce(isHeard ? this.#session.store?.() : undefined, owed, reason, coded.message);
+  }
+
+  /** @param stored resolves when the answer may leave; absent where it may now. */
+  #settleOnce(
+    stored: Promise<void> | undefined,
+    owed: Owed,
+    reason: number,
+    message: string,
+  ): void {
+    const settle = (): void => this.#settle(owed, reason, message);
+    if (stored === undefined) settle();
+    else void stored.then(settle);
+  }
+
+  #enter(packetId: number, word: string, { isDoubtful }: { isDoubtful: boolean }): Incoming {
+    const incoming: Incoming = { word, isDoubtful, state: 'under way', repeated: [] };
+    this.#incoming.set(packetId, incoming);
+    return incoming;
   }
 
   #owe(kind: Owed['kind'], packetId: number): Owed {
@@ -271,12 +325,8 @@ export class Receiving {
   #onAnswered(packetId: number, reason: number): void {
     const incoming = this.#incoming.get(packetId);
     if (incoming === undefined) return;
-    if (reason < REASONS.unspecifiedError) {
-      incoming.state = 'published';
-    } else {
-      this.#incoming.delete(packetId);
-      void this.#session.store?.();
-    }
+    if (reason < REASONS.unspecifiedError) incoming.state = 'published';
+    else this.#incoming.delete(packetId);
   }
 }
 

@@ -34,12 +34,6 @@ import type { Terms } from './terms.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
 
-/**
- * Messages of QoS 2 that a client of 3.1.1, which knows no limit, may leave without PUBREL: as many as
- * have room in the record of a session.
- */
-const RELEASES_MAX = 16_384;
-
 /** How long after a failure the end of a session is stored again; twice as long each time, up to a bound. */
 const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 30_000;
@@ -289,15 +283,9 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     const receiving = this.#makeReceiving();
     this.#aliases ??= new ClientAliases(this.#parts.config.topicAliasMax);
     const topic = this.#aliases.topicOf(publish);
-    const { qos, packetId } = publish;
     const { receiveMaximum } = this.#parts.config;
-    const isKnown = qos === 2 && receiving.has(packetId);
-    const countMax = this.terms.version === 5 ? receiveMaximum : RELEASES_MAX;
-    if (qos > 0 && !isKnown && receiving.count >= countMax) {
-      const message = `at most ${countMax} messages may be unacknowledged`;
-      throw new MqttError(REASONS.receiveMaximumExceeded, '[MQTT-3.3.4-7]', message);
-    }
-    receiving.onPublish(publish, topic);
+    // 3.1.1 knows no limit.
+    receiving.onPublish(publish, topic, this.terms.version === 5 ? receiveMaximum : undefined);
   }
 
   /** True for an answer to something, said for the first time. */

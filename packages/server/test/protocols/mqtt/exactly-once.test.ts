@@ -104,6 +104,35 @@ describe('Exactly once', () => {
     },
   );
 
+  it.each(VERSIONS)('holds in MQTT %s where it is refused when it comes again', async (version) => {
+    const server = await start();
+    const client = server.peer();
+    await client.connect({ ...KEPT, version });
+    const { hub } = server;
+    const publish = hub.publish.bind(hub);
+    hub.publish = async (...args) => {
+      await publish(...args);
+      throw new CodedError('unavailable', 'the log did not answer', { stored: 'unknown' });
+    };
+    client.link.hold();
+    await client.send(packet);
+    await client.drop();
+    // That much is certain of this time, and of the one before nothing.
+    hub.publish = () =>
+      Promise.reject(new CodedError('unavailable', 'the disk is full', { stored: false }));
+    const second = server.peer();
+    await second.connect({ ...KEPT, version });
+    second.link.hold();
+    await second.send(again);
+    await second.drop();
+    hub.publish = publish;
+    const third = server.peer();
+    await third.connect({ ...KEPT, version });
+    await third.send(again, ackPacket('pubrel', 7));
+    expect(third.takeKind('pubrec')).toHaveLength(1);
+    expect(await server.texts()).toEqual(['once']);
+  });
+
   it.each(VERSIONS)(
     'goes by the packet identifier, whatever MQTT %s sends with it',
     async (version) => {
@@ -142,6 +171,22 @@ describe('Exactly once', () => {
     await client.send(publishPacket('a', 'new', { qos: 2, packetId: 7 }));
     expect(client.expectPacket('pubrec').reason).toBe(0);
     expect(await server.texts()).toEqual(['once', 'new']);
+  });
+
+  it('stores that it was refused before the client hears of it', async () => {
+    const held = heldState();
+    const server = await start({ stateOf: held.stateOf });
+    const client = server.peer();
+    await client.connect(KEPT);
+    held.hold();
+    await client.publish('$no', 'x', { qos: 2, packetId: 7 });
+    await client.publish('a', 'y', { qos: 1, packetId: 8 });
+    held.releaseOne(); // The packet identifier.
+    await client.settle();
+    client.expectNothing();
+    held.releaseOne();
+    await client.settle();
+    expect(client.take().map(({ kind }) => kind)).toEqual(['pubrec', 'puback']);
   });
 
   it('takes no new message for one that was refused', async () => {

@@ -151,6 +151,24 @@ describe('Receive Maximum of the server', () => {
     expect(client.expectEnd()).toBe(0x93);
   });
 
+  it('[MQTT-3.3.4-7] is of one connection: what came before it counts when it comes again', async () => {
+    const server = await start();
+    const first = server.peer();
+    await first.connect(KEPT);
+    for (const packetId of [1, 2, 3, 4]) await first.publish('a', 'x', { qos: 2, packetId });
+    await first.drop();
+    const second = server.peer();
+    await second.connect(KEPT);
+    await second.publish('a', 'x', { qos: 2, packetId: 1, dup: true });
+    for (const packetId of [5, 6, 7]) await second.publish('a', 'y', { qos: 2, packetId });
+    expect(second.takeKind('pubrec')).toHaveLength(4);
+    expect(await server.texts()).toEqual(['x', 'x', 'x', 'x', 'y', 'y', 'y']);
+    await second.ack('pubrel', 2);
+    expect(second.expectPacket('pubcomp').reason).toBe(0);
+    await second.publish('a', 'x', { qos: 2, packetId: 3, dup: true });
+    expect(second.expectEnd()).toBe(0x93);
+  });
+
   it('[MQTT-3.3.4-7] does not count QoS 0, nor what is repeated', async () => {
     const server = await start();
     const client = server.peer();
