@@ -44,8 +44,7 @@ export function refusedBy(
   what = '',
 ): CodedError | LostError {
   const code = FINAL.get(reason);
-  const words =
-    text ?? `${what}the server answered ${NAMES.get(reason) ?? `0x${reason.toString(16)}`}`;
+  const words = text ?? `${what}${wordsOf(reason)}`;
   return code === undefined ? new LostError(words) : new CodedError(code, words);
 }
 
@@ -54,4 +53,9 @@ export function publishRefused(reason: number, text: string | undefined): CodedE
   const code =
     reason === REASONS.quotaExceeded ? 'rate_limited' : (FINAL.get(reason) ?? 'internal');
   return new CodedError(code, refusedBy(reason, text).message);
+}
+
+function wordsOf(reason: number): string {
+  if (reason === REASONS.success) return 'the server ended the connection';
+  return `the server answered ${NAMES.get(reason) ?? `0x${reason.toString(16)}`}`;
 }

@@ -21,6 +21,7 @@ test.each([0x00, 0x80, 0x88, 0x8b, 0x97])('after %i another try may work', (reas
 
 test('a reason that nobody knows is told as it is', () => {
   expect(refusedBy(0xff, undefined).message).toBe('the server answered 0xff');
+  expect(refusedBy(0, undefined).message).toBe('the server ended the connection');
 });
 
 test('a refused publish has a code always', () => {

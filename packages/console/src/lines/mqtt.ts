@@ -26,10 +26,14 @@ import { closeReason } from './refusal.ts';
 /** From the first byte to the answer to SUBSCRIBE. */
 const ANSWER_MS_MAX = 10_000;
 
-/** The server hears from the page at least so often, or takes it for gone. */
-const KEEP_ALIVE_SECONDS = 30;
+/**
+ * The server hears from the page at least so often, or takes it for gone: in a tab that nobody looks
+ * at, browsers let timers run once a minute.
+ */
+const KEEP_ALIVE_SECONDS = 300;
 
-/** Of that time, when the page asks whether the server is there. */
+/** How often the page asks whether the server is there, and at most of the time agreed upon. */
+const PING_MS = 15_000;
 const PING_SHARE = 0.5;
 
 /** No heartbeat is faster, whatever the server says. */
@@ -191,7 +195,7 @@ class Call {
     // Of a session that goes on, too: what the token of now does not allow is refused here.
     this.#send(subscribePacket(SUBSCRIBE_ID, filters));
     const keepAliveMs = (told.keepAliveSeconds ?? KEEP_ALIVE_SECONDS) * 1_000;
-    this.#beat(Math.max(PING_MS_MIN, keepAliveMs * PING_SHARE));
+    this.#beat(Math.max(PING_MS_MIN, Math.min(PING_MS, keepAliveMs * PING_SHARE)));
   }
 
   #onSuback(reasons: readonly number[], told: Told): void {
