@@ -57,10 +57,12 @@ export class MqttDevice implements Disposable {
     });
   }
 
-  /** Over TCP. */
-  static tcp(url: string, version: Version = 5): MqttDevice {
-    const { hostname, port } = new URL(url);
-    return new MqttDevice(version, (taker) => carry(connect(Number(port), hostname), taker));
+  /** Over TCP. @param localAddress where it comes from; any unless given. */
+  static tcp(url: string, version: Version = 5, localAddress?: string): MqttDevice {
+    const { hostname: host, port } = new URL(url);
+    const from = localAddress === undefined ? {} : { localAddress };
+    const options = { host, port: Number(port), ...from };
+    return new MqttDevice(version, (taker) => carry(connect(options), taker));
   }
 
   /** Over TLS; nobody signed the certificates of tests. */

@@ -149,6 +149,65 @@ describe('over MQTT, TCP', () => {
     expect((await device.nextOf('publish')).properties.userProperties).toBeUndefined();
   });
 
+  test('[DEV-39] tells a loss again until it was heard of', async () => {
+    const before = await connected(server, 'unheard', KEPT);
+    await subscribe(before, 'few/unheard');
+    await leave(before);
+    await server.publish('few/unheard', 1, 2, 3, 4);
+    const lossesOf = async (isHeard: boolean): Promise<number> => {
+      const device = deviceAt(server);
+      const { properties } = await device.connect('unheard', KEPT);
+      if (isHeard) await ping(device);
+      // It says goodbye, which says nothing of what it heard.
+      await leave(device);
+      return (properties.userProperties ?? []).length;
+    };
+    expect(await lossesOf(false)).toBe(1);
+    expect(await lossesOf(true)).toBe(1);
+    expect(await lossesOf(false)).toBe(0);
+  });
+
+  test('[DEV-39] tells 3.1.1 again that there is no session', async () => {
+    const before = await connected(server, 'unheard-4', KEPT, 4);
+    await subscribe(before, 'few/unheard-4');
+    await leave(before);
+    await server.publish('few/unheard-4', 1, 2, 3, 4);
+    for (const [isHeard, sessionPresent] of [
+      [false, false],
+      [true, false],
+      [true, true],
+    ]) {
+      const device = deviceAt(server, 4);
+      expect(await device.connect('unheard-4', KEPT)).toMatchObject({ sessionPresent });
+      if (isHeard === true) await ping(device);
+      await leave(device);
+    }
+  });
+
+  test('[DEV-39] tells what a PUBLISH told until that is acknowledged', async () => {
+    const receiveMaximum = { properties: { sessionExpiryInterval: 3600, receiveMaximum: 1 } };
+    const options = { ...KEPT, ...receiveMaximum };
+    const device = await connected(server, 'unacknowledged', options);
+    await subscribe(device, 'few/unacknowledged');
+    await server.publish('few/unacknowledged', 'first');
+    const first = await device.nextOf('publish');
+    await publishMany('few/unacknowledged');
+    acknowledge(device, first);
+    const second = await device.nextOf('publish');
+    const gap = gapIn(second.properties.userProperties);
+    await leave(device);
+    const next = deviceAt(server);
+    const { properties } = await next.connect('unacknowledged', options);
+    const again = await next.nextOf('publish');
+    const both = [properties, again.properties].flatMap((one) => one.userProperties ?? []);
+    expect(gapIn(both)).toEqual(gap);
+    acknowledge(next, again);
+    await ping(next);
+    await leave(next);
+    const last = await deviceAt(server).connect('unacknowledged', options);
+    expect(last.properties.userProperties).toBeUndefined();
+  });
+
   test('[DEV-32] a purge is a loss too', async () => {
     const reader = { ...login('alice'), ...KEPT };
     const before = await connected(closed, 'purged', reader);
@@ -313,6 +372,22 @@ describe('over MQTT, TCP, where the server is killed', () => {
       messages: { data: unknown }[];
     }>();
     expect(messages.map(({ data }) => data)).toEqual(['once', 'twice']);
+  });
+
+  test('[DEV-38] nothing of QoS 0 comes twice', async () => {
+    const { node, open, crash } = await startProcess();
+    const first = await open(false);
+    await subscribe(first, ['name', 'pattern/+'], { qos: 0 });
+    await node.publish('name', 1);
+    await node.publish('pattern/x', 2);
+    expect((await told(first, 2)).toSorted()).toEqual(['0 1', '0 2']);
+    await crash();
+    const second = await open(true);
+    await node.publish('name', 3);
+    await node.publish('pattern/x', 4);
+    expect((await told(second, 2)).toSorted()).toEqual(['0 3', '0 4']);
+    second.send({ kind: 'pingreq' });
+    expect(await second.next()).toMatchObject({ kind: 'pingresp' });
   });
 
   test('[DEV-19] SUBACK and UNSUBACK say what is stored', async () => {
