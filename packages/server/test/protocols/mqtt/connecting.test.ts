@@ -188,6 +188,23 @@ describe.each(VERSIONS)('The answer to a CONNECT of MQTT %s', (version) => {
     expect(hub.activeChannels('#')).toEqual([]);
   });
 
+  it('[MQTT-3.1.4-1] is no welcome where CONNECT breaks the rules, and in 3.1.1 no CONNACK', async () => {
+    const whole = encode(connectPacket({ version, clientId: 'c' }), version);
+    const wrongFlag = Buffer.from(whole);
+    // Behind the header and the protocol's name and level: the flag that is reserved.
+    wrongFlag[9] = (wrongFlag[9] ?? 0) | 1;
+    const badText = Buffer.from(whole);
+    badText[whole.length - 1] = 0xff;
+    for (const bytes of [wrongFlag, badText]) {
+      const { peer, protocol } = await startMqtt();
+      const client = peer({ version });
+      await client.sendRaw(bytes);
+      expect(client.isOver).toBe(true);
+      expect(client.take()).toMatchObject(version === 4 ? [] : [{ kind: 'connack', reason: 0x81 }]);
+      expect([...protocol.connections]).toEqual([]);
+    }
+  });
+
   it('[MQTT4-3.2.2-6] [MQTT5-3.14.0-1] is none where no code of 3.1.1 fits', async () => {
     const { peer } = await startMqtt();
     const client = peer();

@@ -19,7 +19,7 @@ describe('MqttConnection before CONNECT', () => {
     expect([...protocol.connections]).toEqual([]);
   });
 
-  it('[MQTT-3.1.4-1] waits for it, but not for long', async () => {
+  it('waits for it, but not for long', async () => {
     const { peer, clock, protocol } = await startMqtt();
     const client = peer();
     await client.sendRaw(Buffer.from([0x10]));

@@ -179,6 +179,48 @@ describe.each(VERSIONS)('What is sent to MQTT %s', (version) => {
     expect(said(last)).toEqual([`publish a q2 #${two} dup`]);
   });
 
+  it('[MQTT-4.3.1-1] with QoS 0 has no DUP, and does not come again', async () => {
+    const { peer } = await startMqtt();
+    const [writer, first] = [peer(), peer()];
+    await writer.connect({ clientId: 'w', version });
+    await first.connect({ ...KEPT, version });
+    await first.subscribe({ filter: 'a', qos: 0 });
+    await writer.publish('a', 'x', { qos: 1, dup: true });
+    await first.settle();
+    expect(first.takeKind('publish')).toMatchObject([{ qos: 0, dup: false, packetId: 0 }]);
+    await first.drop();
+    const second = peer();
+    await second.connect({ ...KEPT, version });
+    second.expectNothing();
+  });
+
+  it('[MQTT5-4.4.0-1] does not come again while it is connected, however long', async () => {
+    const { peer, publish, clock } = await startMqtt();
+    const client = peer();
+    await client.connect({ ...KEPT, version });
+    await client.subscribe({ filter: 'a', qos: 2 });
+    await publish('a', '1');
+    await publish('a', '2');
+    const [, second] = client.takeKind('publish');
+    await client.ack('pubrec', second?.packetId ?? 0);
+    client.expectPacket('pubrel');
+    await clock.pass(1_000_000);
+    client.expectNothing();
+  });
+
+  it('[MQTT-3.10.4-1] ends with the filter that is equal, letter by letter', async () => {
+    const { peer, publish } = await startMqtt();
+    const client = peer();
+    await client.connect({ ...KEPT, version });
+    await client.subscribe(['a/b', 'c/+']);
+    await client.unsubscribe('A/b', 'a/+', 'a/b/', '/a/b', 'c/x', 'c/#');
+    for (const topic of ['a/b', 'c/x']) await publish(topic, topic);
+    expect(texts(client)).toEqual(['a/b', 'c/x']);
+    await client.unsubscribe('a/b', 'c/+');
+    for (const topic of ['a/b', 'c/x']) await publish(topic, topic);
+    client.expectNothing();
+  });
+
   it('[MQTT-4.6.0-4] has its PUBRELs in the order of the PUBRECs, however long they are stored', async () => {
     const held = heldState();
     const { peer, publish } = await startMqtt({ stateOf: held.stateOf });

@@ -4,7 +4,7 @@ import { startMqtt } from './mqtt-setup.ts';
 const CLIENT = { clientId: 'c', clean: false, expiry: 1000 } as const;
 
 it.each(['a', '+'])(
-  'what a server that was killed may have sent with QoS 0 does not come again, for %s [MQTT-4.3.1-1] [DEV-38]',
+  'what a server that was killed may have sent with QoS 0 does not come again, for %s [DEV-38]',
   async (filter) => {
     const { clock, peer, publish, restart } = await startMqtt();
     const sender = peer();
