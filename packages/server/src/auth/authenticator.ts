@@ -106,7 +106,7 @@ export class Authenticator {
    * Who logs in with these, as devices do [AUTH-9]: with a token or an API key for a password, else
    * by a name and a password of the configuration. Never rejects.
    */
-  fromLogin({ user = '', password }: Login): Authentication | Promise<Authentication> {
+  fromLogin({ user = '', password, address }: Login): Authentication | Promise<Authentication> {
     // A name alone proves nothing, and claims nothing either: many devices have to send one.
     if (password === undefined) return this.mayAnonymous ? STRANGER : NOBODY;
     let text: string;
@@ -116,7 +116,7 @@ export class Authenticator {
       return this.#refuse(error);
     }
     if (this.#isApiKey(text)) return APPLICATION;
-    if (!isTokenShaped(text)) return this.fromPassword(user, text);
+    if (!isTokenShaped(text)) return this.fromPassword(user, text, address);
     const authentication = this.#fromJwt(text);
     if (authentication instanceof Promise)
       return authentication.then((it) => this.#named(user, it));
@@ -124,8 +124,12 @@ export class Authenticator {
   }
 
   /** Who has this name and password in the configuration [AUTH-10]. Never rejects. */
-  fromPassword(user: string, password: string): Authentication | Promise<Authentication> {
-    return this.#settled(() => this.#passwords.verify(user, password));
+  fromPassword(
+    user: string,
+    password: string,
+    address?: string,
+  ): Authentication | Promise<Authentication> {
+    return this.#settled(() => this.#passwords.verify(user, password, address));
   }
 
   /**

@@ -117,6 +117,9 @@ export const PASSWORD_CHECKS_MAX = 2;
 /** Passwords that wait for their check; over it a login is refused with `unavailable`. */
 export const PASSWORDS_WAITING_MAX = 128;
 
+/** Of those, how many of one address: nobody keeps all others out by asking. */
+export const PASSWORDS_WAITING_PER_ADDRESS_MAX = 32;
+
 /** When somebody who was refused because too many passwords waited may try again. */
 export const PASSWORD_RETRY_MS = 2_000;
 

@@ -7,6 +7,8 @@ export interface Login {
   readonly user?: string;
   /** A token, an API key or the user's own; UTF-8. */
   readonly password?: Uint8Array;
+  /** From where; absent where nobody knows. */
+  readonly address?: string;
 }
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

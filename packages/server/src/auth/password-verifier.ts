@@ -13,6 +13,7 @@ import {
   PASSWORD_CHECKS_MAX,
   PASSWORD_RETRY_MS,
   PASSWORDS_WAITING_MAX,
+  PASSWORDS_WAITING_PER_ADDRESS_MAX,
   VERIFIED_PASSWORD_MS,
   VERIFIED_PASSWORDS_MAX,
 } from './config.ts';
@@ -51,6 +52,8 @@ export class PasswordVerifier {
   #running = 0;
   /** What lets those begin that wait, in their order. */
   readonly #waiting = new Set<() => void>();
+  /** How many of those each address has; without zeros. */
+  readonly #waitingOf = new Map<string, number>();
 
   constructor(users: AuthConfig['users'], parts: PasswordVerifierParts) {
     const { clock, secret, matches = matchesHash } = parts;
@@ -69,10 +72,11 @@ export class PasswordVerifier {
   /**
    * Who logs in: at once when that was found right a short while ago.
    *
+   * @param address from where; each has only so many that wait.
    * @throws {CodedError} thrown or as a rejection: `unauthenticated` for a wrong name or password,
    *   which are not told apart, and `unavailable` when too many passwords wait for their check.
    */
-  verify(user: string, password: string): Identity | Promise<Identity> {
+  verify(user: string, password: string, address?: string): Identity | Promise<Identity> {
     const account = this.#accounts.get(user);
     const digest = this.#digest(user, password);
     if (account !== undefined && this.#isRemembered(digest)) return account.identity;
@@ -81,7 +85,8 @@ export class PasswordVerifier {
     if (known === undefined) throw nobody();
     // No password that anybody has, whoever asks.
     if (passwordFault(password) !== undefined) throw wrong();
-    return this.#verifyAnew(account, digest, () => this.#matches(password, known));
+    const check = () => this.#inTurn(address, () => this.#matches(password, known));
+    return this.#verifyAnew(account, digest, check);
   }
 
   async #verifyAnew(
@@ -98,7 +103,7 @@ export class PasswordVerifier {
   async #share(digest: string, check: () => Promise<boolean>): Promise<boolean> {
     const known = this.#underWay.get(digest);
     if (known !== undefined) return known;
-    const made = this.#inTurn(check);
+    const made = check();
     this.#underWay.set(digest, made);
     try {
       return await made;
@@ -107,11 +112,12 @@ export class PasswordVerifier {
     }
   }
 
-  async #inTurn(check: () => Promise<boolean>): Promise<boolean> {
+  async #inTurn(address: string | undefined, check: () => Promise<boolean>): Promise<boolean> {
     if (this.#running >= PASSWORD_CHECKS_MAX) {
-      if (this.#waiting.size >= PASSWORDS_WAITING_MAX) throw busy();
+      this.#countWaiting(address);
       // Whoever ends hands its place on, so that nobody who comes then takes it first.
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
+      this.#forgetWaiting(address);
     } else {
       this.#running += 1;
     }
@@ -123,6 +129,22 @@ export class PasswordVerifier {
     } finally {
       this.#handOn();
     }
+  }
+
+  /** @throws {CodedError} when too many wait, or too many of the address. */
+  #countWaiting(address: string | undefined): void {
+    if (this.#waiting.size >= PASSWORDS_WAITING_MAX) throw busy();
+    if (address === undefined) return;
+    const own = this.#waitingOf.get(address) ?? 0;
+    if (own >= PASSWORDS_WAITING_PER_ADDRESS_MAX) throw busyThere();
+    this.#waitingOf.set(address, own + 1);
+  }
+
+  #forgetWaiting(address: string | undefined): void {
+    if (address === undefined) return;
+    const left = (this.#waitingOf.get(address) ?? 0) - 1;
+    if (left > 0) this.#waitingOf.set(address, left);
+    else this.#waitingOf.delete(address);
   }
 
   #handOn(): void {
@@ -176,6 +198,13 @@ function nobody(): CodedError {
 function busy(): CodedError {
   return unavailable(
     `more than ${PASSWORDS_WAITING_MAX} passwords wait for their check: try again`,
+  );
+}
+
+function busyThere(): CodedError {
+  const countMax = PASSWORDS_WAITING_PER_ADDRESS_MAX;
+  return unavailable(
+    `more than ${countMax} passwords of an address wait for their check: try again`,
   );
 }
 

@@ -216,7 +216,7 @@ export class Retained {
       // A store may answer in this turn: everybody else has theirs between two pages.
       const { clock } = this.#parts;
       if (records.length === PAGE_COUNT && !search.isFull) {
-        await new Promise<void>((resolve) => void clock.defer(resolve));
+        await new Promise<void>((resolve) => clock.defer(resolve));
       }
     }
     return { messages: search.messages, next: search.last };

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   PASSWORD_CHECKS_MAX,
   PASSWORDS_WAITING_MAX,
+  PASSWORDS_WAITING_PER_ADDRESS_MAX,
   VERIFIED_PASSWORD_MS,
   VERIFIED_PASSWORDS_MAX,
 } from '@trunkline/server/internal/auth/config.ts';
@@ -204,5 +205,28 @@ describe('PasswordVerifier', () => {
     const login = verify('gate', 'a');
     checks[0]?.end(true);
     await expect(login).rejects.toEqual(CODE('unauthenticated'));
+  });
+
+  test('[AUTH-11] lets one address wait for so many that others have room', async () => {
+    const { checks, verifier } = setUp();
+    const ask = async (password: string, address: string) =>
+      verifier.verify('ann', password, address);
+    const asked = Array.from({ length: 200 }, (_, index) => ask(`wrong ${index}`, 'eve'));
+    const outcomes = asked.map((one) => one.catch((error: CodedError) => error.code));
+    const other = ask('a', 'ann');
+    await endOfTurn();
+    for (let ended = 0; ended < checks.length; ended += 1) {
+      checks[ended]?.end(checks[ended]?.password === 'a');
+      await endOfTurn();
+    }
+    expect(await other).toMatchObject({ user: 'ann' });
+    const codes = await Promise.all(outcomes);
+    const busy = codes.filter((code) => code === 'unavailable');
+    expect(busy).toHaveLength(200 - PASSWORD_CHECKS_MAX - PASSWORDS_WAITING_PER_ADDRESS_MAX);
+    // Who has waited has room again.
+    const again = ask('wrong', 'eve');
+    await endOfTurn();
+    checks.at(-1)?.end(false);
+    await expect(again).rejects.toEqual(CODE('unauthenticated'));
   });
 });

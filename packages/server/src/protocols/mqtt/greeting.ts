@@ -92,7 +92,8 @@ export class Greeting {
     if (closed !== undefined)
       throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
     const granted = grant(connect, config, random.word(WORD_LENGTH));
-    const identity = await this.#identify(connect, carried);
+    const { remoteAddress } = connection.link.info;
+    const identity = await this.#identify(connect, carried, remoteAddress);
     const key = sessionKey(identity, granted.clientId);
     const { cleanStart } = connect;
     if (connect.will !== undefined) this.#wills.check({ identity, session: key }, connect.will);
@@ -252,8 +253,12 @@ export class Greeting {
     await this.#groups.onSessionGone(key, record);
   }
 
-  async #identify(connect: Connect, carried: Identity | undefined): Promise<Identity> {
-    const found = await this.#authenticate(connect, carried);
+  async #identify(
+    connect: Connect,
+    carried: Identity | undefined,
+    address: string,
+  ): Promise<Identity> {
+    const found = await this.#authenticate(connect, carried, address);
     if (found.kind === 'identity') return found.identity;
     if (found.kind === 'none') {
       const message = 'a token, or a user name and its password, is needed';
@@ -270,6 +275,7 @@ export class Greeting {
   #authenticate(
     { userName, password, properties }: Connect,
     carried: Identity | undefined,
+    address: string,
   ): Authentication | Promise<Authentication> {
     const { authenticator } = this.#parts;
     const { authenticationMethod, authenticationData } = properties;
@@ -284,6 +290,7 @@ export class Greeting {
       return { kind: 'identity', identity: carried };
     }
     return authenticator.fromLogin({
+      address,
       ...(userName === undefined ? {} : { user: userName }),
       ...(password === undefined ? {} : { password }),
     });

@@ -10,7 +10,7 @@ import { startMqtt } from './mqtt-setup.ts';
 const KEPT = { clientId: 'k', clean: false, expiry: 600 };
 
 describe('A hostile client', () => {
-  it('leaves few subscriptions behind that go on for others, while it reads nothing', async () => {
+  it('[DEV-43] leaves few subscriptions behind that go on for others, while it reads nothing', async () => {
     const { peer, hub, publish } = await startMqtt({ config: { subscriptionsMax: 5 } });
     const made: ReturnType<typeof hub.overlaps>[] = [];
     const make = hub.overlaps.bind(hub);
@@ -36,7 +36,7 @@ describe('A hostile client', () => {
     expect(made[0]?.count).toBeLessThanOrEqual(6);
   });
 
-  it('has as many filters of a packet looked at as it may have', async () => {
+  it('[DEV-43] has as many filters of a packet looked at as it may have', async () => {
     const { peer, hub } = await startMqtt();
     const client = peer();
     await client.connect();
@@ -54,7 +54,7 @@ describe('A hostile client', () => {
     expect(demands).toBeLessThan(200);
   });
 
-  it('can’t give a group a name that its record has no room for', async () => {
+  it('[DEV-43] can’t give a group a name that its record has no room for', async () => {
     const { peer } = await startMqtt();
     const client = peer();
     await client.connect(KEPT);
@@ -123,7 +123,7 @@ describe('A hostile client', () => {
     expect(refused.reason).toBe(0x97);
   });
 
-  it('whose session is too large to be stored is told so, and what was stored holds', async () => {
+  it('[DEV-44] whose session is too large to be stored is told so, and what was stored holds', async () => {
     const world = { isFull: false };
     const { peer } = await startMqtt({
       stateOf: (state) => ({

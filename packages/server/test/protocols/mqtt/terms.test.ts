@@ -128,7 +128,7 @@ describe('Keep alive', () => {
 });
 
 describe('inflightMax', () => {
-  it('is what the client and the server allow, and what a record has room for', () => {
+  it('[DEV-44] is what the client and the server allow, and what a record has room for', () => {
     const of = (receiveMaximum: number, expirySeconds: number, max: number) =>
       inflightMax({ receiveMaximum, expirySeconds }, { inflightMax: max });
     expect(of(5, 0, 10)).toBe(5);
