@@ -159,7 +159,7 @@ describe('over MQTT, TCP', () => {
     expect(await deviceAt(own).connect('rfc', other)).toMatchObject({ reason: 0x86 });
   });
 
-  test('[AUTH-11] refuses who is one too many, and knows who was right before', async () => {
+  test('[AUTH-11] [DEV-45] refuses who is one too many, and knows who was right before', async () => {
     const known = { userName: 'sensor-1', ...passwordOf(PASSWORD) };
     expect(await reasonFor(known)).toBe(0);
     const flood = Array.from({ length: 200 }, (_, at) => from(`127.0.1.${1 + (at % 8)}`));
