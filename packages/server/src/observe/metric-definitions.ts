@@ -101,6 +101,12 @@ export const METRICS = {
     help: 'MQTT clients that were not accepted, by the reason code.',
     labels: ['reason'],
   },
+  mqttEnded: {
+    name: 'trunkline_mqtt_connections_ended_total',
+    kind: 'counter',
+    help: 'Connections of MQTT clients that the server ended after it had accepted them, by the reason code.',
+    labels: ['reason'],
+  },
   mqttWindowsFull: {
     name: 'trunkline_mqtt_windows_full_total',
     kind: 'counter',

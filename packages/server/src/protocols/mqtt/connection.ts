@@ -54,6 +54,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   readonly #decoder: PacketDecoder;
   #state: ConnectionState = 'greeting';
   #accepted: Accepted | undefined;
+  /** CONNECT, while it is judged. */
+  #asked: Connect | undefined;
   #waiting = NOTHING;
   /** How many of those are begun. */
   #begun = 0;
@@ -138,7 +140,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
     if (this.#state === 'ended') return;
     if (this.#state === 'greeting') {
       if (this.#isBusy) this.fail(REASONS.serverUnavailable, 'CONNECT could not be judged in time');
-      else this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time', '[MQTT-3.1.4-1]');
+      else this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time');
       return;
     }
     const { clock } = this.#parts;
@@ -170,15 +172,17 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   /** Ends the connection with a reason code, which 5.0 is told, and 3.1.1 where CONNACK has one. */
-  fail(reason: number, message: string, clause = ''): void {
+  fail(reason: number, message: string): void {
     if (this.#state === 'ended') return;
-    const { clientId } = this.session?.terms ?? {};
+    const { counts, endings } = this.#parts;
     const { remoteAddress } = this.link.info;
-    this.#parts.log.info(
-      { reason, message, clause, clientId, remoteAddress },
-      'MQTT connection closed',
-    );
-    if (this.#state === 'greeting') this.#parts.counts.onRefused(reason);
+    const wasAccepted = this.#state === 'ready';
+    const { terms, identity } = this.session ?? {};
+    const clientId = terms?.clientId ?? this.#asked?.clientId;
+    const user = identity?.user ?? this.#asked?.userName;
+    endings.tell({ wasAccepted, reason, message, remoteAddress, clientId, user });
+    if (wasAccepted) counts.onEnded(reason);
+    else counts.onRefused(reason);
     this.#sayGoodbye(reason, message);
     this.#end(true);
     this.link.close(closeFor(reason));
@@ -337,15 +341,23 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   async #connect(connect: Connect): Promise<void> {
     const { maximumPacketSize = Number.POSITIVE_INFINITY } = connect.properties;
+    this.#asked = connect;
     this.#packetSizeMax = maximumPacketSize;
     const { session, connack } = await this.#greeting.greet(connect, this, this.#carried);
     if (this.#state === 'ended') return;
     this.#state = 'ready';
+    this.#asked = undefined;
     this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
     this.#heardMs = this.#parts.clock.monotonicMs();
     this.#arm();
     this.#pace = paceFor(session.identity, this.#parts, () => this.#beginPackets());
     this.send(connack);
+    const { version, clientId } = session.terms;
+    const { transport, remoteAddress } = this.link.info;
+    this.#parts.log.debug(
+      { clientId, user: session.identity.user, version, transport, remoteAddress },
+      'an MQTT client connected',
+    );
     await session.begin();
   }
 
@@ -379,7 +391,7 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
 
   #onFault(error: unknown): void {
     if (error instanceof MqttError) {
-      this.fail(error.reason, error.message, error.clause);
+      this.fail(error.reason, error.message);
       return;
     }
     const { code, message } = refusal(error);
@@ -446,6 +458,8 @@ export class MqttConnection implements LinkHandler, Wire, Alarm {
   }
 
   #leave(accepted: Accepted, withWill: boolean): void {
+    const { clientId } = accepted.session.terms;
+    this.#parts.log.debug({ clientId, withWill }, 'an MQTT client is gone');
     this.#left = this.#greeting.leave(accepted, withWill).catch((error: unknown) => {
       this.#parts.log.error({ error }, 'an MQTT connection could not be ended');
     });

@@ -38,10 +38,16 @@ export class MqttCounts {
   /** The most sessions that were connected at once. */
   sessionsMax = 0;
   readonly #refusedConnects = new Map<number, number>();
+  readonly #ended = new Map<number, number>();
 
   /** A client was not accepted. */
   onRefused(reason: number): void {
-    this.#refusedConnects.set(reason, (this.#refusedConnects.get(reason) ?? 0) + 1);
+    addOne(this.#refusedConnects, reason);
+  }
+
+  /** The server ended the connection of a client that was accepted. */
+  onEnded(reason: number): void {
+    addOne(this.#ended, reason);
   }
 
   /** How many sessions are connected now. */
@@ -70,11 +76,18 @@ export class MqttCounts {
       mqttSentBytes: this.sentSize,
       mqttDropped: Object.entries(this.dropped),
       mqttWindowsFull: this.windowsFull,
-      mqttConnectsRefused: [...this.#refusedConnects].map(
-        ([reason, count]) => [REASON_NAMES.get(reason) ?? 'other', count] as const,
-      ),
+      mqttConnectsRefused: named(this.#refusedConnects),
+      mqttEnded: named(this.#ended),
     } satisfies Readings;
   }
+}
+
+function addOne(counts: Map<number, number>, reason: number): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + 1);
+}
+
+function named(counts: ReadonlyMap<number, number>): (readonly [string, number])[] {
+  return Array.from(counts, ([reason, count]) => [REASON_NAMES.get(reason) ?? 'other', count]);
 }
 
 function sum(counts: Readonly<Record<PacketKind, number>>): number {

@@ -8,6 +8,7 @@ import type { Log } from '../../observe/log.ts';
 import type { Random } from '../../random.ts';
 import type { Wheel } from '../../wheel.ts';
 import type { MqttCounts } from './counts.ts';
+import type { EndingLog } from './ending-log.ts';
 import type { Sys } from './sys.ts';
 
 /** The limits of the protocol; the group `mqtt` of the configuration says what happens at each. */
@@ -51,5 +52,6 @@ export interface MqttParts {
 /** That, and what all connections of a node have in common. */
 export interface NodeParts extends MqttParts {
   readonly counts: MqttCounts;
+  readonly endings: EndingLog;
   readonly sys: Sys;
 }

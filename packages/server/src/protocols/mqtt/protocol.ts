@@ -4,6 +4,7 @@ import type { Link, LinkHandler } from '../../link/link.ts';
 import type { Readings } from '../../observe/metrics.ts';
 import { MqttConnection } from './connection.ts';
 import { MqttCounts } from './counts.ts';
+import { EndingLog } from './ending-log.ts';
 import { Greeting } from './greeting.ts';
 import { LeftOver } from './left-over.ts';
 import type { MqttParts, NodeParts } from './parts.ts';
@@ -35,7 +36,7 @@ export class MqttProtocol {
         subscriptions: this.#greeting.subscriptionCount,
       }),
     });
-    this.#parts = { ...parts, counts, sys };
+    this.#parts = { ...parts, counts, endings: new EndingLog(parts), sys };
     this.#wills = new Wills(parts);
     this.#leftOver = new LeftOver(parts);
     this.#greeting = new Greeting(this.#parts, this.#wills, this.#leftOver);

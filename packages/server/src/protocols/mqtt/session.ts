@@ -439,14 +439,16 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   }
 
   answer(kind: 'puback' | 'pubrec', packetId: number, reason: number, message: string): void {
-    const { log } = this.#parts;
-    const { version, wantsProblems } = this.terms;
-    if (reason >= REASONS.unspecifiedError) this.#parts.counts.dropped.refused += 1;
-    if (version === 4 && reason >= REASONS.unspecifiedError) {
-      // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
-      log.info({ clientId: this.terms.clientId, message }, 'an MQTT message was refused');
-      this.#wire.fail(reason, message);
-      return;
+    const { log, counts } = this.#parts;
+    const { version, wantsProblems, clientId } = this.terms;
+    if (reason >= REASONS.unspecifiedError) {
+      counts.dropped.refused += 1;
+      log.debug({ clientId, message }, 'an MQTT message was refused');
+      if (version === 4) {
+        // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
+        this.#wire.fail(reason, message);
+        return;
+      }
     }
     const properties = wantsProblems && message !== '' ? { reasonString: message } : {};
     this.#wire.send({ kind, packetId, reason, properties });

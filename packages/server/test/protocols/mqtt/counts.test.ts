@@ -11,6 +11,7 @@ describe('MqttCounts', () => {
     counts.onRefused(0x87);
     counts.onRefused(0x87);
     counts.onRefused(0xff);
+    counts.onEnded(0x8e);
     const { readings } = counts;
     expect(readings).toMatchObject({
       mqttReceived: [['publish', 2]],
@@ -23,6 +24,7 @@ describe('MqttCounts', () => {
         ['not_authorized', 2],
         ['other', 1],
       ],
+      mqttEnded: [['session_taken_over', 1]],
     });
     for (const key of Object.keys(readings)) expect(METRICS).toHaveProperty(key);
   });

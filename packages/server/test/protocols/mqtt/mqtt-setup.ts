@@ -11,6 +11,7 @@ import { Hub } from '../../../src/hub/hub.ts';
 import type { PublishRequest } from '../../../src/hub/hub-types.ts';
 import { Turn } from '../../../src/link/turn.ts';
 import { silentLog } from '../../../src/observe/log.ts';
+import type { Log } from '../../../src/observe/log.ts';
 import type { MqttConfig, MqttParts } from '../../../src/protocols/mqtt/parts.ts';
 import { MqttProtocol } from '../../../src/protocols/mqtt/protocol.ts';
 import { Wheel } from '../../../src/wheel.ts';
@@ -48,13 +49,14 @@ export interface MqttWorld {
   /** What stands between the protocol and who logs in. */
   readonly loginOf?: (login: FromLogin) => FromLogin;
   readonly refusal?: () => CodedError | undefined;
+  readonly log?: Log;
 }
 
 type FromLogin = MqttParts['authenticator']['fromLogin'];
 
 /** A node whose broker keeps all in memory, and everything a test needs of it. */
 export async function startMqtt(world: MqttWorld = {}) {
-  const { config = {}, rulesOf = () => ({}), refusal = () => undefined } = world;
+  const { config = {}, rulesOf = () => ({}), refusal = () => undefined, log = silentLog } = world;
   const { stateOf = (state) => state, loginOf = (login) => login } = world;
   const clock = new ManualClock();
   const turn = new Turn(clock);
@@ -78,7 +80,7 @@ export async function startMqtt(world: MqttWorld = {}) {
       ...{ hub, clock, random },
       state: stateOf(broker.state),
       wheel,
-      log: silentLog,
+      log,
       authenticator: {
         fromLogin: loginOf(({ user, password }) => {
           if (password === undefined) return { kind: 'identity', identity: anonymous };
