@@ -66,7 +66,8 @@ export class ClientLine implements MemoryPeer {
   /** Ends it after what was sent. */
   leave(): void {
     this.link.leave();
-    this.#end(true);
+    // Its server may not be reading it.
+    this.#end(this.link.isGone);
   }
 
   /** Breaks it: both sides learn it at once. */
