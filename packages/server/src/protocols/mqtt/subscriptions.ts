@@ -209,7 +209,9 @@ export class Subscriptions implements SubscriptionOwner {
     if (options.qos === 0) {
       subscription.place = undefined;
     } else if (this.#isDurable && place === undefined) {
-      if (cursor instanceof SelectionCursor) return false;
+      // What a pattern still delivers for it is no place of its own.
+      const isWaiting = cursor?.state === 'waiting';
+      if (isWaiting || cursor instanceof SelectionCursor) return false;
       // A volatile channel has no places.
       if (cursor instanceof Cursor) subscription.place = new SentPlace(cursor.place);
     }

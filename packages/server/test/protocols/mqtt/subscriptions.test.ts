@@ -195,6 +195,28 @@ describe('Subscribing again', () => {
   });
 });
 
+describe('A channel that is delivered by a pattern as yet', () => {
+  it('is kept from where it stands once it is granted more than QoS 0', async () => {
+    const { peer, publish, clock } = await startMqtt();
+    const reader = peer();
+    await reader.connect(DURABLE);
+    await reader.subscribe([{ filter: 'a/+', qos: 1 }]);
+    // More than the window has room for.
+    for (let at = 1; at <= 10; at += 1) await publish('a/x', `${at}`);
+    await reader.subscribe([{ filter: 'a/x', qos: 0 }]);
+    for (const { packetId } of reader.takeKind('publish')) await reader.ack('puback', packetId);
+    await publish('a/x', '11');
+    await reader.subscribe([{ filter: 'a/x', qos: 1 }]);
+    await reader.unsubscribe('a/+');
+    for (const { packetId } of reader.takeKind('publish')) await reader.ack('puback', packetId);
+    await clock.pass(2_000);
+    await reader.drop();
+    const next = peer();
+    expect((await next.connect(DURABLE)).sessionPresent).toBe(true);
+    expect(messages(next)).toEqual([]);
+  });
+});
+
 describe('A session that is kept', () => {
   it('goes on in volatile channels with what comes then', async () => {
     const { peer, publish } = await startMqtt({ rulesOf: () => ({ volatile: true }) });
