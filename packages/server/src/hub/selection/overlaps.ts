@@ -31,11 +31,14 @@ export interface OverlapCalls {
   readonly changedSince: Broker['changedSince'];
 }
 
+/** What most sessions have of all but subscriptions: one list for all of them. */
+const NO_ENTRIES: readonly Entry[] = [];
+
 /** The cursors of one session, by name and pattern. */
 export class Overlaps {
   readonly #hub: OverlapCalls;
   readonly #entries = new Map<string, Entry>();
-  #retired: Entry[] = [];
+  #retired = NO_ENTRIES;
   #patternCount = 0;
   #order = 0;
 
@@ -122,7 +125,7 @@ export class Overlaps {
     } else {
       entry.state = 'retired';
       entry.heirs = heirs;
-      this.#retired.push(entry);
+      this.#retired = [...this.#retired, entry];
     }
     this.rearrange();
   }
@@ -146,7 +149,7 @@ export class Overlaps {
     for (const cursor of this.cursors) this.#hub.unsubscribe(cursor);
     this.#entries.clear();
     this.#patternCount = 0;
-    this.#retired = [];
+    this.#retired = NO_ENTRIES;
   }
 
   get #inOrder(): readonly Entry[] {
@@ -165,10 +168,14 @@ export class Overlaps {
   }
 
   #make(filter: string, cursor: AnyCursor, order: number): Entry {
-    const state = 'running';
     const entry: Entry = {
-      ...{ filter, cursor, order, state, heirs: [] },
-      ...{ overlapping: undefined, owed: undefined },
+      filter,
+      cursor,
+      order,
+      state: 'running',
+      heirs: NO_ENTRIES,
+      overlapping: undefined,
+      owed: undefined,
     };
     if (!this.#isPlain || isWildcard(filter)) {
       relate(entry, this.#retired);

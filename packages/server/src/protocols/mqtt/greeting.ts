@@ -31,13 +31,18 @@ import { grant, grantedProperties } from './terms.ts';
 import type { Granted } from './terms.ts';
 import type { KeptWill, Wills } from './will.ts';
 
-/** A CONNECT that was accepted. */
+/** A client that was accepted, kept as long as it is connected. */
 export interface Accepted {
   readonly session: MqttSession;
-  readonly connack: Connack;
   readonly connection: MqttConnection;
   /** What is to be published when the client goes without a word. */
   readonly will: KeptWill | undefined;
+}
+
+/** The answer to a CONNECT. */
+export interface Welcome {
+  readonly session: MqttSession;
+  readonly connack: Connack;
 }
 
 /** Characters of a client identifier that the server chooses, and of a session's word. */
@@ -86,7 +91,7 @@ export class Greeting {
     connect: Connect,
     connection: MqttConnection,
     carried: Identity | undefined,
-  ): Promise<Accepted> {
+  ): Promise<Welcome> {
     const { config, random } = this.#parts;
     const closed = this.#parts.refusal();
     if (closed !== undefined)
@@ -119,11 +124,10 @@ export class Greeting {
       const { session, isPresent, losses } = await this.#begin(owner, cleanStart, canTell);
       const will = await this.#settleWills(session, isPresent, connect.will);
       const connack = withWord(connackFor(isPresent, losses), session, granted);
-      const accepted: Accepted = { session, connack, connection, will };
       this.#registry.hold(key, connection);
       this.#parts.counts.onSessions(this.#registry.count);
-      connection.accept(accepted);
-      return accepted;
+      connection.accept({ session, connection, will });
+      return { session, connack };
     });
   }
 

@@ -65,6 +65,9 @@ export interface SessionOwner {
   readonly identity: Identity;
 }
 
+/** What nearly all sessions have lost. */
+const NO_LOSSES: readonly Loss[] = [];
+
 /** One session with a connection. */
 export class MqttSession implements FiltersSession, ReceivingSession {
   readonly terms: Terms;
@@ -84,9 +87,9 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   #sender: Sender | undefined;
   #expirySeconds: number;
   /** What was lost while it was away; from `begin` on a loss is told at once. */
-  #losses: Loss[] = [];
+  #losses = NO_LOSSES;
   /** Losses of which the client may not know; the next CONNACK tells them again. */
-  #untold: readonly Loss[] = [];
+  #untold = NO_LOSSES;
   /** Whose acknowledgement says that it does; 0 where nothing but a CONNACK has told them all. */
   #toldBy: 'connack' | number = 'connack';
   /** True while the session before stays stored, until the client was heard. */
@@ -205,7 +208,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     const quietBefore = record.isConnected ? this.#parts.clock.unixMs() : record.quietBefore;
     this.delivery.quietBefore = quietBefore ?? 0;
     this.#untold = boundLosses([...(record.untold ?? []), ...this.#losses]);
-    this.#losses = [];
+    this.#losses = NO_LOSSES;
     return this.#untold;
   }
 
@@ -237,7 +240,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
 
   #onTold(): void {
     if (this.#untold.length === 0) return;
-    this.#untold = [];
+    this.#untold = NO_LOSSES;
     this.#saver?.saveSoon();
   }
 
@@ -247,7 +250,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     this.#isBegun = true;
     // What came to light since its answer was made.
     const losses = this.#losses;
-    this.#losses = [];
+    this.#losses = NO_LOSSES;
     for (const loss of losses) this.onLoss(loss);
     if (this.#window.count > 0) {
       await resend({
@@ -474,7 +477,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
    */
   onLoss(loss: Loss): void {
     if (!this.#isBegun) {
-      this.#losses.push(loss);
+      this.#losses = boundLosses([...this.#losses, loss]);
       return;
     }
     this.#untold = boundLosses([...this.#untold, loss]);

@@ -38,12 +38,15 @@ export interface Subscribed {
  */
 const PLACES_LENGTH_MAX = 400_000;
 
+/** What most sessions have. */
+const NONE_RETIRED: readonly Subscription[] = [];
+
 /** The subscriptions of one session. */
 export class Subscriptions implements SubscriptionOwner {
   readonly #session: FiltersSession;
   readonly #all = new Map<string, Subscription>();
   /** Those that were given up or replaced, and whose cursors go on for others. */
-  #retired: readonly Subscription[] = [];
+  #retired = NONE_RETIRED;
   readonly #cursors: Overlaps;
   /** Which cursor reads on first at the next drain, so that none starves. */
   #turn = 0;
