@@ -36,7 +36,9 @@ export function createCommand(io: Io, create: CreateServer = createServer): Comm
 /** Runs a server until it is asked to end. */
 async function serve(server: Server, io: Io): Promise<void> {
   const stopped = new Promise<void>((resolve) => io.stops.onStop(resolve));
-  const { urls, certificateSha256 } = await server.start();
+  const { urls, certificateSha256 } = await server.start().catch((error: unknown) => {
+    throw withAdvice(error);
+  });
   const certificate =
     certificateSha256 === undefined ? '' : `certificate sha256 ${certificateSha256}\n`;
   // At once: who waits for the first line finds the second with it.
@@ -44,4 +46,11 @@ async function serve(server: Server, io: Io): Promise<void> {
   await stopped;
   await server.drain();
   await server.close();
+}
+
+/** A port of MQTT that is taken says itself what to do. */
+function withAdvice(error: unknown): unknown {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') return error;
+  const advice = 'perhaps a server runs here already; --port takes another port, 0 any free one';
+  return new Error(`${error.message}: ${advice}`, { cause: error });
 }

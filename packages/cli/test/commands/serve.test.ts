@@ -79,6 +79,15 @@ describe('trunkline serve', () => {
     }
   });
 
+  test('says what to do where the port is taken', async () => {
+    const taken = Object.assign(new Error('listen EADDRINUSE: in use'), { code: 'EADDRINUSE' });
+    const server = fakeServer(() => Promise.reject(taken));
+    const started = createCommand(fakeIo(), server.create).parseAsync([], { from: 'user' });
+    await expect(started).rejects.toThrow(
+      /^listen EADDRINUSE: in use: .*--port takes another port/,
+    );
+  });
+
   test('says nothing ready when it can not start', async () => {
     const server = fakeServer(() => Promise.reject(new Error('EADDRINUSE')));
     const io = fakeIo();

@@ -64,5 +64,6 @@ function welcomeMqtt(mqtt: MqttOpener, identity: Identity | undefined): Admissio
 }
 
 function nothingThere(head: RequestHead): Admission {
-  return refused(new CodedError('not_found', `no WebSocket is served at ${head.path}`), false);
+  const message = `no WebSocket is served at ${head.path}; /v1/ws is where one is, MQTT included`;
+  return refused(new CodedError('not_found', message), false);
 }

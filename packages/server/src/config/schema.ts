@@ -208,11 +208,22 @@ const everything = z.strictObject({
 });
 
 /** Everything a server is told, by group. Unknown keys are errors. */
-export const serverConfigSchema = everything.superRefine(({ mqtt: { tlsPort }, tls }, context) => {
-  if (tlsPort === 0 || tls.dev || tls.cert !== undefined) return;
-  const message = 'needs a certificate: give --tls-cert and --tls-key, or --tls-dev';
-  context.addIssue({ code: 'custom', path: ['mqtt', 'tlsPort'], message });
-});
+export const serverConfigSchema = everything.superRefine(
+  ({ port, mqtt: devices, tls }, context) => {
+    const refuse = (name: 'port' | 'tlsPort', message: string) =>
+      context.addIssue({ code: 'custom', path: ['mqtt', name], message });
+    if (devices.tlsPort !== 0 && !tls.dev && tls.cert === undefined) {
+      refuse('tlsPort', 'needs a certificate: give --tls-cert and --tls-key, or --tls-dev');
+    }
+    // 0 stands for any free port, or for none.
+    if (port !== 0 && devices.port === port) {
+      refuse('port', 'must not be that of HTTP, where MQTT is served over WebSocket at /v1/ws');
+    }
+    if (devices.tlsPort !== 0 && (devices.tlsPort === port || devices.tlsPort === devices.port)) {
+      if (devices.tlsPort !== 'auto') refuse('tlsPort', 'must be a port of its own');
+    }
+  },
+);
 
 /** What a server runs on: every field decided. */
 export type ServerConfig = z.output<typeof serverConfigSchema>;

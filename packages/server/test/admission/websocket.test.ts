@@ -168,7 +168,7 @@ describe('a WebSocket elsewhere', () => {
     expect(await ask('/v1/nothing')).toMatchObject({
       kind: 'refused',
       close: { code: 'not_found' },
-      message: 'no WebSocket is served at /v1/nothing',
+      message: 'no WebSocket is served at /v1/nothing; /v1/ws is where one is, MQTT included',
     });
   });
 });

@@ -28,6 +28,20 @@ describe('the ports of MQTT', () => {
   });
 });
 
+test('each port is one of its own, unless any free one will do', () => {
+  const check = (value: object) => () =>
+    resolveConfig({ file: { path: 'c.yaml', value: { tls: { dev: true }, ...value } } });
+  expect(check({ port: 9000, mqtt: { port: 9000 } })).toThrow(
+    'file c.yaml: mqtt.port: must not be that of HTTP',
+  );
+  for (const tlsPort of [9000, 1883]) {
+    expect(check({ port: 9000, mqtt: { tlsPort } })).toThrow(
+      'file c.yaml: mqtt.tlsPort: must be a port of its own',
+    );
+  }
+  for (const port of [0, 'auto']) check({ port: 0, mqtt: { port, tlsPort: port } })();
+});
+
 test('a port with TLS needs a certificate', () => {
   const check = (tls: object): unknown =>
     resolveConfig({ file: { path: 'c.yaml', value: { mqtt: { tlsPort: 8883 }, tls } } });
