@@ -20,7 +20,7 @@ import type { Pace } from './pace.ts';
 import type { NodeParts } from './parts.ts';
 import { closeFor, disconnectReason } from './refusal.ts';
 import { Renewal } from './renewal.ts';
-import type { MqttSession, Wire } from './session.ts';
+import type { MqttSession, SessionConnection } from './session.ts';
 import { subscribeAll, unsubscribeAll } from './subscribing.ts';
 import { keepAliveFor, silenceMs } from './terms.ts';
 
@@ -42,7 +42,7 @@ const HELD_COUNT_MAX = 1_000;
 const UNREAD_PART = 4;
 
 /** One client's connection. */
-export class MqttConnection implements LinkHandler, Wire, Alarm {
+export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
   readonly link: Link;
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;

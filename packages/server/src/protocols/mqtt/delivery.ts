@@ -15,14 +15,13 @@
 import type { Link } from '../../link/link.ts';
 import { SharedBatch } from '../../link/shared-batch.ts';
 import type { AliasTable } from './aliases.ts';
-import { MqttCounts } from './counts.ts';
-import { ownHead, patchPacketId, publishProperties } from './codec/publish-frame.ts';
+import type { MqttCounts } from './counts.ts';
+import { ownHead, patchPacketId } from './codec/publish-frame.ts';
 import type { PublishFrame } from './codec/publish-frame.ts';
 import type { Publication, PublishBatch } from './encoding.ts';
 import type { BatchEnd } from './place.ts';
 import type { Outlet } from './outlet.ts';
-import { LOSSES_MAX, lossProperties, MORE_LOSSES } from './subscription.ts';
-import type { Loss } from './subscription.ts';
+import type { Losses } from './losses.ts';
 import type { Window } from './window.ts';
 
 /** What a delivery is built from. */
@@ -35,10 +34,10 @@ export interface DeliveryParts {
   readonly aliases: AliasTable | undefined;
   /** Resolves when all that the session keeps by now is stored; absent where it keeps nothing. */
   readonly store: (() => Promise<void>) | undefined;
-  /** The node's; its own where it has none. */
-  readonly counts?: MqttCounts;
-  /** Losses are told by this packet; 0 for one that nobody acknowledges. */
-  readonly onTold?: (packetId: number) => void;
+  /** What the session has lost, where the client can be told: 5.0 has no packet of its own for that. */
+  readonly losses: Losses | undefined;
+  /** The node's. */
+  readonly counts: MqttCounts;
 }
 
 /** What leaves before all that is new. */
@@ -69,7 +68,6 @@ const NO_BYTES = new Uint8Array(0);
 // What nearly all deliveries have at any time: one array for all of them, and nobody writes to it.
 const NONE_WAIT: Waiting[] = [];
 const NONE_HELD: Held[] = [];
-const NO_LOSSES: Loss[] = [];
 
 export class Delivery {
   readonly link: Link;
@@ -80,7 +78,7 @@ export class Delivery {
   readonly #packetSizeMax: number;
   readonly #aliases: AliasTable | undefined;
   readonly #store: (() => Promise<void>) | undefined;
-  readonly #onTold: ((packetId: number) => void) | undefined;
+  readonly #losses: Losses | undefined;
   #isBegun = false;
   #first: First | undefined;
   #waiting = NONE_WAIT;
@@ -90,16 +88,15 @@ export class Delivery {
   #wantsStart = false;
   /** The window had no room when somebody asked to be told of room. */
   #wantsRoom = false;
-  #losses = NO_LOSSES;
 
   constructor(parts: DeliveryParts) {
     this.link = parts.link;
     this.window = parts.window;
-    this.counts = parts.counts ?? new MqttCounts();
+    this.counts = parts.counts;
     this.#packetSizeMax = parts.packetSizeMax;
     this.#aliases = parts.aliases;
     this.#store = parts.store;
-    this.#onTold = parts.onTold;
+    this.#losses = parts.losses;
   }
 
   /** Unsent bytes, as this subscription sees them; no end of them while nothing of it may leave. */
@@ -118,11 +115,6 @@ export class Delivery {
   /** Writes that wait until what they say is stored. */
   get heldCount(): number {
     return this.#held.length;
-  }
-
-  /** Losses that no packet has told yet. */
-  get untold(): readonly Loss[] {
-    return this.#losses;
   }
 
   /** This leaves first, until `endFirst`. To be called before `open`. */
@@ -175,12 +167,6 @@ export class Delivery {
     this.onRoom();
   }
 
-  /** Messages are lost: the next packet says so, since 5.0 has no packet for that. */
-  tellLoss(loss: Loss): void {
-    if (this.#losses.length < LOSSES_MAX) this.#losses = withOne(this.#losses, loss);
-    else this.#losses[LOSSES_MAX - 1] = MORE_LOSSES;
-  }
-
   /** The window has more room than before, or the link. */
   onRoom(): void {
     this.#first?.onRoom();
@@ -215,7 +201,7 @@ export class Delivery {
   /** True when the bytes of a batch need nothing but packet identifiers. */
   #isShared({ sizeMax, timeMin }: PublishBatch): boolean {
     if (sizeMax > this.#packetSizeMax || timeMin < this.quietBefore) return false;
-    return this.#aliases === undefined && this.#losses.length === 0;
+    return this.#aliases === undefined && this.#losses?.isDue !== true;
   }
 
   /** True for a subscription of QoS 0: it waits for no acknowledgements, but all of it keeps its order. */
@@ -295,20 +281,10 @@ export class Delivery {
     const { properties = NO_BYTES, aliased = false } =
       this.#aliases?.use(frame, packetSizeMax) ?? {};
     const room = packetSizeMax - frame.bytes.length - properties.length - SIZES_GROWTH;
-    const told = this.#takeLosses(room);
-    if (told.length > 0) this.#onTold?.(packetId);
+    const told = this.#losses?.tellBy(packetId, room) ?? NO_BYTES;
     const own = told.length === 0 ? properties : Buffer.concat([properties, told]);
     const head = ownHead(frame, { packetId, dup, properties: own, aliased });
     return [head, frame.bytes.subarray(frame.tailAt)];
-  }
-
-  /** Losses as properties, where the packet has room for them; else the next one that has. */
-  #takeLosses(room: number): Uint8Array {
-    if (this.#losses.length === 0) return NO_BYTES;
-    const told = publishProperties(lossProperties(this.#losses));
-    if (told.length > room) return NO_BYTES;
-    this.#losses = NO_LOSSES;
-    return told;
   }
 
   #emit(batch: SharedBatch, needsStored: boolean, isLast: boolean, store = this.#store): void {

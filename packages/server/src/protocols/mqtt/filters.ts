@@ -12,7 +12,7 @@ import type { SessionParts } from './session.ts';
 import { SharedPlace } from './share/shared-place.ts';
 import { sharedPart, Shares } from './share/shares.ts';
 import { checkFilter } from './subscribing.ts';
-import type { Loss } from './subscription.ts';
+import type { Loss } from './losses.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { isSysFilter } from './sys.ts';
 import { SysSubscriptions } from './sys-subscriptions.ts';

@@ -19,14 +19,14 @@ import { loginReason } from './refusal.ts';
 import { Registry } from './registry.ts';
 import { AUTHENTICATION_METHOD } from './renewal.ts';
 import { MqttSession } from './session.ts';
-import type { SessionOwner, SessionParts, Wire } from './session.ts';
-import { ownerFor, ownerOf, SessionQuota } from './session-quota.ts';
+import type { SessionClient, SessionConnection, SessionParts } from './session.ts';
+import { ownerOf, ownerName, SessionQuota } from './session-quota.ts';
 import type { Owner } from './session-quota.ts';
 import { SESSION_PREFIX, sessionKey, SessionStore } from './session-store.ts';
 import { SHARE_PREFIX } from './share/group-record.ts';
 import { ShareGroups } from './share/groups.ts';
-import { lossProperties } from './subscription.ts';
-import type { Loss } from './subscription.ts';
+import { lossProperties } from './losses.ts';
+import type { Loss } from './losses.ts';
 import { grant, grantedProperties } from './terms.ts';
 import type { Granted } from './terms.ts';
 import type { KeptWill, Wills } from './will.ts';
@@ -108,7 +108,7 @@ export class Greeting {
     };
     this.#store.hurry(key);
     return this.#registry.take(key, demandPresence, async () => {
-      const owner: SessionOwner = { identity, wire: connection, terms: { ...granted, key } };
+      const client: SessionClient = { identity, connection, terms: { ...granted, key } };
       const connackFor = (isPresent: boolean, losses: readonly Loss[]): Connack => ({
         kind: 'connack',
         sessionPresent: isPresent,
@@ -121,7 +121,7 @@ export class Greeting {
       });
       const canTell = (losses: readonly Loss[]): boolean =>
         granted.version === 5 && packetSize(connackFor(true, losses), 5) <= granted.packetSizeMax;
-      const { session, isPresent, losses } = await this.#begin(owner, cleanStart, canTell);
+      const { session, isPresent, losses } = await this.#begin(client, cleanStart, canTell);
       const will = await this.#settleWills(session, isPresent, connect.will);
       const connack = withWord(connackFor(isPresent, losses), session, granted);
       this.#registry.hold(key, connection);
@@ -145,7 +145,7 @@ export class Greeting {
       this.#registry.letGo(key, connection);
       this.#leaving.delete(ended);
       const wasKept = session.terms.expirySeconds > 0 && session.expirySeconds === 0;
-      if (wasKept) this.#quota.remove(key, ownerOfClient(session.identity, connection));
+      if (wasKept) this.#quota.remove(key, clientOwner(session.identity, connection));
     }
   }
 
@@ -207,16 +207,16 @@ export class Greeting {
 
   /** @param canTell whether the answer can say what is lost. */
   async #begin(
-    owner: SessionOwner,
+    client: SessionClient,
     cleanStart: boolean,
     canTell: (losses: readonly Loss[]) => boolean,
   ): Promise<{ session: MqttSession; isPresent: boolean; losses: readonly Loss[] }> {
-    const { key, expirySeconds } = owner.terms;
+    const { key, expirySeconds } = client.terms;
     const isDurable = expirySeconds > 0;
     const stored = await this.#store.load(key);
-    const whose = ownerOfClient(owner.identity, owner.wire);
+    const whose = clientOwner(client.identity, client.connection);
     if (stored === undefined && isDurable) this.#quota.demandRoom(whose);
-    const session = new MqttSession(this.#parts, owner);
+    const session = new MqttSession(this.#parts, client);
     if (stored === undefined || cleanStart) {
       if (stored !== undefined) await this.#remove(key, stored.record);
       if (isDurable) this.#quota.add(key, whose);
@@ -229,7 +229,7 @@ export class Greeting {
       losses = await session.resume(stored.record);
       // From now on it is to end with its connection, whatever becomes of the server.
       if (expirySeconds === 0) await this.#store.remove(key);
-      this.#quota.remove(key, ownerOf(stored.record));
+      this.#quota.remove(key, ownerName(stored.record));
       // It may be of another address by now.
       if (isDurable) this.#quota.add(key, whose);
     } catch (error) {
@@ -245,7 +245,7 @@ export class Greeting {
     // There is one word for it left: that there is no session, and so the client begins anew.
     await session.abandon();
     await this.#groups.onSessionGone(key, stored.record);
-    const anew = new MqttSession(this.#parts, owner);
+    const anew = new MqttSession(this.#parts, client);
     anew.replace();
     return { session: anew, isPresent: false, losses: [] };
   }
@@ -253,7 +253,7 @@ export class Greeting {
   /** A session that was kept is over; those it shared something with go on without it. */
   async #remove(key: string, record: SessionRecord): Promise<void> {
     await this.#store.remove(key);
-    this.#quota.remove(key, ownerOf(record));
+    this.#quota.remove(key, ownerName(record));
     await this.#groups.onSessionGone(key, record);
   }
 
@@ -301,8 +301,11 @@ export class Greeting {
   }
 }
 
-function ownerOfClient(identity: Identity, { link }: Pick<Wire, 'link'>): string | undefined {
-  return ownerOf(ownerFor(identity, link.info.remoteAddress));
+function clientOwner(
+  identity: Identity,
+  { link }: Pick<SessionConnection, 'link'>,
+): string | undefined {
+  return ownerName(ownerOf(identity, link.info.remoteAddress));
 }
 
 /** [MQTT-4.12.0-5]: the method stands in CONNACK as it did in CONNECT. */

@@ -7,7 +7,7 @@ import type { Beginnings } from '../../hub/selection/beginnings.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
 import { afterPlace } from './sent-place.ts';
-import type { Loss } from './subscription.ts';
+import type { Loss } from './losses.ts';
 
 /** What is to be opened. */
 export interface Opening {

@@ -5,7 +5,7 @@
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { KeptRetained } from './retained.ts';
 import { SharedPlace } from './share/shared-place.ts';
-import type { Loss } from './subscription.ts';
+import type { Loss } from './losses.ts';
 import type { KeptSubscription } from './subscriptions.ts';
 import type { Awaited, Sent } from './window.ts';
 

@@ -18,7 +18,7 @@ import type { Delivery } from './delivery.ts';
 import { toPublication } from './encoding.ts';
 import type { Place } from './place.ts';
 import type { Form } from './form.ts';
-import type { Loss } from './subscription.ts';
+import type { Loss } from './losses.ts';
 import type { Sent, Window } from './window.ts';
 
 /** What is needed to send again. */

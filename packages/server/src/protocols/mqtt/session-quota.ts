@@ -38,14 +38,14 @@ const PAUSE_MS = 60_000;
 /** Nor before so many times as long as that took: counting is a small part of what a server does. */
 const PAUSE_FACTOR = 20;
 
-/** Whose a session is; `undefined` for an application. */
-export function ownerOf({ user, address }: Owner): string | undefined {
+/** An owner as a key; `undefined` for an application. */
+export function ownerName({ user, address }: Owner): string | undefined {
   if (user !== undefined) return `user ${user}`;
   return address === undefined ? undefined : `address ${address}`;
 }
 
-/** Whose the sessions of a client are. */
-export function ownerFor(
+/** Whose the sessions of a client are, as a record says it. */
+export function ownerOf(
   { kind, user }: Pick<Identity, 'kind' | 'user'>,
   remoteAddress: string,
 ): Owner {
@@ -134,7 +134,7 @@ export class SessionQuota {
     await read((key, owner) => {
       // What fails after it was seen comes again.
       if (key <= anew.seenTo) return;
-      anew.counts.add(ownerOf(owner));
+      anew.counts.add(ownerName(owner));
       anew.seenTo = key;
     });
     this.#anew = undefined;

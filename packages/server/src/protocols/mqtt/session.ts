@@ -5,7 +5,6 @@
 import type { CodedError, Sender } from '@trunkline/wire';
 import type { Identity } from '../../auth/identity.ts';
 import type { Caller } from '../../hub/hub-types.ts';
-import { refusal } from '../../hub/refusals.ts';
 import type { Link } from '../../link/link.ts';
 import { AliasTable, ClientAliases } from './aliases.ts';
 import type { AckKind } from './codec/acks.ts';
@@ -15,6 +14,8 @@ import type { Ack, Packet, Publish } from './codec/packets.ts';
 import { REASONS } from './codec/reasons.ts';
 import { Delivery } from './delivery.ts';
 import type { Encodings } from './encoding.ts';
+import { Losses } from './losses.ts';
+import type { Loss } from './losses.ts';
 import { Filters } from './filters.ts';
 import type { FiltersSession } from './filters.ts';
 import type { FilterOptions } from './form.ts';
@@ -23,26 +24,20 @@ import { Receiving } from './receiving.ts';
 import type { ReceivingSession } from './receiving.ts';
 import type { SessionRecord } from './record.ts';
 import { resend } from './resend.ts';
-import { Saver } from './saver.ts';
-import { ownerFor } from './session-quota.ts';
+import { SessionSaver } from './session-saver.ts';
+import { ownerOf } from './session-quota.ts';
 import type { SessionStore } from './session-store.ts';
 import type { ShareGroups } from './share/groups.ts';
-import { boundLosses } from './subscription.ts';
-import type { Loss } from './subscription.ts';
 import { inflightMax } from './terms.ts';
 import type { Terms } from './terms.ts';
 import { Window } from './window.ts';
 import type { Awaited } from './window.ts';
 
-/** How long after a failure the end of a session is stored again; twice as long each time, up to a bound. */
-const RETRY_MS = 1_000;
-const RETRY_MS_MAX = 30_000;
-
 /** Characters of a word that nobody guesses. */
 const WORD_LENGTH = 16;
 
 /** What a session needs of its connection. */
-export interface Wire {
+export interface SessionConnection {
   readonly link: Link;
   send(packet: Packet): void;
   /** Ends the connection with a reason code, which 5.0 is told. */
@@ -58,15 +53,12 @@ export interface SessionParts extends NodeParts {
   readonly groups: ShareGroups;
 }
 
-/** Whose session it is. */
-export interface SessionOwner {
-  readonly wire: Wire;
+/** The client that a session is of. */
+export interface SessionClient {
+  readonly connection: SessionConnection;
   readonly terms: Terms;
   readonly identity: Identity;
 }
-
-/** What nearly all sessions have lost. */
-const NO_LOSSES: readonly Loss[] = [];
 
 /** One session with a connection. */
 export class MqttSession implements FiltersSession, ReceivingSession {
@@ -74,24 +66,19 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   readonly delivery: Delivery;
   readonly store: (() => Promise<void>) | undefined;
   readonly #parts: SessionParts;
-  readonly #wire: Wire;
+  readonly #connection: SessionConnection;
   readonly #window: Window;
   // Made for the first message that comes: most clients only listen.
   #receiving: Receiving | undefined;
   #aliases: ClientAliases | undefined;
   readonly #filters: Filters;
-  readonly #saver: Saver | undefined;
+  readonly #saver: SessionSaver | undefined;
   #identity: Identity;
   /** The session's word: whose messages its own are. */
   #word: string;
   #sender: Sender | undefined;
   #expirySeconds: number;
-  /** What was lost while it was away; from `begin` on a loss is told at once. */
-  #losses = NO_LOSSES;
-  /** Losses of which the client may not know; the next CONNACK tells them again. */
-  #untold = NO_LOSSES;
-  /** Whose acknowledgement says that it does; 0 where nothing but a CONNACK has told them all. */
-  #toldBy: 'connack' | number = 'connack';
+  readonly #losses = new Losses();
   /** True while the session before stays stored, until the client was heard. */
   #isUnheard = false;
   #isBegun = false;
@@ -99,29 +86,30 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   #releasing = 0;
   #ended: Promise<void> | undefined;
 
-  constructor(parts: SessionParts, { wire, terms, identity }: SessionOwner) {
-    const { config, clock, counts } = parts;
+  constructor(parts: SessionParts, { connection, terms, identity }: SessionClient) {
+    const { config, counts } = parts;
     this.#parts = parts;
     this.terms = terms;
-    this.#wire = wire;
+    this.#connection = connection;
     this.#identity = identity;
     this.#word = this.word();
     this.#expirySeconds = terms.expirySeconds;
     if (terms.expirySeconds > 0) {
-      this.#saver = new Saver({
-        write: () => this.#write(true),
-        clock,
-        delayMs: config.ackSaveMs,
-        onFailed: (error) => this.#onUnstored(error),
+      const tooLarge = 'the session is too large to be stored';
+      this.#saver = new SessionSaver({
+        ...parts,
+        ...{ key: terms.key, clientId: terms.clientId, delayMs: config.ackSaveMs },
+        record: () => this.#record(true),
+        onTooLarge: () => connection.fail(REASONS.quotaExceeded, tooLarge),
       });
       this.store = () => this.save();
     }
     const { topicAliasMaximum, packetSizeMax } = terms;
     this.#window = new Window(inflightMax(terms, config));
     this.delivery = new Delivery({
-      ...{ link: wire.link, window: this.#window, packetSizeMax, store: this.store, counts },
+      ...{ link: connection.link, window: this.#window, packetSizeMax, store: this.store, counts },
       aliases: topicAliasMaximum === 0 ? undefined : new AliasTable(topicAliasMaximum),
-      ...(terms.version === 5 && { onTold: (packetId) => void (this.#toldBy = packetId) }),
+      losses: terms.version === 5 ? this.#losses : undefined,
     });
     this.#filters = new Filters(this);
   }
@@ -207,9 +195,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     // One that is connected as it is read was cut off from its record.
     const quietBefore = record.isConnected ? this.#parts.clock.unixMs() : record.quietBefore;
     this.delivery.quietBefore = quietBefore ?? 0;
-    this.#untold = boundLosses([...(record.untold ?? []), ...this.#losses]);
-    this.#losses = NO_LOSSES;
-    return this.#untold;
+    return this.#losses.resume(record.untold ?? []);
   }
 
   /**
@@ -226,7 +212,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
    * @throws {BrokerError} when that can't be done now.
    */
   async storeConnected(): Promise<void> {
-    if (this.#saver !== undefined) await this.#write(true);
+    await this.#saver?.saveNow();
   }
 
   /** The client has sent something: so it has its CONNACK, and knows what that told. */
@@ -235,23 +221,14 @@ export class MqttSession implements FiltersSession, ReceivingSession {
       this.#isUnheard = false;
       void this.save();
     }
-    if (this.#toldBy === 'connack') this.#onTold();
-  }
-
-  #onTold(): void {
-    if (this.#untold.length === 0) return;
-    this.#untold = NO_LOSSES;
-    this.#saver?.saveSoon();
+    if (this.#losses.onHeard()) this.#saver?.saveSoon();
   }
 
   /** The client has its CONNACK: what it was sent before is sent again, then all that is new. */
   async begin(): Promise<void> {
     const { hub, clock } = this.#parts;
     this.#isBegun = true;
-    // What came to light since its answer was made.
-    const losses = this.#losses;
-    this.#losses = NO_LOSSES;
-    for (const loss of losses) this.onLoss(loss);
+    for (const loss of this.#losses.takeEarly()) this.onLoss(loss);
     if (this.#window.count > 0) {
       await resend({
         ...{ hub, identity: this.#identity },
@@ -305,7 +282,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
       const message = `packet ${packetId} was not sent with the QoS that ${kind} belongs to`;
       throw new MqttError(REASONS.protocolError, '§4.3', message);
     }
-    if (packetId === this.#toldBy && outcome !== 'unknown') this.#onTold();
+    if (outcome !== 'unknown' && this.#losses.onAcknowledged(packetId)) this.#saver?.saveSoon();
     if (kind === 'pubrec' && !isRefused) this.#sendPubrel(packetId, outcome === 'released');
     if (outcome !== 'done') return;
     this.#saver?.saveSoon();
@@ -317,7 +294,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     const isKnown = this.#makeReceiving().release(packetId);
     const reason = isKnown ? REASONS.success : REASONS.packetIdentifierNotFound;
     const answer = (): void => {
-      this.#wire.send({ kind: 'pubcomp', packetId, reason, properties: {} });
+      this.#connection.send({ kind: 'pubcomp', packetId, reason, properties: {} });
     };
     // A number that came free must not be taken for the message before.
     if (this.#saver === undefined || !isKnown) answer();
@@ -326,7 +303,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
       void this.save().then(() => {
         this.#releasing -= 1;
         answer();
-        this.#wire.onSettled();
+        this.#connection.onSettled();
       });
     }
   }
@@ -361,7 +338,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   }
 
   async #end(): Promise<void> {
-    const { log, store, clock } = this.#parts;
+    const { log } = this.#parts;
     const shares = this.#filters.leaveShares(this.#expirySeconds).catch((error: unknown) => {
       log.warn({ error }, 'an MQTT session could not leave its share groups');
     });
@@ -373,22 +350,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     }
     // An older record must not come over this one.
     await this.#saver.end();
-    if (this.#isUnheard) {
-      await shares;
-      return;
-    }
-    for (let delayMs = RETRY_MS; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
-      try {
-        if (this.#expirySeconds > 0) await this.#writeRecord(record);
-        else await store.remove(this.terms.key);
-        break;
-      } catch (error) {
-        log.warn({ error }, 'the end of an MQTT session could not be stored');
-        // Until it is stored nobody goes on: a place from before sends again what came already.
-        const isLater = refusal(error).code === 'unavailable';
-        if (!isLater || !(await store.pause(this.terms.key, clock, delayMs))) break;
-      }
-    }
+    if (!this.#isUnheard) await this.#saver.saveLast(record);
     await shares;
   }
 
@@ -397,34 +359,16 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     return this.#receiving;
   }
 
-  #onUnstored(error: unknown): void {
-    const { clientId } = this.terms;
-    this.#parts.log.warn({ clientId, error }, 'an MQTT session could not be stored');
-    // It is larger than a record may be, and does not become smaller by waiting.
-    const isTooLarge = error instanceof RangeError;
-    if (isTooLarge) this.#wire.fail(REASONS.quotaExceeded, 'the session is too large to be stored');
-  }
-
-  #write(isConnected: boolean): Promise<void> {
-    return this.#writeRecord(this.#record(isConnected));
-  }
-
-  #writeRecord(record: SessionRecord): Promise<void> {
-    const { store, clock } = this.#parts;
-    const expiresAt = clock.unixMs() + record.expirySeconds * 1000;
-    return store.save(this.terms.key, record, record.isConnected ? undefined : expiresAt);
-  }
-
   #record(isConnected: boolean): SessionRecord {
     return {
       clientId: this.terms.clientId,
-      ...ownerFor(this.#identity, this.#wire.link.info.remoteAddress),
+      ...ownerOf(this.#identity, this.#connection.link.info.remoteAddress),
       session: this.#word,
       expirySeconds: this.#expirySeconds,
       isConnected,
       ...this.#filters.kept(),
       ...(this.delivery.quietBefore === 0 ? {} : { quietBefore: this.delivery.quietBefore }),
-      ...(this.#untold.length === 0 ? {} : { untold: this.#untold }),
+      ...(this.#losses.untold.length === 0 ? {} : { untold: this.#losses.untold }),
       sent: [...this.#window.sent()],
       received: this.#receiving?.kept() ?? [],
     };
@@ -437,7 +381,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     this.#parts.counts.sent.pubrel += 1;
     this.delivery.send(encode(pubrel, this.terms.version), isKnown);
     if (isKnown && this.#saver !== undefined) {
-      void this.save().then(() => this.#wire.onSettled());
+      void this.save().then(() => this.#connection.onSettled());
     }
   }
 
@@ -449,12 +393,12 @@ export class MqttSession implements FiltersSession, ReceivingSession {
       log.debug({ clientId, message }, 'an MQTT message was refused');
       if (version === 4) {
         // 3.1.1 has no other word: an acknowledgement would say that it is in the log.
-        this.#wire.fail(reason, message);
+        this.#connection.fail(reason, message);
         return;
       }
     }
     const properties = wantsProblems && message !== '' ? { reasonString: message } : {};
-    this.#wire.send({ kind, packetId, reason, properties });
+    this.#connection.send({ kind, packetId, reason, properties });
   }
 
   onDropped(error: CodedError): void {
@@ -464,7 +408,7 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   }
 
   onSettled(): void {
-    this.#wire.onSettled();
+    this.#connection.onSettled();
   }
 
   onProgress(): void {
@@ -477,15 +421,13 @@ export class MqttSession implements FiltersSession, ReceivingSession {
    */
   onLoss(loss: Loss): void {
     if (!this.#isBegun) {
-      this.#losses = boundLosses([...this.#losses, loss]);
+      this.#losses.addEarly(loss);
       return;
     }
-    this.#untold = boundLosses([...this.#untold, loss]);
-    this.#toldBy = 0;
-    if (this.terms.version === 5) this.delivery.tellLoss(loss);
-    else {
+    this.#losses.add(loss);
+    if (this.terms.version === 4) {
       const message = `messages of ${loss.channel} are lost: ${loss.gap.reason}`;
-      this.#wire.fail(REASONS.unspecifiedError, message);
+      this.#connection.fail(REASONS.unspecifiedError, message);
     }
   }
 }

@@ -8,45 +8,12 @@ import type { Encoding } from '../../hub/hub-types.ts';
 import type { Stay } from '../../hub/presence/presence.ts';
 import type { AnyCursor } from '../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../hub/selection/selection-cursor.ts';
-import type { UserProperty } from './codec/property-table.ts';
 import type { Delivery } from './delivery.ts';
 import type { FilterOptions } from './form.ts';
+import type { Loss } from './losses.ts';
 import type { BatchEnd, Place } from './place.ts';
 import { Outlet } from './outlet.ts';
 import type { SentPlace } from './sent-place.ts';
-
-/** Messages that a subscription does not get: retention has removed them, or a purge. */
-export interface Loss {
-  readonly channel: string;
-  readonly gap: Gap;
-}
-
-/** The property by which 5.0 is told of a loss: the channel, why, and the offsets where known. */
-export const GAP_PROPERTY = 'trunkline.gap';
-
-/** Losses that one packet tells of. */
-export const LOSSES_MAX = 8;
-
-/** The last one told where there are more: any channel may have lost messages. */
-export const MORE_LOSSES: Loss = { channel: '#', gap: { reason: 'unknown' } };
-
-/** As many losses as one packet tells of. */
-export function boundLosses(losses: readonly Loss[]): readonly Loss[] {
-  const hasMore = losses.length > LOSSES_MAX;
-  return hasMore ? [...losses.slice(0, LOSSES_MAX - 1), MORE_LOSSES] : losses;
-}
-
-/** What says so in a packet; nothing where nothing is lost. */
-export function lossProperties(losses: readonly Loss[]): {
-  readonly userProperties?: readonly UserProperty[];
-} {
-  if (losses.length === 0) return {};
-  return {
-    userProperties: boundLosses(losses).map(({ channel, gap }) => {
-      return [GAP_PROPERTY, JSON.stringify({ channel, ...gap })];
-    }),
-  };
-}
 
 /** What a subscription needs of those that its session has. */
 export interface SubscriptionOwner {

@@ -17,7 +17,8 @@ import type { FiltersSession } from './filters.ts';
 import { openCursor } from './opening.ts';
 import { SentPlace } from './sent-place.ts';
 import { Subscription } from './subscription.ts';
-import type { Loss, SubscriptionOwner } from './subscription.ts';
+import type { SubscriptionOwner } from './subscription.ts';
+import type { Loss } from './losses.ts';
 
 /** A subscription as a record keeps it. */
 export interface KeptSubscription extends FilterOptions {

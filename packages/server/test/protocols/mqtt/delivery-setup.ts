@@ -6,7 +6,9 @@ import type { AliasTable } from '../../../src/protocols/mqtt/aliases.ts';
 import { encodeAttributes } from '../../../src/protocols/mqtt/attributes.ts';
 import { PacketDecoder } from '../../../src/protocols/mqtt/codec/decoder.ts';
 import type { Packet, Publish, Qos, Version } from '../../../src/protocols/mqtt/codec/packets.ts';
+import { MqttCounts } from '../../../src/protocols/mqtt/counts.ts';
 import { Delivery } from '../../../src/protocols/mqtt/delivery.ts';
+import { Losses } from '../../../src/protocols/mqtt/losses.ts';
 import { PublishEncoding } from '../../../src/protocols/mqtt/encoding.ts';
 import type { PublishBatch } from '../../../src/protocols/mqtt/encoding.ts';
 import type { Form } from '../../../src/protocols/mqtt/form.ts';
@@ -75,8 +77,10 @@ export function makeDelivery(world: DeliveryWorld = {}) {
   const { version = 5, countMax = 4, packetSizeMax = 1_000_000, aliases, store } = world;
   const link = new PlainLink(version, packetSizeMax);
   const window = new Window(countMax);
-  const delivery = new Delivery({ link, window, packetSizeMax, aliases, store });
-  return { link, window, delivery };
+  const losses = new Losses();
+  const counts = new MqttCounts();
+  const parts = { link, window, packetSizeMax, aliases, store, losses, counts };
+  return { link, window, losses, delivery: new Delivery(parts) };
 }
 
 export const CLOCK = { unixMs: () => 1_000_000 };

@@ -4,7 +4,7 @@ import { AliasTable } from '../../../src/protocols/mqtt/aliases.ts';
 import { PublishEncoding } from '../../../src/protocols/mqtt/encoding.ts';
 import { Outlet } from '../../../src/protocols/mqtt/outlet.ts';
 import { SentPlace } from '../../../src/protocols/mqtt/sent-place.ts';
-import { GAP_PROPERTY } from '../../../src/protocols/mqtt/subscription.ts';
+import { GAP_PROPERTY } from '../../../src/protocols/mqtt/losses.ts';
 import { DeliveryModel } from './delivery-model.ts';
 import { batchOf, CLOCK, formOf, makeDelivery, message, textOf } from './delivery-setup.ts';
 
@@ -225,30 +225,17 @@ describe('Delivery', () => {
   });
 
   it('tells losses by the next packet that has room for them [MQTT5-3.1.2-24]', () => {
-    const { delivery, link } = makeDelivery({ packetSizeMax: 160 });
+    const { delivery, link, losses } = makeDelivery({ packetSizeMax: 160 });
     delivery.open();
     const outlet = new Outlet(delivery, 1);
-    delivery.tellLoss({ channel: 'a', gap: { reason: 'trimmed', from: 1, to: 3 } });
+    losses.add({ channel: 'a', gap: { reason: 'trimmed', from: 1, to: 3 } });
     outlet.sendShared(batchOf('a', [message(4, 'x'.repeat(120)), message(5, '5')], formOf(5, 1)));
     const [large, small] = link.takePublishes();
     expect(large?.properties.userProperties).toBeUndefined();
     expect(small?.properties.userProperties).toEqual([
       [GAP_PROPERTY, '{"channel":"a","reason":"trimmed","from":1,"to":3}'],
     ]);
-    expect(delivery.untold).toEqual([]);
-  });
-
-  it('says of more losses than a packet tells that any channel may have lost messages', () => {
-    const { delivery, link } = makeDelivery();
-    delivery.open();
-    for (let index = 0; index < 20; index += 1) {
-      delivery.tellLoss({ channel: `c${index}`, gap: { reason: 'epoch' } });
-    }
-    new Outlet(delivery, 0).sendShared(batchOf('a', [message(1, '1')], formOf(5, 0)));
-    const told = link.takePublishes()[0]?.properties.userProperties ?? [];
-    expect(told).toHaveLength(8);
-    expect(told[0]).toEqual([GAP_PROPERTY, '{"channel":"c0","reason":"epoch"}']);
-    expect(told[7]).toEqual([GAP_PROPERTY, '{"channel":"#","reason":"unknown"}']);
+    expect(losses.isDue).toBe(false);
   });
 
   it('lets nothing new leave before what is put first has left', () => {

@@ -2,7 +2,7 @@ import { connectPacket } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
 import { BrokerError } from '../../../src/broker/broker.ts';
-import { GAP_PROPERTY } from '../../../src/protocols/mqtt/subscription.ts';
+import { GAP_PROPERTY } from '../../../src/protocols/mqtt/losses.ts';
 import { failingState } from './held-state.ts';
 import { startMqtt } from './mqtt-setup.ts';
 

@@ -6,7 +6,7 @@ import type { Packet, Version } from '../../../src/protocols/mqtt/codec/packets.
 import type { Place } from '../../../src/protocols/mqtt/place.ts';
 import { Outlet } from '../../../src/protocols/mqtt/outlet.ts';
 import { resend } from '../../../src/protocols/mqtt/resend.ts';
-import type { Loss } from '../../../src/protocols/mqtt/subscription.ts';
+import type { Loss } from '../../../src/protocols/mqtt/losses.ts';
 import type { Awaited, Sent } from '../../../src/protocols/mqtt/window.ts';
 import { batchOf, CLOCK, formOf, makeDelivery, message } from './delivery-setup.ts';
 import type { DeliveryWorld } from './delivery-setup.ts';

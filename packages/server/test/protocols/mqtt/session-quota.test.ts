@@ -1,7 +1,7 @@
 import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { REASONS } from '../../../src/protocols/mqtt/codec/reasons.ts';
-import { ownerFor, ownerOf, SessionQuota } from '../../../src/protocols/mqtt/session-quota.ts';
+import { ownerOf, ownerName, SessionQuota } from '../../../src/protocols/mqtt/session-quota.ts';
 import type { Owner } from '../../../src/protocols/mqtt/session-quota.ts';
 
 const EXCEEDED = expect.objectContaining({ reason: REASONS.quotaExceeded });
@@ -28,15 +28,15 @@ function setUp({ sessionsMax = 0, sessionsPerUserMax = 0 } = {}) {
   });
   const put = (key: string, owner: Owner): void => {
     stored.set(key, owner);
-    quota.add(key, ownerOf(owner));
+    quota.add(key, ownerName(owner));
   };
   const remove = (key: string): void => {
-    quota.remove(key, ownerOf(stored.get(key) ?? {}));
+    quota.remove(key, ownerName(stored.get(key) ?? {}));
     stored.delete(key);
   };
   const mayStore = (owner: Owner): boolean => {
     try {
-      quota.demandRoom(ownerOf(owner));
+      quota.demandRoom(ownerName(owner));
       return true;
     } catch (error) {
       expect(error).toEqual(EXCEEDED);
@@ -159,11 +159,11 @@ describe('SessionQuota', () => {
 
 describe('The owner of a session', () => {
   it('is its user, else the address, and nobody of an application', () => {
-    expect(ownerFor({ kind: 'user', user: 'ann' }, '::1')).toEqual({ user: 'ann' });
-    expect(ownerFor({ kind: 'anonymous' }, '::1')).toEqual({ address: '::1' });
-    expect(ownerFor({ kind: 'user' }, '::1')).toEqual({ address: '::1' });
-    expect(ownerFor({ kind: 'server' }, '::1')).toEqual({});
-    expect(ownerOf({ user: 'x' })).not.toBe(ownerOf({ address: 'x' }));
-    expect(ownerOf({})).toBeUndefined();
+    expect(ownerOf({ kind: 'user', user: 'ann' }, '::1')).toEqual({ user: 'ann' });
+    expect(ownerOf({ kind: 'anonymous' }, '::1')).toEqual({ address: '::1' });
+    expect(ownerOf({ kind: 'user' }, '::1')).toEqual({ address: '::1' });
+    expect(ownerOf({ kind: 'server' }, '::1')).toEqual({});
+    expect(ownerName({ user: 'x' })).not.toBe(ownerName({ address: 'x' }));
+    expect(ownerName({})).toBeUndefined();
   });
 });

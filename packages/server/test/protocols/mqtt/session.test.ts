@@ -2,7 +2,7 @@ import { connectPacket, packetText, payloadText, publishPacket } from '@trunklin
 import type { MqttPeer } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
-import { GAP_PROPERTY } from '../../../src/protocols/mqtt/subscription.ts';
+import { GAP_PROPERTY } from '../../../src/protocols/mqtt/losses.ts';
 import { heldState } from './held-state.ts';
 import { anonymous, startMqtt } from './mqtt-setup.ts';
 

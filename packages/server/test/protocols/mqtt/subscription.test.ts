@@ -3,14 +3,8 @@ import type { Delivery } from '../../../src/protocols/mqtt/delivery.ts';
 import type { BatchEnd } from '../../../src/protocols/mqtt/place.ts';
 import { Encodings } from '../../../src/protocols/mqtt/encoding.ts';
 import { SentPlace } from '../../../src/protocols/mqtt/sent-place.ts';
-import {
-  GAP_PROPERTY,
-  lossProperties,
-  LOSSES_MAX,
-  MORE_LOSSES,
-  Subscription,
-} from '../../../src/protocols/mqtt/subscription.ts';
-import type { Loss } from '../../../src/protocols/mqtt/subscription.ts';
+import { Subscription } from '../../../src/protocols/mqtt/subscription.ts';
+import type { Loss } from '../../../src/protocols/mqtt/losses.ts';
 import type { FilterOptions } from '../../../src/protocols/mqtt/form.ts';
 
 const OPTIONS = { qos: 1, noLocal: false, retainAsPublished: false } as const;
@@ -101,31 +95,5 @@ describe('Subscription', () => {
     subscription.link.qos = 1;
     subscription.onGap('a', gap, { epoch: 'e', offset: 4 });
     expect(losses).toHaveLength(1);
-  });
-});
-
-describe('lossProperties', () => {
-  const loss = (index: number): Loss => ({
-    channel: `a/${index}`,
-    gap: { reason: 'trimmed', from: 1, to: index },
-  });
-
-  it('says what is lost, one by one', () => {
-    expect(lossProperties([])).toEqual({});
-    expect(lossProperties([loss(7)])).toEqual({
-      userProperties: [[GAP_PROPERTY, '{"channel":"a/7","reason":"trimmed","from":1,"to":7}']],
-    });
-  });
-
-  it('says of many that there are more', () => {
-    const told = (count: number) => {
-      const losses = Array.from({ length: count }, (_, index) => loss(index));
-      const { userProperties = [] } = lossProperties(losses);
-      return userProperties.map(([, text]) => JSON.parse(text).channel as string);
-    };
-    expect(told(LOSSES_MAX)).toHaveLength(LOSSES_MAX);
-    expect(told(LOSSES_MAX)).not.toContain(MORE_LOSSES.channel);
-    expect(told(1_000)).toHaveLength(LOSSES_MAX);
-    expect(told(1_000).at(-1)).toBe(MORE_LOSSES.channel);
   });
 });

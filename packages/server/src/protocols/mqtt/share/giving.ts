@@ -7,7 +7,7 @@ import type { Clock } from '../../../clock.ts';
 import type { Hub } from '../../../hub/hub.ts';
 import type { Log } from '../../../observe/log.ts';
 import type { SentPlace } from '../sent-place.ts';
-import type { Loss } from '../subscription.ts';
+import type { Loss } from '../losses.ts';
 import { Backlog } from './backlog.ts';
 import { Circle } from './circle.ts';
 import type { Outcome } from './circle.ts';

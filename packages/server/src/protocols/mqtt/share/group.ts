@@ -19,7 +19,7 @@ import type { Form } from '../form.ts';
 import type { MqttConfig } from '../parts.ts';
 import { SentPlace } from '../sent-place.ts';
 import type { SessionStore } from '../session-store.ts';
-import type { Loss } from '../subscription.ts';
+import type { Loss } from '../losses.ts';
 import { Giving } from './giving.ts';
 import { loadGroup } from './group-loading.ts';
 import type { GroupRecord, KeptMember } from './group-record.ts';

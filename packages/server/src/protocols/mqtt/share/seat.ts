@@ -11,7 +11,7 @@ import { NO_END } from '../place.ts';
 import type { Place } from '../place.ts';
 import type { Form } from '../form.ts';
 import { Outlet } from '../outlet.ts';
-import type { Loss } from '../subscription.ts';
+import type { Loss } from '../losses.ts';
 import type { Member } from './member.ts';
 import { SharedPlace } from './shared-place.ts';
 

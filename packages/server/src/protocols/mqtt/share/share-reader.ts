@@ -15,7 +15,7 @@ import { endOf } from '../place.ts';
 import type { BatchEnd } from '../place.ts';
 import { openCursor } from '../opening.ts';
 import type { OpenedCursor } from '../opening.ts';
-import type { Loss } from '../subscription.ts';
+import type { Loss } from '../losses.ts';
 
 /** What the hub has for a group at once. */
 export interface Portion {

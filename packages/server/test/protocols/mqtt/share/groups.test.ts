@@ -1,6 +1,7 @@
 import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/observe/log.ts';
+import { MqttCounts } from '../../../../src/protocols/mqtt/counts.ts';
 import { Delivery } from '../../../../src/protocols/mqtt/delivery.ts';
 import type { Form } from '../../../../src/protocols/mqtt/form.ts';
 import { SessionStore } from '../../../../src/protocols/mqtt/session-store.ts';
@@ -23,8 +24,10 @@ async function setUp() {
   const join = async (key: string) => {
     const link = new MemoryLink({ clock, turn });
     const window = new Window(8);
-    const parts = { link, window, packetSizeMax: 1_000, aliases: undefined, store: undefined };
-    const delivery = new Delivery(parts);
+    const delivery = new Delivery({
+      ...{ link, window, packetSizeMax: 1_000, counts: new MqttCounts() },
+      ...{ aliases: undefined, store: undefined, losses: undefined },
+    });
     delivery.open();
     const group = groups.of(SHARE);
     const member = await group.join({
