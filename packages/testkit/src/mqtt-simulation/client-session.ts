@@ -244,7 +244,12 @@ export class ClientSession {
   /** PUBREL came. */
   onPubrel(packetId: number): Reaction {
     const known = this.#inbound.get(packetId);
-    if (known === undefined) return this.#onStrayPubrel(packetId);
+    // The identifier of what a server has forgotten may be that of a message that never came.
+    const isStray = known === undefined || (known.qos === 1 && this.#isForgotten(known));
+    if (isStray) {
+      this.#inbound.delete(packetId);
+      return this.#onStrayPubrel(packetId);
+    }
     const { qos, state, isHere, packet } = known;
     // A message that is gone can't be sent again: then PUBREL alone brings it to its end.
     const isGone = state === 'due' && this.#mayLose(packet.topic);
@@ -318,9 +323,11 @@ export class ClientSession {
 
   /** Of what a server has forgotten, or can't send again, it does not know that it is in use. */
   #isReplaced(known: Inbound, packet: Publish): boolean {
-    const isForgotten =
-      known.mayBeForgotten || (known.qos === 1 && this.#mayLose(known.packet.topic));
-    return isForgotten && !known.isHere && !isSame(known, packet);
+    return this.#isForgotten(known) && !isSame(known, packet);
+  }
+
+  #isForgotten({ qos, packet, isHere, mayBeForgotten }: Inbound): boolean {
+    return !isHere && (mayBeForgotten || (qos === 1 && this.#mayLose(packet.topic)));
   }
 
   #see(): Inbound['seen'] {
