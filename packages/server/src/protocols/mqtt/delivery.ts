@@ -84,8 +84,8 @@ export class Delivery {
   #waiting = NONE_WAIT;
   #held = NONE_HELD;
   #heldBytes = 0;
-  /** Somebody who needs no room asked to be told when the rest may leave. */
-  #wantsStart = false;
+  /** Those who need no room, and asked to be told when they may go on; made with the first. */
+  #wantStart: Set<Outlet> | undefined;
   /** The window had no room when somebody asked to be told of room. */
   #wantsRoom = false;
 
@@ -108,7 +108,7 @@ export class Delivery {
   /** Asks for the link's `onDrain` when more may leave. */
   requestDrain(outlet: Outlet): void {
     if (!this.#isShut(outlet) && this.#held.length === 0) this.link.requestDrain();
-    else if (outlet.qos === 0) this.#wantsStart = true;
+    else if (outlet.qos === 0) (this.#wantStart ??= new Set()).add(outlet);
     else this.#wantsRoom = true;
   }
 
@@ -323,8 +323,10 @@ export class Delivery {
     if (!this.#isOpen || this.#held.length > 0) return;
     // While something waits the window has no room.
     const hasRoom = this.#wantsRoom && this.window.isRoomy;
-    if (!hasRoom && !this.#wantsStart) return;
-    this.#wantsStart = false;
+    // Nobody is told who would only ask again: what it had with more than QoS 0 may wait for room.
+    const mayStart = [...(this.#wantStart ?? [])].some((outlet) => !this.#isShut(outlet));
+    if (!hasRoom && !mayStart) return;
+    this.#wantStart = undefined;
     if (hasRoom) this.#wantsRoom = false;
     this.link.requestDrain();
   }

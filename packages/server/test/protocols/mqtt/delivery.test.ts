@@ -53,6 +53,21 @@ describe('Delivery', () => {
     expect(link.takePublishes().map(({ packetId }) => packetId)).toEqual([0, 0, 1, 2]);
   });
 
+  it('wakes nobody who was granted QoS 0 before what it still has with more has left', () => {
+    const { delivery, link, window } = makeDelivery({ countMax: 1 });
+    delivery.open();
+    const outlet = new Outlet(delivery, 1);
+    outlet.sendShared(batchOf('a', [message(1, 'one'), message(2, 'two')], formOf(5, 1)));
+    outlet.qos = 0;
+    outlet.requestDrain();
+    delivery.onRoom();
+    expect(link.wantsDrain).toBe(false);
+    window.acknowledge(1, 'puback');
+    delivery.onRoom();
+    expect(link.wantsDrain).toBe(true);
+    expect(link.takePublishes().map(({ packetId }) => packetId)).toEqual([1, 2]);
+  });
+
   it('divides a batch where the window ends, with a place up to there', () => {
     const { delivery, link, window } = makeDelivery({ countMax: 2 });
     delivery.open();
