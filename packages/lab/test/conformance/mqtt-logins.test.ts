@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerConfigInput } from '@trunkline/server';
 import { hashPassword } from '@trunkline/server/internal/auth/password-hash.ts';
-import type { Connack, Connect } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
+import type { Connect } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { Authority } from '../../../server/test/tls/authority.ts';
 import type { Issued } from '../../../server/test/tls/authority.ts';
@@ -162,31 +162,43 @@ describe('over MQTT, TCP', () => {
   test('[AUTH-11] [DEV-45] refuses who is one too many, and knows who was right before', async () => {
     const known = { userName: 'sensor-1', ...passwordOf(PASSWORD) };
     expect(await reasonFor(known)).toBe(0);
-    const flood = Array.from({ length: 200 }, (_, at) => from(`127.0.1.${1 + (at % 8)}`));
-    // Open before any password is sent.
-    await reasonFor(known);
-    const answers: Promise<Connack>[] = [];
-    for (const [index, device] of flood.entries()) {
-      // Half of them are nobody: that costs the same.
-      const userName = index % 2 === 0 ? 'sensor-1' : 'nobody';
-      device.send(connectPacket(5, '', { userName, ...passwordOf(`wrong ${index}`) }));
-      answers.push(device.nextOf('connack'));
-    }
-    // Behind all of these, and before most of their answers.
-    const wrong = { ...known, ...passwordOf('wrong') };
-    expect(await reasonFor(wrong, 4)).toBe(3);
+    const answers = flood(200, (index) => `127.0.1.${1 + (index % 8)}`);
     expect(await reasonFor(known)).toBe(0);
-    const reasons = (await Promise.all(answers)).map(({ reason }) => reason);
-    const busy = reasons.filter((reason) => reason === 0x89).length;
+    const told = await Promise.all(answers);
+    const busy = told.filter((one) => one === 'busy').length;
     expect(busy).toBeGreaterThan(0);
     expect(busy).toBeLessThanOrEqual(200 - 128 - 1);
-    expect(reasons.filter((reason) => reason === 0x86)).toHaveLength(200 - busy);
+    expect(told.filter((one) => one === 'wrong')).toHaveLength(200 - busy);
+  });
+
+  test('[AUTH-11] refuses who has too many at one address, and lets others come', async () => {
+    const answers = flood(100, () => '127.0.1.1');
+    const other = await reasonFor({ userName: 'sensor-1', ...passwordOf('of another') });
+    expect(other).toBe(0x86);
+    const told = await Promise.all(answers);
+    const busy = told.filter((one) => one === 'busy').length;
+    expect(busy).toBeGreaterThan(0);
+    expect(busy).toBeLessThanOrEqual(100 - 32 - 1);
+    expect(told.filter((one) => one === 'wrong')).toHaveLength(100 - busy);
   });
 });
 
+/** What so many are told that come at once with wrong passwords, half of them under no one's name. */
+function flood(count: number, addressOf: (index: number) => string): Promise<string>[] {
+  return Array.from({ length: count }, async (_, index) => {
+    const version = index % 3 === 0 ? 4 : 5;
+    const device = from(addressOf(index), version);
+    const userName = index % 2 === 0 ? 'sensor-1' : 'nobody';
+    const login = { userName, ...passwordOf(`wrong ${index} ${addressOf(index)}`) };
+    const { reason } = await device.connect(`flood ${index}`, login);
+    if (reason === (version === 5 ? 0x89 : 3)) return 'busy';
+    return reason === (version === 5 ? 0x86 : 4) ? 'wrong' : `${reason}`;
+  });
+}
+
 /** A device at an address of its own. */
-function from(address: string): MqttDevice {
-  const device = MqttDevice.tcp(mqttUrl(server), 5, address);
+function from(address: string, version: 4 | 5): MqttDevice {
+  const device = MqttDevice.tcp(mqttUrl(server), version, address);
   onTestFinished(() => device[Symbol.dispose]());
   return device;
 }
