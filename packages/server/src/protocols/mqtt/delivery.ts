@@ -323,12 +323,16 @@ export class Delivery {
     if (!this.#isOpen || this.#held.length > 0) return;
     // While something waits the window has no room.
     const hasRoom = this.#wantsRoom && this.window.isRoomy;
-    // Nobody is told who would only ask again: what it had with more than QoS 0 may wait for room.
-    const mayStart = [...(this.#wantStart ?? [])].some((outlet) => !this.#isShut(outlet));
-    if (!hasRoom && !mayStart) return;
+    if (!hasRoom && !this.#mayStart()) return;
     this.#wantStart = undefined;
     if (hasRoom) this.#wantsRoom = false;
     this.link.requestDrain();
+  }
+
+  /** False for those alone who would only ask again: what they had with more than QoS 0 waits for room. */
+  #mayStart(): boolean {
+    for (const outlet of this.#wantStart ?? []) if (!this.#isShut(outlet)) return true;
+    return false;
   }
 }
 
