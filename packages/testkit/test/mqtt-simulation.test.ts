@@ -50,14 +50,15 @@ describe('runMqttSimulation with a broker that does nothing wrong', () => {
 
 describe('runMqttSimulation with the real server', () => {
   test.each([
-    { from: 1, overlapping: true },
-    { from: 31, overlapping: true },
-    { from: 61, overlapping: false },
-    { from: 91, overlapping: false },
-  ])('keeps all promises in thirty seeds: %o', async ({ from, overlapping }) => {
+    { from: 1, overlapping: true, faulty: false },
+    { from: 31, overlapping: true, faulty: true },
+    { from: 61, overlapping: false, faulty: false },
+    { from: 91, overlapping: false, faulty: true },
+    { from: 121, overlapping: true, faulty: true },
+  ])('keeps all promises in thirty seeds: %o', async ({ from, overlapping, faulty }) => {
     const totals = { arrived: 0, repeated: 0, resumed: 0, losses: 0, crashes: 0 };
     for (let seed = from; seed < from + 30; seed += 1) {
-      const createSite = (parts: MqttSiteParts): ServedSite => new ServedSite(parts);
+      const createSite = (parts: MqttSiteParts): ServedSite => new ServedSite(parts, { faulty });
       const options = { seed, steps: STEPS, overlapping, createSite };
       const { violations, summary } = await runMqttSimulation(options);
       expect(violations.map(formatMqttViolation), `seed ${seed}`).toEqual([]);
