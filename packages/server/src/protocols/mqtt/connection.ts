@@ -1,22 +1,22 @@
 /**
  * Connection: one client over one link, from CONNECT to the end.
  *
- * `greeting` until CONNECT is accepted, then `ready`, then `ended`. Packets are begun one after the
- * other in the order they came; SUBSCRIBE and what else takes time holds up what is behind it, so that
- * a client which subscribes and then publishes gets its own message.
+ * `greeting` until CONNECT is accepted, then `ready`, then `ended`. It turns bytes into packets and gives
+ * each to who does what it asks for; in which order and how fast is the intake's to say.
  */
 import type { Identity } from '../../auth/identity.ts';
 import { refusal } from '../../hub/refusals.ts';
 import type { Close, Frame, Link, LinkHandler } from '../../link/link.ts';
 import type { Alarm, AlarmMarks } from '../../wheel.ts';
 import { PacketDecoder } from './codec/decoder.ts';
-import { encode, packetSize } from './codec/encode.ts';
+import { encodeWithin } from './codec/encode.ts';
 import { MqttError } from './codec/faults.ts';
 import type { Auth, Connect, Disconnect, Packet, Subscribe, Unsubscribe } from './codec/packets.ts';
 import { connackCode, REASONS } from './codec/reasons.ts';
 import type { Accepted, Greeting } from './greeting.ts';
+import { Intake } from './intake.ts';
+import type { IntakeConnection, Received } from './intake.ts';
 import { paceFor } from './pace.ts';
-import type { Pace } from './pace.ts';
 import type { NodeParts } from './parts.ts';
 import { closeFor, disconnectReason } from './refusal.ts';
 import { Renewal } from './renewal.ts';
@@ -25,12 +25,6 @@ import { subscribeAll, unsubscribeAll } from './subscribing.ts';
 import { keepAliveFor, silenceMs } from './terms.ts';
 
 type ConnectionState = 'greeting' | 'ready' | 'ended';
-
-/** What was read and not begun; an error stands where the stream broke. */
-type Waiting = Packet | MqttError;
-
-/** What nearly all connections have at any time. Nobody writes to it. */
-const NOTHING: Waiting[] = [];
 
 /** Bytes received that are not in the log yet, above which nothing more is read. */
 const UNDER_WAY_SIZE_MAX = 256 * 1024;
@@ -42,7 +36,7 @@ const HELD_COUNT_MAX = 1_000;
 const UNREAD_PART = 4;
 
 /** One client's connection. */
-export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
+export class MqttConnection implements LinkHandler, IntakeConnection, SessionConnection, Alarm {
   readonly link: Link;
   alarmTick = 0;
   alarmBefore: AlarmMarks | undefined;
@@ -52,18 +46,11 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
   readonly #carried: Identity | undefined;
   readonly #onEnd: (connection: MqttConnection) => void;
   readonly #decoder: PacketDecoder;
+  readonly #intake: Intake;
   #state: ConnectionState = 'greeting';
   #accepted: Accepted | undefined;
   /** CONNECT, while it is judged. */
   #asked: Connect | undefined;
-  #waiting = NOTHING;
-  /** How many of those are begun. */
-  #begun = 0;
-  /** How fast it is read; absent where no rate holds. */
-  #pace: Pace | undefined;
-  /** Something takes time; what waits is begun after it. */
-  #isBusy = false;
-  #isPaused = false;
   /** When the client gave the last sign of life. */
   #heardMs: number;
   #silenceMs = 0;
@@ -86,6 +73,7 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     this.#carried = carried;
     this.#onEnd = onEnd;
     this.#decoder = new PacketDecoder({ packetSizeMax: parts.config.packetBytesMax });
+    this.#intake = new Intake(this);
     this.#heardMs = parts.clock.monotonicMs();
   }
 
@@ -115,19 +103,19 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     if (this.#state === 'ended') return;
     this.#heardMs = this.#parts.clock.monotonicMs();
     if (typeof frame === 'string') {
-      this.#receive(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
+      this.#intake.add(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
     } else {
       this.#parts.counts.receivedSize += frame.length;
       this.#decode(frame);
     }
-    if (this.#waiting.length > 0) this.#beginPackets();
+    if (this.#intake.isWaiting) this.#intake.proceed();
   }
 
   onDrain(): void {
     if (this.#state === 'ended') return;
     // Whoever takes what was sent is there, even if it was not read meanwhile.
     this.#heardMs = this.#parts.clock.monotonicMs();
-    this.#beginPackets();
+    this.#intake.proceed();
     this.session?.onDrain();
   }
 
@@ -139,14 +127,15 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
   onAlarm(): void {
     if (this.#state === 'ended') return;
     if (this.#state === 'greeting') {
-      if (this.#isBusy) this.fail(REASONS.serverUnavailable, 'CONNECT could not be judged in time');
+      if (this.#intake.isBusy)
+        this.fail(REASONS.serverUnavailable, 'CONNECT could not be judged in time');
       else this.fail(REASONS.keepAliveTimeout, 'no CONNECT in time');
       return;
     }
     const { clock } = this.#parts;
     const { expiresAt = Number.POSITIVE_INFINITY } = this.session?.identity ?? {};
     // A client that is not read can't be heard.
-    if (this.#isPaused && !this.#isUnread()) this.#heardMs = clock.monotonicMs();
+    if (this.#intake.isPaused && !this.#isUnread) this.#heardMs = clock.monotonicMs();
     if (expiresAt <= clock.unixMs()) this.fail(REASONS.notAuthorized, 'the token has ended');
     else if (this.#silenceMs > 0 && clock.monotonicMs() - this.#heardMs >= this.#silenceMs) {
       this.fail(REASONS.keepAliveTimeout, 'nothing came within one and a half times keep alive');
@@ -155,7 +144,9 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
 
   send(packet: Packet): void {
     if (this.#state === 'ended') return;
-    const bytes = this.#encode(packet);
+    const version = this.#decoder.version ?? 5;
+    const sizeMax = version === 5 ? this.#packetSizeMax : Number.POSITIVE_INFINITY;
+    const bytes = encodeWithin(packet, version, sizeMax);
     if (bytes !== undefined) {
       this.#parts.counts.sent[packet.kind] += 1;
       this.#parts.counts.sentSize += bytes.length;
@@ -167,8 +158,38 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     this.link.close(closeFor(REASONS.packetTooLarge));
   }
 
+  /** So much is unsent, owed or not stored that nothing more is read. */
+  get isFull(): boolean {
+    const { receiveMaximum } = this.#parts.config;
+    if (this.#isUnread) return true;
+    const session = this.session;
+    if (session === undefined) return false;
+    if (session.underWaySize > UNDER_WAY_SIZE_MAX || session.heldCount > HELD_COUNT_MAX) {
+      return true;
+    }
+    // 5.0 is told a limit and has to keep it, but for what it says again; 3.1.1 is not read.
+    const isTold = session.terms.version === 5;
+    return session.unansweredCount >= (isTold ? 2 * receiveMaximum : receiveMaximum);
+  }
+
+  onReceived(received: Received): void {
+    try {
+      if (received instanceof MqttError) throw received;
+      this.#parts.counts.received[received.kind] += 1;
+      const session = this.session;
+      if (received.kind === 'connect') this.#take(this.#connect(received));
+      else if (session !== undefined) this.#onPacket(session, received);
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  onResumed(): void {
+    this.#heardMs = this.#parts.clock.monotonicMs();
+  }
+
   onSettled(): void {
-    if (this.#isPaused) this.#beginPackets();
+    if (this.#intake.isPaused) this.#intake.proceed();
   }
 
   /** Ends the connection with a reason code, which 5.0 is told, and 3.1.1 where CONNACK has one. */
@@ -204,98 +225,19 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     const decoder = this.#decoder;
     const chunk = asBuffer(bytes);
     for (let next = read(decoder, chunk); next !== undefined; next = read(decoder, chunk)) {
-      this.#receive(next);
+      this.#intake.add(next);
     }
-  }
-
-  /** Nearly always a packet is begun as it comes: while one may not be, the link is paused. */
-  #receive(received: Waiting): void {
-    if (this.#state === 'ended') return;
-    if (this.#isPaused || !this.#isInPace(received)) {
-      if (this.#waiting === NOTHING) this.#waiting = [received];
-      else this.#waiting.push(received);
-      if (!this.#isPaused) this.#pause();
-      return;
-    }
-    this.#begin(received);
-    // An acknowledgement only makes room.
-    const isAck = !(received instanceof MqttError) && received.kind === 'puback';
-    if (!isAck || this.#pace?.isShort === true) this.#pause();
-  }
-
-  /** Begins what waits, until something takes time, or too much is owed, unread or not stored. */
-  #beginPackets(): void {
-    while (this.#begun < this.#waiting.length && this.#mayGoOn()) {
-      const waiting = this.#waiting[this.#begun];
-      if (waiting === undefined || !this.#isInPace(waiting)) break;
-      this.#begun += 1;
-      this.#begin(waiting);
-    }
-    if (this.#state === 'ended') return;
-    // Not each time: what waits may be very many small packets.
-    if (this.#begun * 2 >= this.#waiting.length) {
-      const isEmpty = this.#begun === this.#waiting.length;
-      this.#waiting = isEmpty ? NOTHING : this.#waiting.slice(this.#begun);
-      this.#begun = 0;
-    }
-    this.#pause();
-  }
-
-  #isInPace(received: Waiting): boolean {
-    return this.#pace === undefined || received instanceof MqttError || this.#pace.admits(received);
-  }
-
-  #pause(): void {
-    if (this.#state === 'ended') return;
-    const isFull = this.#isFull();
-    if (isFull && this.link.pendingBytes > 0) this.link.requestDrain();
-    const isHeldBack = this.#isBusy || this.#pace?.isShort === true;
-    const paused = isFull || isHeldBack || this.#waiting.length > 0;
-    if (paused === this.#isPaused) return;
-    this.#isPaused = paused;
-    // What it sent meanwhile comes now.
-    if (!paused) this.#heardMs = this.#parts.clock.monotonicMs();
-    this.link.setPaused(paused);
-  }
-
-  #mayGoOn(): boolean {
-    if (this.#state === 'ended' || this.#isBusy || this.#pace?.isShort === true) return false;
-    return !this.#isFull();
   }
 
   /** The client does not take what it is sent. */
-  #isUnread(): boolean {
+  get #isUnread(): boolean {
     return this.link.pendingBytes > this.#parts.config.highWaterSize / UNREAD_PART;
-  }
-
-  #isFull(): boolean {
-    const { receiveMaximum } = this.#parts.config;
-    if (this.#isUnread()) return true;
-    const session = this.session;
-    if (session === undefined) return false;
-    if (session.underWaySize > UNDER_WAY_SIZE_MAX || session.heldCount > HELD_COUNT_MAX)
-      return true;
-    // 5.0 is told a limit and has to keep it, but for what it says again; 3.1.1 is not read.
-    const isTold = session.terms.version === 5;
-    return session.unansweredCount >= (isTold ? 2 * receiveMaximum : receiveMaximum);
-  }
-
-  #begin(waiting: Waiting): void {
-    try {
-      if (waiting instanceof MqttError) throw waiting;
-      this.#parts.counts.received[waiting.kind] += 1;
-      const session = this.session;
-      if (waiting.kind === 'connect') this.#take(this.#connect(waiting));
-      else if (session !== undefined) this.#onPacket(session, waiting);
-    } catch (error) {
-      this.#onFault(error);
-    }
   }
 
   #onPacket(session: MqttSession, packet: Packet): void {
     // Who has waited for CONNACK in vain says goodbye too.
     if (packet.kind !== 'disconnect') session.onHeard();
-    this.#pace?.charge(packet, session);
+    this.#intake.pace?.charge(packet, session);
     switch (packet.kind) {
       case 'publish':
         session.onPublish(packet);
@@ -328,14 +270,11 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
 
   /** Does something that takes time; what is behind it waits. */
   #take(work: Promise<void>): void {
-    this.#isBusy = true;
-    const goOn = (): void => {
-      this.#isBusy = false;
-      this.#beginPackets();
-    };
-    work.then(goOn, (error: unknown) => {
+    this.#intake.hold();
+    const release = (): void => this.#intake.release();
+    work.then(release, (error: unknown) => {
       this.#onFault(error);
-      goOn();
+      release();
     });
   }
 
@@ -350,7 +289,7 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
     this.#heardMs = this.#parts.clock.monotonicMs();
     this.#arm();
-    this.#pace = paceFor(session.identity, this.#parts, () => this.#beginPackets());
+    this.#intake.pace = paceFor(session.identity, this.#parts, () => this.#intake.proceed());
     this.send(connack);
     const { version, clientId } = session.terms;
     const { transport, remoteAddress } = this.link.info;
@@ -376,14 +315,8 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
   }
 
   #disconnect(session: MqttSession, { reason, properties }: Disconnect): void {
-    const { sessionExpiryInterval: wanted } = properties;
-    if (wanted !== undefined) {
-      if (wanted > 0 && session.expirySeconds === 0) {
-        const message = 'a session that was to end with its connection can not be kept any more';
-        throw new MqttError(REASONS.protocolError, '[MQTT-3.14.2-2]', message);
-      }
-      session.setExpiry(Math.min(wanted, this.#parts.config.sessionExpirySecondsMax));
-    }
+    const { sessionExpiryInterval } = properties;
+    if (sessionExpiryInterval !== undefined) session.setExpiry(sessionExpiryInterval);
     // [MQTT-3.14.4-3]: after a normal end the will is gone.
     this.#end(reason !== REASONS.success);
     this.link.close({ code: 'normal' });
@@ -419,19 +352,6 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     this.send({ kind: 'connack', sessionPresent: false, reason: code, properties });
   }
 
-  /**
-   * Reasons and the like are left out where they make a packet too large ([MQTT-3.1.2-24]). A packet
-   * that is too large without them too can't be sent.
-   */
-  #encode(packet: Packet): Uint8Array | undefined {
-    const version = this.#decoder.version ?? 5;
-    const sizeMax = version === 5 ? this.#packetSizeMax : Number.POSITIVE_INFINITY;
-    const isSmall = sizeMax === Number.POSITIVE_INFINITY || packetSize(packet, version) <= sizeMax;
-    if (isSmall) return encode(packet, version);
-    const bare = withoutReasons(packet);
-    return packetSize(bare, version) > sizeMax ? undefined : encode(bare, version);
-  }
-
   #arm(): void {
     if (this.#state === 'ended') return;
     const { clock, wheel } = this.#parts;
@@ -451,8 +371,7 @@ export class MqttConnection implements LinkHandler, SessionConnection, Alarm {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#parts.wheel.cancel(this);
-    this.#pace?.end();
-    this.#waiting = NOTHING;
+    this.#intake.end();
     this.#onEnd(this);
     if (this.#accepted !== undefined) this.#leave(this.#accepted, withWill);
   }
@@ -472,20 +391,11 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** The next packet of a chunk, or the error that stands in its place. */
-function read(decoder: PacketDecoder, chunk: Buffer): Waiting | undefined {
+function read(decoder: PacketDecoder, chunk: Buffer): Received | undefined {
   try {
     return decoder.next(chunk);
   } catch (error) {
     if (error instanceof MqttError) return error;
     throw error;
   }
-}
-
-/** What only explains is left out. */
-function withoutReasons(packet: Packet): Packet {
-  if (!('properties' in packet)) return packet;
-  const properties: Record<string, unknown> = { ...packet.properties };
-  delete properties['reasonString'];
-  delete properties['userProperties'];
-  return { ...packet, properties };
 }

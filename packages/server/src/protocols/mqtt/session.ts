@@ -319,9 +319,17 @@ export class MqttSession implements FiltersSession, ReceivingSession {
     await this.#saver?.save();
   }
 
-  /** A new end of its life, told by DISCONNECT. */
+  /**
+   * A new end of its life, told by DISCONNECT.
+   *
+   * @throws {MqttError} where it was to end with its connection.
+   */
   setExpiry(seconds: number): void {
-    this.#expirySeconds = seconds;
+    if (seconds > 0 && this.#expirySeconds === 0) {
+      const message = 'a session that was to end with its connection can not be kept any more';
+      throw new MqttError(REASONS.protocolError, '[MQTT-3.14.2-2]', message);
+    }
+    this.#expirySeconds = Math.min(seconds, this.#parts.config.sessionExpirySecondsMax);
   }
 
   /** It was not begun, and what is stored of it stays as it is. */

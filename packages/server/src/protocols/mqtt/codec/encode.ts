@@ -41,6 +41,29 @@ export function packetSize(packet: Packet, version: Version): number {
   return 1 + varintSize(size) + size;
 }
 
+/**
+ * The bytes of a packet in at most so many: what only explains is left out where it makes the packet too
+ * large ([MQTT-3.1.2-24]). `undefined` for one that is too large without that too.
+ */
+export function encodeWithin(
+  packet: Packet,
+  version: Version,
+  sizeMax: number,
+): Buffer<ArrayBuffer> | undefined {
+  const isSmall = sizeMax === Number.POSITIVE_INFINITY || packetSize(packet, version) <= sizeMax;
+  if (isSmall) return encode(packet, version);
+  const bare = withoutReasons(packet);
+  return packetSize(bare, version) > sizeMax ? undefined : encode(bare, version);
+}
+
+function withoutReasons(packet: Packet): Packet {
+  if (!('properties' in packet)) return packet;
+  const properties: Record<string, unknown> = { ...packet.properties };
+  delete properties['reasonString'];
+  delete properties['userProperties'];
+  return { ...packet, properties };
+}
+
 function bodySize(packet: Packet, version: Version): number {
   const size = sizeOf(packet, version);
   if (size > VARINT_MAX)

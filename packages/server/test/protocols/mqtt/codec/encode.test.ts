@@ -1,4 +1,4 @@
-import { encode } from '@trunkline/server/internal/protocols/mqtt/codec/encode.ts';
+import { encode, encodeWithin } from '@trunkline/server/internal/protocols/mqtt/codec/encode.ts';
 import type { Packet } from '@trunkline/server/internal/protocols/mqtt/codec/packets.ts';
 import { NO_PROPERTIES } from '@trunkline/server/internal/protocols/mqtt/codec/property-table.ts';
 import type { PropertiesOf } from '@trunkline/server/internal/protocols/mqtt/codec/property-table.ts';
@@ -74,5 +74,19 @@ describe('encode', () => {
     for (const properties of wrong) {
       expect(() => encode(publish('a', 1, properties), 5)).toThrow(RangeError);
     }
+  });
+});
+
+describe('encodeWithin', () => {
+  const puback = (reasonString?: string): Packet => {
+    const properties = reasonString === undefined ? {} : { reasonString };
+    return { kind: 'puback', packetId: 7, reason: 0x97, properties };
+  };
+
+  test('leaves out what only explains where there is no room for it [MQTT5-3.4.2-2]', () => {
+    const whole = encode(puback('no room'), 5);
+    expect(encodeWithin(puback('no room'), 5, whole.length)).toEqual(whole);
+    expect(encodeWithin(puback('no room'), 5, whole.length - 1)).toEqual(encode(puback(), 5));
+    expect(encodeWithin(puback('no room'), 5, 4)).toBeUndefined();
   });
 });
