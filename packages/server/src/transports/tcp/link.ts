@@ -42,6 +42,8 @@ export class TcpLink extends StreamLink implements Alarm {
   readonly #parts: TcpLinkParts;
   /** Bytes of the peer's that were dropped since the link was closed. */
   #droppedBytes = 0;
+  /** The peer sends nothing more; said while the protocol did not read. */
+  #hasEnded = false;
 
   constructor(stream: Duplex, remoteAddress: string, parts: TcpLinkParts) {
     super(stream, parts.turn);
@@ -60,13 +62,17 @@ export class TcpLink extends StreamLink implements Alarm {
   /** Begins to read, and to tell the handler; called once, after the handler was made. */
   start(handler: LinkHandler): void {
     this.attach(handler);
+    // Or the stream would end by itself while the protocol still has to begin what came before.
+    this.stream.allowHalfOpen = true;
     this.stream.on('data', onData);
     this.stream.on('end', onEnd);
   }
 
   override setPaused(paused: boolean): void {
     // A closed link goes on reading, to find the peer's end.
-    if (!this.isClosed) super.setPaused(paused);
+    if (this.isClosed) return;
+    super.setPaused(paused);
+    if (!paused && this.#hasEnded) this.readEnd();
   }
 
   /** For the shared listeners only. */
@@ -85,8 +91,11 @@ export class TcpLink extends StreamLink implements Alarm {
 
   /** For the shared listeners only: the peer sends nothing more, and may not read either. */
   readEnd(): void {
+    if (this.isClosed) return;
+    // The end comes with the last bytes, and those may pause the link.
+    this.#hasEnded = true;
     // What the protocol answered in this turn is still written; who does not take it has lost it.
-    if (!this.isClosed) this.drop({ code: 'normal' });
+    if (!this.stream.isPaused()) this.drop({ code: 'normal' });
   }
 
   /** Ends at once, without a goodbye. */

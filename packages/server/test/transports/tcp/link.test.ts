@@ -102,6 +102,29 @@ describe('the end', () => {
     expect(peer.text).toBe('answer');
   });
 
+  test('of a peer is heard after what came before it, also of a link that is paused', async () => {
+    const heard: string[] = [];
+    const { link, peer, until, world } = await start({
+      open: (opened) => ({
+        onFrame: (frame) => {
+          heard.push(Buffer.from(frame).toString());
+          // What is in it takes time.
+          opened.setPaused(true);
+        },
+        onDrain: () => {},
+        onClose: ({ code }) => void heard.push(code),
+      }),
+    });
+    peer.send('last words');
+    peer.socket.end();
+    await until('the words', () => heard.length > 0);
+    for (let round = 0; round < 50; round += 1) await world.settle();
+    expect(heard).toEqual(['last words']);
+    link.setPaused(false);
+    await until('the end', () => heard.length > 1);
+    expect(heard).toEqual(['last words', 'normal']);
+  });
+
   test('of a peer that reads nothing leaves nothing open', async () => {
     const started = await start();
     const { peer, handler, world, until } = started;
