@@ -50,13 +50,14 @@ Page somebody when clients are hurt now: \`trunkline_ready\` is 0 for longer tha
 the 99th percentile of \`trunkline_publish_seconds\` is above what your users notice. Look at it in the
 morning when something wears out: \`nodejs_eventloop_lag_p99_seconds\` stays above 0.1, the node has
 more to do than one core can; \`trunkline_log_operations_waiting\` grows from scrape to scrape, the disk
-does not keep up; \`trunkline_connections\` comes near to the configured limit;
+does not keep up; \`trunkline_connections\` or \`trunkline_mqtt_sessions_stored\` comes near to its configured limit;
 \`process_resident_memory_bytes\` comes near to that of the machine. Ask the application's authors when
 \`trunkline_resumes_total\` has many outcomes but \`recovered\`: \`trimmed\` means that history is shorter
 than clients are away, \`epoch\` that a log was lost or purged. A rise of
 \`trunkline_links_closed_total{code="slow"}\` or of \`trunkline_cursors_behind\` is clients on bad
 networks; of \`trunkline_authentications_refused_total\`, a token that is not renewed, or somebody who
-tries.
+tries; of \`trunkline_mqtt_connections_ended_total{reason="session_taken_over"}\`, two devices with one
+client identifier.
 `;
 }
 

@@ -67,6 +67,11 @@ export const METRICS = {
     kind: 'gauge',
     help: 'Sessions of MQTT clients that are connected.',
   },
+  mqttStoredSessions: {
+    name: 'trunkline_mqtt_sessions_stored',
+    kind: 'gauge',
+    help: 'Sessions of MQTT clients that outlive their connections, connected now or not.',
+  },
   mqttReceived: {
     name: 'trunkline_mqtt_packets_received_total',
     kind: 'counter',

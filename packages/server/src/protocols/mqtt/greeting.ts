@@ -75,7 +75,12 @@ export class Greeting {
     return this.#registry.count;
   }
 
-  /** What they subscribe to. */
+  /** Sessions that are stored, whether they have one or not, as far as it is known. */
+  get storedCount(): number {
+    return this.#quota.count;
+  }
+
+  /** What those that have one subscribe to. */
   get subscriptionCount(): number {
     let count = 0;
     for (const { session } of this.#registry.holders) count += session?.subscriptionCount ?? 0;

@@ -72,6 +72,7 @@ export class MqttProtocol {
     return {
       ...this.#parts.counts.readings,
       mqttSessions: this.#greeting.sessionCount,
+      mqttStoredSessions: this.#greeting.storedCount,
       mqttWillsWaiting: this.#wills.waitingCount,
     };
   }

@@ -38,7 +38,7 @@ describe('MqttCounts', () => {
   it('is told of every packet and byte', async () => {
     const { peer, protocol } = await startMqtt();
     const reader = peer({ autoAck: true });
-    await reader.connect({ clientId: 'r' });
+    await reader.connect({ clientId: 'r', clean: false, expiry: 10 });
     await reader.subscribe([
       { filter: 'a', qos: 0 },
       { filter: 'b', qos: 2 },
@@ -55,6 +55,7 @@ describe('MqttCounts', () => {
     const { readings } = protocol;
     expect(readings).toMatchObject({
       mqttSessions: 2,
+      mqttStoredSessions: 1,
       mqttWillsWaiting: 0,
       mqttConnectsRefused: [['bad_user_name_or_password', 1]],
       mqttDropped: [
