@@ -33,6 +33,9 @@ export interface SysReader {
 
 const ROOT = '$SYS/';
 
+/** How long the numbers hold: all sessions are counted for them, and each who subscribes asks. */
+const NUMBERS_MS = 1_000;
+
 /** True for filters of these topics; no wildcard but their own finds them [MQTT-4.7.2-1]. */
 export function isSysFilter(filter: string): boolean {
   return filter.startsWith(ROOT);
@@ -45,6 +48,8 @@ export class Sys {
   readonly #startMs: number;
   #told: SysValues = new Map();
   #timer: Timer | undefined;
+  #numbers: SysNumbers | undefined;
+  #numbersMs = 0;
 
   constructor(parts: SysParts) {
     this.#parts = parts;
@@ -53,9 +58,9 @@ export class Sys {
 
   /** What all topics say now, in the names that are usual; none where it is turned off. */
   values(): SysValues {
-    const { clock, counts, intervalMs, numbers } = this.#parts;
+    const { clock, counts, intervalMs } = this.#parts;
     if (intervalMs === 0) return new Map();
-    const { connected, subscriptions } = numbers();
+    const { connected, subscriptions } = this.#numbersNow();
     const uptime = Math.floor((clock.monotonicMs() - this.#startMs) / 1000);
     const told = {
       version: `trunkline ${VERSION}`,
@@ -97,6 +102,15 @@ export class Sys {
     const isRead = this.#readers.size > 0;
     this.#timer?.cancel();
     if (intervalMs > 0 && isRead) this.#timer = clock.after(intervalMs, this.#onTime);
+  }
+
+  #numbersNow(): SysNumbers {
+    const { clock, numbers } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (this.#numbers !== undefined && nowMs - this.#numbersMs < NUMBERS_MS) return this.#numbers;
+    this.#numbersMs = nowMs;
+    this.#numbers = numbers();
+    return this.#numbers;
   }
 
   readonly #onTime = (): void => {

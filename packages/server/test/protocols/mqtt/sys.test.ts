@@ -40,6 +40,16 @@ describe('Sys', () => {
     });
   });
 
+  it('counts its sessions once a second, however many ask', () => {
+    const { clock, sys, asked, numbers } = setUp();
+    for (let count = 0; count < 100; count += 1) sys.values();
+    expect(asked()).toBe(1);
+    numbers.connected = 9;
+    clock.advance(1_000);
+    expect(sys.values().get('$SYS/broker/clients/connected')).toBe('9');
+    expect(asked()).toBe(2);
+  });
+
   it('tells its readers what changed, as often as it is to', () => {
     const { clock, numbers, sys, told, reader } = setUp();
     sys.watch(reader);
