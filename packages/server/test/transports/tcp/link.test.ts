@@ -105,11 +105,11 @@ describe('the end', () => {
   test('of a peer is heard after what came before it, also of a link that is paused', async () => {
     const heard: string[] = [];
     const { link, peer, until, world } = await start({
-      open: (opened) => ({
+      open: (paused) => ({
         onFrame: (frame) => {
           heard.push(Buffer.from(frame).toString());
           // What is in it takes time.
-          opened.setPaused(true);
+          paused.setPaused(true);
         },
         onDrain: () => {},
         onClose: ({ code }) => void heard.push(code),
