@@ -201,6 +201,20 @@ export class ChannelTable implements Pick<BrokerSink, 'onMessage' | 'onGap'> {
     return this.#healing.settle(channel);
   }
 
+  /**
+   * Waits for the reads of the log that are under way in some channels. Never fails: while the log is
+   * away nobody can tell what is in it.
+   */
+  async settleAll(accepts: (channel: Channel) => boolean): Promise<void> {
+    const channels = [...this.unsettled].filter(accepts);
+    await Promise.allSettled(
+      channels.map(async (channel) => {
+        await channel.opening;
+        await this.settle(channel);
+      }),
+    );
+  }
+
   /** Finds out how much of a channel the sink was told. Never fails. */
   findTold(channel: Channel): Promise<void> {
     return this.#healing.findTold(channel);

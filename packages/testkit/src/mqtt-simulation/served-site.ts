@@ -34,9 +34,6 @@ const SHORT_COUNT = 3;
 const LONG_COUNT = 100_000;
 const LARGE_SIZE = 1_000_000_000;
 
-/** Longer than the disk takes for a few reads, one after the other. */
-const SEEN_MS = 200;
-
 const DRAINING = { code: 'draining' } as const;
 
 /** What all processes of a run share. */
@@ -57,7 +54,7 @@ export class ServedSite implements MqttSite {
     delayMsMax: 10,
   };
   readonly setup: Setup;
-  seenMs = SEEN_MS;
+  seenMs = 0;
   readonly #isFaulty: boolean;
   readonly #rules: NamespaceRules;
   readonly #shortRules: NamespaceRules;

@@ -110,6 +110,7 @@ export async function openSelection(
   const selection = await selections.acquire(toFilters(starts.keys()));
   let cursor: SelectionCursor | undefined;
   try {
+    if (beginsNow(starts)) await selections.settleChannels(selection);
     await selections.settledPlace(selection);
     const made = fanOut.open(subscriber, selection, mutedSession);
     if (made === undefined) throw unavailable('the log can not say where it stands');
@@ -130,6 +131,13 @@ export async function openSelection(
     else fanOut.end(cursor);
     throw error;
   }
+}
+
+/** True where a pattern is to have what comes from now on. */
+function beginsNow(starts: ReadonlyMap<string, Start>): boolean {
+  return [...starts].some(([filter, { after, last }]) => {
+    return isWildcard(filter) && after === undefined && last === undefined;
+  });
 }
 
 /** Finds legs and verdicts. @returns the place from which going on is going on by all legs. */

@@ -143,6 +143,14 @@ export class SelectionTable {
     throw unavailable('the log can not say where it stands');
   }
 
+  /**
+   * Waits until those who follow a selection are given what is known to be there already: who begins
+   * from now on must not be.
+   */
+  settleChannels(selection: Selection): Promise<void> {
+    return this.#table.settleAll((channel) => this.of(channel).includes(selection));
+  }
+
   async #open(selection: Selection): Promise<void> {
     const done: (() => void)[] = [];
     try {

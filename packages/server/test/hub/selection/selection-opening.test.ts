@@ -36,6 +36,23 @@ describe('openSelection', () => {
     expect([...cursor.place.behind.keys()]).not.toContain('secret/1');
   });
 
+  test('begins behind what is still being read of its channels', async () => {
+    const { broker, clock, follow, publish } = await setUpSelections();
+    await follow({ 'a/+': {} });
+    await publish(1, 'a/1');
+    broker.holdReads();
+    broker.silent = true;
+    await publish(1, 'a/1');
+    broker.silent = false;
+    broker.doubt('a/1');
+    const following = follow({ 'a/+': {} });
+    await clock.settle();
+    broker.releaseReads();
+    const reader = await following;
+    await publish(1, 'a/1');
+    expect(reader.takeMessages()).toEqual(['a/1:3']);
+  });
+
   test('tells that a channel which a mark names apart began anew before the mark [WILD-5]', async () => {
     const { hub, broker, publish, listener } = setUp();
     await publish(2, 'room/1');
