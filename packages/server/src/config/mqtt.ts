@@ -96,6 +96,12 @@ export const mqtt = z.strictObject({
       'allows none.',
     { env: 'TRUNKLINE_MQTT_TOPIC_ALIAS_MAX' },
   ),
+  serverReference: field(
+    z.string().min(1).max(255).exactOptional(),
+    'Where 5.0 clients are sent while this node drains, as host:port: they are told to use another ' +
+      'server, and which; without it that this one shuts down.',
+    { env: 'TRUNKLINE_MQTT_SERVER_REFERENCE' },
+  ),
   sysIntervalMs: field(
     whole(0).default(10 * SECOND),
     'How often the topics below $SYS are published. 0 publishes none.',

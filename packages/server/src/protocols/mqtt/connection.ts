@@ -211,7 +211,11 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
 
   /** Ends the connection in the words of MQTT, as a link is closed. */
   close({ code }: Pick<Close, 'code'>): void {
-    if (code === 'draining') this.fail(REASONS.serverShuttingDown, 'this node is going away');
+    const { serverReference } = this.#parts.config;
+    const isSent = serverReference !== undefined;
+    if (code === 'draining' && isSent)
+      this.fail(REASONS.useAnotherServer, `go to ${serverReference}`);
+    else if (code === 'draining') this.fail(REASONS.serverShuttingDown, 'this node is going away');
     else this.fail(REASONS.administrativeAction, code);
   }
 
@@ -340,13 +344,16 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
   #sayGoodbye(reason: number, message: string): void {
     const version = this.#decoder.version;
     if (version === undefined) return;
-    const properties = { reasonString: message };
+    const { serverReference } = this.#parts.config;
+    const isSent = reason === REASONS.useAnotherServer && serverReference !== undefined;
+    const properties = { reasonString: message, ...(isSent ? { serverReference } : {}) };
     if (this.#state === 'ready') {
       const last = disconnectReason(reason);
       if (version === 5) this.send({ kind: 'disconnect', reason: last, properties });
       return;
     }
-    const isGoing = reason === REASONS.serverShuttingDown;
+    // CONNACK has no word for a server that shuts down, and 3.1.1 none for another one.
+    const isGoing = reason === REASONS.serverShuttingDown || (isSent && version === 4);
     const code = connackCode(isGoing ? REASONS.serverUnavailable : reason, version);
     if (code === undefined) return;
     this.send({ kind: 'connack', sessionPresent: false, reason: code, properties });

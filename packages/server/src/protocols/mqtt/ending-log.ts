@@ -17,7 +17,9 @@ export const ENDING_WINDOW_MS = 10_000;
 const NAME_LENGTH_MAX = 64;
 
 /** A device went silent, or the server goes away. */
-const USUAL: ReadonlySet<number> = new Set([REASONS.keepAliveTimeout, REASONS.serverShuttingDown]);
+const USUAL: ReadonlySet<number> = new Set([
+  ...[REASONS.keepAliveTimeout, REASONS.serverShuttingDown, REASONS.useAnotherServer],
+]);
 
 /** A connection that the server ends. */
 export interface Ending {

@@ -99,8 +99,11 @@ export class Greeting {
   ): Promise<Welcome> {
     const { config, random } = this.#parts;
     const closed = this.#parts.refusal();
-    if (closed !== undefined)
-      throw new MqttError(REASONS.serverUnavailable, '§3.2.2.2', closed.message);
+    if (closed !== undefined) {
+      const isSent = config.serverReference !== undefined;
+      const reason = isSent ? REASONS.useAnotherServer : REASONS.serverUnavailable;
+      throw new MqttError(reason, '§3.2.2.2', closed.message);
+    }
     const granted = grant(connect, config, random.word(WORD_LENGTH));
     const { remoteAddress } = connection.link.info;
     const identity = await this.#identify(connect, carried, remoteAddress);

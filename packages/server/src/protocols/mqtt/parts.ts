@@ -25,6 +25,8 @@ export interface MqttConfig {
   readonly inflightMax: number;
   readonly receiveMaximum: number;
   readonly topicAliasMax: number;
+  /** Where 5.0 clients are sent while the node drains. */
+  readonly serverReference?: string;
   readonly subscriptionsMax: number;
   /** Packets of one client, but for answers; 0 sets no rate. */
   readonly commandsPerSecondMax: number;

@@ -64,6 +64,7 @@ const CLOSES: ReadonlyMap<number, Close['code']> = new Map([
   [REASONS.serverUnavailable, 'unavailable'],
   [REASONS.serverBusy, 'unavailable'],
   [REASONS.serverShuttingDown, 'draining'],
+  [REASONS.useAnotherServer, 'draining'],
   [REASONS.keepAliveTimeout, 'timeout'],
   [REASONS.sessionTakenOver, 'replaced'],
   [REASONS.packetTooLarge, 'too_large'],

@@ -121,6 +121,19 @@ describe('MqttConnection', () => {
     expect(client.link.goodbye?.code).toBe('draining');
   });
 
+  it.each(VERSIONS)('tells MQTT %s of another server, where there is one', async (version) => {
+    const serverReference = 'mqtt2.example.com:1883';
+    const { peer, protocol } = await startMqtt({ config: { serverReference } });
+    const client = peer();
+    await client.connect({ version });
+    for (const connection of protocol.connections) connection.close({ code: 'draining' });
+    await client.settle();
+    const last = client.received.at(-1);
+    if (version === 4) expect(last?.kind).toBe('connack');
+    else expect(last).toMatchObject({ reason: 0x9c, properties: { serverReference } });
+    expect(client.link.goodbye?.code).toBe('draining');
+  });
+
   it('is closed by the words of others too', async () => {
     const { peer, protocol } = await startMqtt();
     const client = peer();

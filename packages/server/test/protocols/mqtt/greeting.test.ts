@@ -101,6 +101,15 @@ describe('A CONNECT that is refused', () => {
     expect(client.isOver).toBe(true);
   });
 
+  it.each(VERSIONS)('while another server takes them, MQTT %s', async (version) => {
+    const error = new CodedError('draining', 'this node is going away');
+    const serverReference = 'mqtt2.example.com:1883';
+    const { peer } = await startMqtt({ refusal: () => error, config: { serverReference } });
+    const connack = await peer().connect({ version });
+    if (version === 4) expect(connack.reason).toBe(3);
+    else expect(connack).toMatchObject({ reason: 0x9c, properties: { serverReference } });
+  });
+
   it('[MQTT-4.12.0-1] for another authentication method', async () => {
     const { peer } = await startMqtt();
     const properties = { authenticationMethod: 'SCRAM-SHA-1' };
