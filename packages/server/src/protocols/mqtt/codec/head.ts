@@ -53,6 +53,12 @@ const BY_KIND = Object.fromEntries(
   ]),
 ) as Record<PacketKind, PacketType & { readonly first: number }>;
 
+/** What often comes to a wrong port, by its first byte; HTTP by GET, HEAD, OPTIONS, POST and PUT. */
+const STRANGERS: ReadonlyMap<number, string> = new Map([
+  [0x16, '; perhaps a TLS handshake, for which there is a port of its own'],
+  ...Array.from('GHOP', (letter) => [letter.charCodeAt(0), '; perhaps HTTP'] as const),
+]);
+
 /** The first byte of a packet, for PUBLISH without its flags. */
 export function firstByte(kind: PacketKind): number {
   return BY_KIND[kind].first;
@@ -70,8 +76,9 @@ export function readKind(first: number, rules: HeadRules): PacketKind {
     return fail(version, 'reservedType', `packet type ${first >> 4} is reserved`);
   }
   const { kind } = type;
+  const stranger = version === undefined ? (STRANGERS.get(first) ?? '') : '';
   if (version === undefined && kind !== 'connect') {
-    fail(version, 'notConnect', `the first packet must be a CONNECT, got ${kind}`);
+    fail(version, 'notConnect', `the first packet must be a CONNECT, got ${kind}${stranger}`);
   }
   if (version !== undefined && kind === 'connect') {
     fail(version, 'secondConnect', 'a connection has one CONNECT');
@@ -84,7 +91,7 @@ export function readKind(first: number, rules: HeadRules): PacketKind {
   const flags = first & 0x0f;
   if (type.flags === undefined) checkPublishFlags(flags, version);
   else if (flags !== type.flags) {
-    fail(version, 'flags', `the flags of ${kind} must be ${type.flags}, got ${flags}`);
+    fail(version, 'flags', `the flags of ${kind} must be ${type.flags}, got ${flags}${stranger}`);
   }
   return kind;
 }

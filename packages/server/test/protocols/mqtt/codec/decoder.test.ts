@@ -102,6 +102,14 @@ describe('PacketDecoder', () => {
     expect(decoder.version).toBe(5);
   });
 
+  test.each([
+    ['GET / HTTP/1.1', 'the first packet must be a CONNECT, got puback; perhaps HTTP'],
+    ['\u0016\u0003\u0001', 'the flags of connect must be 0, got 6; perhaps a TLS handshake'],
+  ])('says what a stranger that begins with %j may speak', (text, message) => {
+    const { fault } = decodeAll(new PacketDecoder({ packetSizeMax: 100 }), [Buffer.from(text)]);
+    expect(fault?.message).toContain(message);
+  });
+
   test('gives what came before a fault, then the fault', () => {
     const decoder = new PacketDecoder({ packetSizeMax: 100 });
     const seen: string[] = [];
