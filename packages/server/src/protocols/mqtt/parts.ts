@@ -8,8 +8,8 @@ import type { Log } from '../../observe/log.ts';
 import type { Random } from '../../random.ts';
 import type { Wheel } from '../../wheel.ts';
 import type { MqttCounts } from './counts.ts';
-import type { EndingLog } from './ending-log.ts';
-import type { Sys } from './sys.ts';
+import type { EndingLog } from './connection/ending-log.ts';
+import type { Sys } from './sys/sys.ts';
 
 /** The limits of the protocol; the group `mqtt` of the configuration says what happens at each. */
 export interface MqttConfig {

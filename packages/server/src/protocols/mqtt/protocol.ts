@@ -2,14 +2,14 @@
 import type { Identity } from '../../auth/identity.ts';
 import type { Link, LinkHandler } from '../../link/link.ts';
 import type { Readings } from '../../observe/metrics.ts';
-import { MqttConnection } from './connection.ts';
+import { MqttConnection } from './connection/connection.ts';
 import { MqttCounts } from './counts.ts';
-import { EndingLog } from './ending-log.ts';
-import { Greeting } from './greeting.ts';
+import { EndingLog } from './connection/ending-log.ts';
+import { Greeting } from './connection/greeting.ts';
 import { LeftOver } from './left-over.ts';
 import type { MqttParts, NodeParts } from './parts.ts';
-import { Sys } from './sys.ts';
-import { Wills } from './will.ts';
+import { Sys } from './sys/sys.ts';
+import { Wills } from './wills/will.ts';
 
 /** What the carrier of a link knows of its client. */
 export interface MqttOpening {

@@ -3,7 +3,7 @@ import { ackPacket, publishPacket } from '@trunkline/testkit';
 import { CodedError } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
 import { heldState } from './held-state.ts';
-import { holdPublishes, start } from './receiving-setup.ts';
+import { holdPublishes, start } from './session/receiving-setup.ts';
 
 const VERSIONS = [4, 5] as const;
 const KEPT = { clientId: 'k', clean: false, expiry: 7_000_000 };

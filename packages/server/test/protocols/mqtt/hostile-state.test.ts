@@ -2,8 +2,8 @@
 import { ackPacket, publishPacket, subscribePacket } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
-import { encodeRecord } from '../../../src/protocols/mqtt/record.ts';
-import type { SessionRecord } from '../../../src/protocols/mqtt/record.ts';
+import { encodeRecord } from '../../../src/protocols/mqtt/session/record.ts';
+import type { SessionRecord } from '../../../src/protocols/mqtt/session/record.ts';
 import { heldState } from './held-state.ts';
 import { startMqtt } from './mqtt-setup.ts';
 

@@ -4,7 +4,7 @@ import {
   POSITION_PROPERTY,
   POSITIONS_PROPERTY,
   SESSION_PROPERTY,
-} from '../../../src/protocols/mqtt/encoding.ts';
+} from '../../../src/protocols/mqtt/messages/encoding.ts';
 import { startMqtt } from './mqtt-setup.ts';
 
 const KEPT = { clientId: 'k', clean: false, expiry: 600 };

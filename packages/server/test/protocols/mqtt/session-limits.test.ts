@@ -2,7 +2,7 @@
 import { connectPacket } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { encode } from '../../../src/protocols/mqtt/codec/encode.ts';
-import { decodeRecord } from '../../../src/protocols/mqtt/record.ts';
+import { decodeRecord } from '../../../src/protocols/mqtt/session/record.ts';
 import { startMqtt } from './mqtt-setup.ts';
 
 const VERSIONS = [4, 5] as const;

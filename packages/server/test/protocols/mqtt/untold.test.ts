@@ -1,6 +1,6 @@
 import type { MqttPeer } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
-import { GAP_PROPERTY } from '../../../src/protocols/mqtt/losses.ts';
+import { GAP_PROPERTY } from '../../../src/protocols/mqtt/session/losses.ts';
 import { startMqtt } from './mqtt-setup.ts';
 
 const CLIENT = { clientId: 'c', clean: false } as const;

@@ -3,7 +3,7 @@
  * messages are read from the log, a few at a time, when they can be given.
  */
 import type { Message } from '@trunkline/wire';
-import type { Place } from '../place.ts';
+import type { Place } from '../messages/place.ts';
 import type { Item } from './seat.ts';
 
 /** Finds messages by their places; `undefined` stands for one that is gone. */

@@ -5,8 +5,8 @@
 import { CodedError } from '@trunkline/wire';
 import type { StateStore } from '../../../broker/state.ts';
 import type { Clock } from '../../../clock.ts';
-import type { SessionRecord } from '../record.ts';
-import type { SessionStore } from '../session-store.ts';
+import type { SessionRecord } from '../session/record.ts';
+import type { SessionStore } from '../session/session-store.ts';
 import { decodeGroup, shareKey, withEnds } from './group-record.ts';
 import type { GroupRecord, KeptMember } from './group-record.ts';
 import { placeKey, SharedPlace } from './shared-place.ts';

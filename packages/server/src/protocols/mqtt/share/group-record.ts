@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import { formatPosition, parsePosition } from '@trunkline/wire';
 import type { Qos } from '../codec/packets.ts';
-import type { Place } from '../place.ts';
+import type { Place } from '../messages/place.ts';
 
 /** All keys of records begin with this. */
 export const SHARE_PREFIX = 'mqtt/share/';

@@ -6,7 +6,7 @@
 import type { StateStore } from '../../../broker/state.ts';
 import type { Clock } from '../../../clock.ts';
 import type { Log } from '../../../observe/log.ts';
-import { Saver } from '../saver.ts';
+import { Saver } from '../session/saver.ts';
 import { encodeGroup, expiryOf, shareKey } from './group-record.ts';
 import type { GroupRecord } from './group-record.ts';
 

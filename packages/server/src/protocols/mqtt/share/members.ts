@@ -5,7 +5,7 @@
  * A member is connected, or away with a session that is kept. One that has unsubscribed gets nothing
  * more, and finishes what it was sent ([MQTT-3.10.4-3]) unless its connection ends before.
  */
-import type { Place } from '../place.ts';
+import type { Place } from '../messages/place.ts';
 import type { GroupRecord, KeptMember, OwedPlace } from './group-record.ts';
 import { Member } from './member.ts';
 import type { Lending } from './member.ts';

@@ -4,14 +4,14 @@
  */
 import type { Message } from '@trunkline/wire';
 import type { Caller, Run } from '../../../hub/hub-types.ts';
-import type { Delivery } from '../delivery.ts';
-import { PublishBatch, toPublication } from '../encoding.ts';
-import type { Publication } from '../encoding.ts';
-import { NO_END } from '../place.ts';
-import type { Place } from '../place.ts';
-import type { Form } from '../form.ts';
-import { Outlet } from '../outlet.ts';
-import type { Loss } from '../losses.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import { PublishBatch, toPublication } from '../messages/encoding.ts';
+import type { Publication } from '../messages/encoding.ts';
+import { NO_END } from '../messages/place.ts';
+import type { Place } from '../messages/place.ts';
+import type { Form } from '../messages/form.ts';
+import { Outlet } from '../delivery/outlet.ts';
+import type { Loss } from '../session/losses.ts';
 import type { Member } from './member.ts';
 import { SharedPlace } from './shared-place.ts';
 

@@ -11,11 +11,11 @@ import type { AnyCursor } from '../../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../../hub/selection/selection-cursor.ts';
 import type { Link, LinkInfo, LinkTraits } from '../../../link/link.ts';
 import { SharedBatch } from '../../../link/shared-batch.ts';
-import { endOf } from '../place.ts';
-import type { BatchEnd } from '../place.ts';
-import { openCursor } from '../opening.ts';
-import type { OpenedCursor } from '../opening.ts';
-import type { Loss } from '../losses.ts';
+import { endOf } from '../messages/place.ts';
+import type { BatchEnd } from '../messages/place.ts';
+import { openCursor } from '../subscriptions/opening.ts';
+import type { OpenedCursor } from '../subscriptions/opening.ts';
+import type { Loss } from '../session/losses.ts';
 
 /** What the hub has for a group at once. */
 export interface Portion {

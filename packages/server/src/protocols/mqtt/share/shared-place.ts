@@ -5,7 +5,7 @@
  * until that member is done with it, and may take it back when the member goes. With QoS 2 it is the
  * member's alone ([MQTT-4.8.2-4], [MQTT-4.8.2-5]), and nobody but the window knows of it.
  */
-import type { Place } from '../place.ts';
+import type { Place } from '../messages/place.ts';
 
 /** Who lent a message. */
 export interface Lender {

@@ -4,11 +4,11 @@
  */
 import { CodedError } from '@trunkline/wire';
 import { filterFault, isShared, parseShared, sharedFilterFault } from '../codec/topics.ts';
-import type { Place } from '../place.ts';
-import { formOf } from '../form.ts';
-import type { FilterOptions, Form } from '../form.ts';
-import type { FiltersSession } from '../filters.ts';
-import type { KeptSubscription } from '../subscriptions.ts';
+import type { Place } from '../messages/place.ts';
+import { formOf } from '../messages/form.ts';
+import type { FilterOptions, Form } from '../messages/form.ts';
+import type { FiltersSession } from '../subscriptions/filters.ts';
+import type { KeptSubscription } from '../subscriptions/subscriptions.ts';
 import type { KeptMember } from './group-record.ts';
 import type { ShareGroup } from './group.ts';
 import type { Member } from './member.ts';

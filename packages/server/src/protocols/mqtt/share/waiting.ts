@@ -2,7 +2,7 @@
  * Waiting: what the hub has given to a group and no member has taken yet. It is one portion, or what
  * one turn of the hub may give beyond that.
  */
-import type { SentPlace } from '../sent-place.ts';
+import type { SentPlace } from '../delivery/sent-place.ts';
 import type { Outcome } from './circle.ts';
 import type { Item } from './seat.ts';
 import type { Portion } from './share-reader.ts';

@@ -1,7 +1,7 @@
 import type { Message } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
 import { Backlog, READ_COUNT_MAX } from '../../../../src/protocols/mqtt/share/backlog.ts';
-import type { Place } from '../../../../src/protocols/mqtt/place.ts';
+import type { Place } from '../../../../src/protocols/mqtt/messages/place.ts';
 
 const placeAt = (offset: number): Place => ({ channel: 'a', epoch: 'e', offset });
 const messageAt = ({ offset }: Place): Message => ({ offset, time: 0, payload: new Uint8Array(0) });

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { Identity } from '../../../../src/auth/identity.ts';
 import { MEMBERS_MAX, OWED_MAX } from '../../../../src/protocols/mqtt/share/group.ts';
 import { SHARE_PREFIX } from '../../../../src/protocols/mqtt/share/group-record.ts';
-import { SESSION_PREFIX, sessionKey } from '../../../../src/protocols/mqtt/session-store.ts';
+import {
+  SESSION_PREFIX,
+  sessionKey,
+} from '../../../../src/protocols/mqtt/session/session-store.ts';
 import { anonymous } from '../mqtt-setup.ts';
 import { publishes, SHARE, startShare, texts } from './share-setup.ts';
 

@@ -2,11 +2,11 @@ import { MemoryLink } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { silentLog } from '../../../../src/observe/log.ts';
 import { MqttCounts } from '../../../../src/protocols/mqtt/counts.ts';
-import { Delivery } from '../../../../src/protocols/mqtt/delivery.ts';
-import type { Form } from '../../../../src/protocols/mqtt/form.ts';
-import { SessionStore } from '../../../../src/protocols/mqtt/session-store.ts';
+import { Delivery } from '../../../../src/protocols/mqtt/delivery/delivery.ts';
+import type { Form } from '../../../../src/protocols/mqtt/messages/form.ts';
+import { SessionStore } from '../../../../src/protocols/mqtt/session/session-store.ts';
 import { ShareGroups } from '../../../../src/protocols/mqtt/share/groups.ts';
-import { Window } from '../../../../src/protocols/mqtt/window.ts';
+import { Window } from '../../../../src/protocols/mqtt/delivery/window.ts';
 import { anonymous, startMqtt } from '../mqtt-setup.ts';
 
 const SHARE = '$share/g/a/+';

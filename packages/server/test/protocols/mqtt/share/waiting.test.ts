@@ -1,6 +1,6 @@
 import type { Message } from '@trunkline/wire';
 import { describe, expect, it } from 'vitest';
-import { SentPlace } from '../../../../src/protocols/mqtt/sent-place.ts';
+import { SentPlace } from '../../../../src/protocols/mqtt/delivery/sent-place.ts';
 import type { Portion } from '../../../../src/protocols/mqtt/share/share-reader.ts';
 import { Waiting } from '../../../../src/protocols/mqtt/share/waiting.ts';
 
