@@ -133,14 +133,20 @@ class Server {
 }
 
 if (import.meta.main) {
-  const [name = ''] = process.argv.slice(2);
-  if (!EXAMPLES.includes(name)) {
-    console.error(`expected one of ${EXAMPLES.join(', ')}, got ${name || 'nothing'}`);
+  const [name = '', ...more] = process.argv.slice(2);
+  if (!EXAMPLES.includes(name) || more.length > 0) {
+    const given = [name || 'nothing', ...more].join(' ');
+    console.error(`expected one of ${EXAMPLES.join(', ')}, and no flags, got ${given}`);
     process.exit(2);
   }
   const server = new Server();
   process.once('exit', () => server.end());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit());
-  const { url } = await serveExample(name, await server.start(), 5173);
+  const addresses = await server.start();
+  const { url } = await serveExample(name, addresses, 5173);
+  if (name === 'sensors') {
+    const { port } = new URL(addresses.mqtt);
+    console.log(`mqtt    ${addresses.mqtt}: mosquitto_sub -p ${port} -t '#' -v reads along`);
+  }
   console.log(`page    ${url}`);
 }
