@@ -11,13 +11,13 @@ export const USER_PLACE = '%u';
 const secretText = z.string().min(1);
 const actions = z.array(z.enum(ACTIONS));
 
-const channels = z.record(z.string().superRefine(refuseWith(grantFault)), actions);
+const channels = z.record(z.string().superRefine(refuseWith(channelFault)), actions);
 
 /** Patterns as they are for somebody; who it is can make one too long, and is refused then. */
 const channelsOfUser = z.record(
   z
     .string()
-    .superRefine(refuseWith((pattern) => grantFault(pattern.replaceAll(USER_PLACE, 'user')))),
+    .superRefine(refuseWith((pattern) => channelFault(pattern.replaceAll(USER_PLACE, 'user')))),
   actions,
 );
 
@@ -122,6 +122,12 @@ export const PASSWORDS_WAITING_PER_ADDRESS_MAX = 32;
 
 /** When somebody who was refused because too many passwords waited may try again. */
 export const PASSWORD_RETRY_MS = 2_000;
+
+/** In other brokers `%u` and `%c` stand for somebody anywhere; here they would grant nothing. */
+function channelFault(pattern: string): string | undefined {
+  if (!/%[uc]/.test(pattern)) return grantFault(pattern);
+  return 'has %u in auth.certificates alone, and %c nowhere: write the name of the user';
+}
 
 /** Makes a refinement of a function that says why something can't be. */
 function refuseWith<T>(fault: (value: T) => string | undefined) {

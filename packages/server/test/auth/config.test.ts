@@ -45,6 +45,16 @@ describe('the configuration of users', () => {
       { certificates: { channels: { '%u/#/a': [] } } },
       '# must be',
     ],
+    [
+      'a place for the user where users stand by name',
+      { users: { a: { channels: { 'sensors/%u': [] } } } },
+      'auth.users.a.channels.sensors/%u: has %u in auth.certificates alone',
+    ],
+    [
+      'a place for the client identifier',
+      { certificates: { channels: { 'sensors/%c': [] } } },
+      '%c nowhere',
+    ],
     ['a name that certificates lack', { certificates: { name: 'email' } }, 'commonName'],
   ])('refuses %s', (_what, auth, message) => {
     expect(() => load(auth)).toThrow(message);
