@@ -8,6 +8,7 @@ import { EndingLog } from './connection/ending-log.ts';
 import { Greeting } from './connection/greeting.ts';
 import { LeftOver } from './left-over.ts';
 import type { MqttParts, NodeParts } from './parts.ts';
+import { Sessions } from './session/sessions.ts';
 import { Sys } from './sys/sys.ts';
 import { Wills } from './wills/will.ts';
 
@@ -21,6 +22,7 @@ export interface MqttOpening {
 export class MqttProtocol {
   readonly name = 'mqtt';
   readonly #parts: NodeParts;
+  readonly #sessions: Sessions;
   readonly #greeting: Greeting;
   readonly #wills: Wills;
   readonly #leftOver: LeftOver;
@@ -32,14 +34,15 @@ export class MqttProtocol {
     const sys = new Sys({
       ...{ clock, counts, intervalMs: config.sysIntervalMs },
       numbers: () => ({
-        connected: this.#greeting.sessionCount,
-        subscriptions: this.#greeting.subscriptionCount,
+        connected: this.#sessions.connectedCount,
+        subscriptions: this.#sessions.subscriptionCount,
       }),
     });
     this.#parts = { ...parts, counts, endings: new EndingLog(parts), sys };
     this.#wills = new Wills(parts);
     this.#leftOver = new LeftOver(parts);
-    this.#greeting = new Greeting(this.#parts, this.#wills, this.#leftOver);
+    this.#sessions = new Sessions(this.#parts, this.#leftOver);
+    this.#greeting = new Greeting(this.#parts, this.#sessions, this.#wills);
   }
 
   /**
@@ -49,7 +52,7 @@ export class MqttProtocol {
   start(): void {
     // Neither rejects.
     void this.#wills.start();
-    void this.#greeting.takeUp();
+    void this.#sessions.takeUp();
   }
 
   /**
@@ -59,7 +62,7 @@ export class MqttProtocol {
   async stop(): Promise<void> {
     this.#leftOver.stop();
     this.#wills.stop();
-    await this.#greeting.stop();
+    await this.#sessions.stop();
   }
 
   /** Connections open now. */
@@ -71,8 +74,8 @@ export class MqttProtocol {
   get readings(): Readings {
     return {
       ...this.#parts.counts.readings,
-      mqttSessions: this.#greeting.sessionCount,
-      mqttStoredSessions: this.#greeting.storedCount,
+      mqttSessions: this.#sessions.connectedCount,
+      mqttStoredSessions: this.#sessions.storedCount,
       mqttWillsWaiting: this.#wills.waitingCount,
     };
   }

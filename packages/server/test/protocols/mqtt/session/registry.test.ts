@@ -2,8 +2,8 @@ import { seededRandom } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import { MqttError } from '../../../../src/protocols/mqtt/codec/faults.ts';
 import { REASONS } from '../../../../src/protocols/mqtt/codec/reasons.ts';
-import { Registry } from '../../../../src/protocols/mqtt/connection/registry.ts';
-import type { Holder } from '../../../../src/protocols/mqtt/connection/registry.ts';
+import { Registry } from '../../../../src/protocols/mqtt/session/registry.ts';
+import type { Holder } from '../../../../src/protocols/mqtt/session/registry.ts';
 
 class Session implements Holder {
   readonly name: string;
