@@ -6,7 +6,7 @@ import { MqttConnection } from './connection/connection.ts';
 import { MqttCounts } from './counts.ts';
 import { EndingLog } from './connection/ending-log.ts';
 import { Greeting } from './connection/greeting.ts';
-import { LeftOver } from './left-over.ts';
+import { StoredRecords } from './stored-records.ts';
 import type { MqttParts, NodeParts } from './parts.ts';
 import { Sessions } from './session/sessions.ts';
 import { Sys } from './sys/sys.ts';
@@ -25,7 +25,7 @@ export class MqttProtocol {
   readonly #sessions: Sessions;
   readonly #greeting: Greeting;
   readonly #wills: Wills;
-  readonly #leftOver: LeftOver;
+  readonly #records: StoredRecords;
   readonly #connections = new Set<MqttConnection>();
 
   constructor(parts: MqttParts) {
@@ -40,8 +40,8 @@ export class MqttProtocol {
     });
     this.#parts = { ...parts, counts, endings: new EndingLog(parts), sys };
     this.#wills = new Wills(parts);
-    this.#leftOver = new LeftOver(parts);
-    this.#sessions = new Sessions(this.#parts, this.#leftOver);
+    this.#records = new StoredRecords(parts);
+    this.#sessions = new Sessions(this.#parts, this.#records);
     this.#greeting = new Greeting(this.#parts, this.#sessions, this.#wills);
   }
 
@@ -60,7 +60,7 @@ export class MqttProtocol {
    * their sessions keep is stored.
    */
   async stop(): Promise<void> {
-    this.#leftOver.stop();
+    this.#records.stop();
     this.#wills.stop();
     await this.#sessions.stop();
   }

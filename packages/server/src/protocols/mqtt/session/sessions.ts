@@ -3,7 +3,7 @@
  * one session; this begins it or lets it go on, and ends it with its connection.
  */
 import type { StateRecord } from '../../../broker/state.ts';
-import type { LeftOver } from '../left-over.ts';
+import type { StoredRecords } from '../stored-records.ts';
 import { Encodings } from '../messages/encoding.ts';
 import type { NodeParts } from '../parts.ts';
 import { SHARE_PREFIX } from '../share/group-record.ts';
@@ -45,14 +45,14 @@ export class Sessions {
   readonly #parts: SessionParts;
   readonly #store: SessionStore;
   readonly #groups: ShareGroups;
-  readonly #leftOver: LeftOver;
+  readonly #records: StoredRecords;
   readonly #quota: SessionQuota;
   readonly #registry = new Registry<SessionHolder>();
   /** The ends of sessions that are not stored yet. */
   readonly #ending = new Set<Promise<void>>();
 
-  constructor(parts: NodeParts, leftOver: LeftOver) {
-    this.#leftOver = leftOver;
+  constructor(parts: NodeParts, records: StoredRecords) {
+    this.#records = records;
     this.#quota = new SessionQuota({ ...parts, read: (see) => this.#readAll(see) });
     this.#store = new SessionStore(parts.state);
     this.#groups = new ShareGroups({ ...parts, sessions: this.#store });
@@ -173,7 +173,7 @@ export class Sessions {
         if (!this.#registry.isTaken(key)) await this.#store.disconnect(record, this.#parts.clock);
       });
     });
-    await this.#leftOver.each(SHARE_PREFIX, (record) => this.#groups.takeUp(record));
+    await this.#records.each(SHARE_PREFIX, (record) => this.#groups.takeUp(record));
   }
 
   /** All that are stored. @param onRecord called besides with each of them. */
@@ -181,7 +181,7 @@ export class Sessions {
     see: (key: string, owner: Owner) => void,
     onRecord?: (key: string, record: StateRecord) => Promise<void>,
   ): Promise<void> {
-    return this.#leftOver.each(SESSION_PREFIX, (record) => {
+    return this.#records.each(SESSION_PREFIX, (record) => {
       const key = record.key.slice(SESSION_PREFIX.length);
       see(key, decodeRecord(record.value) ?? {});
       return onRecord?.(key, record);

@@ -12,7 +12,7 @@ import { refusal } from '../../../hub/refusals.ts';
 import type { Alarm, AlarmMarks } from '../../../wheel.ts';
 import { MqttError } from '../codec/faults.ts';
 import type { Will } from '../codec/packets.ts';
-import { LeftOver } from '../left-over.ts';
+import { StoredRecords } from '../stored-records.ts';
 import type { MqttParts } from '../parts.ts';
 import { reasonOf } from '../refusal.ts';
 import { toRequest } from '../messages/request.ts';
@@ -73,7 +73,7 @@ class WaitingWill implements Alarm {
 export class Wills {
   readonly #parts: WillsParts;
   readonly #publisher: WillPublisher;
-  readonly #leftOver: LeftOver;
+  readonly #records: StoredRecords;
   readonly #life: string;
   /** By the key of the session. */
   readonly #waiting = new Map<string, WaitingWill>();
@@ -83,7 +83,7 @@ export class Wills {
   constructor(parts: WillsParts) {
     this.#parts = parts;
     this.#publisher = new WillPublisher(parts);
-    this.#leftOver = new LeftOver(parts);
+    this.#records = new StoredRecords(parts);
     this.#life = parts.random.word(WORD_LENGTH);
   }
 
@@ -92,13 +92,13 @@ export class Wills {
    * counts from now. Never rejects.
    */
   async start(): Promise<void> {
-    await this.#leftOver.each(WILL_PREFIX, (record) => this.#takeUp(record));
+    await this.#records.each(WILL_PREFIX, (record) => this.#takeUp(record));
     this.#found = undefined;
   }
 
   /** Nothing more is published: what is left is found at the next start. */
   stop(): void {
-    this.#leftOver.stop();
+    this.#records.stop();
     this.#publisher.stop();
   }
 

@@ -1,13 +1,13 @@
 /**
- * LeftOver: the records that the server finds when it starts. They are read in pages, one after the
- * other and however long that takes, while clients are served.
+ * StoredRecords: all records of one kind, read in pages, one after the other and however long that takes,
+ * while clients are served: when the server starts, and to count them again.
  */
 import type { StateRecord, StateStore } from '../../broker/state.ts';
 import type { Clock } from '../../clock.ts';
 import type { Log } from '../../observe/log.ts';
 
 /** What reading them needs. */
-export interface LeftOverParts {
+export interface StoredRecordsParts {
   readonly state: Pick<StateStore, 'list'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -19,12 +19,12 @@ const PAGE_COUNT = 100;
 /** How long after a failure the page is asked for again. */
 const RETRY_MS = 1000;
 
-/** Reads what is left over. */
-export class LeftOver {
-  readonly #parts: LeftOverParts;
+/** Reads what is stored. */
+export class StoredRecords {
+  readonly #parts: StoredRecordsParts;
   #isStopped = false;
 
-  constructor(parts: LeftOverParts) {
+  constructor(parts: StoredRecordsParts) {
     this.#parts = parts;
   }
 

@@ -2,7 +2,7 @@ import { ManualClock } from '@trunkline/testkit';
 import { describe, expect, it } from 'vitest';
 import type { StateStore } from '../../../src/broker/state.ts';
 import { silentLog } from '../../../src/observe/log.ts';
-import { LeftOver } from '../../../src/protocols/mqtt/left-over.ts';
+import { StoredRecords } from '../../../src/protocols/mqtt/stored-records.ts';
 
 /** A store of so many records, which can be away. */
 function setUp(count: number) {
@@ -17,15 +17,15 @@ function setUp(count: number) {
       .slice(0, countMax)
       .map((key) => ({ key, value: new Uint8Array(0), version: 1 }));
   };
-  const leftOver = new LeftOver({ state: { list }, clock, log: silentLog });
+  const records = new StoredRecords({ state: { list }, clock, log: silentLog });
   const read: string[] = [];
-  return { clock, keys, world, leftOver, read };
+  return { clock, keys, world, records, read };
 }
 
-describe('LeftOver', () => {
+describe('StoredRecords', () => {
   it('reads everything, in pages', async () => {
-    const { clock, keys, world, leftOver, read } = setUp(250);
-    const done = leftOver.each('p/', ({ key }) => void read.push(key));
+    const { clock, keys, world, records, read } = setUp(250);
+    const done = records.each('p/', ({ key }) => void read.push(key));
     await clock.settle();
     await done;
     expect(read).toEqual(keys);
@@ -33,8 +33,8 @@ describe('LeftOver', () => {
   });
 
   it('waits for what is done with one before the next', async () => {
-    const { clock, leftOver, read, keys } = setUp(3);
-    const done = leftOver.each('p/', async ({ key }) => {
+    const { clock, records, read, keys } = setUp(3);
+    const done = records.each('p/', async ({ key }) => {
       await Promise.resolve();
       read.push(key);
     });
@@ -44,8 +44,8 @@ describe('LeftOver', () => {
   });
 
   it('leaves a turn to everybody else between two pages', async () => {
-    const { clock, leftOver, read } = setUp(250);
-    const done = leftOver.each('p/', ({ key }) => void read.push(key));
+    const { clock, records, read } = setUp(250);
+    const done = records.each('p/', ({ key }) => void read.push(key));
     for (let turn = 0; turn < 1_000; turn += 1) await Promise.resolve();
     expect(read).toHaveLength(100);
     await clock.settle();
@@ -54,9 +54,9 @@ describe('LeftOver', () => {
   });
 
   it('goes on where it was when the store was away, and each comes once', async () => {
-    const { clock, keys, world, leftOver, read } = setUp(150);
+    const { clock, keys, world, records, read } = setUp(150);
     let hasFailed = false;
-    const done = leftOver.each('p/', ({ key }) => {
+    const done = records.each('p/', ({ key }) => {
       if (read.length === 120 && !hasFailed) {
         hasFailed = true;
         world.isAway = true;
@@ -77,11 +77,11 @@ describe('LeftOver', () => {
   });
 
   it('ends when it is stopped, also while it waits', async () => {
-    const { clock, world, leftOver, read } = setUp(10);
+    const { clock, world, records, read } = setUp(10);
     world.isAway = true;
-    const done = leftOver.each('p/', ({ key }) => void read.push(key));
+    const done = records.each('p/', ({ key }) => void read.push(key));
     await clock.settle();
-    leftOver.stop();
+    records.stop();
     clock.advance(1_000);
     await done;
     expect(read).toEqual([]);
