@@ -11,6 +11,9 @@ import type { MqttCounts } from './counts.ts';
 import type { EndingLog } from './connection/ending-log.ts';
 import type { Sys } from './sys/sys.ts';
 
+/** Characters of a word that nobody guesses and no two have: a key, a client identifier, a session. */
+export const WORD_LENGTH = 16;
+
 /** The limits of the protocol; the group `mqtt` of the configuration says what happens at each. */
 export interface MqttConfig {
   readonly packetBytesMax: number;

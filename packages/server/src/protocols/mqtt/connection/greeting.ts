@@ -8,6 +8,7 @@ import { MqttError } from '../codec/faults.ts';
 import type { Connack, Connect, Will } from '../codec/packets.ts';
 import { REASONS } from '../codec/reasons.ts';
 import { SESSION_PROPERTY } from '../messages/encoding.ts';
+import { WORD_LENGTH } from '../parts.ts';
 import type { NodeParts } from '../parts.ts';
 import { lossProperties } from '../session/losses.ts';
 import type { Loss } from '../session/losses.ts';
@@ -34,9 +35,6 @@ export interface Welcome {
   readonly session: MqttSession;
   readonly connack: Connack;
 }
-
-/** Characters of a client identifier that the server chooses. */
-const WORD_LENGTH = 16;
 
 /** Greets the clients of one node, and sees them off. */
 export class Greeting {

@@ -55,8 +55,6 @@ export class Window {
   /** From the first to the last, those in between that are done included. */
   #span = 0;
   #count = 0;
-  /** Called with each place whose message is done with; absent where nobody wants to know. */
-  onDone: ((place: Place) => void) | undefined;
 
   /** @param countMax messages that may be under way: the client's `Receive Maximum`, or less. */
   constructor(countMax: number) {
@@ -116,7 +114,7 @@ export class Window {
     this.#places[at] = undefined;
     this.#count -= 1;
     this.#trim();
-    this.onDone?.(place);
+    place.onDone?.();
     return 'done';
   }
 

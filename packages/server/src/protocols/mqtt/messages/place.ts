@@ -7,6 +7,8 @@ export interface Place extends Position {
   readonly channel: string;
   /** Set where it is told because it was retained, so that it is told so again. */
   readonly isRetained?: true;
+  /** The client is done with the message; only where somebody waits for that. */
+  onDone?(): void;
 }
 
 /** Up to where the reader of a batch has everything. */

@@ -32,10 +32,6 @@ export class Registry<H extends Holder> {
     return this.#holders.size;
   }
 
-  holderOf(key: string): H | undefined {
-    return this.#holders.get(key);
-  }
-
   /** True for one that is held, or about to be. */
   isTaken(key: string): boolean {
     return this.#holders.has(key) || this.#turns.has(key);

@@ -12,12 +12,6 @@ import type { SessionRecord } from './record.ts';
 /** All of their keys begin with this. */
 export const SESSION_PREFIX = 'mqtt/session/';
 
-/** A record as it was read. */
-export interface StoredSession {
-  readonly record: SessionRecord;
-  readonly version: number;
-}
-
 /** The key of a session. Applications and those who are nobody have none of each other's. */
 export function sessionKey(
   { kind, user }: Pick<Identity, 'kind' | 'user'>,
@@ -38,13 +32,10 @@ export class SessionStore {
     this.#state = state;
   }
 
-  /** @throws {BrokerError} when the log can't be read. */
-  async load(key: string): Promise<StoredSession | undefined> {
+  /** `undefined` where there is none that can be read. @throws {BrokerError} when the log can't be. */
+  async load(key: string): Promise<SessionRecord | undefined> {
     const found = await this.#state.get(`${SESSION_PREFIX}${key}`);
-    const record = found === undefined ? undefined : decodeRecord(found.value);
-    return found === undefined || record === undefined
-      ? undefined
-      : { record, version: found.version };
+    return found === undefined ? undefined : decodeRecord(found.value);
   }
 
   /**

@@ -19,6 +19,7 @@ import type { Loss } from './losses.ts';
 import { Filters } from '../subscriptions/filters.ts';
 import type { FiltersSession } from '../subscriptions/filters.ts';
 import type { FilterOptions } from '../messages/form.ts';
+import { WORD_LENGTH } from '../parts.ts';
 import type { NodeParts } from '../parts.ts';
 import { Receiving } from './receiving.ts';
 import type { ReceivingSession } from './receiving.ts';
@@ -32,9 +33,6 @@ import { inflightMax } from '../connection/terms.ts';
 import type { Terms } from '../connection/terms.ts';
 import { Window } from '../delivery/window.ts';
 import type { Awaited } from '../delivery/window.ts';
-
-/** Characters of a word that nobody guesses. */
-const WORD_LENGTH = 16;
 
 /** What a session needs of its connection. */
 export interface SessionConnection {
@@ -164,11 +162,6 @@ export class MqttSession implements FiltersSession, ReceivingSession {
   /** Filters that it subscribes to. */
   get subscriptionCount(): number {
     return this.#filters.count;
-  }
-
-  /** Messages received that are not acknowledged, as the client counts them. */
-  get receivedCount(): number {
-    return this.#receiving?.count ?? 0;
   }
 
   /** Writes that wait until what they say is stored. */

@@ -103,7 +103,7 @@ export class Sessions {
     if (stored === undefined && isDurable) this.#quota.demandRoom(whose);
     const session = new MqttSession(this.#parts, client);
     if (stored === undefined || cleanStart) {
-      if (stored !== undefined) await this.#remove(key, stored.record);
+      if (stored !== undefined) await this.#remove(key, stored);
       if (isDurable) this.#quota.add(key, whose);
       // From here on it is there, though it has nothing yet: a crash of the server does not end it.
       void session.save();
@@ -111,10 +111,10 @@ export class Sessions {
     }
     let losses: readonly Loss[];
     try {
-      losses = await session.resume(stored.record);
+      losses = await session.resume(stored);
       // From now on it is to end with its connection, whatever becomes of the server.
       if (expirySeconds === 0) await this.#store.remove(key);
-      this.#quota.remove(key, ownerName(stored.record));
+      this.#quota.remove(key, ownerName(stored));
       // It may be of another address by now.
       if (isDurable) this.#quota.add(key, whose);
     } catch (error) {
@@ -129,7 +129,7 @@ export class Sessions {
     }
     // There is one word for it left: that there is no session, and so the client begins anew.
     await session.abandon();
-    await this.#groups.onSessionGone(key, stored.record);
+    await this.#groups.onSessionGone(key, stored);
     const anew = new MqttSession(this.#parts, client);
     anew.replace();
     return { session: anew, isPresent: false, losses: [] };

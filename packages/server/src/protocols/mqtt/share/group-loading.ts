@@ -45,7 +45,7 @@ export async function loadGroup(
       const some = record.members.slice(at, at + READ_COUNT_MAX);
       const records = await Promise.all(some.map(({ key }) => sessions.load(key)));
       for (const [index, member] of some.entries()) {
-        const session = records[index]?.record;
+        const session = records[index];
         if (session === undefined || !isMember(session, share)) continue;
         members.push(member);
         for (const key of takenBy(session, share)) taken.add(key);

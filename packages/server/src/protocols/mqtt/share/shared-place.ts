@@ -24,18 +24,16 @@ export class SharedPlace implements Place {
   /** The group took it back: it is no more this member's to acknowledge. */
   isTakenBack = false;
 
-  constructor({ channel, epoch, offset }: Place, share: string, lender?: Lender) {
+  constructor({ channel, epoch, offset }: Place, share: string) {
     this.channel = channel;
     this.epoch = epoch;
     this.offset = offset;
     this.share = share;
-    this.lender = lender;
   }
-}
 
-/** Tells who lent it that a message is done with, where it was lent. */
-export function settle(place: Place): void {
-  if (place instanceof SharedPlace) place.lender?.onDone(place);
+  onDone(): void {
+    this.lender?.onDone(this);
+  }
 }
 
 /** The same for two places of one message alone. No channel's name has a line break. */

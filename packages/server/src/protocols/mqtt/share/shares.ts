@@ -12,7 +12,7 @@ import type { KeptSubscription } from '../subscriptions/subscriptions.ts';
 import type { KeptMember } from './group-record.ts';
 import type { ShareGroup } from './group.ts';
 import type { Member } from './member.ts';
-import { placeKey, settle, SharedPlace } from './shared-place.ts';
+import { placeKey, SharedPlace } from './shared-place.ts';
 
 /** What most sessions have. Nobody writes to them. */
 const NO_SHARES = new Map<string, Share>();
@@ -123,9 +123,7 @@ export class Shares {
   }
 
   async #join(options: FilterOptions, isResumed: boolean): Promise<void> {
-    const { window, parts, terms } = this.#session;
-    // Its window tells acknowledgements from here on.
-    window.onDone = settle;
+    const { parts, terms } = this.#session;
     const group = parts.groups.of(options.filter);
     const member = await group.join({
       kept: this.#keptMember(options),

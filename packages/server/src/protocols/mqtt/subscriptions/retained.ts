@@ -91,11 +91,6 @@ export class Retained implements TellingOwner {
     this.#session = session;
   }
 
-  /** Filters that something is still to be sent for. */
-  get count(): number {
-    return this.#tellings.size;
-  }
-
   /**
    * A filter was subscribed to. What was asked for before goes on where this does not ask anew.
    *

@@ -13,6 +13,7 @@ import type { Alarm, AlarmMarks } from '../../../wheel.ts';
 import { MqttError } from '../codec/faults.ts';
 import type { Will } from '../codec/packets.ts';
 import { StoredRecords } from '../stored-records.ts';
+import { WORD_LENGTH } from '../parts.ts';
 import type { MqttParts } from '../parts.ts';
 import { reasonOf } from '../refusal.ts';
 import { toRequest } from '../messages/request.ts';
@@ -43,8 +44,6 @@ export interface Testator {
 
 /** All of their keys begin with this; then comes the key of the session, and a word. */
 export const WILL_PREFIX = 'mqtt/will/';
-
-const WORD_LENGTH = 16;
 
 /** Wills that wait for their delay; one more is published without it, as if its session had ended. */
 const WAITING_MAX = 100_000;

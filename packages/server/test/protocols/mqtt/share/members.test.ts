@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KeptMember } from '../../../../src/protocols/mqtt/share/group-record.ts';
 import { Members } from '../../../../src/protocols/mqtt/share/members.ts';
-import { settle, SharedPlace } from '../../../../src/protocols/mqtt/share/shared-place.ts';
+import { SharedPlace } from '../../../../src/protocols/mqtt/share/shared-place.ts';
 
 const SHARE = '$share/g/a';
 
@@ -27,9 +27,8 @@ describe('Members', () => {
     member.lend(one);
     member.lend(two);
     expect(members.lentCount).toBe(2);
-    settle(one);
-    settle(one);
-    settle({ channel: 'a', epoch: 'e', offset: 2 });
+    one.onDone();
+    one.onDone();
     expect([members.lentCount, settledCount()]).toEqual([1, 1]);
     expect(members.lent).toEqual([{ place: two, holder: 'a' }]);
   });
@@ -103,7 +102,7 @@ describe('Members', () => {
     member.lend(place);
     members.retire(member);
     members.letGo();
-    settle(place);
+    place.onDone();
     expect(place.isTakenBack).toBe(false);
     expect([members.hasLeaving, members.lentCount, settledCount()]).toEqual([false, 0, 0]);
   });
