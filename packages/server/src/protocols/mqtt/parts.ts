@@ -1,14 +1,14 @@
 /** What MQTT sessions are built from, and what they are told. */
+import type { CodedError } from '@trunkline/wire';
 import type { Authenticator } from '../../auth/authenticator.ts';
 import type { StateStore } from '../../broker/state.ts';
 import type { Clock } from '../../clock.ts';
-import type { CodedError } from '@trunkline/wire';
 import type { Hub } from '../../hub/hub.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Random } from '../../random.ts';
 import type { Wheel } from '../../wheel.ts';
-import type { MqttCounts } from './counts.ts';
 import type { EndingLog } from './connection/ending-log.ts';
+import type { MqttCounts } from './counts.ts';
 import type { Sys } from './sys/sys.ts';
 
 /** Characters of a word that nobody guesses and no two have: a key, a client identifier, a session. */

@@ -3,12 +3,12 @@ import type { Identity } from '../../auth/identity.ts';
 import type { Link, LinkHandler } from '../../link/link.ts';
 import type { Readings } from '../../observe/metrics.ts';
 import { MqttConnection } from './connection/connection.ts';
-import { MqttCounts } from './counts.ts';
 import { EndingLog } from './connection/ending-log.ts';
 import { Greeting } from './connection/greeting.ts';
-import { StoredRecords } from './stored-records.ts';
+import { MqttCounts } from './counts.ts';
 import type { MqttParts, NodeParts } from './parts.ts';
 import { Sessions } from './session/sessions.ts';
+import { StoredRecords } from './stored-records.ts';
 import { Sys } from './sys/sys.ts';
 import { Wills } from './wills/will.ts';
 
@@ -82,13 +82,10 @@ export class MqttProtocol {
 
   /** Begins to speak on a link. */
   open(link: Link, { identity }: MqttOpening = {}): LinkHandler {
-    const connection = new MqttConnection(
-      this.#parts,
-      this.#greeting,
-      link,
-      identity,
-      this.#forget,
-    );
+    const connection = new MqttConnection(link, {
+      ...{ node: this.#parts, greeting: this.#greeting, proved: identity },
+      onEnd: this.#forget,
+    });
     this.#connections.add(connection);
     connection.begin();
     return connection;

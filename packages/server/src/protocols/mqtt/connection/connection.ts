@@ -20,15 +20,15 @@ import type {
   Unsubscribe,
 } from '../codec/packets.ts';
 import { connackCode, REASONS } from '../codec/reasons.ts';
+import type { NodeParts } from '../parts.ts';
+import { closeFor, disconnectReason } from '../refusal.ts';
+import type { MqttSession, SessionConnection } from '../session/session.ts';
+import { subscribeAll, unsubscribeAll } from '../subscriptions/subscribing.ts';
 import type { Accepted, Greeting } from './greeting.ts';
 import { Intake } from './intake.ts';
 import type { IntakeConnection, Received } from './intake.ts';
 import { paceFor } from './pace.ts';
-import type { NodeParts } from '../parts.ts';
-import { closeFor, disconnectReason } from '../refusal.ts';
 import { Renewal } from './renewal.ts';
-import type { MqttSession, SessionConnection } from '../session/session.ts';
-import { subscribeAll, unsubscribeAll } from '../subscriptions/subscribing.ts';
 import { keepAliveFor, silenceMs } from './terms.ts';
 
 type ConnectionState = 'greeting' | 'ready' | 'ended';
@@ -42,6 +42,16 @@ const HELD_COUNT_MAX = 1_000;
 /** Above this part of the high-water mark unsent, nothing more is read: a quarter. */
 const UNREAD_PART = 4;
 
+/** What a connection is built from. */
+export interface ConnectionParts {
+  readonly node: NodeParts;
+  readonly greeting: Greeting;
+  /** Whom the carrier of the link proved; absent where CONNECT tells. */
+  readonly proved: Identity | undefined;
+  /** Called once, when nothing is sent or read any more. */
+  onEnd(connection: MqttConnection): void;
+}
+
 /** One client's connection. */
 export class MqttConnection implements LinkHandler, IntakeConnection, SessionConnection, Alarm {
   readonly link: Link;
@@ -50,7 +60,7 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
   alarmAfter: AlarmMarks | undefined;
   readonly #parts: NodeParts;
   readonly #greeting: Greeting;
-  readonly #carried: Identity | undefined;
+  readonly #proved: Identity | undefined;
   readonly #onEnd: (connection: MqttConnection) => void;
   readonly #decoder: PacketDecoder;
   readonly #intake: Intake;
@@ -66,22 +76,15 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
   /** Once it has ended: resolves when all that the session keeps is stored. */
   #left: Promise<void> | undefined;
 
-  /** @param carried who the carrier says it is; absent where CONNECT tells. */
-  constructor(
-    parts: NodeParts,
-    greeting: Greeting,
-    link: Link,
-    carried: Identity | undefined,
-    onEnd: (connection: MqttConnection) => void,
-  ) {
-    this.#parts = parts;
-    this.#greeting = greeting;
+  constructor(link: Link, { node, greeting, proved, onEnd }: ConnectionParts) {
     this.link = link;
-    this.#carried = carried;
+    this.#parts = node;
+    this.#greeting = greeting;
+    this.#proved = proved;
     this.#onEnd = onEnd;
-    this.#decoder = new PacketDecoder({ packetSizeMax: parts.config.packetBytesMax });
+    this.#decoder = new PacketDecoder({ packetSizeMax: node.config.packetBytesMax });
     this.#intake = new Intake(this);
-    this.#heardMs = parts.clock.monotonicMs();
+    this.#heardMs = node.clock.monotonicMs();
   }
 
   /** The session, once CONNECT is accepted. */
@@ -293,7 +296,7 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
     const { maximumPacketSize = Number.POSITIVE_INFINITY } = connect.properties;
     this.#asked = connect;
     this.#packetSizeMax = maximumPacketSize;
-    const { session, connack } = await this.#greeting.greet(connect, this, this.#carried);
+    const { session, connack } = await this.#greeting.greet(connect, this, this.#proved);
     if (this.#state === 'ended') return;
     this.#state = 'ready';
     this.#asked = undefined;

@@ -1,8 +1,8 @@
 /**
  * Terms: what a CONNECT asks for and what it is granted.
  */
-import type { Connect, Version } from '../codec/packets.ts';
 import { MqttError } from '../codec/faults.ts';
+import type { Connect, Version } from '../codec/packets.ts';
 import type { PropertiesOf } from '../codec/property-table.ts';
 import { REASONS } from '../codec/reasons.ts';
 import { VARINT_MAX } from '../codec/writer.ts';

@@ -15,13 +15,13 @@
 import type { Link } from '../../../link/link.ts';
 import { SharedBatch } from '../../../link/shared-batch.ts';
 import type { AliasTable } from '../codec/aliases.ts';
-import type { MqttCounts } from '../counts.ts';
 import { ownHead, patchPacketId } from '../codec/publish-frame.ts';
 import type { PublishFrame } from '../codec/publish-frame.ts';
+import type { MqttCounts } from '../counts.ts';
 import type { Publication, PublishBatch } from '../messages/encoding.ts';
 import type { BatchEnd } from '../messages/place.ts';
-import type { Outlet } from './outlet.ts';
 import type { Losses } from '../session/losses.ts';
+import type { Outlet } from './outlet.ts';
 import type { Window } from './window.ts';
 
 /** What a delivery is built from. */

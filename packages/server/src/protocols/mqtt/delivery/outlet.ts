@@ -6,8 +6,8 @@ import type { Frame } from '../../../link/link.ts';
 import type { Close, Link, LinkInfo, LinkTraits } from '../../../link/link.ts';
 import type { SharedBatch } from '../../../link/shared-batch.ts';
 import type { Qos } from '../codec/packets.ts';
-import type { Delivery } from './delivery.ts';
 import { PublishBatch } from '../messages/encoding.ts';
+import type { Delivery } from './delivery.ts';
 import type { SentPlace } from './sent-place.ts';
 
 /** One for each subscription of a session. */

@@ -14,11 +14,11 @@ import type { Message } from '@trunkline/wire';
 import type { Identity } from '../../../auth/identity.ts';
 import type { Hub } from '../../../hub/hub.ts';
 import { encode } from '../codec/encode.ts';
-import type { Delivery } from './delivery.ts';
 import { toPublication } from '../messages/encoding.ts';
-import type { Place } from '../messages/place.ts';
 import type { Form } from '../messages/form.ts';
+import type { Place } from '../messages/place.ts';
 import type { Loss } from '../session/losses.ts';
+import type { Delivery } from './delivery.ts';
 import type { Sent, Window } from './window.ts';
 
 /** What is needed to send again. */

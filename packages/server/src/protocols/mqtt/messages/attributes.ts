@@ -9,8 +9,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { Message } from '@trunkline/wire';
 import type { Publish, Qos, Will } from '../codec/packets.ts';
-import { publishProperties } from '../codec/publish-frame.ts';
 import type { PropertiesOf } from '../codec/property-table.ts';
+import { publishProperties } from '../codec/publish-frame.ts';
 
 /** What was published, apart from topic and payload. */
 export interface Attributes {

@@ -2,8 +2,8 @@
 import { TEXT_LIMITS, TTL_MAX } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
 import type { PublishRequest } from '../../../hub/hub-types.ts';
-import { encodeAttributes } from './attributes.ts';
 import type { Publish, Will } from '../codec/packets.ts';
+import { encodeAttributes } from './attributes.ts';
 import { contentTypeFor } from './payload.ts';
 
 /** The property with which a publisher says that two messages are the same one (promise 6). */

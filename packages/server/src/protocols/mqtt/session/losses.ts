@@ -6,8 +6,8 @@
  * that told it; the next CONNACK tells all others again.
  */
 import type { Gap } from '@trunkline/wire';
-import { publishProperties } from '../codec/publish-frame.ts';
 import type { UserProperty } from '../codec/property-table.ts';
+import { publishProperties } from '../codec/publish-frame.ts';
 
 /** Messages that a subscription does not get: retention has removed them, or a purge. */
 export interface Loss {

@@ -9,14 +9,14 @@
  */
 import { channelNameFault, CodedError } from '@trunkline/wire';
 import type { Sender } from '@trunkline/wire';
-import type { Hub } from '../../../hub/hub.ts';
 import type { Caller, PublishRequest } from '../../../hub/hub-types.ts';
+import type { Hub } from '../../../hub/hub.ts';
 import { MqttError } from '../codec/faults.ts';
 import type { Publish } from '../codec/packets.ts';
 import { REASONS } from '../codec/reasons.ts';
-import { reasonOf } from '../refusal.ts';
-import { toRequest } from '../messages/request.ts';
 import type { Terms } from '../connection/terms.ts';
+import { toRequest } from '../messages/request.ts';
+import { reasonOf } from '../refusal.ts';
 
 /** What receiving needs of its session. */
 export interface ReceivingSession {

@@ -3,11 +3,11 @@
  * was sent and not acknowledged is known by its place in the log.
  */
 import { formatPosition, parsePosition } from '@trunkline/wire';
-import type { KeptRetained } from '../subscriptions/retained.ts';
-import { SharedPlace } from '../share/shared-place.ts';
-import type { Loss } from './losses.ts';
-import type { KeptSubscription } from '../subscriptions/subscriptions.ts';
 import type { Awaited, Sent } from '../delivery/window.ts';
+import { SharedPlace } from '../share/shared-place.ts';
+import type { KeptRetained } from '../subscriptions/retained.ts';
+import type { KeptSubscription } from '../subscriptions/subscriptions.ts';
+import type { Loss } from './losses.ts';
 
 /** A session as it is stored. */
 export interface SessionRecord {

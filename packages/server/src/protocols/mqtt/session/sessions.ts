@@ -3,21 +3,21 @@
  * one session; this begins it or lets it go on, and ends it with its connection.
  */
 import type { StateRecord } from '../../../broker/state.ts';
-import type { StoredRecords } from '../stored-records.ts';
 import { Encodings } from '../messages/encoding.ts';
 import type { NodeParts } from '../parts.ts';
 import { SHARE_PREFIX } from '../share/group-record.ts';
 import { ShareGroups } from '../share/groups.ts';
+import type { StoredRecords } from '../stored-records.ts';
 import type { Loss } from './losses.ts';
 import { decodeRecord } from './record.ts';
 import type { SessionRecord } from './record.ts';
 import { Registry } from './registry.ts';
 import type { Holder } from './registry.ts';
-import { MqttSession } from './session.ts';
-import type { SessionClient, SessionConnection, SessionParts } from './session.ts';
 import { ownerName, ownerOf, SessionQuota } from './session-quota.ts';
 import type { Owner } from './session-quota.ts';
 import { SESSION_PREFIX, SessionStore } from './session-store.ts';
+import { MqttSession } from './session.ts';
+import type { SessionClient, SessionConnection, SessionParts } from './session.ts';
 
 /** A connection that may have a session. */
 export interface SessionHolder extends Holder, SessionConnection {

@@ -6,9 +6,9 @@
 import type { StateRecord } from '../../../broker/state.ts';
 import { parseShared } from '../codec/topics.ts';
 import type { SessionRecord } from '../session/record.ts';
+import { decodeGroup, encodeGroup, expiryOf, withEnds } from './group-record.ts';
 import { ShareGroup } from './group.ts';
 import type { GroupParts } from './group.ts';
-import { decodeGroup, encodeGroup, expiryOf, withEnds } from './group-record.ts';
 
 /** The groups by their names. */
 export class ShareGroups {

@@ -5,12 +5,12 @@
 import type { Message } from '@trunkline/wire';
 import type { Caller, Run } from '../../../hub/hub-types.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import { Outlet } from '../delivery/outlet.ts';
 import { PublishBatch, toPublication } from '../messages/encoding.ts';
 import type { Publication } from '../messages/encoding.ts';
+import type { Form } from '../messages/form.ts';
 import { NO_END } from '../messages/place.ts';
 import type { Place } from '../messages/place.ts';
-import type { Form } from '../messages/form.ts';
-import { Outlet } from '../delivery/outlet.ts';
 import type { Loss } from '../session/losses.ts';
 import type { Member } from './member.ts';
 import { SharedPlace } from './shared-place.ts';

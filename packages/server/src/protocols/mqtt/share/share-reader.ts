@@ -5,17 +5,17 @@
  * What it is given is not encoded yet: each message goes to one member, and that one decides how.
  */
 import type { Gap, Position } from '@trunkline/wire';
-import type { Hub } from '../../../hub/hub.ts';
 import type { Caller, Encoding, Run } from '../../../hub/hub-types.ts';
+import type { Hub } from '../../../hub/hub.ts';
 import type { AnyCursor } from '../../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../../hub/selection/selection-cursor.ts';
 import type { Link, LinkInfo, LinkTraits } from '../../../link/link.ts';
 import { SharedBatch } from '../../../link/shared-batch.ts';
 import { endOf } from '../messages/place.ts';
 import type { BatchEnd } from '../messages/place.ts';
+import type { Loss } from '../session/losses.ts';
 import { openCursor } from '../subscriptions/opening.ts';
 import type { OpenedCursor } from '../subscriptions/opening.ts';
-import type { Loss } from '../session/losses.ts';
 
 /** What the hub has for a group at once. */
 export interface Portion {

@@ -4,9 +4,9 @@
  */
 import { CodedError } from '@trunkline/wire';
 import { filterFault, isShared, parseShared, sharedFilterFault } from '../codec/topics.ts';
-import type { Place } from '../messages/place.ts';
 import { formOf } from '../messages/form.ts';
 import type { FilterOptions, Form } from '../messages/form.ts';
+import type { Place } from '../messages/place.ts';
 import type { FiltersSession } from '../subscriptions/filters.ts';
 import type { KeptSubscription } from '../subscriptions/subscriptions.ts';
 import type { KeptMember } from './group-record.ts';

@@ -3,21 +3,21 @@
  * subscriptions, topics of the server; and what is still to be sent of what is retained.
  */
 import type { Caller } from '../../../hub/hub-types.ts';
+import type { Terms } from '../connection/terms.ts';
 import type { Delivery } from '../delivery/delivery.ts';
-import type { Place } from '../messages/place.ts';
+import type { Window } from '../delivery/window.ts';
 import type { FilterOptions, Form } from '../messages/form.ts';
+import type { Place } from '../messages/place.ts';
+import type { Loss } from '../session/losses.ts';
 import type { SessionRecord } from '../session/record.ts';
-import { Retained } from './retained.ts';
 import type { SessionParts } from '../session/session.ts';
 import { SharedPlace } from '../share/shared-place.ts';
 import { sharedPart, Shares } from '../share/shares.ts';
-import { checkFilter } from './subscribing.ts';
-import type { Loss } from '../session/losses.ts';
-import { Subscriptions } from './subscriptions.ts';
-import { isSysFilter } from '../sys/sys.ts';
 import { SysSubscriptions } from '../sys/sys-subscriptions.ts';
-import type { Terms } from '../connection/terms.ts';
-import type { Window } from '../delivery/window.ts';
+import { isSysFilter } from '../sys/sys.ts';
+import { Retained } from './retained.ts';
+import { checkFilter } from './subscribing.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 /** What the filters of a session need of it. */
 export interface FiltersSession {

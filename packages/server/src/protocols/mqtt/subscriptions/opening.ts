@@ -1,8 +1,8 @@
 /** Opening: a cursor of the hub for one filter, be it a channel's name or a pattern. */
 import { isWildcard } from '@trunkline/wire';
 import type { Position } from '@trunkline/wire';
-import type { Hub } from '../../../hub/hub.ts';
 import type { Caller, Start } from '../../../hub/hub-types.ts';
+import type { Hub } from '../../../hub/hub.ts';
 import type { Beginnings } from '../../../hub/selection/beginnings.ts';
 import type { AnyCursor } from '../../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../../hub/selection/selection-cursor.ts';

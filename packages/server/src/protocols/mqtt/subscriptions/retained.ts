@@ -11,13 +11,13 @@ import { Cursor } from '../../../hub/cursor.ts';
 import { refusal } from '../../../hub/refusals.ts';
 import type { RetainedMessage, RetainedPage } from '../../../hub/retained.ts';
 import type { Delivery } from '../delivery/delivery.ts';
-import { PublishBatch, toPublication } from '../messages/encoding.ts';
-import type { BatchEnd, Place } from '../messages/place.ts';
-import { formOf } from '../messages/form.ts';
-import type { FiltersSession } from './filters.ts';
 import { Outlet } from '../delivery/outlet.ts';
-import type { Subscription } from './subscription.ts';
+import { PublishBatch, toPublication } from '../messages/encoding.ts';
+import { formOf } from '../messages/form.ts';
 import type { FilterOptions } from '../messages/form.ts';
+import type { BatchEnd, Place } from '../messages/place.ts';
+import type { FiltersSession } from './filters.ts';
+import type { Subscription } from './subscription.ts';
 
 /** What is still to be sent for one filter, as a record keeps it. */
 export interface KeptRetained {

@@ -9,11 +9,11 @@ import type { Stay } from '../../../hub/presence/presence.ts';
 import type { AnyCursor } from '../../../hub/selection/overlap-entry.ts';
 import type { SelectionSubscriber } from '../../../hub/selection/selection-cursor.ts';
 import type { Delivery } from '../delivery/delivery.ts';
-import type { FilterOptions } from '../messages/form.ts';
-import type { Loss } from '../session/losses.ts';
-import type { BatchEnd, Place } from '../messages/place.ts';
 import { Outlet } from '../delivery/outlet.ts';
 import type { SentPlace } from '../delivery/sent-place.ts';
+import type { FilterOptions } from '../messages/form.ts';
+import type { BatchEnd, Place } from '../messages/place.ts';
+import type { Loss } from '../session/losses.ts';
 
 /** What a subscription needs of those that its session has. */
 export interface SubscriptionOwner {

@@ -11,14 +11,14 @@ import type { Encoding } from '../../../hub/hub-types.ts';
 import type { Overlaps } from '../../../hub/selection/overlaps.ts';
 import { SelectionCursor } from '../../../hub/selection/selection-cursor.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import { SentPlace } from '../delivery/sent-place.ts';
 import { formOf } from '../messages/form.ts';
 import type { FilterOptions, Form } from '../messages/form.ts';
+import type { Loss } from '../session/losses.ts';
 import type { FiltersSession } from './filters.ts';
 import { openCursor } from './opening.ts';
-import { SentPlace } from '../delivery/sent-place.ts';
 import { Subscription } from './subscription.ts';
 import type { SubscriptionOwner } from './subscription.ts';
-import type { Loss } from '../session/losses.ts';
 
 /** A subscription as a record keeps it. */
 export interface KeptSubscription extends FilterOptions {

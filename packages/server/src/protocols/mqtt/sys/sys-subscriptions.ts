@@ -4,12 +4,12 @@
  */
 import { CodedError, isWildcard, matchesPattern, patternFault } from '@trunkline/wire';
 import type { Identity } from '../../../auth/identity.ts';
+import { Outlet } from '../delivery/outlet.ts';
 import { PublishBatch, toPublication } from '../messages/encoding.ts';
 import type { Publication } from '../messages/encoding.ts';
-import type { FiltersSession } from '../subscriptions/filters.ts';
-import { Outlet } from '../delivery/outlet.ts';
 import { formOf } from '../messages/form.ts';
 import type { FilterOptions } from '../messages/form.ts';
+import type { FiltersSession } from '../subscriptions/filters.ts';
 import type { SysReader, SysValues } from './sys.ts';
 
 /** Filters below `$SYS` that a session may have; there are hardly more topics than these. */

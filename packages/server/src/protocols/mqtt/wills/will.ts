@@ -12,11 +12,11 @@ import { refusal } from '../../../hub/refusals.ts';
 import type { Alarm, AlarmMarks } from '../../../wheel.ts';
 import { MqttError } from '../codec/faults.ts';
 import type { Will } from '../codec/packets.ts';
-import { StoredRecords } from '../stored-records.ts';
+import { toRequest } from '../messages/request.ts';
 import { WORD_LENGTH } from '../parts.ts';
 import type { MqttParts } from '../parts.ts';
 import { reasonOf } from '../refusal.ts';
-import { toRequest } from '../messages/request.ts';
+import { StoredRecords } from '../stored-records.ts';
 import { WillPublisher } from './will-publisher.ts';
 import { decodeWill, encodeWill } from './will-record.ts';
 import type { WillRecord } from './will-record.ts';
@@ -34,8 +34,8 @@ export interface KeptWill {
   isOver: boolean;
 }
 
-/** Whose will it is. */
-export interface Testator {
+/** The session of a client that leaves a will. */
+export interface WillSession {
   /** The key of the session. */
   readonly key: string;
   readonly expirySeconds: number;
@@ -147,7 +147,7 @@ export class Wills {
    *
    * @throws {CodedError} when it can't be stored.
    */
-  async keep({ key, expirySeconds, caller }: Testator, will: Will): Promise<KeptWill> {
+  async keep({ key, expirySeconds, caller }: WillSession, will: Will): Promise<KeptWill> {
     const { state, random } = this.#parts;
     const recordKey = `${WILL_PREFIX}${key}/${random.word(WORD_LENGTH)}`;
     const delaySeconds = will.properties.willDelayInterval ?? 0;
