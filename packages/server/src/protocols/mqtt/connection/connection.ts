@@ -68,7 +68,7 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
   #accepted: Accepted | undefined;
   /** CONNECT, while it is judged. */
   #asked: Connect | undefined;
-  /** When the client gave the last sign of life. */
+  /** When the client gave the last sign of life; kept where it has a keep alive. */
   #heardMs: number;
   #silenceMs = 0;
   /** Bytes of the largest packet that the client takes. */
@@ -111,7 +111,7 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
 
   onFrame(frame: Frame): void {
     if (this.#state === 'ended') return;
-    this.#heardMs = this.#parts.clock.monotonicMs();
+    if (this.#silenceMs > 0) this.#heardMs = this.#parts.clock.monotonicMs();
     if (typeof frame === 'string') {
       this.#intake.add(new MqttError(REASONS.protocolError, '[MQTT-6.0.0-1]', 'expected bytes'));
     } else {
