@@ -13,6 +13,8 @@ export interface Case {
   /** Flags of `trunkline serve` beside `--port`. */
   readonly serve: readonly string[];
   readonly load: (aim: Aim) => readonly string[];
+  /** True for MQTT: mosquitto gets the same load, where it is installed. */
+  readonly isMqtt?: true;
   /** The same load for the limit server; absent where there is nothing to compare with. */
   readonly limit?: (aim: Aim) => readonly string[];
   /** The figure that counts, from the generator's output. */
@@ -52,6 +54,12 @@ const httpPublisher = [
   '{"channel":"c%c","data":"%p"}',
 ];
 
+const perConnection = (out: Readonly<Record<string, number>>): number =>
+  out['pss_bytes_per_conn'] ?? 0;
+
+const connects = (out: Readonly<Record<string, number>>): number =>
+  (out['connects_per_s'] ?? 0) / ((out['server_cpu_pct'] ?? 100) / 100);
+
 const fanout = ['--conns', '1000', '--size', '128', '--window', '16'];
 
 /** Many small channels: there is nothing to join but what comes for one of them. */
@@ -75,6 +83,14 @@ const limitEventStream = (aim: Aim): string[] => [
   '/pub',
   '--publish',
   '%c:%p',
+];
+
+/** 1,000 subscribers of one topic, and one publisher. */
+const mqttFanout = (aim: Aim, qos: 0 | 1, window: number): string[] => [
+  'fanout',
+  ...common(aim),
+  ...['--proto', 'mqtt', '--topic', 'c%c', '--conns', '1000', '--size', '128'],
+  ...['--qos', String(qos), '--pub-qos', String(qos), '--window', String(window)],
 ];
 
 /** The budgets of the design, each as one case. */
@@ -150,7 +166,7 @@ export const CASES: readonly Case[] = [
     what: 'user memory of an idle, subscribed WebSocket, at 5,000',
     serve: ['--memory'],
     load: (aim) => ['idle', ...common(aim), '--conns', '5000', '--settle', '3', ...webSocket],
-    figure: (out) => out['pss_bytes_per_conn'] ?? 0,
+    figure: perConnection,
     unit: 'bytes a connection',
   },
   {
@@ -158,7 +174,7 @@ export const CASES: readonly Case[] = [
     what: 'user memory of an idle event stream, at 5,000',
     serve: ['--memory'],
     load: (aim) => ['idle', ...common(aim), '--conns', '5000', '--settle', '3', ...eventStream],
-    figure: (out) => out['pss_bytes_per_conn'] ?? 0,
+    figure: perConnection,
     unit: 'bytes a connection',
   },
   {
@@ -166,7 +182,65 @@ export const CASES: readonly Case[] = [
     what: 'WebSocket handshakes, welcome included',
     serve: ['--memory'],
     load: (aim) => ['connect', ...common(aim), '--path', '/v1/ws'],
-    figure: (out) => (out['connects_per_s'] ?? 0) / ((out['server_cpu_pct'] ?? 100) / 100),
+    figure: connects,
     unit: 'handshakes per CPU second',
+  },
+  {
+    name: 'mqtt-qos0',
+    what: 'MQTT with QoS 0, 1,000 subscribers, 128 B, 16 under way, memory',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => mqttFanout(aim, 0, 16),
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'mqtt-qos0-single',
+    what: 'the same, one message under way',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => mqttFanout(aim, 0, 1),
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'mqtt-qos1',
+    what: 'MQTT with QoS 1, 1,000 subscribers, 128 B, 16 under way, memory',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => mqttFanout(aim, 1, 16),
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'mqtt-qos1-single',
+    what: 'the same, one message under way: each is written and acknowledged by itself',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => mqttFanout(aim, 1, 1),
+    figure: perCpuSecond,
+    unit: 'deliveries per CPU second',
+  },
+  {
+    name: 'mqtt-connect',
+    what: 'MQTT connections, CONNACK and SUBACK included',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => ['connect', ...common(aim), '--proto', 'mqtt'],
+    figure: connects,
+    unit: 'connections per CPU second',
+  },
+  {
+    name: 'mqtt-idle',
+    what: 'user memory of an idle, subscribed MQTT client, at 5,000',
+    serve: ['--memory'],
+    isMqtt: true,
+    load: (aim) => [
+      'idle',
+      ...common(aim),
+      ...['--proto', 'mqtt', '--conns', '5000', '--settle', '3'],
+    ],
+    figure: perConnection,
+    unit: 'bytes a connection',
   },
 ];

@@ -1,15 +1,16 @@
 /**
- * Bench: the budgets of the design, measured as ratios to a limit server in the same run.
+ * Bench: the budgets of the design, measured as ratios to a peer in the same run: a limit server, and
+ * for MQTT the broker mosquitto, where it is installed.
  *
  *   npm run bench -- --generator PATH --limit PATH [--case NAME …] [--pairs 9] [--seconds 3]
  *
  * The generator makes the load and prints one JSON line; the limit server is about the least that a
- * server can do. Limit and server run in turn, on core 0 with the generator on core 1, and each
- * ratio is that of two neighbouring runs. Limit against limit is the noise of the machine.
+ * server can do. Peer and server run in turn, on core 0 with the generator on core 1, and each
+ * ratio is that of two neighbouring runs. Peer against peer is the noise of the machine.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -18,6 +19,7 @@ import { CASES } from './cases.ts';
 import type { Aim, Case } from './cases.ts';
 
 const run = promisify(execFile);
+const HAS_MOSQUITTO = spawnSync('mosquitto', ['-h']).error === undefined;
 const MAIN = join(import.meta.dirname, '../../cli/src/main.ts');
 
 const { values } = parseArgs({
@@ -42,10 +44,17 @@ const wanted = CASES.filter(({ name }) => values.case?.includes(name) ?? true);
 
 for (const one of wanted) await measure(one);
 
+/** What a case is compared with. */
+interface Peer {
+  readonly name: string;
+  /** Starts it, measures the load of the case at it, and ends it. */
+  figure(): Promise<number>;
+}
+
 async function measure(one: Case): Promise<void> {
   console.log(`\n${one.name}: ${one.what}`);
-  const { limit } = one;
-  if (limit === undefined || values.limit === undefined) {
+  const peer = peerOf(one);
+  if (peer === undefined) {
     const figures: number[] = [];
     for (let round = 0; round < Math.min(pairs, 3); round += 1) {
       figures.push(await withTrunkline(one, (aim) => load(one.load(aim), one)));
@@ -53,26 +62,38 @@ async function measure(one: Case): Promise<void> {
     console.log(`  ${format(figures)} ${one.unit}`);
     return;
   }
-  const limitServer = values.limit;
+  const { name } = peer;
   const figures: number[] = [];
-  const limits: number[] = [];
+  const others: number[] = [];
   const ratios: number[] = [];
   const noise: number[] = [];
   for (let round = 0; round < pairs; round += 1) {
-    const first = await withLimit(limitServer, (aim) => load(limit(aim), one));
+    const first = await peer.figure();
     const own = await withTrunkline(one, (aim) => load(one.load(aim), one));
-    const second = await withLimit(limitServer, (aim) => load(limit(aim), one));
+    const second = await peer.figure();
     figures.push(own);
-    limits.push(first, second);
+    others.push(first, second);
     ratios.push(own / first, own / second);
     noise.push(second / first);
     process.stdout.write(
       `  pair ${round + 1}/${pairs}: ${(own / first).toFixed(2)} ${(own / second).toFixed(2)}\n`,
     );
   }
-  console.log(`  server ${format(figures)} ${one.unit}`);
-  console.log(`  limit  ${format(limits)}`);
-  console.log(`  ratio  ${format(ratios, 2)}   limit against limit ${format(noise, 2)}`);
+  console.log(`  trunkline ${format(figures)} ${one.unit}`);
+  console.log(`  ${name} ${format(others)}`);
+  console.log(`  ratio ${format(ratios, 2)}   ${name} against ${name} ${format(noise, 2)}`);
+}
+
+function peerOf(one: Case): Peer | undefined {
+  const { limit } = one;
+  const limitServer = values.limit;
+  if (one.isMqtt === true) {
+    const figure = () => withMosquitto((aim) => load(one.load(aim), one));
+    return HAS_MOSQUITTO ? { name: 'mosquitto', figure } : undefined;
+  }
+  if (limit === undefined || limitServer === undefined) return undefined;
+  const figure = () => withLimit(limitServer, (aim) => load(limit(aim), one));
+  return { name: 'limit', figure };
 }
 
 async function load(args: readonly string[], one: Case): Promise<number> {
@@ -96,10 +117,34 @@ async function withLimit(path: string, use: (aim: Aim) => Promise<number>): Prom
   }
 }
 
+/** It may have as many messages under way as the server has, and sends each as soon as it can. */
+async function withMosquitto(use: (aim: Aim) => Promise<number>): Promise<number> {
+  const port = await freePort();
+  const directory = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
+  const config = join(directory, 'mosquitto.conf');
+  const lines = [
+    `listener ${port} 127.0.0.1`,
+    'allow_anonymous true',
+    'max_inflight_messages 1000',
+    'max_queued_messages 100000',
+    'set_tcp_nodelay true',
+  ];
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  const child = spawn('taskset', ['-c', '0', 'mosquitto', '-c', config], { stdio: 'ignore' });
+  try {
+    await until(() => canReach(port));
+    return await use({ port, pid: pidOf(child), seconds });
+  } finally {
+    await end(child);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 async function withTrunkline(one: Case, use: (aim: Aim) => Promise<number>): Promise<number> {
   const port = await freePort();
   const data = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
-  const own = ['--dev', '--port', String(port), '--mqtt-port', '0', '--data', data];
+  const mqttPort = one.isMqtt === true ? await freePort() : 0;
+  const own = ['--dev', '--port', String(port), '--mqtt-port', String(mqttPort), '--data', data];
   const flags = ['serve', ...own, ...one.serve];
   const child = spawn(
     'taskset',
@@ -111,7 +156,7 @@ async function withTrunkline(one: Case, use: (aim: Aim) => Promise<number>): Pro
   );
   try {
     await until(() => canConnect(port));
-    return await use({ port, pid: pidOf(child), seconds });
+    return await use({ port: mqttPort || port, pid: pidOf(child), seconds });
   } finally {
     await end(child);
     rmSync(data, { recursive: true, force: true });
@@ -137,6 +182,15 @@ async function canConnect(port: number): Promise<boolean> {
     // The limit server speaks no HTTP beyond a handshake: refused is the only "not yet".
     return !String((error as Error).cause).includes('ECONNREFUSED');
   }
+}
+
+/** True when somebody listens; for those who speak no HTTP at all. */
+function canReach(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
 }
 
 async function until(look: () => Promise<boolean>): Promise<void> {
