@@ -181,6 +181,16 @@ describe('PacketDecoder', () => {
     expect([...decoder.push(Buffer.from('c000', 'hex'))]).toHaveLength(1);
   });
 
+  test('is over after a fault, and drops what was behind it', () => {
+    const decoder = new PacketDecoder({ packetSizeMax: 100, version: 4 });
+    const chunk = Buffer.from('c000c001ffc000', 'hex');
+    expect(decoder.next(chunk)).toEqual({ kind: 'pingreq' });
+    expect(() => decoder.next(chunk)).toThrow(MqttError);
+    expect(decoder.next(chunk)).toBeUndefined();
+    expect(decoder.next(Buffer.from('c000', 'hex'))).toBeUndefined();
+    expect(decoder.bufferedBytes).toBe(0);
+  });
+
   test('is over when its reader breaks off', () => {
     const decoder = new PacketDecoder({ packetSizeMax: 100, version: 4 });
     for (const { kind } of decoder.push(Buffer.from('c000c000', 'hex'))) {

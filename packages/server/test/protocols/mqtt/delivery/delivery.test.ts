@@ -196,6 +196,29 @@ describe('Delivery', () => {
     expect(link.wantsDrain).toBe(true);
   });
 
+  it('leaves to each session what waits or is held for it', () => {
+    const store = (): Promise<void> => new Promise(() => {});
+    const [full, holding, other] = [
+      makeDelivery({ countMax: 1 }),
+      makeDelivery({ store }),
+      makeDelivery({ countMax: 1 }),
+    ];
+    for (const { delivery } of [full, holding, other]) delivery.open();
+    const batch = batchOf('a', [message(1, '1'), message(2, '2')], formOf(5, 1));
+    new Outlet(full.delivery, 1).sendShared(batch);
+    new Outlet(holding.delivery, 2).sendShared(batchOf('a', [message(1, '1')], formOf(5, 2)));
+    expect(full.link.takePublishes().map(textOf)).toEqual(['1']);
+    expect(holding.delivery.heldCount).toBe(1);
+    const outlet = new Outlet(other.delivery, 1);
+    expect(outlet.pendingBytes).toBe(0);
+    expect(other.delivery.heldCount).toBe(0);
+    outlet.sendShared(batchOf('b', [message(1, 'own')], formOf(5, 1)));
+    expect(other.link.takePublishes().map(textOf)).toEqual(['own']);
+    other.window.acknowledge(1, 'puback');
+    other.delivery.onRoom();
+    expect(other.link.takePublishes()).toEqual([]);
+  });
+
   it('never sends what can not be stored, whatever becomes of the link', async () => {
     const store = Promise.withResolvers<void>();
     const { delivery, link } = makeDelivery({ store: () => store.promise });
