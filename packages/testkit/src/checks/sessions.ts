@@ -275,7 +275,10 @@ export class SessionCheck {
       const stands = earliest(place, opening.kept.get(channel));
       opening.places.set(channel, stands);
       const { cursor } = view;
-      if (cursor && !isSameLife(cursor, place.epoch)) opening.over.set(channel, cursor.epoch);
+      // Before any message it says nothing of a life that went on when it was answered.
+      const isOn = place.epoch === ORIGIN.epoch && answeredIn(opening, channel) === cursor?.epoch;
+      const isOver = cursor !== undefined && !isOn && !isSameLife(cursor, place.epoch);
+      if (isOver) opening.over.set(channel, cursor.epoch);
       // Where it was lost by a read right after the answer, the mark of that is still before it.
       const before = Math.min(stands?.from ?? 0, (gap.from ?? 1) - 1);
       this.#mark(opening, channel, stands && { ...stands, from: before }, view);
@@ -457,6 +460,11 @@ function mayLoseToo(
   if (cursor?.epoch !== ORIGIN.epoch) return cursor?.epoch === epoch;
   const stream = heads?.get(channel)?.answered;
   return stream?.epoch === epoch && to < stream.oldest;
+}
+
+/** The life that a channel was in when a subscription was answered. */
+function answeredIn({ heads }: Following, channel: string): string | undefined {
+  return heads?.get(channel)?.answered.epoch;
 }
 
 /** True for a loss that an answer is followed by: at most one for each filter that has the channel. */

@@ -161,6 +161,17 @@ describe('where a session began', () => {
     expect(faultsOf(...events)).toEqual([]);
   });
 
+  test('is in the life that goes on, though an answer in it stood before any message', () => {
+    const events: readonly HistoryEvent[] = [
+      ...[...published, ...follows('s1', { '#': {} }, { top: 1 })],
+      ...follows('s2', { '+': { after: '~z' } }, { lossy: ['+'], top: 1 }),
+      ...[marked('s2', '~m'), lost('0:0'), given('e:2'), given('e:3'), marked('s2', '~n')],
+      ...[...left('s1'), ended],
+      ...follows('s3', { '+': { after: '~n' } }, { session: 'w2', recovered: true, top: 3 }),
+    ];
+    expect(faultsOf(...events)).toEqual([]);
+  });
+
   test('is where it was, if one that it still has began there too', () => {
     const equal = follows('s2', { '+': { after: 'start' } }, { recovered: true, top: 3 });
     expect(faultsOf(...first, ...equal, ...left('s1'), ...again, given('e:2'))).toEqual([
