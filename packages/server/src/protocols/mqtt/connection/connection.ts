@@ -303,7 +303,7 @@ export class MqttConnection implements LinkHandler, IntakeConnection, SessionCon
     this.#silenceMs = silenceMs(keepAliveFor(connect, this.#parts.config));
     this.#heardMs = this.#parts.clock.monotonicMs();
     this.#arm();
-    this.#intake.pace = paceFor(session.identity, this.#parts, () => this.#intake.proceed());
+    this.#intake.pace = paceFor(session.identity, this.#parts, this.#intake);
     this.send(connack);
     const { version, clientId } = session.terms;
     const { transport, remoteAddress } = this.link.info;

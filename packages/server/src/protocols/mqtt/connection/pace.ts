@@ -4,21 +4,21 @@
  * again. Until then its connection has one alarm on the wheel, however much waits.
  */
 import type { Identity } from '../../../auth/identity.ts';
-import type { Clock } from '../../../clock.ts';
 import { TokenBucket } from '../../../token-bucket.ts';
-import type { Alarm, AlarmMarks, Wheel } from '../../../wheel.ts';
+import type { Alarm, AlarmMarks } from '../../../wheel.ts';
 import type { AckKind } from '../codec/acks.ts';
 import type { Ack, Packet } from '../codec/packets.ts';
 import type { NodeParts } from '../parts.ts';
 
-/** What a pace is built from. */
-export interface PaceParts {
-  readonly clock: Pick<Clock, 'monotonicMs'>;
-  readonly wheel: Pick<Wheel, 'arm' | 'cancel'>;
-  /** Tokens of a second in the long run. */
-  readonly perSecond: number;
+/** What a pace is built from, as all others of its node. */
+export type PaceParts = Pick<NodeParts, 'clock' | 'wheel'> & {
+  readonly config: Pick<NodeParts['config'], 'commandsPerSecondMax'>;
+};
+
+/** Whose pace it is. */
+export interface PaceOwner {
   /** There are tokens again. */
-  readonly onReady: () => void;
+  proceed(): void;
 }
 
 /** What is asked of a session. */
@@ -33,12 +33,11 @@ const BURST_SECONDS = 2;
 /** The pace of a client; `undefined` where none is set, and for applications [AUTH-3]. */
 export function paceFor(
   { kind }: Pick<Identity, 'kind'>,
-  { clock, wheel, config }: Pick<NodeParts, 'clock' | 'wheel' | 'config'>,
-  onReady: () => void,
+  parts: PaceParts,
+  owner: PaceOwner,
 ): Pace | undefined {
-  const { commandsPerSecondMax: perSecond } = config;
-  if (perSecond === 0 || kind === 'server') return undefined;
-  return new Pace({ clock, wheel, perSecond, onReady });
+  if (parts.config.commandsPerSecondMax === 0 || kind === 'server') return undefined;
+  return new Pace(parts, owner);
 }
 
 export class Pace implements Alarm {
@@ -46,21 +45,24 @@ export class Pace implements Alarm {
   alarmBefore: AlarmMarks | undefined;
   alarmAfter: AlarmMarks | undefined;
   readonly #parts: PaceParts;
+  readonly #owner: PaceOwner;
   readonly #bucket: TokenBucket;
   #isShort = false;
 
-  constructor(parts: PaceParts) {
-    const { clock, perSecond } = parts;
+  constructor(parts: PaceParts, owner: PaceOwner) {
+    const { clock, config } = parts;
+    const { commandsPerSecondMax: perSecond } = config;
     this.#parts = parts;
+    this.#owner = owner;
     this.#bucket = new TokenBucket(perSecond * BURST_SECONDS, perSecond, clock.monotonicMs());
   }
 
-  /** True from a token that was missing until `onReady`. */
+  /** True from a token that was missing until `proceed`. */
   get isShort(): boolean {
     return this.#isShort;
   }
 
-  /** Takes a token for a packet that needs one. @returns false when there is none before `onReady`. */
+  /** Takes a token for a packet that needs one. @returns false when there is none before `proceed`. */
   admits({ kind }: Packet): boolean {
     switch (kind) {
       case 'publish':
@@ -85,10 +87,10 @@ export class Pace implements Alarm {
 
   onAlarm(): void {
     this.#isShort = false;
-    this.#parts.onReady();
+    this.#owner.proceed();
   }
 
-  /** `onReady` is not called any more. */
+  /** `proceed` is not called any more. */
   end(): void {
     this.#parts.wheel.cancel(this);
   }

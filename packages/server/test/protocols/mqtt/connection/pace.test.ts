@@ -13,7 +13,8 @@ function setUp(perSecond = 10) {
   const clock = new ManualClock();
   const wheel = new Wheel(clock, 10);
   let readyCount = 0;
-  const pace = new Pace({ clock, wheel, perSecond, onReady: () => void (readyCount += 1) });
+  const config = { commandsPerSecondMax: perSecond };
+  const pace = new Pace({ clock, wheel, config }, { proceed: () => void (readyCount += 1) });
   /** How many pings it admits now. */
   const admitted = (): number => {
     let count = 0;
@@ -87,7 +88,7 @@ describe('Pace', () => {
     const { clock, wheel } = setUp();
     const of = (kind: 'anonymous' | 'user' | 'server', commandsPerSecondMax: number) => {
       const config = { ...CONFIG, commandsPerSecondMax };
-      return paceFor({ kind }, { clock, wheel, config }, () => {});
+      return paceFor({ kind }, { clock, wheel, config }, { proceed: () => {} });
     };
     expect(of('user', 0)).toBeUndefined();
     expect(of('server', 5)).toBeUndefined();
