@@ -171,6 +171,8 @@ export class CatchUp {
   /** The next channel that is in doubt, taken off the list, and the place before the doubt. */
   takeDoubt(): readonly [channel: string, place: PlaceMark] | undefined {
     for (const doubt of this.#doubted ?? []) {
+      // The answer that is under way is taken for itself; what it can't know is asked for after it.
+      if (this.#opening.has(doubt[0])) continue;
       this.#doubted?.delete(doubt[0]);
       return doubt;
     }

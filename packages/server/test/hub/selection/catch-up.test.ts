@@ -167,6 +167,19 @@ describe('a channel in doubt', () => {
     expect(catchUp.takeDoubt()).toBeUndefined();
   });
 
+  test('again while it is asked for waits for that answer, with the news of meanwhile', () => {
+    const catchUp = new CatchUp(base);
+    catchUp.resolve([]);
+    catchUp.look('a', base);
+    catchUp.doubt('a', base);
+    expect(catchUp.takeDoubt()).toBeUndefined();
+    catchUp.note('a', at(1));
+    expect(catchUp.letGo('a')).toEqual(at(1)); // The answer knew nothing of it.
+    catchUp.note('a', at(1));
+    expect(takeAll(catchUp)).toEqual([]);
+    expect(catchUp.takeDoubt()).toEqual(['a', base]);
+  });
+
   test('is none where a leg is still to be read', () => {
     const catchUp = new CatchUp(base);
     catchUp.doubt('a', base);
