@@ -31,6 +31,9 @@ export interface FanOutParts {
   readonly log: Log;
 }
 
+/** Links that are looked at before the first of them is written. */
+const LOOK_COUNT = 64;
+
 /** Delivers to the cursors of one hub. */
 export class FanOut {
   readonly #parts: FanOutParts;
@@ -138,11 +141,15 @@ export class FanOut {
   /** @param isWhole true when this is all that the channel has in this turn. */
   #deliver(channel: Channel, batch: MessageBatch, isWhole: boolean, isOnly: boolean): void {
     const { live } = channel;
-    this.#leaveFull(live);
     let encoding: Encoding | undefined;
     let shared: SharedBatch | undefined;
     let isApart = false;
-    for (let index = 0; index < live.length; ) {
+    let isAnyFull = false;
+    for (let index = 0, looked = 0; index < live.length; ) {
+      if (index === looked) {
+        looked += LOOK_COUNT;
+        isAnyFull = this.#isAnyFull(live, index, looked);
+      }
       const cursor = live[index];
       if (cursor === undefined) break;
       const { subscriber } = cursor;
@@ -152,12 +159,13 @@ export class FanOut {
         isApart = encoding.as !== undefined;
       }
       // One link may have many of these: it is looked at before each.
-      if (isApart && this.#isFull(cursor)) {
-        this.#fallBehind(cursor); // As below.
+      if ((isAnyFull || isApart) && this.#isFull(cursor)) {
+        this.#fallBehind(cursor); // Another cursor takes this place in the array.
         continue;
       }
       if (shared === undefined) {
-        this.#fail(cursor); // Another cursor takes this place in the array.
+        this.#fail(cursor);
+        isAnyFull = true; // Who takes this place was not looked at.
         continue;
       }
       const { mutedSession } = cursor;
@@ -170,16 +178,19 @@ export class FanOut {
   }
 
   /**
-   * Cursors whose links have too much unsent fall behind. All are looked at before anything is
-   * written: so the processor fetches many links from memory side by side, where a write after each
-   * look would make it wait for every one.
+   * True when one of these links has too much unsent: then each is looked at again. Some are looked at
+   * before the first of them is written: so the processor fetches many links from memory side by side,
+   * where a write after each look would make it wait for every one. They are no more than it still has
+   * when their turn comes.
    */
-  #leaveFull(live: readonly Cursor[]): void {
-    for (let index = live.length - 1; index >= 0; index -= 1) {
+  #isAnyFull(live: readonly Cursor[], from: number, to: number): boolean {
+    let isAny = false;
+    for (let index = from; index < to; index += 1) {
       const cursor = live[index];
-      // The last of the array takes the place of one that goes; it was looked at already.
-      if (cursor !== undefined && this.#isFull(cursor)) this.#fallBehind(cursor);
+      if (cursor === undefined) break;
+      if (this.#isFull(cursor)) isAny = true;
     }
+    return isAny;
   }
 
   #isFull({ subscriber }: Cursor): boolean {

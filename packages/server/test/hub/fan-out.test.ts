@@ -117,6 +117,30 @@ describe('a log that never agrees with the head', () => {
   });
 });
 
+describe('a channel with many links', () => {
+  test('writes to none that is full, wherever it stands among those that are not', async () => {
+    const { hub, publish, subscribe } = setUp({}, 100);
+    await hub.open();
+    const isStuck = (index: number) => index % 3 === 1 || index > 190;
+    const readers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        subscribe({}, isStuck(index) ? { allowance: 0 } : {}),
+      ),
+    );
+    // As much as makes the stuck ones full, and then more that must not reach them.
+    await publish(60);
+    for (let round = 0; round < 3; round += 1) await publish(10);
+    for (const [index, reader] of readers.entries()) {
+      if (!isStuck(index)) expect(reader.take()).toEqual(range(1, 90));
+      else {
+        expect(reader.opened?.cursor.state).toBe('behind');
+        reader.link.release();
+        expect(reader.take().length).toBeLessThanOrEqual(60);
+      }
+    }
+  });
+});
+
 describe('a link with many channels', () => {
   test('has no more unsent than its mark and a batch, though all are read at once', async () => {
     const highWaterSize = 10_000;
