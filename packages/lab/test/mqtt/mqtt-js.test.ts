@@ -118,10 +118,10 @@ test.each([4, 5] as const)(
     const got: [string[], string[]] = [[], []];
     first.client.on('message', (_topic, payload) => got[0].push(payload.toString()));
     second.client.on('message', (_topic, payload) => got[1].push(payload.toString()));
-    for (const member of [first, second]) await member.subscribe('$share/g/work/#', { qos: 1 });
-    await alone.subscribe('work/#', { qos: 1 });
+    for (const member of [first, second]) await member.subscribe('$share/g/jobs/#', { qos: 1 });
+    await alone.subscribe('jobs/#', { qos: 1 });
     const texts = Array.from({ length: 40 }, (_, n) => String(n));
-    await Promise.all(texts.map((text) => alone.publish('work/now', text)));
+    await Promise.all(texts.map((text) => alone.publish('jobs/now', text)));
     for (const text of texts) expect((await alone.messages.next()).text).toBe(text);
     await expect.poll(() => got[0].length + got[1].length, POLL).toBe(texts.length);
     expect([...got[0], ...got[1]].toSorted()).toEqual(texts.toSorted());
